@@ -1,0 +1,37 @@
+"""How a model wants its pixels: part of a checkpoint as much as its weights are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Sizing = Literal["native", "padded", "stretched"]
+Resampling = Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The size, arrangement and value range in which a network was trained to see images.
+
+    ``side`` is the longer side in pixels. ``mean`` and ``std`` are per RGB channel in 0..255 and apply
+    unless ``minmax`` is set: then the resized image is stretched to 0..1 instead.
+    ``box_only`` marks a network trained on boxes alone, whose answer is always mask 0.
+    """
+
+    side: int = 1024
+    sizing: Sizing = "native"
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    resampling: Resampling = "bilinear"
+    minmax: bool = False
+    box_only: bool = False
+
+
+PUBLISHED = Preparation()
+"""Kirillov et al. 2023: antialiased bilinear, ImageNet mean and standard deviation."""
+
+MEDSAM = Preparation(sizing="stretched", resampling="bicubic", minmax=True, box_only=True)
+"""Ma et al. 2024 (MedSAM): stretched to a square, values to 0..1, boxes only."""
+
+PREPARATIONS = {"published": PUBLISHED, "medsam": MEDSAM}
+"""What a user may choose for a checkpoint of their own."""

@@ -1,0 +1,99 @@
+"""Prompts: what a person pointed at, in image pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FOREGROUND = 1
+BACKGROUND = 0
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Prompts:
+    """Points and boxes for one object, in image pixels, row before column.
+
+    Integer coordinates are pixel centres: pixel ``i`` covers ``[i - 0.5, i + 0.5)``.
+
+    Parameters
+    ----------
+    points_yx : array-like, (N, 2)
+        Points as (row, column).
+    labels : array-like, (N,)
+        1 (foreground) or 0 (background) for each point.
+    boxes_yx : array-like, (M, 4)
+        Boxes as (y0, x0, y1, x1); corners in any order are sorted.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, a label is neither 0 nor 1, or a coordinate is not finite.
+    """
+
+    points_yx: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    boxes_yx: NDArray[np.float64]
+
+    def __init__(self, points_yx: ArrayLike = (), labels: ArrayLike = (), boxes_yx: ArrayLike = ()) -> None:
+        points = _rows(points_yx, 2, "points_yx must be (N, 2): one (row, column) per point")
+        boxes = _rows(boxes_yx, 4, "boxes_yx must be (M, 4): one (y0, x0, y1, x1) per box")
+        given = np.asarray(labels)
+        if given.shape != (len(points),):
+            raise ValueError(
+                f"labels must hold one 1 (foreground) or 0 (background) per point: "
+                f"expected shape ({len(points)},), got {given.shape}"
+            )
+        if not np.isin(given, (BACKGROUND, FOREGROUND)).all():
+            raise ValueError(f"labels must be 1 (foreground) or 0 (background), got {given.tolist()}")
+        object.__setattr__(self, "points_yx", _frozen(points))
+        object.__setattr__(self, "labels", _frozen(given.astype(np.int64)))
+        corners = boxes.reshape(-1, 2, 2)
+        sorted_boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        object.__setattr__(self, "boxes_yx", _frozen(sorted_boxes))
+
+    def __len__(self) -> int:
+        """How many points and boxes there are together."""
+        return len(self.points_yx) + len(self.boxes_yx)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Prompts):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[bytes, bytes, bytes]:
+        return self.points_yx.tobytes(), self.labels.tobytes(), self.boxes_yx.tobytes()
+
+    @property
+    def is_single(self) -> bool:
+        """One foreground point or one box alone: ambiguous, so the network answers with parts and wholes."""
+        return len(self) == 1
+
+    @property
+    def only_background(self) -> bool:
+        """Something is excluded, but nothing is pointed at."""
+        return len(self) > 0 and len(self.boxes_yx) == 0 and not self.labels.any()
+
+
+def _rows(values: ArrayLike, width: int, expected: str) -> NDArray[np.float64]:
+    try:
+        rows = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{expected}; got {values!r}") from error
+    if rows.size == 0:
+        rows = rows.reshape(0, width)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise ValueError(f"{expected}; got an array of shape {rows.shape}")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{expected}; got a coordinate that is not finite")
+    return rows
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
