@@ -1,0 +1,31 @@
+"""A mask hint -> what to add to the image tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_samv1.model.layers import LayerNorm2d
+
+
+class MaskHintEncoder(nn.Module):
+    """Brings the logits of an earlier mask down to the token grid; without one, a learned vector serves."""
+
+    def __init__(self, channels: int, hint_channels: int) -> None:
+        super().__init__()
+        first = hint_channels // 4
+        self.halve = nn.Conv2d(1, first, kernel_size=2, stride=2)
+        self.norm_halve = LayerNorm2d(first)
+        self.quarter = nn.Conv2d(first, hint_channels, kernel_size=2, stride=2)
+        self.norm_quarter = LayerNorm2d(hint_channels)
+        self.widen = nn.Conv2d(hint_channels, channels, kernel_size=1)
+        self.no_mask = nn.Parameter(torch.randn(channels))
+
+    def forward(self, hint_b1hw: Tensor | None) -> Tensor:
+        """Logits B 1 4h 4w -> B C h w; None -> the learned vector, 1 C 1 1, to be added everywhere."""
+        if hint_b1hw is None:
+            return self.no_mask[None, :, None, None]
+        x = functional.gelu(self.norm_halve(self.halve(hint_b1hw.to(self.no_mask.dtype))))
+        x = functional.gelu(self.norm_quarter(self.quarter(x)))
+        return self.widen(x)
