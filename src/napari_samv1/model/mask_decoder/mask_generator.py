@@ -15,14 +15,14 @@ class MaskGenerator(nn.Module):
 
     def __init__(self, channels: int, masks: int) -> None:
         super().__init__()
-        self.double = nn.ConvTranspose2d(channels, channels // 4, kernel_size=2, stride=2)
-        self.norm = LayerNorm2d(channels // 4)
-        self.quadruple = nn.ConvTranspose2d(channels // 4, channels // 8, kernel_size=2, stride=2)
+        self.upscale_first = nn.ConvTranspose2d(channels, channels // 4, kernel_size=2, stride=2)
+        self.norm_first = LayerNorm2d(channels // 4)
+        self.upscale_second = nn.ConvTranspose2d(channels // 4, channels // 8, kernel_size=2, stride=2)
         self.weights = nn.ModuleList(ThreeLayerMlp(channels, channels, channels // 8) for _ in range(masks))
 
     def forward(self, image_bchw: Tensor, mask_tokens_bmc: Tensor) -> Tensor:
         """B C h w and B M C -> logits B M 4h 4w."""
-        x = functional.gelu(self.norm(self.double(image_bchw)))
-        x = functional.gelu(self.quadruple(x))  # B C/8 4h 4w
+        x = functional.gelu(self.norm_first(self.upscale_first(image_bchw)))
+        x = functional.gelu(self.upscale_second(x))  # B C/8 4h 4w
         weights = [mlp(token) for mlp, token in zip(self.weights, mask_tokens_bmc.unbind(1), strict=True)]
         return (torch.stack(weights, dim=1) @ x.flatten(2)).unflatten(2, x.shape[2:])
