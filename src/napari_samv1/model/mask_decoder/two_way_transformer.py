@@ -27,9 +27,8 @@ class CrossAttention(nn.Module):
         keys = self._heads(self.key(keys_bmc))
         values = self._heads(self.value(values_bmc))
         batch = max(len(queries), len(keys))
-        mixed = functional.scaled_dot_product_attention(
-            *(x.expand(batch, -1, -1, -1) for x in (queries, keys, values))
-        )
+        queries, keys, values = (x.expand(batch, -1, -1, -1) for x in (queries, keys, values))
+        mixed = functional.scaled_dot_product_attention(queries, keys, values)
         return self.projection(mixed.transpose(1, 2).flatten(2))
 
     def _heads(self, x_bnc: Tensor) -> Tensor:
