@@ -1,0 +1,52 @@
+"""From an 8-bit RGB image to the tensor that the network sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional
+
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.preparation import Preparation, Resampling
+
+_PILLOW_FILTERS: dict[Resampling, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+def prepare(rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation) -> torch.Tensor:
+    """Resize the frame's window, bring it into the model's value range, pad: H W 3 -> 1 3 H W float32.
+
+    Pillow resizes with antialiasing and rounds to 8 bits, as the published predictor does. Padding comes
+    after normalisation, so that it is zero in the network's own range.
+
+    Raises
+    ------
+    ValueError
+        If the image is not 8-bit RGB of the frame's size.
+    """
+    if rgb8.shape != (*frame.image_hw, 3) or rgb8.dtype != np.uint8:
+        raise ValueError(
+            f"expected a uint8 image of shape {(*frame.image_hw, 3)} to fit the frame, "
+            f"got {rgb8.dtype} {rgb8.shape}; to_rgb8 makes one"
+        )
+    resized_h, resized_w = frame.resized_hw
+    window = Image.fromarray(np.ascontiguousarray(rgb8[frame.window_slices]))
+    resized = window.resize((resized_w, resized_h), _PILLOW_FILTERS[preparation.resampling])
+    # np.array copies: torch refuses to share memory that it may not write
+    pixels_chw = torch.from_numpy(np.array(resized)).permute(2, 0, 1).to(torch.float32)
+    pad_h, pad_w = frame.input_hw[0] - resized_h, frame.input_hw[1] - resized_w
+    padded_chw = functional.pad(_normalised(pixels_chw, preparation), (0, pad_w, 0, pad_h))
+    return padded_chw.unsqueeze(0).contiguous()
+
+
+def _normalised(pixels_chw: torch.Tensor, preparation: Preparation) -> torch.Tensor:
+    if preparation.minmax:
+        low, high = pixels_chw.aminmax()
+        return (pixels_chw - low) / (high - low).clamp(min=1e-8)
+    mean = torch.tensor(preparation.mean).view(3, 1, 1)
+    std = torch.tensor(preparation.std).view(3, 1, 1)
+    return (pixels_chw - mean) / std
