@@ -1,0 +1,55 @@
+"""Segment Anything for scientific images, in napari and in Python.
+
+The public names load on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_samv1.checkpoints.errors import CheckpointError
+    from napari_samv1.checkpoints.load import load_model
+    from napari_samv1.checkpoints.record import LoadedModel
+    from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.engine.prediction import Prediction
+    from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.preparation import Preparation
+    from napari_samv1.prompts import Prompts
+
+__all__ = [
+    "CheckpointError",
+    "Embedding",
+    "LoadedModel",
+    "Prediction",
+    "Predictor",
+    "Preparation",
+    "Prompts",
+    "load_model",
+]
+
+_HOMES = {
+    "CheckpointError": "checkpoints.errors",
+    "Embedding": "engine.embedding",
+    "LoadedModel": "checkpoints.record",
+    "Prediction": "engine.prediction",
+    "Predictor": "engine.predictor",
+    "Preparation": "preparation",
+    "Prompts": "prompts",
+    "load_model": "checkpoints.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("napari-samv1")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

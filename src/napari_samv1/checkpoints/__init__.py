@@ -1,0 +1,4 @@
+"""Weight files to models: known ones, downloads, safe reading, configuration, names.
+
+Nothing is imported here, so that the table of models can be shown without torch.
+"""

@@ -1,0 +1,11 @@
+"""What can go wrong with a weight file, told in one sentence."""
+
+from __future__ import annotations
+
+
+class CheckpointError(ValueError):
+    """A weight file cannot be used; the message names what it is and what to do."""
+
+
+class DownloadError(CheckpointError):
+    """A weight file could not be fetched; the message says where to put it by hand."""

@@ -1,0 +1,76 @@
+"""What a file is, from its first bytes: said before torch tries to open it."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from napari_samv1.checkpoints.errors import CheckpointError
+
+# the first bytes, and what a file is that starts so
+SIGNATURES = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"II+\x00", "a TIFF image"),
+    (b"MM\x00+", "a TIFF image"),
+    (b"\x93NUMPY", "a numpy array"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
+    (b"%PDF", "a PDF document"),
+)
+WANTED = "expected a Segment Anything checkpoint (.pth or .pt)"
+
+
+def checkpoint_format(path: Path) -> Literal["zip", "pickle"]:
+    """Which of torch's two formats a file is in; ``CheckpointError`` names what it is otherwise."""
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; {WANTED}, so choose the file inside it")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no file {path}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    if not head:
+        raise CheckpointError(f"{path} is empty; {WANTED}, so download it again")
+    for signature, kind in SIGNATURES:
+        if head.startswith(signature):
+            raise CheckpointError(f"{path} is {kind}; {WANTED}")
+    if head.startswith(b"PK\x03\x04"):
+        _require_torch_zip(path)
+        return "zip"
+    if head.startswith(b"\x80"):
+        return "pickle"
+    raise CheckpointError(f"{path} is {_other_kind(head)}; {WANTED}")
+
+
+def _require_torch_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.rpartition("/")[2] for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise CheckpointError(
+            f"{path} is cut off: its end, which lists what is inside, is missing; download or copy it again"
+        ) from error
+    if "constants.pkl" in names:
+        raise CheckpointError(f"{path} is a TorchScript program, not weights; {WANTED}")
+    if "data.pkl" not in names:
+        raise CheckpointError(f"{path} is a zip archive without weights in it; {WANTED}, or unpack it first")
+
+
+def _other_kind(head: bytes) -> str:
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
+        return "a safetensors file, which is not read here"
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page, probably an error page saved by a browser"
+    is_text = all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
+    return "a text file" if is_text else "of no kind known here"

@@ -1,0 +1,33 @@
+"""Where downloaded weight files lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from napari_samv1.checkpoints.errors import CheckpointError
+
+VARIABLE = "NAPARI_SAMV1_CACHE"
+
+
+def cache_folder() -> Path:
+    """The folder named by ``NAPARI_SAMV1_CACHE``, else the platform's own for caches; it may not exist."""
+    chosen = os.environ.get(VARIABLE, "").strip()
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False))
+
+
+def models_folder() -> Path:
+    """Where weight files lie."""
+    return cache_folder() / "models"
+
+
+def weights_path(filename: str) -> Path:
+    """Where a weight file of this name lies or would lie; a name that leads elsewhere is refused."""
+    is_plain = filename not in {"", ".", ".."} and not set(filename) & set('/\\:\0<>|?*"')
+    if not is_plain:
+        raise CheckpointError(f"expected the plain name of a file, without any folder, got {filename!r}")
+    return models_folder() / filename

@@ -1,0 +1,163 @@
+"""A model's name or a weight file -> a network ready for use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from napari_samv1.checkpoints.device import Precision, choose_device, choose_dtype
+from napari_samv1.checkpoints.digests import Digests
+from napari_samv1.checkpoints.download import download as fetch
+from napari_samv1.checkpoints.errors import CheckpointError
+from napari_samv1.checkpoints.infer import infer_config
+from napari_samv1.checkpoints.meta_keys import to_ours, to_published
+from napari_samv1.checkpoints.read import read_tensors
+from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.checkpoints.registry import MODELS, KnownModel
+from napari_samv1.checkpoints.verify import verified_sha256
+from napari_samv1.model.config import SamConfig
+from napari_samv1.model.sam import Sam
+from napari_samv1.preparation import PREPARATIONS, PUBLISHED, Preparation
+
+SHOWN = 3
+"""How many tensors an error names; the rest it counts."""
+
+
+def load_model(
+    name_or_path: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "auto",
+    dtype: Precision = "auto",
+    preparation: str | Preparation | None = None,
+    download: bool = False,
+) -> LoadedModel:
+    """Load a known model by its name, or any Segment Anything checkpoint by its path.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        ``"tiny"`` (comes with the package), ``"vit_b"``, ... (``napari-samv1 models`` lists them), or a file.
+        A known name wins over a file of that name: write ``./tiny`` for the file.
+    device : str
+        ``"auto"`` (CUDA, then MPS, then CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    dtype : str
+        ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the device computes in it.
+    preparation : str or Preparation, optional
+        How the model wants its pixels: ``"published"``, ``"medsam"``, or a record of one's own. By default a
+        known model's own, and the published one for a file.
+    download : bool
+        Fetch a known model that is not on disk, instead of raising.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or of another kind; the message says which and what to do.
+    ValueError
+        If the device, the dtype or the preparation is not available.
+    """
+    chosen_device = choose_device(device)
+    chosen_dtype = choose_dtype(dtype, chosen_device)
+    known = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
+    if known is not None:
+        path, sha256 = _known_file(known, download)
+        tensors = read_tensors(path)
+    else:
+        path = Path(name_or_path).expanduser()
+        if not path.exists():
+            raise CheckpointError(
+                f"there is no file {path} and no known model of that name ({', '.join(MODELS)})"
+            )
+        tensors = read_tensors(path)
+        sha256 = Digests.of_file(path).sha256
+    try:
+        config = infer_config(tensors)
+        network = build_network(tensors, config, chosen_device, chosen_dtype)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return LoadedModel(
+        network=network,
+        config=config,
+        preparation=_preparation(preparation, known, config),
+        name=path.name if known is None else known.name,
+        sha256=sha256,
+    )
+
+
+def build_network(
+    tensors: Mapping[str, Tensor],
+    config: SamConfig,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Sam:
+    """A network of these sizes with published tensors as its weights, for use and not for training.
+
+    The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Buffers stay
+    float32. Raises ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
+    """
+    with torch.device("meta"):  # neither memory nor time for weights that are replaced at once
+        network = Sam(config)
+    _require_same(tensors, to_published(network.state_dict(), config))
+    constants = {name for name, _ in network.named_buffers()}
+    network.load_state_dict(
+        {
+            name: tensor.to(device, torch.float32 if name in constants else dtype, copy=True).contiguous()
+            for name, tensor in to_ours(tensors, config).items()
+        },
+        assign=True,
+    )
+    return network.eval().requires_grad_(False)
+
+
+def _known_file(known: KnownModel, download: bool) -> tuple[Path, str]:
+    """Where the file lies, and its verified hash."""
+    if not known.is_on_disk:
+        if known.is_bundled:
+            raise CheckpointError(f"{known.path} is missing from the installation; reinstall napari-samv1")
+        if not download:
+            raise CheckpointError(
+                f"{known.name} is not on disk: run `napari-samv1 models download {known.name}` "
+                f"({known.megabytes} MB), or pass download=True"
+            )
+        fetch(known)
+    return known.path, verified_sha256(known)
+
+
+def _preparation(
+    chosen: str | Preparation | None, known: KnownModel | None, config: SamConfig
+) -> Preparation:
+    if isinstance(chosen, Preparation):
+        return chosen
+    if chosen is None:
+        return replace(PUBLISHED, side=config.side) if known is None else known.preparation
+    if chosen not in PREPARATIONS:
+        raise ValueError(f"preparation must be one of {', '.join(PREPARATIONS)}, got {chosen!r}")
+    return replace(PREPARATIONS[chosen], side=config.side)
+
+
+def _require_same(got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    missing = [name for name in expected if name not in got]
+    unknown = [name for name in got if name not in expected]
+    misshapen = [
+        f"{name} ({_shape(expected[name])} expected, {_shape(got[name])} found)"
+        for name in expected
+        if name in got and got[name].shape != expected[name].shape
+    ]
+    complaints = [
+        f"{len(names)} {what}: {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+        for what, names in (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
+        if names
+    ]
+    if complaints:
+        raise CheckpointError(
+            f"its tensors are not those of a Segment Anything network ({'; '.join(complaints)}); "
+            f"use a checkpoint of the plain network"
+        )
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a number"

@@ -1,0 +1,56 @@
+"""Models that share a name or a file format with Segment Anything, but not its network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+# what a model is, what to use instead, and parts of tensor names that only it has
+RELATIVES = (
+    (
+        "a SAM 3 model",
+        "SAM 1 is what runs here",
+        ("detector.backbone.", "detector.transformer.", "detector_model.", "tracker.maskmem"),
+    ),
+    (
+        "a SAM 2 model",
+        "SAM 1 is what runs here",
+        ("image_encoder.trunk.", "sam_mask_decoder.", "memory_attention.", "memory_encoder."),
+    ),
+    (
+        "a MobileSAM or other TinyViT model (vit_t)",
+        "use one with a ViT-B, ViT-L or ViT-H encoder",
+        ("image_encoder.patch_embed.seq.", "image_encoder.layers."),
+    ),
+    (
+        "an HQ-SAM model",
+        "use the plain SAM model that it extends",
+        ("hf_token", "hf_mlp", "compress_vit_feat", "embedding_maskfeature", "hq_token"),
+    ),
+    (
+        "a SAM model with adapters in its encoder",
+        "merge them into the weights with the tool that trained it",
+        (
+            "qkv.w_a_linear",
+            "qkv.w_b_linear",
+            "linear_a_q",
+            "qkv.qkv_proj",
+            "mlp.mlp_layer",
+            "lora_",
+            "_Adapter",
+            "adapter.",
+        ),
+    ),
+    (
+        "in the naming of Hugging Face transformers",
+        "use the published .pth file of the same model",
+        ("vision_encoder.layers.", "shared_image_embedding."),
+    ),
+)
+
+
+def relative_of(names: Collection[str]) -> str | None:
+    """What a file with these tensor names is instead, and what to do; None if nothing gives it away."""
+    for kind, remedy, marks in RELATIVES:
+        if any(mark in name for name in names for mark in marks):
+            return f"{kind}: {remedy}"
+    return None
