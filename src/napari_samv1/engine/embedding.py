@@ -1,0 +1,38 @@
+"""An encoded image: what every prompt on it is decoded against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.imaging.intensity import Intensity
+from napari_samv1.preparation import Preparation
+
+
+@dataclass(frozen=True)
+class EmbeddingKey:
+    """Everything that an embedding depends on: equal keys mean equal tokens on the same machine.
+
+    ``pixels`` is the XXH3-128 of the prepared input, ``weights`` the sha256 of the checkpoint, ``dtype`` and
+    ``device`` what the encoder ran in and on.
+    """
+
+    pixels: str
+    weights: str
+    preparation: Preparation
+    frame: Frame
+    intensity: Intensity
+    gamma: float
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Image tokens, 1 C h w on the model's device, with the frame they cover and the key they go by."""
+
+    tokens_bchw: Tensor = field(repr=False)
+    frame: Frame
+    key: EmbeddingKey

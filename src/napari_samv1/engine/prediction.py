@@ -1,0 +1,65 @@
+"""What the decoder answers to one object's prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.masks.choose import Choice, best_index
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.masks.resize import Placement
+from napari_samv1.masks.stability import stability_on_image
+from napari_samv1.masks.threshold import threshold_crop, threshold_mask
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Four candidate masks with their predicted quality.
+
+    ``logits`` is float32 (4, h, w), the decoder's whole map, padding included, and as such a mask hint for
+    the next call; ``iou`` is float32 (4,). Mask 0 answers unambiguous prompts, masks 1 to 3 offer a whole,
+    a part and a subpart. ``ambiguous`` says that the prompt was a single point or box.
+    """
+
+    logits: NDArray[np.float32] = field(repr=False)
+    iou: NDArray[np.float32]
+    frame: Frame
+    ambiguous: bool
+
+    def stability(self, threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:
+        """How little each mask changes as the threshold moves by ``offset`` either way: float32 (4,), 0..1.
+
+        Counted at the image's resolution, padding excluded (Kirillov et al. 2023, appendix B).
+        """
+        scores = [stability_on_image(logits, self.placement, threshold, offset) for logits in self.logits]
+        return np.array(scores, dtype=np.float32)
+
+    def best(self, by: Choice = "auto") -> int:
+        """Index 0..3 of the mask to take.
+
+        ``"auto"`` follows the network's training: of masks 1 to 3 the one with the highest predicted IoU for
+        a single point or box, mask 0 for anything more. ``"iou"`` and ``"stability"`` take the highest of all.
+        """
+        stability = self.stability() if by == "stability" else None
+        return best_index(self.iou, stability, ambiguous=self.ambiguous, by=by)
+
+    def masks(self, threshold: float = 0.0) -> NDArray[np.bool_]:
+        """All four masks at the image's resolution: bool (4, H, W)."""
+        return np.stack([self.mask(index, threshold) for index in range(len(self.logits))])
+
+    def mask(self, index: int, threshold: float = 0.0) -> NDArray[np.bool_]:
+        """One mask at the image's resolution: bool (H, W)."""
+        return threshold_mask(self.logits[index], self.placement, threshold)
+
+    def crop(self, index: int, threshold: float = 0.0) -> MaskCrop:
+        """The same mask as its bounding box; nothing as large as the image is made."""
+        return threshold_crop(self.logits[index], self.placement, threshold)
+
+    @property
+    def placement(self) -> Placement:
+        """Where the logits lie on the image."""
+        frame = self.frame
+        return Placement(frame.image_hw, frame.window_yxhw, frame.resized_hw, frame.input_hw)

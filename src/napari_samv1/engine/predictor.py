@@ -1,0 +1,193 @@
+"""Images in, masks out: the model as scripts and the panel use it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import xxhash
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.imaging.intensity import Intensity, to_rgb8
+from napari_samv1.imaging.prepare import prepare
+from napari_samv1.preparation import Sizing
+from napari_samv1.prompts import Prompts
+
+OnProgress = Callable[[int, int], None]
+
+BATCH_TOKENS = 8 * 64 * 64
+"""Image tokens that one decoder batch may hold: about 0.3 GB in float32."""
+
+
+class Cancelled(Exception):
+    """Raised by a progress callback to end an encoding; nothing is left behind."""
+
+
+class Predictor:
+    """Encodes images and decodes prompts with one loaded model.
+
+    Holds no state but the model: several threads may use one predictor.
+
+    >>> from napari_samv1 import Predictor, Prompts, load_model
+    >>> from skimage.data import coins
+    >>> predictor = Predictor(load_model("tiny"))
+    >>> embedding = predictor.embed(coins())
+    >>> prediction = predictor.predict(embedding, Prompts(points_yx=[(120, 175)], labels=[1]))
+    >>> prediction.mask(prediction.best()).shape
+    (303, 384)
+    """
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+
+    def embed(
+        self,
+        image: ArrayLike,
+        *,
+        sizing: Sizing | None = None,
+        side: int | None = None,
+        intensity: Intensity = None,
+        gamma: float = 1.0,
+        on_progress: OnProgress | None = None,
+    ) -> Embedding:
+        """Encode an image once, for any number of prompts.
+
+        Parameters
+        ----------
+        image : array-like, (H, W), (H, W, 3) or (H, W, 4)
+            Any real dtype; alpha is ignored.
+        sizing : "native", "padded" or "stretched", optional
+            "native" keeps the aspect without padding, "padded" is the published arrangement, "stretched"
+            fills a square. By default what the model's preparation says.
+        side : int, optional
+            Longer side in pixels at which the model sees the image; by default the model's own.
+        intensity : optional
+            ``(low, high)``, ``"dtype"``, ``"minmax"`` or ``("percentile", low, high)``. By default uint8 is
+            taken as it is and other dtypes by their percentiles 0.1 and 99.9.
+        gamma : float
+            Exponent applied to the values in 0..1, as napari displays them.
+        on_progress : callable, optional
+            Called as ``on_progress(blocks_done, blocks)``; it may raise ``Cancelled``.
+
+        Raises
+        ------
+        ValueError
+            If the image, a size or the intensity cannot be used; the message says what would be.
+        """
+        preparation, network = self.model.preparation, self.model.network
+        rgb8 = to_rgb8(image, intensity, gamma)
+        frame = Frame.plan(
+            rgb8.shape[:2],
+            side=preparation.side if side is None else side,
+            patch=self.model.config.patch,
+            sizing=preparation.sizing if sizing is None else sizing,
+        )
+        pixels_bchw = prepare(rgb8, frame, preparation)
+        weight = network.image_encoder.patch_embedding.projection.weight
+        key = EmbeddingKey(
+            pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
+            weights=self.model.sha256,
+            preparation=preparation,
+            frame=frame,
+            intensity=intensity,
+            gamma=gamma,
+            dtype=str(weight.dtype).removeprefix("torch."),
+            device=weight.device.type,
+        )
+        blocks = self.model.config.depth
+
+        def report(index: int, _: Tensor) -> None:
+            if on_progress is not None:
+                on_progress(index + 1, blocks)
+
+        with torch.inference_mode():
+            tokens = network.encode(pixels_bchw.to(weight.device, weight.dtype), on_block=report)
+        return Embedding(tokens, frame, key)
+
+    def predict(
+        self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None
+    ) -> Prediction:
+        """Decode one object's prompts, with the logits of an earlier mask as a hint if given.
+
+        ``mask_hint`` is (h, w) as in ``Prediction.logits[i]``: four times the token grid.
+
+        Raises
+        ------
+        ValueError
+            If the embedding is another model's or the hint has another size.
+        """
+        return self.predict_each(embedding, [prompts], mask_hints=[mask_hint])[0]
+
+    def predict_each(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompts],
+        *,
+        mask_hints: Sequence[ArrayLike | None] | None = None,
+    ) -> list[Prediction]:
+        """Decode several objects, each by its own prompts, in as few decoder batches as they allow."""
+        hints = [None] * len(prompts) if mask_hints is None else list(mask_hints)
+        if len(hints) != len(prompts):
+            raise ValueError(
+                f"mask_hints must hold one hint or None for each of {len(prompts)} prompts, got {len(hints)}"
+            )
+        if embedding.key.weights != self.model.sha256:
+            raise ValueError(
+                f"this embedding was made by another model than {self.model.name}; embed the image anew"
+            )
+        checked = [None if hint is None else _checked_hint(hint, embedding.frame) for hint in hints]
+        alike: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
+        for index, (one, hint) in enumerate(zip(prompts, checked, strict=True)):
+            alike[len(one.points_yx), len(one.boxes_yx), hint is not None].append(index)
+        height, width = embedding.frame.grid_hw
+        batch = max(1, BATCH_TOKENS // (height * width))
+        predictions: dict[int, Prediction] = {}
+        for indices in alike.values():
+            for start in range(0, len(indices), batch):
+                some = indices[start : start + batch]
+                answers = self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
+                predictions.update(zip(some, answers, strict=True))
+        return [predictions[index] for index in range(len(prompts))]
+
+    @torch.inference_mode()
+    def _decode(
+        self, embedding: Embedding, prompts: Sequence[Prompts], hints: Sequence[NDArray[np.float32] | None]
+    ) -> list[Prediction]:
+        """One batch of prompts with equally many points and boxes, all with a hint or none."""
+        network, frame = self.model.network, embedding.frame
+        weight = network.prompt_encoder.foreground
+        points = np.stack([frame.to_model_xy01(one.points_yx) for one in prompts])
+        labels = np.stack([one.labels for one in prompts])
+        boxes = np.stack([frame.boxes_to_model_xy01(one.boxes_yx) for one in prompts])
+        prompt_tokens = network.encode_prompts(
+            *(torch.from_numpy(array).to(weight.device) for array in (points, labels, boxes))
+        )
+        given = [hint for hint in hints if hint is not None]
+        hint_b1hw = torch.from_numpy(np.stack(given))[:, None].to(weight.device) if given else None
+        tokens_bchw = embedding.tokens_bchw.to(weight.device, weight.dtype)
+        logits, iou = network.decode(tokens_bchw, prompt_tokens, hint_b1hw)
+        logits_np, iou_np = logits.cpu().numpy(), iou.cpu().numpy()
+        may_be_ambiguous = not given and not self.model.preparation.box_only
+        return [
+            Prediction(logits_np[i], iou_np[i], frame, may_be_ambiguous and one.is_single)
+            for i, one in enumerate(prompts)
+        ]
+
+
+def _checked_hint(hint: ArrayLike, frame: Frame) -> NDArray[np.float32]:
+    array = np.asarray(hint, dtype=np.float32)
+    if array.shape != frame.logits_hw:
+        raise ValueError(
+            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {array.shape}; "
+            f"take one of Prediction.logits"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError("a mask hint must be finite")
+    return array
