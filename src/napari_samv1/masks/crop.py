@@ -1,0 +1,96 @@
+"""MaskCrop: a whole mask, kept as its bounding box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class MaskCrop:
+    """A mask in an image, of which only the box from ``origin_yx`` on is stored; the rest is background.
+
+    ``from_mask`` makes the box tight. The array is read-only, so that a crop can be shared and compared.
+    """
+
+    origin_yx: tuple[int, int]
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        top, left = (int(value) for value in self.origin_yx)
+        mask = np.array(self.mask)
+        if mask.dtype != np.bool_ or mask.ndim != 2:
+            raise ValueError(f"a crop's mask must be (height, width) bool, got {mask.dtype} {mask.shape}")
+        if min(top, left) < 0:
+            raise ValueError(f"a crop must start inside the image, got origin_yx {(top, left)}")
+        mask.flags.writeable = False
+        object.__setattr__(self, "origin_yx", (top, left))
+        object.__setattr__(self, "mask", mask)
+
+    @classmethod
+    def from_mask(cls, mask: ArrayLike, origin_yx: tuple[int, int] = (0, 0)) -> MaskCrop:
+        """The tight crop of a mask (H, W), whose first pixel lies at ``origin_yx`` of the image."""
+        array = np.asarray(mask, dtype=bool)
+        rows, columns = np.flatnonzero(array.any(axis=1)), np.flatnonzero(array.any(axis=0))
+        if rows.size == 0:
+            return cls((0, 0), np.zeros((0, 0), dtype=bool))
+        top, left = int(rows[0]), int(columns[0])
+        tight = array[top : rows[-1] + 1, left : columns[-1] + 1]
+        return cls((origin_yx[0] + top, origin_yx[1] + left), tight)
+
+    @property
+    def area(self) -> int:
+        """Pixels of the mask."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def empty(self) -> bool:
+        """No pixel is in the mask."""
+        return not self.mask.any()
+
+    @property
+    def region(self) -> tuple[slice, slice]:
+        """Cuts the stored box out of the image."""
+        (top, left), (height, width) = self.origin_yx, self.mask.shape
+        return slice(top, top + height), slice(left, left + width)
+
+    def to_mask(self, image_hw: tuple[int, int]) -> NDArray[np.bool_]:
+        """The whole mask (H, W).
+
+        Raises
+        ------
+        ValueError
+            If the crop does not fit into the image.
+        """
+        rows, columns = self.region
+        if rows.stop > image_hw[0] or columns.stop > image_hw[1]:
+            raise ValueError(
+                f"the crop reaches row {rows.stop} and column {columns.stop}: outside an image of {image_hw}"
+            )
+        return self.within((slice(0, image_hw[0]), slice(0, image_hw[1])))
+
+    def within(self, region: tuple[slice, slice]) -> NDArray[np.bool_]:
+        """The part of the mask that a region of the image shows, in the region's size."""
+        rows, columns = region
+        shown = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
+        own_rows, own_columns = self.region
+        top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
+        left, right = max(columns.start, own_columns.start), min(columns.stop, own_columns.stop)
+        if top < bottom and left < right:
+            shown[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = (
+                self.mask[
+                    top - own_rows.start : bottom - own_rows.start,
+                    left - own_columns.start : right - own_columns.start,
+                ]
+            )
+        return shown
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MaskCrop):
+            return NotImplemented
+        return self.origin_yx == other.origin_yx and np.array_equal(self.mask, other.mask)
+
+    def __hash__(self) -> int:
+        return hash((self.origin_yx, self.mask.shape, self.mask.tobytes()))

@@ -1,0 +1,137 @@
+"""Logits of the decoder to the image's resolution, the whole of it or any region.
+
+The published way is two bilinear resizes with a crop between them: to the model's input size, the padding
+cut off, then to the image. Both are linear and act on rows and columns apart, so that each row of the image
+is a weighted sum of at most four rows of the logits, and a region needs no more than those below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+_SPAN = 256  # pixels per dense block of weights: small enough to be mostly non-zero
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How the decoder's logits lie on an image; the numbers are those of the encoding's frame.
+
+    The logits cover ``input_hw`` model pixels, of which the upper left ``resized_hw`` are the window
+    (first row, first column, height, width) of the image; the rest is padding.
+    """
+
+    image_hw: tuple[int, int]
+    window_yxhw: tuple[int, int, int, int]
+    resized_hw: tuple[int, int]
+    input_hw: tuple[int, int]
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Cuts the window out of the image."""
+        top, left, height, width = self.window_yxhw
+        return slice(top, top + height), slice(left, left + width)
+
+
+@dataclass(frozen=True, eq=False)
+class AxisBlock:
+    """Weights (target, source) that turn rows ``source`` of the logits into rows ``target`` of the window."""
+
+    target: slice
+    source: slice
+    weights: torch.Tensor
+
+
+def resize_logits(
+    logits: ArrayLike, placement: Placement, region: tuple[slice, slice] | None = None
+) -> NDArray[np.float32]:
+    """Logits (..., h, w) of the decoder -> (..., H, W) at the image's resolution.
+
+    ``region`` (row and column slices of the image; default: all of it) alone is computed, with the same
+    numbers as the whole has there. Outside the placement's window nothing is known: -inf.
+    """
+    logits_nhw = np.asarray(logits, dtype=np.float32)
+    rows, columns = region if region is not None else (slice(0, size) for size in placement.image_hw)
+    out = np.full(
+        (*logits_nhw.shape[:-2], rows.stop - rows.start, columns.stop - columns.start),
+        -np.inf,
+        dtype=np.float32,
+    )
+    row_blocks, column_blocks = axis_blocks(logits_nhw.shape[-2:], placement)
+    top, left = placement.window_yxhw[:2]
+    for row_block in row_blocks:
+        y0, y1 = _overlap(row_block.target, rows, top)
+        if y0 >= y1:
+            continue
+        for column_block in column_blocks:
+            x0, x1 = _overlap(column_block.target, columns, left)
+            if x0 >= x1:
+                continue
+            block = resize_block(logits_nhw, row_block, column_block)
+            by, bx = top + row_block.target.start, left + column_block.target.start
+            out[..., y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = block[
+                ..., y0 - by : y1 - by, x0 - bx : x1 - bx
+            ]
+    return out
+
+
+def _overlap(target: slice, wanted: slice, offset: int) -> tuple[int, int]:
+    return max(target.start + offset, wanted.start), min(target.stop + offset, wanted.stop)
+
+
+def resize_block(logits_nhw: NDArray[np.float32], rows: AxisBlock, columns: AxisBlock) -> NDArray[np.float32]:
+    """The window's pixels ``rows.target`` x ``columns.target``.
+
+    Always whole blocks: a matrix product may round differently at another size, and a pixel must not depend
+    on which region was asked for.
+    """
+    # torch's product: numpy's has threads of its own, which fight with the network's for the same cores
+    below = torch.from_numpy(logits_nhw[..., rows.source, columns.source].copy())
+    block: NDArray[np.float32] = (rows.weights @ (below @ columns.weights.T)).numpy()
+    return block
+
+
+def axis_blocks(
+    logits_hw: tuple[int, ...], placement: Placement
+) -> tuple[tuple[AxisBlock, ...], tuple[AxisBlock, ...]]:
+    """The weights of both axes, in blocks that cover the window."""
+    height, width = (
+        _axis_blocks(logits_hw[axis], placement.input_hw[axis], placement.resized_hw[axis], size)
+        for axis, size in enumerate(placement.window_yxhw[2:])
+    )
+    return height, width
+
+
+@lru_cache(maxsize=64)
+def _axis_blocks(size: int, input_size: int, resized_size: int, window_size: int) -> tuple[AxisBlock, ...]:
+    to_input, input_weights = _taps(size, input_size)
+    to_window, window_weights = _taps(resized_size, window_size)
+    sources = to_input[to_window].reshape(window_size, 4)
+    weights = (window_weights[:, :, np.newaxis] * input_weights[to_window]).reshape(window_size, 4)
+    blocks = []
+    for start in range(0, window_size, _SPAN):
+        target = slice(start, min(start + _SPAN, window_size))
+        near, first = sources[target], int(sources[target].min())
+        dense = np.zeros((len(near), int(near.max()) + 1 - first), dtype=np.float32)
+        for tap in range(4):
+            dense[np.arange(len(near)), near[:, tap] - first] += weights[target, tap]
+        blocks.append(AxisBlock(target, slice(first, first + dense.shape[1]), torch.from_numpy(dense)))
+    return tuple(blocks)
+
+
+def _taps(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Bilinear interpolation along one axis, corners not aligned: two sources and weights per new pixel.
+
+    In float32, as torch computes them.
+    """
+    scale = np.float32(size) / np.float32(new_size)
+    centres = np.arange(new_size, dtype=np.float32) + np.float32(0.5)
+    position = np.maximum(centres * scale - np.float32(0.5), np.float32(0))
+    first = np.minimum(position.astype(np.intp), size - 1)
+    second = np.minimum(first + 1, size - 1)
+    second_weight = np.clip(position - first.astype(np.float32), 0, 1).astype(np.float32)
+    return np.stack([first, second], axis=1), np.stack([1 - second_weight, second_weight], axis=1)

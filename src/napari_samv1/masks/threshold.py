@@ -1,0 +1,99 @@
+"""Masks, crops and areas from logits, computed only where the image's pixels can differ.
+
+Interpolated values lie between the smallest and the largest logit around them: blocks of the image whose
+surroundings are all above or all below the threshold are decided without being computed. An 8192 x 8192
+image thus costs its objects' outlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.masks.resize import AxisBlock, Placement, axis_blocks, resize_block
+
+
+def threshold_mask(logits_hw: ArrayLike, placement: Placement, threshold: float = 0.0) -> NDArray[np.bool_]:
+    """Logits (h, w) -> the mask (H, W) of the image's pixels above the threshold."""
+    mask = np.zeros(placement.image_hw, dtype=bool)
+    _fill(mask[placement.window], np.asarray(logits_hw, dtype=np.float32), placement, threshold)
+    return mask
+
+
+def threshold_crop(logits_hw: ArrayLike, placement: Placement, threshold: float = 0.0) -> MaskCrop:
+    """The same mask as its bounding box; nothing of the image's size is made."""
+    logits = np.asarray(logits_hw, dtype=np.float32)
+    rows, columns = axis_blocks(logits.shape, placement)
+    _, highest = _bounds(logits, rows, columns)
+    above = highest > threshold
+    if not above.any():
+        return MaskCrop.from_mask(np.zeros((0, 0), dtype=bool))
+    near_rows, near_columns = np.flatnonzero(above.any(axis=1)), np.flatnonzero(above.any(axis=0))
+    top, bottom = rows[near_rows[0]].target.start, rows[near_rows[-1]].target.stop
+    left, right = columns[near_columns[0]].target.start, columns[near_columns[-1]].target.stop
+    near = np.zeros((bottom - top, right - left), dtype=bool)
+    _fill(near, logits, placement, threshold, (top, left))
+    window_top, window_left = placement.window_yxhw[:2]
+    return MaskCrop.from_mask(near, (window_top + top, window_left + left))
+
+
+def areas_above(logits_hw: ArrayLike, placement: Placement, thresholds: Sequence[float]) -> list[int]:
+    """How many of the image's pixels lie above each threshold; padding does not count."""
+    logits = np.asarray(logits_hw, dtype=np.float32)
+    rows, columns = axis_blocks(logits.shape, placement)
+    lowest, highest = _bounds(logits, rows, columns)
+    areas = np.zeros(len(thresholds), dtype=np.int64)
+    for (i, row_block), (j, column_block) in _pairs(rows, columns):
+        decided = [bool(lowest[i, j] > t or highest[i, j] <= t) for t in thresholds]
+        values = None if all(decided) else resize_block(logits, row_block, column_block)
+        pixels = len(row_block.weights) * len(column_block.weights)
+        for k, t in enumerate(thresholds):
+            if values is None or decided[k]:
+                areas[k] += pixels if lowest[i, j] > t else 0
+            else:
+                areas[k] += np.count_nonzero(values > t)
+    return [int(area) for area in areas]
+
+
+def _fill(
+    out: NDArray[np.bool_],
+    logits: NDArray[np.float32],
+    placement: Placement,
+    threshold: float,
+    origin_yx: tuple[int, int] = (0, 0),
+) -> None:
+    """Set the window's mask in ``out``, whose first pixel is the window's ``origin_yx``."""
+    rows, columns = axis_blocks(logits.shape, placement)
+    lowest, highest = _bounds(logits, rows, columns)
+    for (i, row_block), (j, column_block) in _pairs(rows, columns):
+        if highest[i, j] <= threshold:
+            continue
+        target = tuple(
+            slice(block.target.start - start, block.target.stop - start)
+            for block, start in zip((row_block, column_block), origin_yx, strict=True)
+        )
+        if lowest[i, j] > threshold:
+            out[target] = True
+        else:
+            np.greater(resize_block(logits, row_block, column_block), threshold, out=out[target])
+
+
+def _pairs(
+    rows: Sequence[AxisBlock], columns: Sequence[AxisBlock]
+) -> Iterator[tuple[tuple[int, AxisBlock], tuple[int, AxisBlock]]]:
+    return (((i, row), (j, column)) for i, row in enumerate(rows) for j, column in enumerate(columns))
+
+
+def _bounds(
+    logits: NDArray[np.float32], rows: Sequence[AxisBlock], columns: Sequence[AxisBlock]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Smallest and largest logit around each block, widened by what a weighted sum may round."""
+    low = np.stack([logits[row.source].min(axis=0) for row in rows])
+    high = np.stack([logits[row.source].max(axis=0) for row in rows])
+    low = np.stack([low[:, column.source].min(axis=1) for column in columns], axis=1)
+    high = np.stack([high[:, column.source].max(axis=1) for column in columns], axis=1)
+    slack = np.float32(1e-6) * np.maximum(np.abs(low), np.abs(high))
+    return low - slack, high + slack
