@@ -41,7 +41,8 @@ class Prediction:
         """Index 0..3 of the mask to take.
 
         ``"auto"`` follows the network's training: of masks 1 to 3 the one with the highest predicted IoU for
-        a single point or box, mask 0 for anything more. ``"iou"`` and ``"stability"`` take the highest of all.
+        a single point or box, mask 0 for anything more. ``"iou"`` and ``"stability"`` take the highest of
+        all four.
         """
         stability = self.stability() if by == "stability" else None
         return best_index(self.iou, stability, ambiguous=self.ambiguous, by=by)

@@ -26,7 +26,7 @@ BATCH_TOKENS = 8 * 64 * 64
 """Image tokens that one decoder batch may hold: about 0.3 GB in float32."""
 
 
-class Cancelled(Exception):
+class Cancelled(Exception):  # noqa: N818 - a wish, not an error
     """Raised by a progress callback to end an encoding; nothing is left behind."""
 
 
