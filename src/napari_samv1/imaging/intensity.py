@@ -40,7 +40,7 @@ def to_rgb8(image: ArrayLike, intensity: Intensity = None, gamma: float = 1.0) -
     Returns
     -------
     numpy.ndarray, (H, W, 3) uint8
-        A uint8 RGB image that needs no mapping is returned itself, not copied.
+        A contiguous uint8 RGB image that needs no mapping shares its memory.
 
     Raises
     ------
@@ -52,6 +52,8 @@ def to_rgb8(image: ArrayLike, intensity: Intensity = None, gamma: float = 1.0) -
         raise ValueError(f"gamma must be a positive number, got {gamma}")
     if pixels.ndim == 3:
         pixels = pixels[..., :3]
+    if isinstance(intensity, list | np.ndarray):
+        intensity = tuple(intensity)
     if pixels.dtype == np.uint8 and intensity in (None, "dtype") and gamma == 1.0:
         return _as_rgb(pixels)
     if pixels.dtype.kind == "f" and not _any_finite(pixels):
@@ -93,7 +95,7 @@ def _limits(pixels: Array, intensity: Intensity) -> tuple[float, float]:
         return _dtype_range(pixels.dtype)
     if intensity == "minmax":
         return _finite_range(pixels)
-    if isinstance(intensity, str) or not isinstance(intensity, tuple | list | np.ndarray):
+    if not isinstance(intensity, tuple):
         raise _unknown_intensity(intensity)
     if len(intensity) == 3 and intensity[0] == "percentile":
         return _percentiles(pixels, float(intensity[1]), float(intensity[2]))

@@ -1,0 +1,71 @@
+"""Covered: the labels that came from elsewhere and lie under our objects, so that they can come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TILE = 256
+
+Labels = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """A sparse label image: tiles of it exist only where something is covered.
+
+    Immutable: ``updated`` returns another one that shares the tiles it did not change, so that an undo
+    history holds as many as it likes.
+    """
+
+    tiles: Mapping[tuple[int, int], Labels] = field(default_factory=lambda: MappingProxyType({}))
+
+    def within(self, region: tuple[slice, slice], dtype: np.dtype[Any]) -> Labels:
+        """The covered labels in a region of the image; 0 where none is."""
+        values = np.zeros(tuple(extent.stop - extent.start for extent in region), dtype=dtype)
+        if self.tiles:
+            for key, in_region, in_tile in _tiles(region):
+                if key in self.tiles:
+                    values[in_region] = self.tiles[key][in_tile]
+        return values
+
+    def updated(self, region: tuple[slice, slice], values: Labels, where: NDArray[np.bool_]) -> Covered:
+        """With other values in a region, at the pixels ``where``."""
+        tiles = dict(self.tiles)
+        for key, in_region, in_tile in _tiles(region):
+            chosen, new = where[in_region], values[in_region]
+            if not chosen.any() or (key not in tiles and not new[chosen].any()):
+                continue
+            tile = tiles[key].copy() if key in tiles else np.zeros((_TILE, _TILE), dtype=values.dtype)
+            tile[in_tile][chosen] = new[chosen]
+            tile.flags.writeable = False
+            if tile.any():
+                tiles[key] = tile
+            else:
+                del tiles[key]
+        return Covered(MappingProxyType(tiles))
+
+
+def _tiles(
+    region: tuple[slice, slice],
+) -> Iterator[tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice]]]:
+    """The tiles that a region touches: their key, their part of the region, and the region's part of them."""
+    rows, columns = region
+    for i in range(rows.start // _TILE, -(-rows.stop // _TILE)):
+        region_rows, tile_rows = _shared(rows, i)
+        for j in range(columns.start // _TILE, -(-columns.stop // _TILE)):
+            region_columns, tile_columns = _shared(columns, j)
+            yield (i, j), (region_rows, region_columns), (tile_rows, tile_columns)
+
+
+def _shared(extent: slice, index: int) -> tuple[slice, slice]:
+    start, stop = max(extent.start, index * _TILE), min(extent.stop, (index + 1) * _TILE)
+    return (
+        slice(start - extent.start, stop - extent.start),
+        slice(start - index * _TILE, stop - index * _TILE),
+    )
