@@ -1,0 +1,19 @@
+"""The napari panel: Qt and magicgui only. It wires what the other rooms compute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_samv1.widgets.panel import SegmentAnythingPanel
+
+__all__ = ["SegmentAnythingPanel"]
+
+
+def __getattr__(name: str) -> Any:
+    # on first use: the command line asks this room only for launch
+    if name == "SegmentAnythingPanel":
+        from napari_samv1.widgets.panel import SegmentAnythingPanel
+
+        return SegmentAnythingPanel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

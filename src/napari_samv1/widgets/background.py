@@ -1,0 +1,196 @@
+"""Two threads that keep the window free: one for the newest request of each kind, one for long jobs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+logger = logging.getLogger(__name__)
+
+MAIN_THREAD_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: its key, and either a value or the error that ended it."""
+
+    key: Hashable
+    value: Any = None
+    error: Exception | None = None
+    cancelled: bool = False
+
+
+class JobCancelled(Exception):  # noqa: N818 - not an error
+    """Raised inside a job by its ticket, once nobody wants the answer any more."""
+
+
+class Ticket:
+    """A job's view of whether it is still wanted, and its way to say how far it is."""
+
+    def __init__(self, key: Hashable, report: Callable[[Hashable, object], None]) -> None:
+        self.key = key
+        self._report = report
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the job to end at its next check."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job should end: it was cancelled, or the program is going away."""
+        return self._cancelled.is_set() or not threading.main_thread().is_alive()
+
+    def check(self) -> None:
+        """Raise ``JobCancelled`` if the job should end."""
+        if self.cancelled:
+            raise JobCancelled
+
+    def report(self, progress: object) -> None:
+        """Send progress to the main thread, and end here if the job was cancelled."""
+        self.check()
+        self._report(self.key, progress)
+
+
+Job = Callable[[Ticket], Any]
+
+
+class _Mailbox(QObject):
+    """Carries outcomes over to the thread that made it (the main one), by queued Qt signals."""
+
+    finished = Signal(object)
+    progressed = Signal(object, object)
+
+
+class Worker:
+    """One thread that runs the newest job of each key, in the order in which the keys came.
+
+    A job that waits is replaced by a newer one with the same key; a running one goes on, and its answer is
+    delivered unless it was cancelled. Jobs never raise out of the thread: every job ends in an ``Outcome``,
+    which ``on_finished`` gets on the thread that made the worker. The thread starts with the first job.
+
+    napari's own workers are not used: each is kept, with its arguments, as long as the window lives.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        on_finished: Callable[[Outcome], None],
+        on_progress: Callable[[Hashable, object], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._mailbox = _Mailbox()
+        self._on_finished = on_finished
+        self._on_progress = on_progress
+        self._mailbox.finished.connect(self._deliver)
+        self._mailbox.progressed.connect(self._deliver_progress)
+        self._waiting: OrderedDict[Hashable, tuple[Ticket, Job]] = OrderedDict()
+        self._running: Ticket | None = None
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, key: Hashable, job: Job) -> Ticket:
+        """Run ``job(ticket)`` after the waiting jobs; it takes the place of a waiting one of its key."""
+        ticket = Ticket(key, self._post_progress)
+        with self._changed:
+            if self._stopped:
+                ticket.cancel()
+                return ticket
+            self._waiting[key] = (ticket, job)
+            if self._thread is None:
+                # not a daemon: torch must not be torn down under a running job
+                self._thread = threading.Thread(target=self._run, name=f"napari-samv1 {self.name}")
+                self._thread.start()
+            self._changed.notify_all()
+        return ticket
+
+    def cancel(self, key: Hashable) -> None:
+        """Drop the waiting job of this key and ask a running one to end."""
+        with self._changed:
+            waiting = self._waiting.pop(key, None)
+            running = self._running
+        if waiting is not None:
+            waiting[0].cancel()
+        if running is not None and running.key == key:
+            running.cancel()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        with self._changed:
+            return self._running is not None or bool(self._waiting)
+
+    def stop(self, timeout: float | None = 10.0) -> bool:
+        """End the thread: nothing is delivered afterwards. True when it has ended within the time given."""
+        with self._changed:
+            self._stopped = True
+            self._waiting.clear()
+            if self._running is not None:
+                self._running.cancel()
+            self._changed.notify_all()
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopped:
+                    # a window that was never closed properly must not keep the interpreter alive
+                    self._changed.wait(MAIN_THREAD_POLL_SECONDS)
+                    if not threading.main_thread().is_alive():
+                        return
+                if self._stopped:
+                    return
+                _, (ticket, job) = self._waiting.popitem(last=False)
+                self._running = ticket
+            outcome = _outcome_of(ticket, job)
+            del job
+            with self._changed:
+                self._running = None
+                if self._stopped:
+                    return
+            self._post(outcome)
+            del outcome
+
+    def _post(self, outcome: Outcome) -> None:
+        try:
+            self._mailbox.finished.emit(outcome)
+        except RuntimeError:
+            logger.debug("%s: the window is gone, an outcome was dropped", self.name)
+
+    def _post_progress(self, key: Hashable, progress: object) -> None:
+        try:
+            self._mailbox.progressed.emit(key, progress)
+        except RuntimeError:
+            logger.debug("%s: the window is gone, progress was dropped", self.name)
+
+    def _deliver(self, outcome: Outcome) -> None:
+        if not self._stopped:
+            self._on_finished(outcome)
+
+    def _deliver_progress(self, key: Hashable, progress: object) -> None:
+        if not self._stopped and self._on_progress is not None:
+            self._on_progress(key, progress)
+
+
+def _outcome_of(ticket: Ticket, job: Job) -> Outcome:
+    try:
+        ticket.check()
+        value = job(ticket)
+    except JobCancelled:
+        return Outcome(ticket.key, cancelled=True)
+    except Exception as error:  # the one place that must catch all: a thread has nobody above it
+        if ticket.cancelled:
+            return Outcome(ticket.key, cancelled=True)
+        logger.debug("%s failed", ticket.key, exc_info=True)
+        return Outcome(ticket.key, error=error)
+    return Outcome(ticket.key, value=value, cancelled=ticket.cancelled)

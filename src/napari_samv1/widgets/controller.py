@@ -1,0 +1,307 @@
+"""Between the panel, the layers and the background threads: every request and every answer passes here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.layers.image import DisplayedPlane, NoPlaneError
+from napari_samv1.widgets import models
+from napari_samv1.widgets.background import Outcome, Worker
+from napari_samv1.widgets.encoder import Encoder
+from napari_samv1.widgets.model_chooser import DownloadState
+from napari_samv1.widgets.remembered import Choices
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_samv1.engine.session import DecodeJob
+
+logger = logging.getLogger(__name__)
+
+REDRAW_MILLISECONDS = 30
+
+
+class Controller(QObject):
+    """Keeps what is on the canvas, in the session and in the threads in step, until it is closed."""
+
+    encoding_changed = Signal()
+    objects_changed = Signal()  # scores, choice, current object, polarity
+    layers_changed = Signal()
+    model_changed = Signal()
+    download_changed = Signal(object)  # DownloadState, or None
+    message_changed = Signal(str)
+
+    def __init__(self, viewer: Viewer, choices: Choices) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.message = ""
+        self.binding = AnnotationBinding(
+            viewer,
+            on_prompts=self._prompts_touched,
+            on_plane=self._plane_touched,
+            on_layers=self.layers_changed.emit,
+            on_current=self.objects_changed.emit,
+        )
+        self.encoder = Encoder(
+            choices,
+            on_change=self._encoder_changed,
+            on_encoded=self._encoded,
+            on_error=self._job_failed,
+        )
+        self._decoder = Worker("decoding", self._decoded)
+        self._downloader: Worker | None = None
+        self._closed = False
+        self._sync_timer = self._single_shot(self.sync)
+        self._plane_timer = self._single_shot(self._plane_changed)
+        self._threshold_timer = self._single_shot(self._apply_threshold)
+        self._threshold: float | None = None
+
+    def _single_shot(self, slot: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(REDRAW_MILLISECONDS)
+        timer.timeout.connect(slot)
+        return timer
+
+    # ---- prompts -> masks
+
+    def plane(self) -> DisplayedPlane | None:
+        """The displayed plane of the chosen image; without one, the reason becomes the panel's message."""
+        try:
+            return self.binding.plane()
+        except NoPlaneError as error:
+            if self.binding.image is not None:
+                self._say(str(error))
+            return None
+
+    def sync(self) -> None:
+        """Read the prompts, tell the session, and ask for what is missing: an encoding, or masks."""
+        if self._closed:
+            return
+        synced = self.binding.sync()
+        self._say(synced.problem or " ".join(synced.notes))
+        self._ask()
+        self.objects_changed.emit()
+
+    def _ask(self) -> None:
+        plane = self.plane()
+        session = self.binding.session
+        if plane is None or session is None or not session.pending:
+            return
+        stored = self.encoder.stored(plane)
+        if stored is None or self.encoder.model is None:
+            if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
+                self.encoder.encode(plane)
+            return
+        predictor = self.encoder.model.predictor
+        for job in self.binding.jobs(stored.embedding):
+            self._decoder.submit((plane.key, job.object_id), _decoding(predictor, job))
+
+    def _decoded(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._job_failed(outcome.error)
+            return
+        if outcome.cancelled:
+            return
+        self._say_if(self.binding.accept(outcome.value))
+        self.objects_changed.emit()
+
+    def _prompts_touched(self) -> None:
+        # a throttle, not a debounce: a dragged rectangle keeps redrawing
+        if not self._sync_timer.isActive():
+            self._sync_timer.start()
+
+    # ---- encoding
+
+    def encode(self) -> None:
+        """Encode the displayed plane as it is displayed now."""
+        plane = self.plane()
+        if plane is not None:
+            self.encoder.encode(plane)
+
+    def _encoded(self, key: Hashable) -> None:
+        plane, session = self.plane(), self.binding.session
+        if plane is None or session is None or plane.key != key:
+            return
+        current = session.get(self.binding.current_object)
+        # what was annotated with an earlier encoding stays; the object in hand is seen anew
+        session.redecode([current.id] if current is not None and len(current.prompts) else [])
+        self.sync()
+
+    def _encoder_changed(self) -> None:
+        self.encoding_changed.emit()
+        self.model_changed.emit()
+
+    def _plane_touched(self) -> None:
+        if not self._plane_timer.isActive():
+            self._plane_timer.start()
+
+    def _plane_changed(self) -> None:
+        if self._closed:
+            return
+        self.encoding_changed.emit()
+        self.sync()
+
+    # ---- models
+
+    def choose_model(self, choices: Choices, *, is_ready: bool) -> None:
+        """Take another model or device; load it if its file is there."""
+        session = self.binding.session
+        if session is not None:
+            session.forget_requests()
+        if is_ready:
+            self.encoder.choose(choices)
+        else:
+            self.encoder.forget_model(choices)
+
+    def download(self, name: str) -> None:
+        """Fetch a known model's file in a thread of its own."""
+        if self._downloader is None:
+            self._downloader = Worker("download", self._downloaded, self._download_progressed)
+        self._downloader.submit(name, lambda ticket: models.download(name, ticket))
+        self.download_changed.emit(DownloadState(name))
+
+    def cancel_download(self, name: str) -> None:
+        if self._downloader is not None:
+            self._downloader.cancel(name)
+
+    def _download_progressed(self, name: Hashable, progress: Any) -> None:
+        done, total = progress
+        self.download_changed.emit(DownloadState(str(name), done, total))
+
+    def _downloaded(self, outcome: Outcome) -> None:
+        self.download_changed.emit(None)
+        if outcome.error is not None:
+            self._job_failed(outcome.error)
+        elif not outcome.cancelled:
+            show_info(f"{outcome.key} is on disk now.")
+            if self.encoder.choices.model == outcome.key:
+                self.encoder.choose(self.encoder.choices)
+
+    # ---- what a person asks for
+
+    def pick_candidate(self, candidate: int | None) -> None:
+        """Take one of the four masks for the current object, or with None the automatic choice."""
+        session = self.binding.session
+        if session is None:
+            return
+        choice: Any = "auto" if candidate is None else candidate
+        current = self.binding.current
+        if current is None:
+            session.defaults = replace(session.defaults, choice=choice)
+        else:
+            self._say_if(self.binding.apply(session.set_choice(current.id, choice)))
+            self._ask()
+        self.objects_changed.emit()
+
+    def move_threshold(self, threshold: float) -> None:
+        """Cut the current object's logits elsewhere; the newest value wins."""
+        self._threshold = threshold
+        if not self._threshold_timer.isActive():
+            self._threshold_timer.start()
+
+    def _apply_threshold(self) -> None:
+        session, threshold = self.binding.session, self._threshold
+        if self._closed or session is None or threshold is None:
+            return
+        current = self.binding.current
+        if current is None:
+            session.defaults = replace(session.defaults, threshold=threshold)
+        else:
+            change = session.set_threshold(current.id, threshold, gesture=("threshold", current.id))
+            self._say_if(self.binding.apply(change))
+            self._ask()
+        self.objects_changed.emit()
+
+    def next_object(self) -> None:
+        self.binding.next_object()
+        self.objects_changed.emit()
+
+    def pick_object(self, object_id: int) -> None:
+        self.binding.current_object = object_id
+        self.objects_changed.emit()
+
+    def remove_last(self) -> None:
+        if self._not_while_drawing():
+            self.binding.remove_last()
+            self.sync()
+
+    def clear_object(self) -> None:
+        if self._not_while_drawing():
+            self.binding.clear_current()
+            self.sync()
+
+    def point_with_clicks(self) -> None:
+        """Let the canvas listen to clicks: the Points layer is active, in its add mode."""
+        if self.has_image():
+            layer = self.binding.points if self.binding.points is not None else self.binding.new_points()
+            self.viewer.layers.selection.active = layer
+            layer.mode = "add"
+
+    def point_with_boxes(self) -> None:
+        """Let the canvas listen to rectangles: the Shapes layer is active, in its rectangle mode."""
+        if self.has_image():
+            layer = self.binding.shapes if self.binding.shapes is not None else self.binding.new_shapes()
+            self.viewer.layers.selection.active = layer
+            layer.mode = "add_rectangle"
+
+    def has_image(self) -> bool:
+        """Whether an image is chosen; says so if not."""
+        if self.binding.image is None:
+            self._say("Choose an image first.")
+            return False
+        return True
+
+    def _not_while_drawing(self) -> bool:
+        if self.binding.is_drawing:
+            self._say("Finish the shape that is being drawn first.")
+            return False
+        return True
+
+    # ---- words
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self.message:
+            self.message = sentence
+            self.message_changed.emit(sentence)
+
+    def _say_if(self, sentence: str) -> None:
+        if sentence:
+            self._say(sentence)
+
+    def _job_failed(self, error: Exception) -> None:
+        logger.info("a background job failed", exc_info=error)
+        sentence = str(error) or type(error).__name__
+        self._say(sentence)
+        show_error(sentence)
+
+    def close(self) -> None:
+        """Stop the threads and let go of the layers; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for timer in (self._sync_timer, self._plane_timer, self._threshold_timer):
+            timer.stop()
+        self.binding.close()
+        workers = [self._decoder.stop, self.encoder.stop]
+        if self._downloader is not None:
+            workers.append(self._downloader.stop)
+        for stop in workers:
+            if not stop():
+                logger.warning("a background thread is still finishing its step")
+
+
+def _decoding(predictor: Any, job: DecodeJob) -> Any:
+    def decode(_ticket: object) -> Any:
+        from napari_samv1.engine.session import run
+
+        return run(predictor, job)
+
+    return decode

@@ -1,0 +1,58 @@
+"""Open napari on images with the panel docked, ready for the first click: what the console command does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import napari
+
+from napari_samv1.layers.samples import coins
+from napari_samv1.widgets.menu import TITLE
+from napari_samv1.widgets.panel import SegmentAnythingPanel
+from napari_samv1.widgets.remembered import recall
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+logger = logging.getLogger(__name__)
+
+
+def launch(
+    files: Sequence[str | Path] = (),
+    model: str | None = None,
+    device: str | None = None,
+    *,
+    run: Callable[[], None] = napari.run,
+) -> int:
+    """Open a window on the files, or on the coins sample, and run it until it is closed.
+
+    ``model`` and ``device`` stand for this time in the place of what was chosen last. ``run`` is the event
+    loop; tests give their own.
+    """
+    viewer = napari.Viewer(title=TITLE)
+    if files:
+        viewer.open([str(file) for file in files], plugin=None)
+    else:
+        for data, options, _ in coins():
+            viewer.add_image(data, **options)
+    dock(viewer, model=model, device=device)
+    run()
+    return 0
+
+
+def dock(viewer: Viewer, *, model: str | None = None, device: str | None = None) -> SegmentAnythingPanel:
+    """Dock the panel and let the canvas listen to clicks, if there is an image."""
+    choices = recall()
+    if model is not None:
+        choices = replace(choices, model=model)
+    if device is not None:
+        choices = replace(choices, device=device)
+    panel = SegmentAnythingPanel(viewer, choices)
+    viewer.window.add_dock_widget(panel, name=TITLE, area="right")
+    if panel.image.layer is not None:
+        panel.controller.point_with_clicks()
+    return panel

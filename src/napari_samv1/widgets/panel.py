@@ -1,0 +1,397 @@
+"""The dock widget "Segment Anything": its parts, and which part speaks to which."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels, Points, Shapes
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_samv1.layers.keys import NEXT_OBJECT, register_keys, shown_key
+from napari_samv1.widgets.controller import Controller
+from napari_samv1.widgets.encoding_bar import EncodingBar
+from napari_samv1.widgets.guide import Situation, next_step
+from napari_samv1.widgets.key_list import KeyList
+from napari_samv1.widgets.layer_chooser import LayerChooser
+from napari_samv1.widgets.look import line, note
+from napari_samv1.widgets.mask_choice import CandidateScores, MaskChoice
+from napari_samv1.widgets.model_chooser import DownloadState, ModelChooser
+from napari_samv1.widgets.prompt_tools import PromptTools
+from napari_samv1.widgets.remembered import recall, remember
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_samv1.widgets.remembered import Choices
+
+_OPEN: weakref.WeakSet[SegmentAnythingPanel] = weakref.WeakSet()
+
+
+class SegmentAnythingPanel(QScrollArea):
+    """Point at objects in an image, and get their masks in a Labels layer.
+
+    The panel closes what it opened (threads, connections) when its dock or the viewer is closed.
+    """
+
+    def __init__(self, viewer: Viewer, choices: Choices | None = None) -> None:
+        super().__init__()
+        register_keys()
+        # a viewer handed to a plugin may be a proxy, behind which no layer is identical to itself
+        self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self._closed = False
+        self._followed: list[Any] = []
+
+        choices = recall() if choices is None else choices
+        self.controller = controller = Controller(viewer, choices)
+        self.guide = QLabel()
+        self.guide.setWordWrap(True)
+        self.guide.setObjectName("samv1_guide")
+        self.message = note()
+        self.message.setStyleSheet("color: #e69f00; background: transparent;")
+        self.image = LayerChooser(viewer, _is(Image), tooltip="The image to annotate")
+        self.encoding = EncodingBar()
+        self.tools = PromptTools()
+        self.mask = MaskChoice()
+        self.points = LayerChooser(
+            viewer, _is(Points), tooltip="Holds the clicks", new_tooltip="Make a layer for clicks"
+        )
+        self.shapes = LayerChooser(
+            viewer, _is(Shapes), tooltip="Holds the boxes", new_tooltip="Make a layer for boxes"
+        )
+        self.labels = LayerChooser(
+            viewer, _is(Labels), tooltip="Gets the masks", new_tooltip="Make a layer for masks"
+        )
+        self.model = ModelChooser(choices)
+        self.keys = KeyList()
+        self._arrange()
+
+        self.image.changed.connect(self._image_picked)
+        self.points.changed.connect(self._points_picked)
+        self.shapes.changed.connect(self._shapes_picked)
+        self.labels.changed.connect(self._labels_picked)
+        self.points.new_wanted.connect(self._new_points)
+        self.shapes.new_wanted.connect(self._new_shapes)
+        self.labels.new_wanted.connect(self._new_labels)
+        self.encoding.encode_wanted.connect(controller.encode)
+        self.encoding.cancel_wanted.connect(controller.encoder.cancel)
+        self.tools.click_wanted.connect(self._start_clicking)
+        self.tools.box_wanted.connect(self._start_boxing)
+        self.tools.polarity_picked.connect(self._polarity_picked)
+        self.tools.object_picked.connect(controller.pick_object)
+        self.tools.next_object_wanted.connect(controller.next_object)
+        self.tools.remove_last_wanted.connect(controller.remove_last)
+        self.tools.clear_wanted.connect(controller.clear_object)
+        self.mask.candidate_picked.connect(controller.pick_candidate)
+        self.mask.threshold_moved.connect(controller.move_threshold)
+        self.model.chosen.connect(self._model_chosen)
+        self.model.download_wanted.connect(controller.download)
+        self.model.cancel_wanted.connect(controller.cancel_download)
+        controller.encoding_changed.connect(self._show_encoding)
+        controller.objects_changed.connect(self._show_objects)
+        controller.layers_changed.connect(self._show_layers)
+        controller.model_changed.connect(self._show_model)
+        controller.download_changed.connect(self._show_download)
+        controller.message_changed.connect(self._show_message)
+        viewer.layers.selection.events.active.connect(self._tool_changed)
+        viewer.dims.events.ndisplay.connect(self._tool_changed)
+        self.destroyed.connect(_closing(controller))
+
+        self._show_message("")
+        self._take_what_is_there()
+        self._take_model(choices)
+        _OPEN.add(self)
+
+    # ---- the parts
+
+    def _arrange(self) -> None:
+        layers = QWidget()
+        form = QFormLayout(layers)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Points", self.points)
+        form.addRow("Boxes", self.shapes)
+        form.addRow("Masks", self.labels)
+        image = QFormLayout()
+        image.setContentsMargins(0, 0, 0, 0)
+        image.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        image.addRow("Image", self.image)
+
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.setSpacing(6)
+        layout.addWidget(self.guide)
+        layout.addWidget(self.message)
+        layout.addWidget(line())
+        layout.addLayout(image)
+        layout.addWidget(self.encoding)
+        layout.addWidget(line())
+        layout.addWidget(self.tools)
+        layout.addWidget(line())
+        layout.addWidget(self.mask)
+        layout.addWidget(line())
+        self.model_part = _folded("Model", self.model)
+        self.layers_part = _folded("Layers", layers)
+        self.keys_part = _folded("Keys", self.keys)
+        for folded in (self.model_part, self.layers_part, self.keys_part):
+            layout.addWidget(folded)
+        layout.addStretch(1)
+        content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.setWidget(content)
+        self.setMinimumWidth(240)
+
+    def reset_choices(self, _event: object = None) -> None:
+        """Follow the viewer's layer list; napari calls this when it changes."""
+        if self._closed:
+            return
+        for chooser in (self.image, self.points, self.shapes, self.labels):
+            chooser.reset_choices()
+        if self.image.layer is None:
+            images = [layer for layer in self.viewer.layers if isinstance(layer, Image)]
+            if len(images) == 1:
+                self.image.layer = images[0]
+        self._follow_modes()
+        self._tool_changed()
+
+    def _take_what_is_there(self) -> None:
+        """Choose the active image, or the only one, and the prompts and masks that an earlier panel left."""
+        self.reset_choices()
+        active = self.viewer.layers.selection.active
+        if isinstance(active, Image):
+            self.image.layer = active
+        self._show_encoding()
+        self._show_objects()
+        self._show_model()
+
+    # ---- from a person
+
+    def _image_picked(self, layer: Image | None) -> None:
+        self.controller.binding.image = layer
+        self._show_encoding()
+        self.controller.sync()
+
+    def _points_picked(self, layer: Points | None) -> None:
+        if self.controller.binding.points is not layer:
+            self.controller.binding.points = layer
+            self._after_binding()
+
+    def _shapes_picked(self, layer: Shapes | None) -> None:
+        if self.controller.binding.shapes is not layer:
+            self.controller.binding.shapes = layer
+            self._after_binding()
+
+    def _labels_picked(self, layer: Labels | None) -> None:
+        if self.controller.binding.labels is not layer:
+            self.controller.binding.labels = layer
+            self._after_binding()
+
+    def _new_points(self) -> None:
+        if self.controller.has_image():
+            self.points.layer = self.controller.binding.new_points()
+            self._after_binding()
+
+    def _new_shapes(self) -> None:
+        if self.controller.has_image():
+            self.shapes.layer = self.controller.binding.new_shapes()
+            self._after_binding()
+
+    def _new_labels(self) -> None:
+        if self.controller.has_image():
+            self.labels.layer = self.controller.binding.new_labels()
+            self._after_binding()
+
+    def _after_binding(self) -> None:
+        self._follow_modes()
+        self.controller.sync()
+
+    def _start_clicking(self) -> None:
+        self.controller.point_with_clicks()
+        self._tool_changed()
+
+    def _start_boxing(self) -> None:
+        self.controller.point_with_boxes()
+        self._tool_changed()
+
+    def _polarity_picked(self, foreground: bool) -> None:
+        self.controller.binding.polarity = "positive" if foreground else "negative"
+
+    def _model_chosen(self, choices: Choices) -> None:
+        remember(choices)
+        self._take_model(choices)
+
+    def _take_model(self, choices: Choices) -> None:
+        self.controller.choose_model(choices, is_ready=self.model.is_ready_to_load)
+        if not self.model.is_ready_to_load:
+            self.model_part.expand(animate=False)
+        self._show_guide()
+
+    # ---- to a person
+
+    def _show_encoding(self) -> None:
+        self.encoding.show_status(self.controller.encoder.status(self.controller.plane()))
+        self._show_guide()
+
+    def _show_objects(self) -> None:
+        binding = self.controller.binding
+        self.tools.show_object(binding.current_object)
+        self.tools.show_polarity(binding.polarity == "positive")
+        current = binding.current
+        if current is None:
+            session = binding.session
+            if session is not None:
+                self.mask.show_choice(_candidate(session.defaults.choice), session.defaults.threshold)
+            self.mask.show_scores((), None)
+        else:
+            self.mask.show_choice(_candidate(current.settings.choice), current.settings.threshold)
+            scores = current.scores
+            candidates = (
+                ()
+                if scores is None
+                else tuple(
+                    CandidateScores(iou, stability)
+                    for iou, stability in zip(scores.iou, scores.stability, strict=True)
+                )
+            )
+            self.mask.show_scores(candidates, current.chosen)
+        self._show_guide()
+
+    def _show_layers(self) -> None:
+        binding = self.controller.binding
+        for chooser, layer in (
+            (self.image, binding.image),
+            (self.points, binding.points),
+            (self.shapes, binding.shapes),
+            (self.labels, binding.labels),
+        ):
+            if chooser.layer is not layer:
+                chooser.layer = layer
+        self._follow_modes()
+        self._tool_changed()
+
+    def _show_model(self) -> None:
+        encoder = self.controller.encoder
+        if encoder.model is not None:
+            self.model.show_status(f"Loaded on {encoder.model.device}.")
+        elif encoder.is_loading:
+            self.model.show_status("Loading …")
+        else:
+            self.model.show_status(encoder.load_error)
+        self.model_part.setText(f"Model: {self.model.short_name}")
+
+    def _show_download(self, state: DownloadState | None) -> None:
+        self.model.show_download(state)
+        self._show_guide()
+
+    def _show_message(self, sentence: str) -> None:
+        self.message.setText(sentence)
+        self.message.setVisible(bool(sentence))
+
+    def _show_guide(self) -> None:
+        binding, encoder = self.controller.binding, self.controller.encoder
+        current = binding.current
+        self.guide.setText(
+            next_step(
+                Situation(
+                    has_image=binding.image is not None,
+                    has_model=encoder.model is not None,
+                    encoding=self.encoding.state,
+                    tool=self._tool(),
+                    prompts=0 if current is None else len(current.prompts),
+                    has_mask=current is not None and not current.mask.empty,
+                    next_object_key=shown_key(NEXT_OBJECT),
+                    in_3d=self.viewer.dims.ndisplay == 3,
+                    wants_download=not self.model.is_ready_to_load and encoder.model is None,
+                )
+            )
+        )
+
+    # ---- the tool in hand
+
+    def _tool(self) -> str | None:
+        active = self.viewer.layers.selection.active
+        binding = self.controller.binding
+        if active is None or self.viewer.dims.ndisplay == 3:
+            return None
+        if active is binding.points and str(active.mode) == "add":
+            return "click"
+        if active is binding.shapes and str(active.mode) == "add_rectangle":
+            return "box"
+        return None
+
+    def _tool_changed(self, _event: object = None) -> None:
+        if self._closed:
+            return
+        self.tools.show_tool(self._tool())
+        self._show_guide()
+
+    def _follow_modes(self) -> None:
+        """Listen to the modes of the two prompt layers, and to no others."""
+        wanted = [
+            layer for layer in (self.controller.binding.points, self.controller.binding.shapes) if layer
+        ]
+        for layer in self._followed:
+            if not any(layer is other for other in wanted):
+                layer.events.mode.disconnect(self._tool_changed)
+        for layer in wanted:
+            if not any(layer is other for other in self._followed):
+                layer.events.mode.connect(self._tool_changed)
+        self._followed = wanted
+
+    # ---- the end
+
+    def event(self, event: QEvent) -> bool:
+        # napari's dock takes the widget out before it forgets it: no close event comes
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.close_down()
+        return bool(super().event(event))
+
+    def close_down(self) -> None:
+        """Stop the threads and disconnect; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        _OPEN.discard(self)
+        self.viewer.layers.selection.events.active.disconnect(self._tool_changed)
+        self.viewer.dims.events.ndisplay.disconnect(self._tool_changed)
+        for layer in self._followed:
+            layer.events.mode.disconnect(self._tool_changed)
+        self._followed = []
+        self.keys.close_down()
+        self.controller.close()
+
+
+def open_panels() -> list[SegmentAnythingPanel]:
+    """The panels that are open now, in all windows."""
+    return list(_OPEN)
+
+
+def _closing(controller: Controller) -> Any:
+    # holds the controller and not the panel: it must outlive the panel's last moment
+    def close() -> None:
+        controller.close()
+
+    return close
+
+
+def _is(kind: type) -> Any:
+    def accepts(layer: object) -> bool:
+        return isinstance(layer, kind)
+
+    return accepts
+
+
+def _candidate(choice: Any) -> int | None:
+    return None if choice == "auto" else int(choice)
+
+
+def _folded(title: str, widget: QWidget) -> QCollapsible:
+    folded = QCollapsible(title)
+    folded.setDuration(0)
+    folded.addWidget(widget)
+    return folded

@@ -1,0 +1,81 @@
+"""The last choices: in napari's plugin preferences where there are any (0.9), else in a small file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+logger = logging.getLogger(__name__)
+
+PLUGIN = "napari-samv1"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person chose last: a model's name or file, its preparation if it is a file, and a device."""
+
+    model: str = "tiny"
+    device: str = "auto"
+    preparation: str = "published"
+
+
+def recall() -> Choices:
+    """The last choices, or the defaults; what cannot be read is as if it was never written."""
+    settings = _plugin_settings()
+    if settings is not None:
+        return Choices(**{field.name: str(getattr(settings, field.name)) for field in fields(Choices)})
+    try:
+        stored = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Choices()
+    if not isinstance(stored, dict):
+        return Choices()
+    known = {field.name for field in fields(Choices)}
+    return Choices(**{key: str(value) for key, value in stored.items() if key in known})
+
+
+def remember(choices: Choices) -> None:
+    """Keep the choices for the next start; a disk that cannot be written costs only the memory of them."""
+    settings = _plugin_settings()
+    if settings is not None:
+        for key, value in asdict(choices).items():
+            with suppress(ValueError):
+                setattr(settings, key, value)
+        return
+    try:
+        _write(_file(), json.dumps(asdict(choices), indent=1))
+    except OSError as error:
+        logger.info("the last choices were not kept: %s", error)
+
+
+def _plugin_settings() -> Any | None:
+    try:
+        from napari.settings import get_plugin_settings
+    except ImportError:  # napari 0.7 and 0.8
+        return None
+    try:
+        return get_plugin_settings(PLUGIN).defaults
+    except (KeyError, AttributeError):  # not installed as a plugin, or an npe2 that knows no preferences
+        return None
+
+
+def _file() -> Path:
+    config = os.environ.get("NAPARI_CONFIG")  # where napari keeps its own settings, tests included
+    folder = Path(config).parent if config else platformdirs.user_config_path(PLUGIN, appauthor=False)
+    return folder / f"{PLUGIN}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(temporary).replace(path)

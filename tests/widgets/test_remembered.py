@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManifest
+
+from napari_samv1.widgets import remembered
+from napari_samv1.widgets.remembered import Choices, recall, remember
+
+
+@pytest.fixture
+def old_napari(monkeypatch, tmp_path):
+    """A napari without plugin preferences, and a fresh place for the file."""
+    monkeypatch.setattr(remembered, "_plugin_settings", lambda: None)
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "settings.yaml"))
+    return tmp_path / "napari-samv1.json"
+
+
+CHOSEN = Choices(model="vit_b", device="cpu", preparation="medsam")
+
+
+def test_choices_come_back_from_a_file(old_napari):
+    assert recall() == Choices()
+    remember(CHOSEN)
+    assert recall() == CHOSEN
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"model": "vit_b"', "\0"])
+def test_a_broken_file_is_as_if_it_was_never_written(old_napari, content):
+    old_napari.write_text(content)
+    assert recall() == Choices()
+
+
+def test_unknown_entries_of_a_newer_version_are_left_out(old_napari):
+    old_napari.write_text('{"model": "vit_l", "colour": "blue"}')
+    assert recall() == Choices(model="vit_l")
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(old_napari, monkeypatch):
+    monkeypatch.setenv("NAPARI_CONFIG", str(old_napari / "file-not-folder" / "settings.yaml"))
+    old_napari.write_text("")
+    remember(CHOSEN)
+    assert recall() == Choices()
+
+
+def test_choices_come_back_from_the_preferences_of_new_naparis(npe2pm, tmp_path):
+    napari_settings = pytest.importorskip("napari.settings")
+    if not hasattr(napari_settings, "get_plugin_settings"):
+        pytest.skip("this napari has no plugin preferences")
+    manifest = PluginManifest.from_file(Path(remembered.__file__).parents[1] / "napari.yaml")
+    npe2pm.register(manifest)
+    settings = remembered._plugin_settings()
+    remember(CHOSEN)
+    assert recall() == CHOSEN
+    assert settings.model == "vit_b"
