@@ -1,0 +1,95 @@
+"""What every test stands on: nothing of the user's is read or written, and nothing leaves this machine."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+# napari reads where its settings lie when it is first imported, so a fixture would come too late
+_SCRATCH = Path(tempfile.mkdtemp(prefix="napari-samv1-tests-"))
+os.environ["NAPARI_CONFIG"] = str(_SCRATCH / "napari" / "settings.yaml")
+os.environ["NAPARI_SAMV1_CACHE"] = str(_SCRATCH / "cache")
+os.environ["HF_HUB_OFFLINE"] = "1"
+# a test's own server on the loopback is not to be asked for through somebody's proxy
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
+IS_LINUX = sys.platform.startswith("linux")
+if IS_LINUX and os.environ.get("DISPLAY"):
+    # "offscreen" has no OpenGL: image layers fail, and pictures are black
+    os.environ.pop("QT_QPA_PLATFORM", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_SCRATCH, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    needs_a_window = "qapp" in getattr(item, "fixturenames", ())
+    if IS_LINUX and needs_a_window and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        pytest.fail("this test opens a window, and Qt would abort without a display: run it under xvfb-run")
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers_every_time() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - scikit-image and scipy still draw from it
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_SAMV1_CACHE", str(_SCRATCH / "cache" / os.urandom(8).hex()))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """Refuse every connection that leaves this machine, by an error that no code under test expects."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def refuse_outside(address: Any) -> None:
+        if isinstance(address, tuple) and not _is_loopback(address[0]):
+            raise RuntimeError(f"a test tried to reach {address[0]}; tests stay on this machine")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        refuse_outside(address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        refuse_outside(address)
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        refuse_outside((host,))
+        return getaddrinfo(host, *arguments, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+        yield
+
+
+def _is_loopback(host: Any) -> bool:
+    if host in (None, "", b"", "localhost", b"localhost", socket.gethostname()):
+        return True
+    try:
+        return ip_address(host.decode() if isinstance(host, bytes) else host).is_loopback
+    except ValueError:
+        return False
