@@ -1,0 +1,118 @@
+"""Where training starts from: weights that already know what a position is.
+
+Every choice is a starting value of the published network, nothing is added to it. From plain random weights
+the prompted stage sits at empty masks for hundreds of steps, because a mask token must first discover that
+"the image token whose encoding equals the click's" is the one to read. Here the queries and keys of the
+decoder's cross-attention start equal, so that their product is the Fourier features' own kernel: attention
+falls where the click is from the first step on.
+"""
+
+from __future__ import annotations
+
+from math import log, pi
+
+import torch
+from torch import Tensor, nn
+
+from napari_samv1.model import Sam
+from napari_samv1.model.mask_decoder.two_way_transformer import CrossAttention
+
+
+@torch.no_grad()
+def initialise(network: Sam, seed: int) -> None:
+    """Set every weight of a network in place; the same seed gives the same weights."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(parameter: Tensor, std: float) -> None:
+        parameter.copy_(std * torch.randn(parameter.shape, generator=generator))
+
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            fan_in = module.weight[0].numel()
+            normal(module.weight, min(fan_in**-0.5, 0.12))
+            if module.bias is not None:
+                module.bias.zero_()
+    normal(network.coordinate_encoder.frequencies, 1.0)
+    _initialise_encoder(network)
+    prompts = network.prompt_encoder
+    for vector in (prompts.background, prompts.foreground, prompts.box_start, prompts.box_end):
+        normal(vector, 0.5)
+    normal(prompts.not_a_point, 0.2)
+    decoder = network.mask_decoder
+    normal(decoder.iou_token, 0.2)
+    normal(decoder.mask_tokens, 0.2)
+    normal(decoder.mask_hint_encoder.no_mask, 0.05)
+    decoder.mask_hint_encoder.widen.weight.mul_(0.1)
+    for layer in decoder.transformer.layers:
+        _same_everywhere(layer.self_attention)
+        _at_the_same_place(layer.token_to_image, generator, gain=2.0, through=1.0)
+        _at_the_same_place(layer.image_to_token, generator, gain=2.0, through=0.3)
+        layer.mlp.contract.weight.mul_(0.3)
+    _at_the_same_place(decoder.transformer.final_token_to_image, generator, gain=2.0, through=1.0)
+
+
+def _initialise_encoder(network: Sam) -> None:
+    encoder = network.image_encoder
+    depth = network.config.depth
+    for name, module in encoder.stages.named_modules():
+        if name.endswith((".projection", ".mlp.contract")) and isinstance(module, nn.Linear):
+            module.weight.mul_((2 * depth) ** -0.5)
+    encoder.patch_embedding.projection.weight.copy_(cosine_filters(network.config.patch, network.config.width))
+    table = encoder.position_encoding.table_hwc
+    table.copy_(0.3 * waves(network.config.grid, network.config.width))
+
+
+def cosine_filters(patch: int, width: int) -> Tensor:
+    """The patch's discrete cosine basis, coarse to fine, grey before colour: width 3 patch patch.
+
+    With ``width`` of 3 * patch**2 nothing of the pixels is lost. Fine filters are amplified, since images
+    hold little of them.
+    """
+    steps = torch.arange(patch) + 0.5
+    waves_ku = torch.cos(pi * torch.arange(patch)[:, None] * steps / patch)
+    waves_ku = waves_ku / waves_ku.norm(dim=1, keepdim=True)
+    planes = torch.einsum("ay,bx->abyx", waves_ku, waves_ku).flatten(0, 1)
+    frequency = (torch.arange(patch)[:, None] + torch.arange(patch)).flatten()
+    order = frequency.argsort(stable=True)
+    planes = planes[order] * (0.4 * (1 + frequency[order]))[:, None, None]
+    opponents = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-0.5, 1.0, -0.5]])
+    opponents = opponents / opponents.norm(dim=1, keepdim=True)
+    filters = [torch.einsum("c,fyx->fcyx", opponents[0], planes)]
+    colour = torch.einsum("oc,fyx->focyx", opponents[1:], planes).flatten(0, 1)
+    filters.append(colour)
+    stacked = torch.cat(filters)
+    if width > len(stacked):
+        stacked = torch.cat([stacked, torch.zeros(width - len(stacked), 3, patch, patch)])
+    return stacked[:width]
+
+
+def waves(grid: int, width: int) -> Tensor:
+    """Sines and cosines of rows and columns, grid grid width."""
+    quarter = -(-width // 4)
+    rates = torch.exp(-log(grid * 2) * torch.arange(quarter) / quarter) * pi / 2
+    angles = torch.arange(grid)[:, None] * rates
+    axis = torch.cat([angles.sin(), angles.cos()], dim=1)  # grid, 2 * quarter
+    both = torch.cat([axis[:, None].expand(-1, grid, -1), axis[None].expand(grid, -1, -1)], dim=2)
+    return both[..., :width]
+
+
+def _same_everywhere(attention: CrossAttention) -> None:
+    """Hand on the mean of all tokens: a mask token learns at once where the click is."""
+    for linear in (attention.query, attention.key):
+        linear.weight.mul_(0.3)
+    for linear in (attention.value, attention.projection):
+        linear.weight.copy_(torch.eye(*linear.weight.shape))
+
+
+def _at_the_same_place(
+    attention: CrossAttention, generator: torch.Generator, *, gain: float, through: float
+) -> None:
+    """Look where the positions agree, and hand on what is there."""
+    inner, channels = attention.query.weight.shape
+    for first, second, scale in (
+        (attention.query, attention.key, gain),
+        (attention.value, attention.projection, through**0.5),
+    ):
+        basis, _ = torch.linalg.qr(torch.randn(channels, inner, generator=generator))
+        first.weight.copy_(scale * basis.T)
+        second.weight.copy_(scale * (basis if second is attention.projection else basis.T))

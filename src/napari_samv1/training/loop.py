@@ -1,0 +1,175 @@
+"""The training run: steps, averages, curves, states."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_samv1.model import Sam
+from napari_samv1.preparation import Preparation
+from napari_samv1.training.crops import Crop, Source, draw_crops
+from napari_samv1.training.dense import DenseHead
+from napari_samv1.training.initialise import initialise
+from napari_samv1.training.recipe import Recipe
+from napari_samv1.training.state import load_state, save_state
+from napari_samv1.training.steps import Figures, Step
+
+FIGURES = (
+    "step", "seconds", "rate", "dense", "read_iou", "loss", "point_iou", "box_iou", "several_iou", "corrected_iou"
+)  # fmt: skip
+STATE_SECONDS = 120
+
+
+class Run:
+    """One run of a recipe in a folder; makes the next step from wherever the last one ended.
+
+    Everything random in a step comes from the seed and the step's number, so that a run that was cut off
+    ends in the same weights as one that was not.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the state and the curves lie.
+    network : Sam
+        Trained in place; its weights are the start where the folder holds no state yet.
+    fresh : bool
+        Initialise the network from the recipe's seed; otherwise its weights are a checkpoint to go on from.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        network: Sam,
+        preparation: Preparation,
+        source: Source,
+        *,
+        fresh: bool = True,
+        half: bool = False,
+    ) -> None:
+        self.folder, self.recipe, self.source = folder, recipe, source
+        self.network = network.requires_grad_(True).train()
+        if fresh:
+            initialise(network, recipe.seed)
+        self.head = DenseHead(network.config, recipe.seed).to(next(network.parameters()).device)
+        self.step_maker = Step(network, self.head, preparation, half)
+        self.trained = [*network.named_parameters(), *(("head." + n, p) for n, p in self.head.named_parameters())]
+        flat = [p for _, p in self.trained if p.ndim > 1]
+        others = [p for _, p in self.trained if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": flat, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}],
+            lr=recipe.dense_rate,
+            betas=(0.9, 0.98),
+        )
+        self.averages = {name: p.detach().clone() for name, p in network.named_parameters()}
+        self.step = 0
+        self.seconds = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "state.pt"
+
+    def _resume(self) -> None:
+        state = load_state(self.state_path, self.recipe)
+        if state is None:
+            return
+        self.network.load_state_dict(state["network"])
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.averages = {name: t.to(self.averages[name].device) for name, t in state["averages"].items()}
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Put the state on disk."""
+        state: dict[str, Any] = {
+            "recipe": asdict(self.recipe),
+            "network": self.network.state_dict(),
+            "head": self.head.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "averages": self.averages,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        save_state(self.state_path, state)
+
+    def averaged(self) -> dict[str, torch.Tensor]:
+        """The network's state with its parameters' running averages: what is evaluated and shipped."""
+        return {**self.network.state_dict(), **self.averages}
+
+    def train(self, until: int | None = None, on_step: Callable[[Run, Figures], None] | None = None) -> None:
+        """Make steps up to ``until`` (default: the recipe's end), saving every two minutes and at the end."""
+        last = self.recipe.steps if until is None else min(until, self.recipe.steps)
+        saved = time.monotonic()
+        with ThreadPoolExecutor(1) as ahead:
+            waiting = ahead.submit(self._draw, self.step)
+            while self.step < last:
+                started = time.monotonic()
+                crops = waiting.result()
+                waiting = ahead.submit(self._draw, self.step + 1)
+                figures = self._make(crops)
+                self.step += 1
+                self.seconds += time.monotonic() - started
+                self._note(figures)
+                if on_step is not None:
+                    on_step(self, figures)
+                if time.monotonic() - saved > STATE_SECONDS:
+                    self.save()
+                    saved = time.monotonic()
+        self.save()
+
+    def _draw(self, step: int) -> list[Crop]:
+        rng = np.random.default_rng([self.recipe.seed, 1, step])
+        return draw_crops(rng, self.source, self.recipe.tokens, self.network.config.patch)
+
+    def _make(self, crops: list[Crop]) -> Figures:
+        recipe, maker = self.recipe, self.step_maker
+        rng = np.random.default_rng([recipe.seed, 2, self.step])
+        rate = recipe.learning_rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        tokens_bchw = maker.encode(crops)
+        figures: Figures = {"rate": rate}
+        gradient = torch.zeros_like(tokens_bchw)
+        if not recipe.is_dense(self.step):
+            gradient, more = maker.prompted(tokens_bchw, crops, rng, recipe.correction_chance(self.step))
+            figures.update(more)
+        share = recipe.dense_share(self.step)
+        if share > 0:
+            image = tokens_bchw.detach().requires_grad_()
+            loss, more = maker.dense(image, crops, rng)
+            (share * loss).backward()
+            figures.update(more)
+            if image.grad is not None:
+                gradient = gradient + image.grad
+        tokens_bchw.backward(gradient)
+        torch.nn.utils.clip_grad_norm_([p for _, p in self.trained], 1.0)
+        self.optimizer.step()
+        self._average()
+        return figures
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.recipe.averaging, (1 + self.step) / (10 + self.step))
+        for name, parameter in self.network.named_parameters():
+            self.averages[name].lerp_(parameter, 1 - keep)
+
+    def _note(self, figures: Figures) -> None:
+        path = self.folder / "curves.csv"
+        is_new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, FIGURES, restval="", extrasaction="ignore")
+            if is_new:
+                writer.writeheader()
+            row: dict[str, float | int | str] = {k: f"{v:.5g}" for k, v in figures.items()}
+            writer.writerow({**row, "step": self.step, "seconds": round(self.seconds, 1)})

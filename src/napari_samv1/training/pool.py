@@ -1,0 +1,85 @@
+"""A pool of scenes on disk: drawn once, read at random while training.
+
+Scenes lie in shards of 64, two plain ``.npy`` files each, so that a reader maps them and touches only what it
+needs. Every scene depends on the seed and its own number alone: a pool can grow, or be drawn in parts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.training.scenes.kinds import draw_scene
+
+SHARD = 64
+
+
+def _write(path: Path, array: NDArray[np.generic]) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.save(file, array)
+    os.replace(part, path)
+
+
+def draw_shard(folder: Path, seed: int, index: int, side: int) -> None:
+    """Draw one shard, unless it is there."""
+    labels_path = folder / f"labels_{index:05d}.npy"
+    if labels_path.exists():
+        return
+    scenes = [
+        draw_scene(np.random.default_rng([seed, index * SHARD + i]), (side, side)) for i in range(SHARD)
+    ]
+    _write(folder / f"images_{index:05d}.npy", np.stack([scene.image for scene in scenes]))
+    _write(labels_path, np.stack([scene.levels for scene in scenes]))
+
+
+def draw_pool(
+    folder: Path,
+    *,
+    seed: int,
+    scenes: int,
+    side: int = 384,
+    workers: int = 2,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Draw what is missing of a pool of about ``scenes`` scenes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = max(1, scenes // SHARD)
+    missing = [i for i in range(shards) if not (folder / f"labels_{i:05d}.npy").exists()]
+    if not missing:
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
+        jobs = [processes.submit(draw_shard, folder, seed, i, side) for i in missing]
+        for done, job in enumerate(jobs, 1):
+            job.result()
+            if on_progress is not None:
+                on_progress(done * SHARD, len(missing) * SHARD)
+
+
+class Pool:
+    """The scenes of a folder, in order."""
+
+    def __init__(self, folder: Path, *, scenes: int | None = None) -> None:
+        labels = sorted(folder.glob("labels_*.npy"))
+        if scenes is not None:
+            labels = labels[: max(1, scenes // SHARD)]
+        if not labels:
+            raise ValueError(f"no scenes in {folder}; draw them first with `napari-samv1 train`")
+        self._labels = [np.load(path, mmap_mode="r") for path in labels]
+        self._images = [
+            np.load(path.with_name(path.name.replace("labels", "images")), mmap_mode="r") for path in labels
+        ]
+
+    def __len__(self) -> int:
+        return SHARD * len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+        """Image (H, W, 3) and label levels (3, H, W)."""
+        shard, place = divmod(index, SHARD)
+        return self._images[shard][place], self._labels[shard][place]

@@ -1,0 +1,192 @@
+"""A simulated user: what they point at, and what they correct."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
+
+SMALLEST = 14
+"""Pixels of the model's input that an object must have to be pointed at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """Prompts of P objects of one image, in the model's coordinates, and what each is after.
+
+    ``points_xy01`` P N 2, ``labels`` P N, ``boxes_xy01`` P M 2 2. ``wanted`` P 4 h w is coverage 0..1 at four
+    times the token grid: what each of the four masks should be. ``single`` says that one click or one box
+    is all there is.
+    """
+
+    points_xy01: Tensor
+    labels: Tensor
+    boxes_xy01: Tensor
+    wanted: Tensor
+    single: bool
+
+
+def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """The pixel farthest from the outline; the frame counts as outline."""
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), mask.shape)
+    return int(row), int(column)
+
+
+def click_inside(rng: np.random.Generator, mask: NDArray[np.bool_], bounds: tuple[slice, slice]) -> tuple[int, int]:
+    """A click as people make it: often at the heart of the object, otherwise anywhere well inside."""
+    part = np.pad(mask[bounds], 1)
+    depth = ndimage.distance_transform_edt(part)[1:-1, 1:-1]
+    floor = depth.max() * (0.9 if rng.random() < 0.5 else rng.uniform(0, 0.6))
+    rows, columns = np.nonzero(depth >= max(floor, 0.5))
+    pick = int(rng.integers(len(rows)))
+    return int(rows[pick]) + bounds[0].start, int(columns[pick]) + bounds[1].start
+
+
+def sloppy_box(
+    rng: np.random.Generator, bounds: tuple[slice, slice], hw: tuple[int, int], slack: float
+) -> list[float]:
+    """The object's bounding box x0 y0 x1 y1 in 0..1, each side off by up to ``slack`` of its length."""
+    y0, y1 = bounds[0].start, bounds[0].stop
+    x0, x1 = bounds[1].start, bounds[1].stop
+    off = rng.uniform(-slack, slack, 4) if slack else np.zeros(4)
+    tall, wide = y1 - y0, x1 - x0
+    corners = [x0 + off[0] * wide, y0 + off[1] * tall, x1 + off[2] * wide, y1 + off[3] * tall]
+    return [float(np.clip(c / size, 0, 1)) for c, size in zip(corners, (hw[1], hw[0]) * 2, strict=True)]
+
+
+def first_round(
+    rng: np.random.Generator,
+    levels: NDArray[np.uint16],
+    count: int,
+    logits_hw: tuple[int, int],
+    kind: str | None = None,
+) -> Round | None:
+    """Prompts for ``count`` objects of one crop, all of one kind; None where there is nothing to point at.
+
+    ``kind`` is "point", "box", or "several"; drawn where None.
+    """
+    hw = (levels.shape[1], levels.shape[2])
+    objects = _visible(levels)
+    if not objects:
+        return None
+    if kind is None:
+        kind = str(rng.choice(["point", "box", "several"], p=[0.5, 0.36, 0.14]))
+    extra = int(rng.integers(1, 4)) if kind == "several" else 0
+    with_box = kind == "box" or (kind == "several" and rng.random() < 0.3)
+    slack = rng.choice([0.0, 0.05, 0.12])
+    points, labels, boxes, wanted = [], [], [], []
+    order = rng.permutation(len(objects))
+    for turn in range(count):
+        level, label, bounds = objects[int(order[turn % len(order)])]
+        mask = levels[level] == label
+        if with_box:
+            boxes.append(sloppy_box(rng, bounds, hw, slack))
+        clicked = (0, 0)
+        if kind != "box":
+            clicked = click_inside(rng, mask, bounds)
+            clicks, signs = [clicked], [1]
+            for _ in range(extra):
+                inside = rng.random() < 0.5
+                spot = click_inside(rng, mask, bounds) if inside else _click_outside(rng, mask, bounds)
+                clicks.append(spot)
+                signs.append(int(mask[spot]))
+            points.append([((x + 0.5) / hw[1], (y + 0.5) / hw[0]) for y, x in clicks])
+            labels.append(signs)
+        single_click = kind == "point"
+        wanted.append(_four_masks(levels, mask, clicked) if single_click else np.broadcast_to(mask, (4, *hw)))
+    coverage = torch.from_numpy(np.stack(wanted).astype(np.float32))
+    return Round(
+        points_xy01=torch.tensor(points, dtype=torch.float32).reshape(count, -1, 2),
+        labels=torch.tensor(labels, dtype=torch.long).reshape(count, -1),
+        boxes_xy01=torch.tensor(boxes, dtype=torch.float32).reshape(count, -1, 2, 2),
+        wanted=functional.adaptive_avg_pool2d(coverage, logits_hw),
+        single=kind != "several",
+    )
+
+
+def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: int, keep: slice) -> Round:
+    """The next round: the same objects and prompts, with clicks where ``logits`` (P h w) are wrong.
+
+    What a user is after from here on is one mask: the one they first had in mind, ``wanted[:, 0]``.
+    """
+    wanted = before.wanted[keep, 0]
+    real, shown = (wanted > 0.5).numpy(), (logits > 0).numpy()
+    height, width = real.shape[1:]
+    points = torch.zeros(len(real), clicks, 2)
+    labels = torch.zeros(len(real), clicks, dtype=torch.long)
+    for i in range(len(real)):
+        wrong = real[i] != shown[i]
+        place = wrong if wrong.any() else real[i]
+        for j in range(clicks):
+            y, x = _in_the_worst(rng, place)
+            points[i, j, 0], points[i, j, 1] = (x + 0.5) / width, (y + 0.5) / height
+            labels[i, j] = int(real[i, y, x])
+    return Round(
+        points_xy01=torch.cat([before.points_xy01[keep], points], dim=1),
+        labels=torch.cat([before.labels[keep], labels], dim=1),
+        boxes_xy01=before.boxes_xy01[keep],
+        wanted=wanted[:, None].expand(-1, 4, -1, -1),
+        single=False,
+    )
+
+
+def _visible(levels: NDArray[np.uint16]) -> list[tuple[int, int, tuple[slice, slice]]]:
+    """Objects large enough, as (level, label, bounding box); whole objects three times over."""
+    found = []
+    for level, times in ((PART, 1), (OBJECT, 3), (GROUP, 1)):
+        plane = levels[level]
+        if not plane.any():
+            continue
+        area = np.bincount(plane.ravel())
+        for label, bounds in enumerate(ndimage.find_objects(plane.astype(np.int32)), 1):
+            if bounds is not None and area[label] >= SMALLEST:
+                found.extend([(level, label, bounds)] * times)
+    return found
+
+
+def _four_masks(
+    levels: NDArray[np.uint16], mask: NDArray[np.bool_], clicked: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """What a click may mean: the one in mind, then part, object and group, each by its nearest where absent."""
+    here = [levels[level] == levels[level][clicked] if levels[level][clicked] else None for level in range(3)]
+    part, whole, group = here
+    middle = next(m for m in (whole, part, group, mask) if m is not None)
+    fine = part if part is not None else middle
+    coarse = group if group is not None else middle
+    return np.stack([mask, fine, middle, coarse])
+
+
+def _click_outside(
+    rng: np.random.Generator, mask: NDArray[np.bool_], bounds: tuple[slice, slice]
+) -> tuple[int, int]:
+    """A pixel near the object but not in it, as far as one is found."""
+    height, width = mask.shape
+    tall = bounds[0].stop - bounds[0].start
+    wide = bounds[1].stop - bounds[1].start
+    spot = (0, 0)
+    for _ in range(8):
+        y = int(np.clip(rng.integers(bounds[0].start - tall // 2 - 3, bounds[0].stop + tall // 2 + 3), 0, height - 1))
+        x = int(np.clip(rng.integers(bounds[1].start - wide // 2 - 3, bounds[1].stop + wide // 2 + 3), 0, width - 1))
+        spot = (y, x)
+        if not mask[spot]:
+            break
+    return spot
+
+
+def _in_the_worst(rng: np.random.Generator, wrong: NDArray[np.bool_]) -> tuple[int, int]:
+    """The middle of the widest error, or any wrong pixel."""
+    rows, columns = np.nonzero(wrong)
+    if rng.random() < 0.4:
+        pick = int(rng.integers(len(rows)))
+        return int(rows[pick]), int(columns[pick])
+    top, left = rows.min(), columns.min()
+    y, x = deepest(wrong[top : rows.max() + 1, left : columns.max() + 1])
+    return y + int(top), x + int(left)

@@ -1,0 +1,59 @@
+"""What a run is made of: everything that its result depends on, besides the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Seed, data, lengths and learning rates of a run.
+
+    ``dense_steps`` train the encoder on dense targets, ``prompt_steps`` the whole network on prompts. A step
+    sees about ``tokens`` image tokens.
+    """
+
+    seed: int = 0
+    scenes: int = 4608
+    tokens: int = 8 * 1024
+    dense_steps: int = 900
+    prompt_steps: int = 1500
+    dense_rate: float = 1.2e-3
+    prompt_rate: float = 6e-4
+    decay: float = 0.02
+    averaging: float = 0.995
+    corrected: float = 0.5
+
+    @property
+    def steps(self) -> int:
+        return self.dense_steps + self.prompt_steps
+
+    def is_dense(self, step: int) -> bool:
+        """Whether a step (0-based) belongs to the first stage."""
+        return step < self.dense_steps
+
+    def learning_rate(self, step: int) -> float:
+        """Rises over 60 steps at the start of either stage, then falls along a half cosine."""
+        if self.is_dense(step):
+            return self.dense_rate * _rise_and_fall(step, self.dense_steps, 0.3)
+        return self.prompt_rate * _rise_and_fall(step - self.dense_steps, self.prompt_steps, 0.02)
+
+    def dense_share(self, step: int) -> float:
+        """The dense loss's weight: all of the first stage, then a tenth, gone halfway through the second."""
+        if self.is_dense(step):
+            return 1.0
+        done = (step - self.dense_steps) / max(1, self.prompt_steps)
+        return 0.25 * max(0.0, 1 - 2 * done)
+
+    def correction_chance(self, step: int) -> float:
+        """Corrections start once there is something to correct."""
+        done = (step - self.dense_steps) / max(1, self.prompt_steps)
+        return self.corrected * min(1.0, max(0.0, 8 * done - 0.8))
+
+
+def _rise_and_fall(step: int, steps: int, last: float) -> float:
+    if step < 60:
+        return (step + 1) / 60
+    done = min(1.0, (step - 60) / max(1, steps - 60))
+    return last + (1 - last) * 0.5 * (1 + cos(pi * done))

@@ -1,0 +1,1 @@
+"""Synthetic scenes with known objects: the bundled model has seen nothing else."""

@@ -1,0 +1,41 @@
+"""A run's state on disk: whole or not at all, so that a run cut off at any moment goes on from the last one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_samv1.training.recipe import Recipe
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write beside, then take the name: an old state is replaced only by a complete new one."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """The state of an earlier run of the same recipe, or None.
+
+    Raises
+    ------
+    ValueError
+        If the state is of another recipe.
+    """
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    if state["recipe"] != asdict(recipe):
+        changed = [name for name, value in asdict(recipe).items() if state["recipe"].get(name) != value]
+        raise ValueError(
+            f"{path} is of a run with another {', '.join(changed)}; give the same recipe or another --work folder"
+        )
+    return state

@@ -1,0 +1,142 @@
+"""One training step of either stage: crops in, gradients out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_samv1.model import Sam
+from napari_samv1.preparation import Preparation
+from napari_samv1.training.crops import Crop
+from napari_samv1.training.dense import DenseHead
+from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss
+from napari_samv1.training.prompting import Round, correction, first_round
+from napari_samv1.training.targets import dense_targets
+
+SINGLE_WEIGHTS = (0.35, 0.3, 0.5, 0.2)
+SEVERAL_WEIGHTS = (1.0, 0.1, 0.1, 0.1)
+"""How much each of the four masks counts after a single prompt, and after more."""
+DENSE_CLICKS = 10
+DECODED_TOKENS = 10 * 1024
+"""Image tokens times prompts that one image of a step decodes."""
+
+Figures = dict[str, float]
+
+
+def pixels(crops: Sequence[Crop], preparation: Preparation, device: torch.device) -> Tensor:
+    """Crops -> B 3 H W in the range that the model wants."""
+    stacked = torch.from_numpy(np.stack([crop.image for crop in crops]))
+    x_bchw = stacked.permute(0, 3, 1, 2).float().to(device)
+    if preparation.minmax:
+        low, high = x_bchw.amin((1, 2, 3), keepdim=True), x_bchw.amax((1, 2, 3), keepdim=True)
+        return (x_bchw - low) / (high - low).clamp(min=1e-8)
+    mean = torch.tensor(preparation.mean, device=device).view(3, 1, 1)
+    std = torch.tensor(preparation.std, device=device).view(3, 1, 1)
+    return (x_bchw - mean) / std
+
+
+class Step:
+    """What both stages share: the network, the head, the device and its precision."""
+
+    def __init__(self, network: Sam, head: DenseHead, preparation: Preparation, half: bool) -> None:
+        self.network = network
+        self.head = head
+        self.preparation = preparation
+        self.half = half
+        self.device = next(network.parameters()).device
+
+    def lower_precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+
+    def encode(self, crops: Sequence[Crop]) -> Tensor:
+        with self.lower_precision():
+            return self.network.encode(pixels(crops, self.preparation, self.device))
+
+    def dense(self, tokens_bchw: Tensor, crops: Sequence[Crop], rng: np.random.Generator) -> tuple[Tensor, Figures]:
+        """The first stage's loss: dense maps, and masks read at clicks without the decoder."""
+        stride = self.network.config.patch // 4
+        wanted = torch.from_numpy(np.stack([dense_targets(crop.levels, stride) for crop in crops])).to(self.device)
+        with self.lower_precision():
+            features = self.head.upscale(self.network, tokens_bchw)
+            maps = self.head.maps(features)
+        loss = dense_loss(maps.float(), wanted)
+        figures = {"dense": float(loss)}
+        ious = []
+        for i, crop in enumerate(crops):
+            asked = first_round(rng, crop.levels, DENSE_CLICKS, _logits_hw(tokens_bchw), kind="point")
+            if asked is None:
+                continue
+            with self.lower_precision():
+                clicks = asked.points_xy01[:, 0].to(self.device)
+                logits = self.head.masks(self.network, tokens_bchw[i], features[i], clicks)
+            goal = asked.wanted.to(self.device)
+            loss = loss + mask_loss(logits.float(), goal).mean() / len(crops)
+            ious.append(mask_iou(logits, goal)[:, 2].mean())
+        figures["read_iou"] = float(torch.stack(ious).mean()) if ious else 0.0
+        return loss, figures
+
+    def prompted(
+        self, tokens_bchw: Tensor, crops: Sequence[Crop], rng: np.random.Generator, corrected: float
+    ) -> tuple[Tensor, Figures]:
+        """The second stage's gradient with respect to the image tokens; the decoder's own is accumulated.
+
+        Image by image, so that one image's decoder activations are in memory at a time. ``corrected`` is the
+        chance that an image's answers are corrected in a second round.
+        """
+        gradient = torch.zeros_like(tokens_bchw)
+        sums: dict[str, list[float]] = {}
+        for i, crop in enumerate(crops):
+            token_count = tokens_bchw.shape[2] * tokens_bchw.shape[3]
+            count = int(np.clip(DECODED_TOKENS // token_count, 3, 24))
+            asked = first_round(rng, crop.levels, count, _logits_hw(tokens_bchw))
+            if asked is None:
+                continue
+            image = tokens_bchw[i : i + 1].detach().requires_grad_()
+            logits, scores = self._decode(image, asked, None)
+            loss, iou = _round_loss(logits, scores, asked)
+            sums.setdefault(_name(asked), []).append(iou)
+            sums.setdefault("loss", []).append(float(loss))
+            if rng.random() < corrected:
+                keep = slice(0, max(1, count // 2))
+                index = 2 if asked.single else 0
+                shown = logits[keep, index].detach()
+                again = correction(rng, asked, shown.cpu(), int(rng.choice([1, 1, 2, 4])), keep)
+                hint = shown[:, None] if rng.random() < 0.75 else None
+                logits, scores = self._decode(image, again, hint)
+                more, iou = _round_loss(logits, scores, again)
+                loss = loss + 0.6 * more
+                sums.setdefault("corrected_iou", []).append(iou)
+            (loss / len(crops)).backward()
+            if image.grad is not None:
+                gradient[i : i + 1] = image.grad
+        return gradient, {name: float(np.mean(values)) for name, values in sums.items()}
+
+    def _decode(self, image: Tensor, asked: Round, hint: Tensor | None) -> tuple[Tensor, Tensor]:
+        prompts = self.network.encode_prompts(
+            asked.points_xy01.to(self.device), asked.labels.to(self.device), asked.boxes_xy01.to(self.device)
+        )
+        with self.lower_precision():
+            logits, scores = self.network.decode(image, prompts, hint)
+        return logits.float(), scores.float()
+
+
+def _round_loss(logits: Tensor, scores: Tensor, asked: Round) -> tuple[Tensor, float]:
+    wanted = asked.wanted.to(logits.device)
+    weights = logits.new_tensor(SINGLE_WEIGHTS if asked.single else SEVERAL_WEIGHTS)
+    ious = mask_iou(logits, wanted)
+    per_mask = mask_loss(logits, wanted) + (scores - ious) ** 2
+    chosen = 2 if asked.single else 0
+    return (per_mask * weights).sum(1).mean(), float(ious[:, chosen].mean())
+
+
+def _name(asked: Round) -> str:
+    if not asked.single:
+        return "several_iou"
+    return "box_iou" if asked.boxes_xy01.shape[1] else "point_iou"
+
+
+def _logits_hw(tokens_bchw: Tensor) -> tuple[int, int]:
+    return 4 * tokens_bchw.shape[2], 4 * tokens_bchw.shape[3]
