@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_samv1.checkpoints.folders import weights_path
-from napari_samv1.preparation import PUBLISHED, Preparation
+from napari_samv1.preparation import BUNDLED, PUBLISHED, Preparation
 
 META = "https://dl.fbaipublicfiles.com/segment_anything"
 BIOIMAGE = "https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io"
@@ -54,9 +54,10 @@ _ROWS = (
         name="tiny",
         summary="comes with the plugin: nuclei, cells, particles; fast without a GPU",
         filename="tiny.pt",
-        megabytes=10,
+        megabytes=18,
         licence="BSD-3-Clause",
         citation="napari-samv1",
+        preparation=BUNDLED,
     ),
     KnownModel(
         name="vit_b",

@@ -22,7 +22,11 @@ class MaskGenerator(nn.Module):
 
     def forward(self, image_bchw: Tensor, mask_tokens_bmc: Tensor) -> Tensor:
         """B C h w and B M C -> logits B M 4h 4w."""
-        x = functional.gelu(self.norm_first(self.upscale_first(image_bchw)))
-        x = functional.gelu(self.upscale_second(x))  # B C/8 4h 4w
+        x = self.upscale(image_bchw)
         weights = [mlp(token) for mlp, token in zip(self.weights, mask_tokens_bmc.unbind(1), strict=True)]
         return (torch.stack(weights, dim=1) @ x.flatten(2)).unflatten(2, x.shape[2:])
+
+    def upscale(self, image_bchw: Tensor) -> Tensor:
+        """The features that every mask is made of: B C h w -> B C/8 4h 4w."""
+        x = functional.gelu(self.norm_first(self.upscale_first(image_bchw)))
+        return functional.gelu(self.upscale_second(x))
