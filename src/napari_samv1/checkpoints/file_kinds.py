@@ -23,6 +23,8 @@ SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
     (b"%PDF", "a PDF document"),
 )
+# the number with which torch began its files before version 1.6
+TORCH_NUMBER = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 WANTED = "expected a Segment Anything checkpoint (.pth or .pt)"
 
 
@@ -46,6 +48,10 @@ def checkpoint_format(path: Path) -> Literal["zip", "pickle"]:
         _require_torch_zip(path)
         return "zip"
     if head.startswith(b"\x80"):
+        if TORCH_NUMBER not in head[:64]:
+            raise CheckpointError(
+                f"{path} is a Python pickle that torch did not write, and was not opened; {WANTED}"
+            )
         return "pickle"
     raise CheckpointError(f"{path} is {_other_kind(head)}; {WANTED}")
 

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+import napari_samv1
+
+HEAVY = {
+    "torch",
+    "numpy",
+    "napari",
+    "qtpy",
+    "magicgui",
+    "superqt",
+    "PySide6",
+    "PyQt5",
+    "PyQt6",
+    "pandas",
+    "dask",
+}
+REPORT = "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+
+
+def imported_by(code: str) -> set[str]:
+    """The top-level packages that a fresh interpreter holds after running this."""
+    output = subprocess.run([sys.executable, "-c", code + REPORT], capture_output=True, text=True, check=True)
+    return set(json.loads(output.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import napari_samv1; dir(napari_samv1); napari_samv1.__version__",
+        "import napari_samv1.cli",
+        "from napari_samv1.cli import main; main(['--version'])",
+        "from napari_samv1.cli import main; main(['models'])",
+        "from napari_samv1 import CheckpointError",
+        "import napari_samv1.checkpoints.download",
+    ],
+)
+def test_these_need_neither_torch_nor_napari_nor_qt(code):
+    assert not imported_by(code) & HEAVY
+
+
+@pytest.mark.parametrize("name", ["load_model", "LoadedModel", "Prompts", "Preparation"])
+def test_lower_rooms_stay_without_napari_and_qt(name):
+    loaded = imported_by(f"from napari_samv1 import {name}")
+    assert not loaded & (HEAVY - {"torch", "numpy"})
+
+
+@pytest.mark.parametrize("name", napari_samv1.__all__)
+def test_every_public_name_is_there(name):
+    if find_spec(f"napari_samv1.{napari_samv1._HOMES[name]}") is None:
+        pytest.skip("not built yet")
+    assert name in dir(napari_samv1)
+    assert getattr(napari_samv1, name).__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = napari_samv1.nonsense
