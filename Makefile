@@ -1,0 +1,37 @@
+# The tools of a virtual environment that `make install` makes; BIN= uses another one's.
+BIN ?= .venv/bin
+PYTHON ?= python3
+# on Linux without a screen, windows open on a virtual one
+DISPLAYED := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,none)),xvfb-run -a -s "-screen 0 1400x900x24")
+
+.PHONY: install check format test demo picture bench train
+
+install:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e '.[all,test,dev]'
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test:
+	$(DISPLAYED) $(BIN)/python -m pytest
+
+demo:
+	$(BIN)/napari-samv1
+
+picture:
+	$(DISPLAYED) $(BIN)/python scripts/readme_picture.py
+
+bench:
+	$(BIN)/python -m benchmarks
+
+train:
+	$(BIN)/napari-samv1 train
