@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Intensity = (
-    None | tuple[float, float] | Literal["dtype", "minmax"] | tuple[Literal["percentile"], float, float]
+    None
+    | tuple[float, float]
+    | list[float]
+    | Literal["dtype", "minmax"]
+    | tuple[Literal["percentile"], float, float]
 )
 """``None`` (uint8 and bool by their type, others by percentiles), limits, or the rule that finds them."""
 
@@ -52,8 +56,10 @@ def to_rgb8(image: ArrayLike, intensity: Intensity = None, gamma: float = 1.0) -
         raise ValueError(f"gamma must be a positive number, got {gamma}")
     if pixels.ndim == 3:
         pixels = pixels[..., :3]
-    if isinstance(intensity, list | np.ndarray):
-        intensity = tuple(intensity)
+    if isinstance(intensity, list):
+        if len(intensity) != 2:
+            raise _unknown_intensity(intensity)
+        intensity = (intensity[0], intensity[1])
     if pixels.dtype == np.uint8 and intensity in (None, "dtype") and gamma == 1.0:
         return _as_rgb(pixels)
     if pixels.dtype.kind == "f" and not _any_finite(pixels):

@@ -118,24 +118,25 @@ def repaint(
     moved = moved or [o.label for o in before] != [o.label for o in after]
     patches = []
     covered_after = covered
-    for region in _regions(old, new):
-        old_mask, new_mask = (
-            o.crop.within(region) if o is not None else np.zeros(_size(region), dtype=bool)
-            for o in (old, new)
-        )
+    for box in _regions(old, new):
+        old_mask, new_mask = (_within(painted, box) for painted in (old, new))
         # where the object stays and keeps its place, nothing can change
-        touched = old_mask | new_mask if moved or adopt else old_mask ^ new_mask
-        if not touched.any():
+        touched = MaskCrop.from_mask(
+            old_mask | new_mask if moved or adopt else old_mask ^ new_mask,
+            (box[0].start, box[1].start),
+        )
+        if touched.empty:
             continue
+        region = touched.region
         current = np.asarray(labels[region])
         ours = _claimed(current, before, region)
         if adopt:
-            ours |= new_mask & (current == label)
+            ours |= _within(new, region) & (current == label)
         elsewhere = np.where(ours, covered.within(region, current.dtype), current)
         values = _composite(elsewhere, after, region)
-        np.copyto(values, current, where=~touched)
+        np.copyto(values, current, where=~touched.mask)
         hidden = np.where(_claimed(values, after, region), elsewhere, 0).astype(current.dtype)
-        covered_after = covered_after.updated(region, hidden, touched)
+        covered_after = covered_after.updated(region, hidden, touched.mask)
         patches.append(Patch(region, values, values != current))
     return Painting(tuple(patches), covered_after)
 
@@ -168,6 +169,12 @@ def _regions(old: PaintedObject | None, new: PaintedObject | None) -> list[Regio
     around = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(*boxes, strict=True))
     union = (around[0], around[1])
     return [union] if _area(union) <= sum(map(_area, boxes)) else boxes
+
+
+def _within(painted: PaintedObject | None, region: Region) -> NDArray[np.bool_]:
+    if painted is None:
+        return np.zeros(_size(region), dtype=bool)
+    return painted.crop.within(region)
 
 
 def _size(region: Region) -> tuple[int, int]:
