@@ -78,7 +78,9 @@ def floors(requirements: list[str]) -> dict[str, str]:
 def test_every_floor_is_what_the_lowest_versions_are_tested_with() -> None:
     project, lowest = PYPROJECT["project"], pins("constraints-lowest.txt")
     declared = floors(project["dependencies"]) | floors(project["optional-dependencies"]["all"])
-    del declared["torch"]  # its older builds for Linux bring gigabytes of CUDA: CONTRIBUTING.md says what was checked
+    del declared[
+        "torch"
+    ]  # its older builds for Linux bring gigabytes of CUDA: CONTRIBUTING.md says what was checked
     assert declared == {name: lowest[name] for name in declared}
 
 
@@ -91,7 +93,9 @@ def test_base_dependencies_bring_no_qt_binding() -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == VERSION
-    assert re.search(rf"^## {re.escape(VERSION)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert re.search(
+        rf"^## {re.escape(VERSION)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M
+    )
 
 
 PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
@@ -121,5 +125,5 @@ def test_the_readme_has_the_block_that_continuous_integration_reads(mark: str) -
 def test_the_readme_s_table_of_models_is_the_registry_s() -> None:
     from napari_samv1.checkpoints.registry import MODELS
 
-    rows = re.findall(r"^\| `(\w+)` \|.*\| (\S+) MB \|.*\| (\S+) \|$", README, re.M)
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d+) MB \| (\S+) \|$", README, re.M)
     assert rows == [(model.name, str(model.megabytes), model.licence) for model in MODELS.values()]
