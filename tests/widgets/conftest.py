@@ -1,16 +1,10 @@
-"""A clean napari: settings in a temporary folder, and no thread of ours left after a test."""
+"""No thread of ours may be left after a test."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-
-# napari reads this when it is imported
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-samv1-")) / "settings.yaml")
 
 import pytest
 

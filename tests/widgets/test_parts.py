@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from qtpy.QtCore import Qt
 
 from napari_samv1.widgets.encoding_bar import Encoding, EncodingBar, EncodingStatus
@@ -13,11 +12,6 @@ from napari_samv1.widgets.mask_choice import CandidateScores, MaskChoice
 from napari_samv1.widgets.model_chooser import DownloadState, ModelChooser
 from napari_samv1.widgets.prompt_tools import PromptTools
 from napari_samv1.widgets.remembered import Choices
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("NAPARI_SAMV1_CACHE", str(tmp_path / "cache"))
 
 
 def _shown(qtbot, widget):
@@ -116,7 +110,7 @@ def test_the_list_of_models_says_what_is_on_disk(qtbot):
     chooser = _shown(qtbot, ModelChooser(Choices()))
     texts = [chooser.model.itemText(i) for i in range(chooser.model.count())]
     assert texts[0] == "tiny  (bundled)"
-    assert "vit_b  (375 MB to fetch)" in texts
+    assert "vit_b  (↓ 375 MB)" in texts
 
 
 def test_prompt_tools_report_a_person_and_not_the_program(qtbot):

@@ -100,17 +100,17 @@ class Controller(QObject):
             if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
                 self.encoder.encode(plane)
             return
-        predictor = self.encoder.model.predictor
-        for job in self.binding.jobs(stored.embedding):
-            self._decoder.submit((plane.key, job.object_id), _decoding(predictor, job))
+        # only an idle thread gets more to do: what is asked then is the newest state of every object
+        if not self._decoder.busy and (jobs := self.binding.jobs(stored.embedding)):
+            self._decoder.submit(plane.key, _decoding(self.encoder.model.predictor, jobs))
 
     def _decoded(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             self._job_failed(outcome.error)
             return
-        if outcome.cancelled:
-            return
-        self._say_if(self.binding.accept(outcome.value))
+        for result in outcome.value or ():
+            self._say_if(self.binding.accept(result))
+        self._ask()
         self.objects_changed.emit()
 
     def _prompts_touched(self) -> None:
@@ -286,9 +286,7 @@ class Controller(QObject):
         """Stop the threads and let go of the layers; a second call does nothing."""
         if self._closed:
             return
-        self._closed = True
-        for timer in (self._sync_timer, self._plane_timer, self._threshold_timer):
-            timer.stop()
+        self._closed = True  # a timer that still fires finds this, and does nothing
         self.binding.close()
         workers = [self._decoder.stop, self.encoder.stop]
         if self._downloader is not None:
@@ -298,10 +296,10 @@ class Controller(QObject):
                 logger.warning("a background thread is still finishing its step")
 
 
-def _decoding(predictor: Any, job: DecodeJob) -> Any:
+def _decoding(predictor: Any, jobs: list[DecodeJob]) -> Any:
     def decode(_ticket: object) -> Any:
-        from napari_samv1.engine.session import run
+        from napari_samv1.engine.session import run_each
 
-        return run(predictor, job)
+        return run_each(predictor, jobs)
 
     return decode

@@ -8,7 +8,7 @@ from enum import Enum
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_samv1.widgets.look import note
+from napari_samv1.widgets.look import BLUE, GREEN, GREY, ORANGE, note
 
 
 class Encoding(Enum):
@@ -23,12 +23,12 @@ class Encoding(Enum):
 
 
 COLOURS = {
-    Encoding.NO_IMAGE: "#808080",
-    Encoding.NOT_ENCODED: "#808080",
-    Encoding.WAITING: "#3a8ee6",
-    Encoding.ENCODING: "#3a8ee6",
-    Encoding.READY: "#2a9d8f",
-    Encoding.STALE: "#e69f00",
+    Encoding.NO_IMAGE: GREY,
+    Encoding.NOT_ENCODED: GREY,
+    Encoding.WAITING: BLUE,
+    Encoding.ENCODING: BLUE,
+    Encoding.READY: GREEN,
+    Encoding.STALE: ORANGE,
 }
 MARKS = {
     Encoding.NO_IMAGE: "○",

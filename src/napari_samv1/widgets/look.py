@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 NARROW = 60
+BLUE, ORANGE, GREEN, GREY = "#3a8ee6", "#e69f00", "#2a9d8f", "#808080"
 
 
 def note(text: str = "") -> QLabel:
@@ -41,10 +42,47 @@ def line() -> QFrame:
     return frame
 
 
-def part(title: str) -> QLabel:
-    """The title of a part of the panel."""
-    label = QLabel(title)
-    font = label.font()
-    font.setBold(True)
-    label.setFont(font)
+def card(label: QLabel, colour: str) -> QLabel:
+    """Give a label a coloured bar at its left; its text keeps the theme's colour, readable in all themes."""
+    label.setStyleSheet(f"border-left: 3px solid {colour}; padding: 2px 0px 2px 6px;")
     return label
+
+
+class Folded(QWidget):
+    """A titled part of the panel that opens and closes."""
+
+    def __init__(self, title: str, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title = title
+        self.content = content
+        self.header = QPushButton()
+        self.header.setFlat(True)
+        self.header.setStyleSheet(
+            "text-align: left; background: transparent; border: none; padding: 2px 0px;"
+        )
+        self.header.clicked.connect(self._toggle)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.header)
+        layout.addWidget(content)
+        self.open = False
+
+    @property
+    def open(self) -> bool:
+        return not self.content.isHidden()
+
+    @open.setter
+    def open(self, is_open: bool) -> None:
+        self.content.setVisible(is_open)
+        self._show_header()
+
+    def set_title(self, title: str) -> None:
+        self._title = title
+        self._show_header()
+
+    def _toggle(self) -> None:
+        self.open = not self.open
+
+    def _show_header(self) -> None:
+        self.header.setText(f"{'▾' if self.open else '▸'} {self._title}")

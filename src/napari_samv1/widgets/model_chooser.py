@@ -21,6 +21,7 @@ from napari_samv1.preparation import PREPARATIONS
 from napari_samv1.widgets.look import narrow_combo, note
 from napari_samv1.widgets.remembered import Choices
 
+BROWSE = "browse"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PREPARATION_TITLES = {"published": "as Segment Anything", "medsam": "as MedSAM"}
 
@@ -51,8 +52,6 @@ class ModelChooser(QWidget):
         self._downloading: str | None = None
 
         self.model = narrow_combo()
-        self.browse = QPushButton("File …")
-        self.browse.setToolTip("Use a weight file of your own (.pth, .pt)")
         self.device = narrow_combo()
         self.device.addItems(DEVICES)
         self.device.setToolTip("auto takes the graphics card if there is one")
@@ -66,10 +65,6 @@ class ModelChooser(QWidget):
         self.progress = QProgressBar()
         self.cancel = QPushButton("Cancel")
 
-        chooser = QHBoxLayout()
-        chooser.setContentsMargins(0, 0, 0, 0)
-        chooser.addWidget(self.model, 1)
-        chooser.addWidget(self.browse)
         downloading = QHBoxLayout()
         downloading.setContentsMargins(0, 0, 0, 0)
         downloading.addWidget(self.download, 1)
@@ -78,24 +73,26 @@ class ModelChooser(QWidget):
         self._form = QFormLayout()
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self._form.addRow("Model", chooser)
         self._form.addRow("Prepare", self.preparation)
         self._form.addRow("Device", self.device)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._form)
+        layout.setSpacing(4)
+        layout.addWidget(self.model)
         layout.addWidget(self.about)
         layout.addLayout(downloading)
+        layout.addLayout(self._form)
         layout.addWidget(self.status)
 
         self._fill()
+        if choices.device not in DEVICES:
+            self.device.addItem(choices.device)  # cuda:1, from the command line
         self.device.setCurrentText(choices.device)
         self.preparation.setCurrentIndex(max(0, self.preparation.findData(choices.preparation)))
         self._refresh()
         self.model.activated.connect(self._model_picked)
         self.device.activated.connect(self._anything_picked)
         self.preparation.activated.connect(self._anything_picked)
-        self.browse.clicked.connect(self._browse)
         self.download.clicked.connect(lambda: self.download_wanted.emit(self._choices.model))
         self.cancel.clicked.connect(self._cancel_download)
 
@@ -152,13 +149,17 @@ class ModelChooser(QWidget):
             if row.is_bundled:
                 state = "bundled"
             else:
-                state = "on disk" if row.is_on_disk else f"{row.megabytes} MB to fetch"
+                state = "on disk" if row.is_on_disk else f"↓ {row.megabytes} MB"
             self.model.addItem(f"{name}  ({state})", name)
             self.model.setItemData(self.model.count() - 1, row.summary, Qt.ItemDataRole.ToolTipRole)
         if self.known is None:
             path = Path(self._choices.model)
             self.model.addItem(path.name, str(path))
             self.model.setItemData(self.model.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
+        self.model.addItem("a file of your own …", BROWSE)
+        self.model.setItemData(
+            self.model.count() - 1, "Any Segment Anything checkpoint (.pth, .pt)", Qt.ItemDataRole.ToolTipRole
+        )
         self.model.setCurrentIndex(self.model.findData(self._choices.model))
 
     def _refresh(self) -> None:
@@ -180,6 +181,10 @@ class ModelChooser(QWidget):
         self.status.setVisible(bool(self.status.text()))
 
     def _model_picked(self) -> None:
+        if self.model.currentData() == BROWSE:
+            self.model.setCurrentIndex(self.model.findData(self._choices.model))
+            self._browse()
+            return
         self._choose(replace(self._choices, model=self.model.currentData()))
 
     def _anything_picked(self) -> None:

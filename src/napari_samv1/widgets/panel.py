@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_samv1.layers.keys import NEXT_OBJECT, register_keys, shown_key
 from napari_samv1.widgets.controller import Controller
@@ -16,7 +15,7 @@ from napari_samv1.widgets.encoding_bar import EncodingBar
 from napari_samv1.widgets.guide import Situation, next_step
 from napari_samv1.widgets.key_list import KeyList
 from napari_samv1.widgets.layer_chooser import LayerChooser
-from napari_samv1.widgets.look import line, note
+from napari_samv1.widgets.look import BLUE, ORANGE, Folded, card, line, note
 from napari_samv1.widgets.mask_choice import CandidateScores, MaskChoice
 from napari_samv1.widgets.model_chooser import DownloadState, ModelChooser
 from napari_samv1.widgets.prompt_tools import PromptTools
@@ -51,9 +50,8 @@ class SegmentAnythingPanel(QScrollArea):
         self.controller = controller = Controller(viewer, choices)
         self.guide = QLabel()
         self.guide.setWordWrap(True)
-        self.guide.setObjectName("samv1_guide")
-        self.message = note()
-        self.message.setStyleSheet("color: #e69f00; background: transparent;")
+        card(self.guide, BLUE)
+        self.message = card(note(), ORANGE)
         self.image = LayerChooser(viewer, _is(Image), tooltip="The image to annotate")
         self.encoding = EncodingBar()
         self.tools = PromptTools()
@@ -136,9 +134,9 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(line())
         layout.addWidget(self.mask)
         layout.addWidget(line())
-        self.model_part = _folded("Model", self.model)
-        self.layers_part = _folded("Layers", layers)
-        self.keys_part = _folded("Keys", self.keys)
+        self.model_part = Folded("Model", self.model)
+        self.layers_part = Folded("Layers", layers)
+        self.keys_part = Folded("Keys", self.keys)
         for folded in (self.model_part, self.layers_part, self.keys_part):
             layout.addWidget(folded)
         layout.addStretch(1)
@@ -228,7 +226,7 @@ class SegmentAnythingPanel(QScrollArea):
     def _take_model(self, choices: Choices) -> None:
         self.controller.choose_model(choices, is_ready=self.model.is_ready_to_load)
         if not self.model.is_ready_to_load:
-            self.model_part.expand(animate=False)
+            self.model_part.open = True
         self._show_guide()
 
     # ---- to a person
@@ -282,7 +280,7 @@ class SegmentAnythingPanel(QScrollArea):
             self.model.show_status("Loading …")
         else:
             self.model.show_status(encoder.load_error)
-        self.model_part.setText(f"Model: {self.model.short_name}")
+        self.model_part.set_title(f"Model: {self.model.short_name}")
 
     def _show_download(self, state: DownloadState | None) -> None:
         self.model.show_download(state)
@@ -388,10 +386,3 @@ def _is(kind: type) -> Any:
 
 def _candidate(choice: Any) -> int | None:
     return None if choice == "auto" else int(choice)
-
-
-def _folded(title: str, widget: QWidget) -> QCollapsible:
-    folded = QCollapsible(title)
-    folded.setDuration(0)
-    folded.addWidget(widget)
-    return folded
