@@ -28,14 +28,26 @@ def opened(monkeypatch):
     return calls
 
 
-def test_files_model_and_device_go_to_napari(opened):
-    assert main(["a.tif", "b.tif", "--model", "vit_b", "--device", "cpu"]) == 0
+def test_files_model_and_device_go_to_napari(opened, tmp_path):
+    file, address = tmp_path / "a.tif", "https://example.org/b.tif"
+    file.touch()
+    assert main([str(file), address, "--model", "vit_b", "--device", "cpu"]) == 0
     assert main([]) == 0
-    assert opened == [(["a.tif", "b.tif"], "vit_b", "cpu"), ([], None, None)]
+    assert opened == [([str(file), address], "vit_b", "cpu"), ([], None, None)]
+
+
+def test_a_file_that_is_not_there_is_status_two(opened, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["nowhere.tif"])
+    assert stopped.value.code == 2
+    assert "there is no file nowhere.tif" in capsys.readouterr().err
+    assert opened == []
 
 
 @pytest.mark.parametrize("name", ["models", "train"])
-def test_a_file_named_like_a_verb_is_opened_by_its_path(name, opened):
+def test_a_file_named_like_a_verb_is_opened_by_its_path(name, opened, tmp_path, monkeypatch):
+    (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
     path = f"./{name}"
     assert main([path]) == 0
     assert main(["--", name]) == 0

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from napari_samv1.checkpoints.errors import CheckpointError
 
@@ -53,6 +54,9 @@ def _open(words: list[str]) -> int:
 
         print(f"napari-samv1 {version('napari-samv1')}")
         return 0
+    missing = [file for file in chosen.files if "://" not in file and not Path(file).exists()]
+    if missing:
+        parser.error(f"there is no file {missing[0]}")
     from napari_samv1.widgets.launch import launch
 
     return launch(chosen.files, chosen.model, chosen.device)

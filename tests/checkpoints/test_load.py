@@ -14,7 +14,7 @@ from napari_samv1.checkpoints.load import build_network, load_model
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.model.config import TINY
-from napari_samv1.preparation import MEDSAM, Preparation
+from napari_samv1.preparation import BUNDLED, MEDSAM, Preparation
 
 # transformers' names -> the published ones, as transformers' own conversion pairs them
 CONVERSION = [
@@ -194,12 +194,20 @@ def test_an_own_file_is_prepared_as_published_at_its_own_side(saved):
     assert load(saved).preparation == Preparation(side=24)
 
 
+def test_an_own_file_of_the_bundled_sizes_is_prepared_as_the_bundled_model_is(tmp_path, shapes_of):
+    path = tmp_path / "retrained.pt"
+    torch.save(
+        {name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes_of(TINY).items()}, path
+    )
+    assert load(path).preparation == BUNDLED == MODELS["tiny"].preparation
+
+
 def test_a_preparation_can_be_chosen(saved):
     own = Preparation(side=32, mean=(1.0, 2.0, 3.0))
     assert load(saved, preparation=own).preparation == own
     chosen = load(saved, preparation="medsam").preparation
     assert (chosen.side, chosen.sizing, chosen.minmax, chosen.box_only) == (24, MEDSAM.sizing, True, True)
-    with pytest.raises(ValueError, match="published, medsam"):
+    with pytest.raises(ValueError, match="must be one of published, medsam"):
         load(saved, preparation="other")
 
 

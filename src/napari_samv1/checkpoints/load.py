@@ -20,9 +20,9 @@ from napari_samv1.checkpoints.read import read_tensors
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.checkpoints.registry import MODELS, KnownModel
 from napari_samv1.checkpoints.verify import verified_sha256
-from napari_samv1.model.config import SamConfig
+from napari_samv1.model.config import TINY, SamConfig
 from napari_samv1.model.sam import Sam
-from napari_samv1.preparation import PREPARATIONS, PUBLISHED, Preparation
+from napari_samv1.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparation
 
 SHOWN = 3
 """How many tensors an error names; the rest it counts."""
@@ -49,7 +49,7 @@ def load_model(
         ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the device computes in it.
     preparation : str or Preparation, optional
         How the model wants its pixels: ``"published"``, ``"medsam"``, or a record of one's own. By default a
-        known model's own, and the published one for a file.
+        known model's own; for a file the published one, or the bundled model's where the sizes are its own.
     download : bool
         Fetch a known model that is not on disk, instead of raising.
 
@@ -132,8 +132,11 @@ def _preparation(
 ) -> Preparation:
     if isinstance(chosen, Preparation):
         return chosen
+    if chosen is None and known is not None:
+        return known.preparation
     if chosen is None:
-        return replace(PUBLISHED, side=config.side) if known is None else known.preparation
+        # nobody else makes networks of the bundled model's sizes
+        return BUNDLED if config == TINY else replace(PUBLISHED, side=config.side)
     if chosen not in PREPARATIONS:
         raise ValueError(f"preparation must be one of {', '.join(PREPARATIONS)}, got {chosen!r}")
     return replace(PREPARATIONS[chosen], side=config.side)
