@@ -1,0 +1,190 @@
+"""What the session knows of one annotated object, as records that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.masks.paint import Rule
+from napari_samv1.prompts import Prompts
+
+if TYPE_CHECKING:
+    from napari_samv1.engine.prediction import Prediction
+    from napari_samv1.masks.clean import CleanUp
+
+Choice = Literal["auto", 0, 1, 2, 3]
+CHOICES: tuple[Choice, ...] = ("auto", 0, 1, 2, 3)
+
+EMPTY = MaskCrop((0, 0), np.zeros((0, 0), dtype=bool))
+NO_PROMPTS = "This object has no prompts on this plane, so its mask is empty."
+ONLY_BACKGROUND = (
+    "This object has background points only, so its mask is empty: add a foreground point or a box."
+)
+NOTHING_FOUND = "The model found nothing above the threshold here: lower it, or add a point."
+
+
+@dataclass(frozen=True)
+class ObjectSettings:
+    """How an object's mask is made from the network's answer, and where it may be painted.
+
+    ``threshold`` is in logits; ``rule`` says what happens to pixels that others own, and ``inside`` is the
+    label to stay inside of where the rule is "inside".
+    """
+
+    choice: Choice = "auto"
+    threshold: float = 0.0
+    cleanup: CleanUp | None = None
+    rule: Rule = "keep"
+    inside: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.choice not in CHOICES:
+            raise ValueError(f'choice must be "auto", 0, 1, 2 or 3, got {self.choice!r}')
+        if (self.rule == "inside") != (self.inside is not None):
+            raise ValueError('the rule "inside", and only that, needs the label to stay inside of')
+
+
+@dataclass(frozen=True)
+class CandidateScores:
+    """Predicted IoU and stability of the four masks."""
+
+    iou: tuple[float, ...]
+    stability: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked of the network; what a prediction is kept under."""
+
+    prompts: Prompts
+    embedding_key: Hashable
+
+
+@dataclass(frozen=True)
+class Derived:
+    """An object's mask as the network and the object's settings make it."""
+
+    mask: MaskCrop
+    chosen: int
+    scores: CandidateScores
+
+
+@dataclass(frozen=True)
+class AnnotatedObject:
+    """One object of the plane.
+
+    ``mask`` is what the object covers: ``derived`` with the brushed strokes ``painted_in`` and
+    ``painted_out`` applied. ``answered`` is the request that ``derived`` comes from. ``reason`` is a
+    sentence where the mask is empty or could not be made, otherwise "".
+    """
+
+    id: int
+    prompts: Prompts = field(default_factory=Prompts)
+    settings: ObjectSettings = field(default_factory=ObjectSettings)
+    derived: MaskCrop = EMPTY
+    painted_in: MaskCrop = EMPTY
+    painted_out: MaskCrop = EMPTY
+    mask: MaskCrop = EMPTY
+    chosen: int | None = None
+    scores: CandidateScores | None = None
+    answered: Request | None = None
+    reason: str = NO_PROMPTS
+
+    @property
+    def decodable(self) -> bool:
+        """Something is pointed at, so the network can answer."""
+        return len(self.prompts) > 0 and not self.prompts.only_background
+
+    @property
+    def pending(self) -> bool:
+        """The mask does not answer the prompts yet."""
+        return self.decodable and (self.answered is None or self.answered.prompts != self.prompts)
+
+    def with_derived(self, derived: Derived, answered: Request) -> AnnotatedObject:
+        """The object with a new answer of the network; what was painted stays."""
+        return replace(
+            self,
+            derived=derived.mask,
+            mask=paint_over(derived.mask, self.painted_in, self.painted_out),
+            chosen=derived.chosen,
+            scores=derived.scores,
+            answered=answered,
+            reason=NOTHING_FOUND if derived.mask.empty else "",
+        )
+
+    def with_prompts(self, prompts: Prompts) -> AnnotatedObject:
+        """The object with other prompts: its mask stays until the answer comes, unless there can be none."""
+        changed = replace(self, prompts=prompts)
+        if changed.decodable:
+            return replace(changed, reason="")
+        return replace(
+            changed,
+            derived=EMPTY,
+            mask=paint_over(EMPTY, self.painted_in, self.painted_out),
+            chosen=None,
+            scores=None,
+            answered=None,
+            reason=ONLY_BACKGROUND if len(prompts) else NO_PROMPTS,
+        )
+
+    def with_stroke(self, stroke: MaskCrop, *, erase: bool) -> AnnotatedObject:
+        """The object with a brush stroke; the newest stroke wins over older ones."""
+        painted_in = minus(self.painted_in, stroke) if erase else union(self.painted_in, stroke)
+        painted_out = union(self.painted_out, stroke) if erase else minus(self.painted_out, stroke)
+        return replace(
+            self,
+            painted_in=painted_in,
+            painted_out=painted_out,
+            mask=paint_over(self.derived, painted_in, painted_out),
+        )
+
+
+def derive(prediction: Prediction, settings: ObjectSettings) -> Derived:
+    """Choose one of the four masks, threshold it, and clean it."""
+    chosen = prediction.best() if settings.choice == "auto" else settings.choice
+    mask = prediction.crop(chosen, threshold=settings.threshold)
+    if settings.cleanup is not None:
+        mask = settings.cleanup.apply(mask, prediction.frame.image_hw)
+    iou = tuple(float(value) for value in prediction.iou)
+    stability = tuple(float(value) for value in prediction.stability(threshold=settings.threshold))
+    return Derived(mask, chosen, CandidateScores(iou, stability))
+
+
+def paint_over(derived: MaskCrop, painted_in: MaskCrop, painted_out: MaskCrop) -> MaskCrop:
+    """A mask with strokes added and erased."""
+    return minus(union(derived, painted_in), painted_out)
+
+
+def union(first: MaskCrop, second: MaskCrop) -> MaskCrop:
+    """Pixels of either crop."""
+    if second.empty:
+        return first
+    if first.empty:
+        return second
+    region = joint_region(first.region, second.region)
+    origin = region[0].start, region[1].start
+    return MaskCrop.from_mask(first.within(region) | second.within(region), origin)
+
+
+def minus(first: MaskCrop, second: MaskCrop) -> MaskCrop:
+    """Pixels of the first crop that the second does not hold."""
+    if first.empty or second.empty:
+        return first
+    return MaskCrop.from_mask(first.mask & ~second.within(first.region), first.origin_yx)
+
+
+def joint_region(first: tuple[slice, slice], second: tuple[slice, slice]) -> tuple[slice, slice]:
+    """The smallest region that holds both."""
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True)
+    )
+    return rows, columns
+
+
+def overlap(first: tuple[slice, slice], second: tuple[slice, slice]) -> bool:
+    """Whether two regions share a pixel."""
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))

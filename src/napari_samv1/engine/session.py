@@ -1,0 +1,354 @@
+"""AnnotationSession: the objects of one image plane, from prompts to masks, with one history."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from napari_samv1.engine.change import Change, ObjectChange, difference
+from napari_samv1.engine.history import History, State, Step
+from napari_samv1.engine.jobs import DecodeJob, DecodeResult, run, run_each
+from napari_samv1.engine.objects import (
+    EMPTY,
+    AnnotatedObject,
+    CandidateScores,
+    Choice,
+    ObjectSettings,
+    Request,
+    derive,
+)
+from napari_samv1.engine.stacking import restack
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.masks.paint import Rule
+from napari_samv1.prompts import Prompts
+
+if TYPE_CHECKING:
+    from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.engine.prediction import Prediction
+    from napari_samv1.masks.clean import CleanUp
+
+__all__ = [
+    "AnnotatedObject",
+    "AnnotationSession",
+    "CandidateScores",
+    "Change",
+    "Choice",
+    "DecodeJob",
+    "DecodeResult",
+    "ObjectChange",
+    "ObjectSettings",
+    "Undone",
+    "run",
+    "run_each",
+]
+
+# about a megabyte each: four logit maps of a 64 x 64 token grid
+KEPT_PREDICTIONS = 64
+_tickets = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo or redo did; ``attachment`` is what came with the step, for the caller to restore."""
+
+    change: Change
+    label: str
+    attachment: object = None
+
+
+class AnnotationSession:
+    """The objects of one image plane (H, W); everything here runs on one thread and is quick.
+
+    Decoding is elsewhere: ``jobs`` hands out immutable jobs, a worker calls ``run_each`` on them, and
+    ``accept`` takes the results; of each object only the newest request counts.
+    """
+
+    def __init__(self, shape_yx: tuple[int, int], *, kept_predictions: int = KEPT_PREDICTIONS) -> None:
+        self.shape_yx = shape_yx
+        self.defaults = ObjectSettings()
+        self._state = State()
+        self._history = History()
+        self._asked: dict[int, tuple[int, Request]] = {}
+        self._touched: dict[int, None] = {}
+        self._embedding_key: Hashable = None
+        self._predictions: OrderedDict[Request, Prediction] = OrderedDict()
+        self._kept_predictions = kept_predictions
+
+    @property
+    def objects(self) -> Mapping[int, AnnotatedObject]:
+        """All objects by their id."""
+        return MappingProxyType(self._state.objects)
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """The order in which the objects are laid into the label image; see ``masks.paint``."""
+        return self._state.stack
+
+    def get(self, object_id: int) -> AnnotatedObject | None:
+        """One object, or None."""
+        return self._state.objects.get(object_id)
+
+    def prediction(self, object_id: int) -> Prediction | None:
+        """The network's answer that the object's mask comes from, where it is still kept."""
+        current = self.get(object_id)
+        return None if current is None or current.answered is None else self._kept(current.answered)
+
+    # Prompts, and decoding them
+
+    def set_prompts(
+        self,
+        prompts_by_object: Mapping[int, Prompts],
+        *,
+        gesture: Hashable = None,
+        attachment: object = None,
+    ) -> Change:
+        """Take the prompts of the whole plane; an object that is not named has none.
+
+        What was asked before is answered at once from the kept predictions; the rest is ``pending``.
+        Changes of one ``gesture`` (a drag) are one undo step, with the first one's ``attachment``.
+        """
+        edited = []
+        for object_id in dict.fromkeys((*prompts_by_object, *self._state.objects)):
+            prompts = prompts_by_object.get(object_id, Prompts())
+            old = self.get(object_id)
+            if old is None and len(prompts):
+                old = AnnotatedObject(object_id, settings=self.defaults)
+            if old is not None and prompts != old.prompts:
+                edited.append(self._answered_if_kept(old.with_prompts(prompts)))
+        return self._step("prompts", edited, gesture, attachment)
+
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """Objects whose masks do not answer their prompts yet, the last touched first."""
+        waiting = {object_id for object_id, known in self._state.objects.items() if known.pending}
+        recent = [object_id for object_id in reversed(self._touched) if object_id in waiting]
+        return (*recent, *sorted(waiting.difference(recent)))
+
+    def jobs(self, embedding: Embedding, limit: int | None = None) -> list[DecodeJob]:
+        """Jobs for pending objects (at most ``limit``), without those already asked in the same way.
+
+        A job that is dropped before it ran must be told of with ``forget_requests``, unless a newer one of
+        the same object took its place.
+        """
+        self._embedding_key = embedding.key
+        jobs: list[DecodeJob] = []
+        for object_id in self.pending:
+            if len(jobs) == limit:
+                break
+            request = Request(self._state.objects[object_id].prompts, embedding.key)
+            asked = self._asked.get(object_id)
+            if asked is not None and asked[1] == request:
+                continue
+            ticket = next(_tickets)
+            self._asked[object_id] = ticket, request
+            settings = self._state.objects[object_id].settings
+            jobs.append(DecodeJob(object_id, ticket, request, settings, embedding))
+        return jobs
+
+    def accept(self, result: DecodeResult) -> Change:
+        """Take a result. One that is no longer the newest of its object, or no longer wanted, is dropped."""
+        asked = self._asked.get(result.object_id)
+        if asked is None or asked[0] != result.ticket:
+            return Change()
+        del self._asked[result.object_id]
+        if result.prediction is not None:
+            self._keep(result.request, result.prediction)
+        old = self.get(result.object_id)
+        if old is None or not old.pending:
+            return Change()
+        if result.prediction is None or result.derived is None:
+            # answered: asking again would fail again, until the prompts change
+            return self._replace(
+                old, replace(old, reason=result.error, answered=Request(old.prompts, self._embedding_key))
+            )
+        settings_changed = old.settings != result.settings
+        derived = derive(result.prediction, old.settings) if settings_changed else result.derived
+        return self._replace(old, old.with_derived(derived, result.request))
+
+    def forget_requests(self) -> None:
+        """Whatever was asked will not be answered (cancelled, another model): ``jobs`` asks anew."""
+        self._asked.clear()
+
+    def redecode(self, object_ids: Iterable[int] | None = None) -> None:
+        """Ask again for objects (all by default), say after a new encoding; their masks stay until then."""
+        for object_id in list(self._state.objects if object_ids is None else object_ids):
+            if (old := self.get(object_id)) is not None:
+                self._state.objects[object_id] = replace(old, answered=None)
+                self._asked.pop(object_id, None)
+
+    # Settings, strokes, deletion
+
+    def set_choice(self, object_id: int, choice: Choice) -> Change:
+        """Show another of the four masks."""
+        return self._set(object_id, "mask choice", None, lambda settings: replace(settings, choice=choice))
+
+    def set_threshold(self, object_id: int, threshold: float, *, gesture: Hashable = None) -> Change:
+        """Cut the logits at another value."""
+        return self._set(
+            object_id, "threshold", gesture, lambda settings: replace(settings, threshold=float(threshold))
+        )
+
+    def set_cleanup(self, object_id: int, cleanup: CleanUp | None, *, gesture: Hashable = None) -> Change:
+        """Clean the mask in another way, or not at all."""
+        return self._set(object_id, "clean-up", gesture, lambda settings: replace(settings, cleanup=cleanup))
+
+    def set_rule(self, object_id: int, rule: Rule, inside: int | None = None) -> Change:
+        """Treat pixels that others own in another way; ``inside`` is the label that goes with that rule."""
+        return self._set(
+            object_id, "painting rule", None, lambda settings: replace(settings, rule=rule, inside=inside)
+        )
+
+    def paint(
+        self, object_id: int, stroke: MaskCrop, *, erase: bool = False, gesture: Hashable = None
+    ) -> Change:
+        """Add a brush stroke to an object, or erase one from it; later answers of the network keep it."""
+        old = self.get(object_id) or AnnotatedObject(object_id, settings=self.defaults)
+        label = "eraser" if erase else "brush"
+        return self._step(label, [old.with_stroke(stroke, erase=erase)], gesture)
+
+    def delete(self, object_id: int, *, attachment: object = None) -> Change:
+        """Remove an object, its settings and its pixels."""
+        if object_id not in self._state.objects:
+            return Change()
+        return self._drop({object_id}, f"deletion of object {object_id}", attachment)
+
+    def clear(self, *, attachment: object = None) -> Change:
+        """Remove every object."""
+        return self._drop(set(self._state.objects), "deletion of all objects", attachment)
+
+    # Undo
+
+    @property
+    def can_undo(self) -> bool:
+        """There is a step to take back."""
+        return bool(self._history.undo_label)
+
+    @property
+    def can_redo(self) -> bool:
+        """There is a step to bring again."""
+        return bool(self._history.redo_label)
+
+    @property
+    def undo_label(self) -> str:
+        """What undo would take back, or ""."""
+        return self._history.undo_label
+
+    @property
+    def redo_label(self) -> str:
+        """What redo would bring again, or ""."""
+        return self._history.redo_label
+
+    def undo(self, attachment: object = None) -> Undone:
+        """Take the last step back; ``attachment`` is the caller's present, for redo to hand back."""
+        return self._go_to(self._history.undo(self._state, attachment))
+
+    def redo(self, attachment: object = None) -> Undone:
+        """Bring the last undone step again."""
+        return self._go_to(self._history.redo(self._state, attachment))
+
+    # Within
+
+    def _set(
+        self,
+        object_id: int,
+        label: str,
+        gesture: Hashable,
+        change: Callable[[ObjectSettings], ObjectSettings],
+    ) -> Change:
+        old = self.get(object_id)
+        if old is None:
+            return Change()
+        settings = change(old.settings)
+        if settings == old.settings:
+            return Change()
+        new = replace(old, settings=settings)
+        if old.answered is not None and _differently_derived(old.settings, settings):
+            prediction = self._kept(old.answered)
+            if prediction is None:
+                new = replace(new, answered=None)
+            else:
+                new = new.with_derived(derive(prediction, settings), old.answered)
+        return self._step(label, [new], None if gesture is None else (label, object_id, gesture))
+
+    def _step(
+        self,
+        label: str,
+        edited: list[AnnotatedObject],
+        gesture: Hashable = None,
+        attachment: object = None,
+    ) -> Change:
+        """Record where we are, then put the edited objects in place."""
+        if not edited:
+            return Change()
+        before = State(dict(self._state.objects), self._state.stack)
+        self._history.record(Step(label, before, attachment, gesture))
+        for new in edited:
+            self._place(new)
+        return difference(before, self._state)
+
+    def _replace(self, old: AnnotatedObject, new: AnnotatedObject) -> Change:
+        """An answer is not a step of its own: it completes the step that asked."""
+        before = State(dict(self._state.objects), self._state.stack)
+        self._place(new)
+        self._history.put_right(old, new)
+        return difference(before, self._state)
+
+    def _place(self, new: AnnotatedObject) -> None:
+        old = self.get(new.id)
+        before = old.mask if old is not None else EMPTY
+        objects = self._state.objects
+        objects[new.id] = new
+        self._state = State(objects, restack(self._state.stack, objects, new, before))
+        self._touched.pop(new.id, None)
+        self._touched[new.id] = None
+
+    def _drop(self, object_ids: set[int], label: str, attachment: object) -> Change:
+        if not object_ids:
+            return Change()
+        before = self._state
+        self._history.record(Step(label, before, attachment))
+        kept = {
+            object_id: known for object_id, known in before.objects.items() if object_id not in object_ids
+        }
+        self._state = State(kept, tuple(other for other in before.stack if other in kept))
+        for object_id in object_ids:
+            self._asked.pop(object_id, None)
+        return difference(before, self._state)
+
+    def _go_to(self, step: Step | None) -> Undone:
+        if step is None:
+            return Undone(Change(), "")
+        before, self._state = self._state, step.state
+        for known in list(self._state.objects.values()):
+            answered = self._answered_if_kept(known) if known.pending else known
+            self._state.objects[known.id] = answered
+        return Undone(difference(before, self._state), step.label, step.attachment)
+
+    def _answered_if_kept(self, known: AnnotatedObject) -> AnnotatedObject:
+        if not known.decodable:
+            return known
+        request = Request(known.prompts, self._embedding_key)
+        prediction = self._kept(request)
+        return (
+            known if prediction is None else known.with_derived(derive(prediction, known.settings), request)
+        )
+
+    def _kept(self, request: Request) -> Prediction | None:
+        prediction = self._predictions.get(request)
+        if prediction is not None:
+            self._predictions.move_to_end(request)
+        return prediction
+
+    def _keep(self, request: Request, prediction: Prediction) -> None:
+        self._predictions[request] = prediction
+        self._predictions.move_to_end(request)
+        while len(self._predictions) > self._kept_predictions:
+            self._predictions.popitem(last=False)
+
+
+def _differently_derived(old: ObjectSettings, new: ObjectSettings) -> bool:
+    return (old.choice, old.threshold, old.cleanup) != (new.choice, new.threshold, new.cleanup)

@@ -1,0 +1,171 @@
+"""What an Image layer shows, as one plane of pixels that the model can see."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from napari.layers import Image
+from numpy.typing import ArrayLike, NDArray
+
+from napari_samv1.layers.affine import Coordinates, from_viewer_world
+
+MAX_PLANE_PIXELS = 4096 * 4096
+
+
+class NoPlaneError(ValueError):
+    """There is no plane to annotate now; the message is a sentence that says why and what helps."""
+
+
+@dataclass(frozen=True)
+class PlaneKey:
+    """Which plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
+
+    layer_id: Hashable
+    data_revision: int
+    level: int
+    index: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class DisplayedPlane:
+    """One plane of an Image layer, in the layer's own axis order.
+
+    A transposed display does not turn the plane, just as a rotated camera does not: what was annotated stays
+    valid. ``axes`` are the layer's axes that are the plane's rows and columns. ``factors_yx`` is how many of
+    the layer's pixels one pixel of the plane spans (more than 1 at a coarser level of a multiscale layer).
+    """
+
+    key: PlaneKey
+    name: str
+    shape_yx: tuple[int, int]
+    axes: tuple[int, int]
+    factors_yx: tuple[float, float]
+    intensity: tuple[float, float] | Literal["dtype"] | None
+    gamma: float
+    level_hint: str
+    _source: Any = field(repr=False)
+    _slices: tuple[int | slice, ...] = field(repr=False)
+
+    @property
+    def level(self) -> int:
+        """The level of a multiscale layer, 0 otherwise."""
+        return self.key.level
+
+    @property
+    def display_key(self) -> Hashable:
+        """The plane and how it is displayed: an encoding made under another one is stale."""
+        return self.key, self.intensity, self.gamma
+
+    def read(self) -> NDArray[Any]:
+        """The plane's pixels: (H, W) or (H, W, 3). Lazy data is computed here; call it in a worker."""
+        pixels = np.asarray(self._source[self._slices])
+        return pixels[..., :3] if pixels.ndim == 3 else pixels
+
+    def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
+        """Which points lie on a pixel of the plane: (N, 2) to (N,)."""
+        points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
+        inside = (points >= -0.5) & (points < np.asarray(self.shape_yx) - 0.5)
+        return np.asarray(inside.all(axis=1), dtype=bool)
+
+    def from_layer(self, coordinates: ArrayLike) -> Coordinates:
+        """The layer's data coordinates (N, ndim) as the plane's pixels (N, 2)."""
+        own = np.asarray(coordinates, dtype=np.float64)[:, list(self.axes)]
+        # pixel centres are whole numbers, so a coarse pixel i begins at i * factor - 0.5
+        plane: Coordinates = (own + 0.5) / np.asarray(self.factors_yx) - 0.5
+        return plane
+
+    def to_layer(self, points_yx: ArrayLike) -> Coordinates:
+        """The plane's pixels (N, 2) as the layer's data coordinates (N, ndim)."""
+        points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
+        coordinates = np.tile(self.position, (len(points), 1))
+        coordinates[:, list(self.axes)] = (points + 0.5) * np.asarray(self.factors_yx) - 0.5
+        return coordinates
+
+    @property
+    def position(self) -> Coordinates:
+        """The plane's first pixel of the layer: 0 on the displayed axes."""
+        return np.array([0 if index is None else index for index in self.key.index], dtype=np.float64)
+
+    def shows(self, coordinates: ArrayLike) -> NDArray[np.bool_]:
+        """Which of the layer's data coordinates (N, ndim) lie on this slice: (N,)."""
+        points = np.asarray(coordinates, dtype=np.float64)
+        on_slice = np.ones(len(points), dtype=bool)
+        for axis, index in enumerate(self.key.index):
+            if index is not None:
+                on_slice &= (points[:, axis] >= index - 0.5) & (points[:, axis] < index + 0.5)
+        return on_slice
+
+
+def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> DisplayedPlane:
+    """The plane of an Image layer that the viewer shows; reads no pixels.
+
+    Of a multiscale layer it is the whole plane at the finest level with at most 4096 x 4096 pixels.
+    Single-channel images are seen through the layer's contrast limits and gamma, RGB as it is.
+    ``data_revision`` tells apart the arrays that the layer held one after another.
+
+    Raises
+    ------
+    NoPlaneError
+        If the viewer shows 3D, or nothing of this layer.
+    """
+    if viewer.dims.ndisplay != 2:
+        raise NoPlaneError("Segmenting works on a 2D view: switch napari back from 3D with the cube button.")
+    first_axis = viewer.dims.ndim - layer.ndim
+    displayed = sorted(axis - first_axis for axis in viewer.dims.displayed)
+    if displayed[0] < 0:
+        raise NoPlaneError(f'The view shows an axis that image "{layer.name}" does not have.')
+    rows, columns = displayed
+    shapes = _level_shapes(layer)
+    point = from_viewer_world(viewer, layer)
+    index: list[int | None] = []
+    for axis, size in enumerate(shapes[0]):
+        if axis in displayed:
+            index.append(None)
+        elif not -0.5 <= point[axis] < size - 0.5:
+            raise NoPlaneError(f'The slider is outside of image "{layer.name}": move it back.')
+        else:
+            index.append(int(np.floor(point[axis] + 0.5)))
+    level = _level(shapes, (rows, columns))
+    factors = np.asarray(shapes[0]) / np.asarray(shapes[level])
+    slices = tuple(
+        slice(None) if own is None else int((own + 0.5) / factor)
+        for own, factor in zip(index, factors, strict=True)
+    )
+    height, width = shapes[level][rows], shapes[level][columns]
+    if min(height, width) < 1:
+        raise NoPlaneError(f'Image "{layer.name}" is empty.')
+    source = layer.data[level] if layer.multiscale else layer.data
+    intensity: tuple[float, float] | Literal["dtype"] | None
+    if layer.rgb:
+        intensity = None if source.dtype == np.uint8 else "dtype"
+    else:
+        low, high = layer.contrast_limits
+        intensity = (float(low), float(high))
+    return DisplayedPlane(
+        key=PlaneKey(layer.unique_id, data_revision, level, tuple(index)),
+        name=layer.name,
+        shape_yx=(height, width),
+        axes=(rows, columns),
+        factors_yx=(float(factors[rows]), float(factors[columns])),
+        intensity=intensity,
+        gamma=1.0 if layer.rgb else float(layer.gamma),
+        level_hint=f"Level {level} of the image is used: {height} x {width} pixels." if level else "",
+        _source=source,
+        _slices=slices,
+    )
+
+
+def _level_shapes(layer: Image) -> list[tuple[int, ...]]:
+    """Shapes of all levels, finest first, without the colour axis."""
+    arrays = layer.data if layer.multiscale else [layer.data]
+    return [tuple(int(size) for size in array.shape[: layer.ndim]) for array in arrays]
+
+
+def _level(shapes: list[tuple[int, ...]], axes: tuple[int, int]) -> int:
+    for level, shape in enumerate(shapes):
+        if shape[axes[0]] * shape[axes[1]] <= MAX_PLANE_PIXELS:
+            return level
+    return len(shapes) - 1
