@@ -18,12 +18,14 @@ def test_connections_that_leave_this_machine_are_refused(host: str) -> None:
 
 
 def test_connections_to_this_machine_are_allowed() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname(), timeout=5) as client:
-            client.sendall(b"hello")
-            accepted, _ = server.accept()
-            with accepted:
-                assert accepted.recv(5) == b"hello"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname(), timeout=5) as client,
+    ):
+        client.sendall(b"hello")
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.recv(5) == b"hello"
 
 
 def test_napari_and_the_cache_do_not_see_the_users_folders() -> None:
@@ -31,6 +33,4 @@ def test_napari_and_the_cache_do_not_see_the_users_folders() -> None:
     for variable in ("NAPARI_CONFIG", "NAPARI_SAMV1_CACHE"):
         assert scratch in Path(os.environ[variable]).parents
     settings = pytest.importorskip("napari.settings")
-    assert Path(settings.get_settings().config_path).is_relative_to(
-        Path(os.environ["NAPARI_CONFIG"]).parent
-    )
+    assert Path(settings.get_settings().config_path).is_relative_to(Path(os.environ["NAPARI_CONFIG"]).parent)

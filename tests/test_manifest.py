@@ -1,4 +1,4 @@
-"""What napari reads about the plugin. ``npe2 validate`` accepts misspelt menus and commands that do not exist."""
+"""What napari reads about the plugin. ``npe2 validate`` accepts misspelt menus and absent commands."""
 
 from __future__ import annotations
 
