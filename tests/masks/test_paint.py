@@ -1,115 +1,126 @@
 """The label image as a composite of objects, against one composed whole, pixel by pixel."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_samv1.masks import Covered, MaskCrop, PaintedObject, repaint
+from napari_samv1.masks import KEEP, OVERWRITE, Covered, MaskCrop, Rule, compose, repaint
 
 SHAPE = (7, 9)
 
 
-def composed_slowly(elsewhere, objects):
+def composed_slowly(beneath, stack):
     """The definition, read aloud."""
-    image = elsewhere.copy()
-    for painted in objects:
-        mask = painted.crop.to_mask(image.shape)
-        for y, x in np.argwhere(mask):
+    image = beneath.copy()
+    for label, crop, rule in stack:
+        for y, x in np.argwhere(crop.to_mask(image.shape)):
             if (
-                painted.rule == "overwrite"
-                or (painted.rule == "keep" and image[y, x] == 0)
-                or (painted.rule == "inside" and image[y, x] == painted.inside)
+                rule.kind == "overwrite"
+                or (rule.kind == "keep" and beneath[y, x] == 0)
+                or (rule.kind == "inside" and rule.label in (beneath[y, x], image[y, x]))
             ):
-                image[y, x] = painted.label
+                image[y, x] = label
     return image
 
 
 class Canvas:
     """A label image that is only ever changed by patches."""
 
-    def __init__(self, elsewhere):
-        self.labels = np.array(elsewhere)
-        self.objects = []
+    def __init__(self, beneath):
+        self.labels = np.array(beneath)
+        self.stack = []
         self.covered = Covered()
         self.last = None
 
-    def put(self, painted, **options):
-        kept = list(self.objects)
-        places = [o.label for o in kept]
-        if painted.label in places:
-            kept[places.index(painted.label)] = painted
+    def put(self, painted, *, lowest=False, **options):
+        places = [label for label, _, _ in self.stack]
+        stack = list(self.stack)
+        if painted[0] in places:
+            stack[places.index(painted[0])] = painted
         else:
-            kept.append(painted)
-        self.become(kept, painted.label, **options)
+            stack.insert(0 if lowest else len(stack), painted)
+        self.become(stack, [painted[0]], **options)
 
-    def remove(self, label):
-        self.become([o for o in self.objects if o.label != label], label)
+    def remove(self, *labels):
+        self.become([painted for painted in self.stack if painted[0] not in labels], labels)
 
-    def become(self, objects, label, **options):
+    def to_the_top(self, label):
+        top = [painted for painted in self.stack if painted[0] == label]
+        self.become([painted for painted in self.stack if painted[0] != label] + top, [label])
+
+    def become(self, stack, changed, **options):
         before = self.labels.copy()
-        self.last = repaint(self.labels, self.objects, objects, label, self.covered, **options)
+        self.last = repaint(self.labels, self.stack, stack, changed, self.covered, **options)
         np.testing.assert_array_equal(self.labels, before)
         for patch in self.last.patches:
             self.labels[patch.region][patch.changed] = patch.values[patch.changed]
-        self.objects, self.covered = objects, self.last.covered
+        self.stack, self.covered = stack, self.last.covered
 
 
-def rectangle(label, y0, x0, y1, x1, rule="keep", inside=None):
+def rectangle(label, y0, x0, y1, x1, rule=KEEP):
     mask = np.zeros(SHAPE, dtype=bool)
     mask[y0:y1, x0:x1] = True
-    return PaintedObject(label, MaskCrop.from_mask(mask), rule, inside)
+    return label, MaskCrop.from_mask(mask), rule
 
 
 rules = st.one_of(
-    st.tuples(st.sampled_from(["keep", "overwrite"]), st.none()),
-    st.tuples(st.just("inside"), st.integers(0, 6)),
+    st.sampled_from([KEEP, OVERWRITE]), st.integers(1, 6).map(lambda label: Rule("inside", label))
 )
 boxes = st.tuples(st.integers(0, 6), st.integers(0, 8), st.integers(1, 7), st.integers(1, 9))
 crops = st.one_of(
     hnp.arrays(bool, SHAPE, elements=st.booleans()).map(MaskCrop.from_mask),
-    boxes.map(lambda box: rectangle(1, *box).crop),
+    boxes.map(lambda box: rectangle(1, *box)[1]),
 )
-objects = st.builds(
-    lambda label, crop, rule: PaintedObject(label, crop, *rule), st.integers(1, 4), crops, rules
-)
+objects = st.tuples(st.integers(1, 4), crops, rules)
+stacks = st.lists(objects, max_size=4, unique_by=lambda painted: painted[0])
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("put"), objects),
         st.tuples(st.just("remove"), st.integers(1, 4)),
         st.tuples(st.just("to the top"), st.integers(1, 4)),
+        st.tuples(st.just("become"), stacks),
     ),
-    max_size=12,
+    max_size=10,
 )
 
 
+@settings(deadline=None)
+@given(beneath=hnp.arrays(np.uint16, SHAPE, elements=st.integers(0, 6)), stack=stacks, data=st.data())
+def test_a_composed_region_is_part_of_the_whole(beneath, stack, data):
+    before = beneath.copy()
+    y0, x0 = data.draw(st.integers(0, SHAPE[0])), data.draw(st.integers(0, SHAPE[1]))
+    composed = compose(beneath[y0:, x0:], (y0, x0), stack)
+    assert composed.dtype == beneath.dtype
+    np.testing.assert_array_equal(composed, composed_slowly(beneath, stack)[y0:, x0:])
+    np.testing.assert_array_equal(beneath, before)
+
+
 @settings(deadline=None, max_examples=400)
-@given(elsewhere=hnp.arrays(np.uint16, SHAPE, elements=st.integers(0, 6)), steps=steps)
-def test_any_history_ends_in_the_whole_composite(elsewhere, steps):
+@given(beneath=hnp.arrays(np.uint16, SHAPE, elements=st.integers(0, 6)), steps=steps)
+def test_any_history_ends_in_the_whole_composite(beneath, steps):
     """Labels from elsewhere share the objects' labels here, and still nothing is lost."""
-    canvas = Canvas(elsewhere)
+    canvas = Canvas(beneath)
     for what, which in steps:
         if what == "put":
             canvas.put(which)
         elif what == "remove":
             canvas.remove(which)
+        elif what == "to the top":
+            canvas.to_the_top(which)
         else:
-            above = [o for o in canvas.objects if o.label == which]
-            canvas.become([o for o in canvas.objects if o.label != which] + above, which)
-        np.testing.assert_array_equal(canvas.labels, composed_slowly(elsewhere, canvas.objects))
-    for painted in list(canvas.objects):
-        canvas.remove(painted.label)
-    np.testing.assert_array_equal(canvas.labels, elsewhere)
+            canvas.become(which, range(1, 5))
+        np.testing.assert_array_equal(canvas.labels, composed_slowly(beneath, canvas.stack))
+    canvas.remove(1, 2, 3, 4)
+    np.testing.assert_array_equal(canvas.labels, beneath)
     assert not canvas.covered.tiles
 
 
 @settings(deadline=None)
-@given(elsewhere=hnp.arrays(np.int32, SHAPE, elements=st.integers(0, 6)), old=objects, new=objects)
-def test_only_pixels_that_differ_are_marked_as_changed(elsewhere, old, new):
-    canvas = Canvas(elsewhere)
+@given(beneath=hnp.arrays(np.int32, SHAPE, elements=st.integers(0, 6)), old=objects, new=objects)
+def test_only_pixels_that_differ_are_marked_as_changed(beneath, old, new):
+    canvas = Canvas(beneath)
     canvas.put(old)
     before = canvas.labels.copy()
     canvas.put(new)
@@ -119,41 +130,47 @@ def test_only_pixels_that_differ_are_marked_as_changed(elsewhere, old, new):
     np.testing.assert_array_equal(marked, canvas.labels != before)
 
 
-def test_the_earlier_object_keeps_its_pixels():
+def test_a_higher_object_covers_a_lower_one():
     canvas = Canvas(np.zeros(SHAPE, int))
     canvas.put(rectangle(1, 0, 0, 4, 4))
-    canvas.put(rectangle(2, 2, 2, 6, 6))
+    canvas.put(rectangle(2, 2, 2, 6, 6), lowest=True)
     assert (canvas.labels[:4, :4] == 1).all()
     assert canvas.labels[5, 5] == 2
 
 
-def test_an_object_gets_back_what_its_neighbour_gives_up():
+def test_a_lower_object_comes_back_where_a_higher_one_gives_up():
     canvas = Canvas(np.zeros(SHAPE, int))
     canvas.put(rectangle(1, 0, 0, 4, 4))
-    canvas.put(rectangle(2, 2, 2, 6, 6))
+    canvas.put(rectangle(2, 2, 2, 6, 6), lowest=True)
     canvas.put(rectangle(1, 0, 0, 2, 2))
     assert (canvas.labels[2:6, 2:6] == 2).all()
 
 
 def test_a_label_from_elsewhere_returns_when_what_overwrote_it_shrinks():
     canvas = Canvas(np.full(SHAPE, 9))
-    canvas.put(rectangle(1, 0, 0, 4, 4, "overwrite"))
+    canvas.put(rectangle(1, 0, 0, 4, 4, OVERWRITE))
     assert canvas.labels[3, 3] == 1
-    canvas.put(rectangle(1, 0, 0, 2, 2, "overwrite"))
+    canvas.put(rectangle(1, 0, 0, 2, 2, OVERWRITE))
     assert canvas.labels[3, 3] == 9
     assert canvas.labels[1, 1] == 1
 
 
+def test_keep_leaves_labels_from_elsewhere():
+    canvas = Canvas(np.repeat([[0, 5, 5, 7, 0, 5, 5, 7, 0]], 7, axis=0))
+    canvas.put(rectangle(1, 0, 0, 7, 9))
+    np.testing.assert_array_equal(canvas.labels[0], [1, 5, 5, 7, 1, 5, 5, 7, 1])
+
+
 def test_inside_a_chosen_label_nothing_else_is_touched():
     canvas = Canvas(np.repeat([[0, 5, 5, 7, 0, 5, 5, 7, 0]], 7, axis=0))
-    canvas.put(rectangle(1, 0, 0, 7, 9, "inside", 5))
+    canvas.put(rectangle(1, 0, 0, 7, 9, Rule("inside", 5)))
     np.testing.assert_array_equal(canvas.labels[0], [0, 1, 1, 7, 0, 1, 1, 7, 0])
 
 
 def test_inside_another_object_follows_that_object():
     canvas = Canvas(np.zeros(SHAPE, int))
     canvas.put(rectangle(1, 0, 0, 7, 4))
-    canvas.put(rectangle(2, 2, 2, 4, 9, "inside", 1))
+    canvas.put(rectangle(2, 2, 2, 4, 9, Rule("inside", 1)))
     np.testing.assert_array_equal(canvas.labels[3], [1, 1, 2, 2, 0, 0, 0, 0, 0])
     canvas.put(rectangle(1, 0, 0, 7, 6))
     np.testing.assert_array_equal(canvas.labels[3], [1, 1, 2, 2, 2, 2, 0, 0, 0])
@@ -162,9 +179,9 @@ def test_inside_another_object_follows_that_object():
 def test_an_adopted_label_is_the_objects_own():
     labels = np.zeros(SHAPE, int)
     labels[1:4, 1:4] = 3
-    for adopt, rest in ((True, 0), (False, 3)):
+    for adopted, rest in (([3], 0), ([], 3)):
         canvas = Canvas(labels)
-        canvas.put(rectangle(3, 1, 1, 4, 4), adopt=adopt)
+        canvas.put(rectangle(3, 1, 1, 4, 4), adopted=adopted)
         np.testing.assert_array_equal(canvas.labels, labels)
         canvas.put(rectangle(3, 1, 1, 2, 2))
         assert canvas.labels[1, 1] == 3
@@ -201,9 +218,9 @@ class CountingLabels:
 def test_an_object_that_jumps_across_a_large_image_costs_two_small_regions():
     labels = CountingLabels((8192, 8192))
     square = np.ones((10, 10), dtype=bool)
-    here = PaintedObject(1, MaskCrop((0, 0), square))
-    there = replace(here, crop=MaskCrop((8000, 8000), square))
-    painting = repaint(labels, [here], [there], 1, Covered())
+    here = (1, MaskCrop((0, 0), square), KEEP)
+    there = (1, MaskCrop((8000, 8000), square), KEEP)
+    painting = repaint(labels, [here], [there], [1], Covered())
     assert len(painting.patches) == 2
     assert labels.read == 200
 
@@ -211,22 +228,22 @@ def test_an_object_that_jumps_across_a_large_image_costs_two_small_regions():
 def test_a_small_correction_of_a_large_object_reads_the_difference():
     labels = CountingLabels((2000, 2000))
     mask = np.ones((1000, 1000), dtype=bool)
-    large = PaintedObject(1, MaskCrop((100, 100), mask))
+    large = (1, MaskCrop((100, 100), mask), KEEP)
     bitten = mask.copy()
     bitten[500:505, 500:507] = False
-    repaint(labels, [large], [replace(large, crop=MaskCrop((100, 100), bitten))], 1, Covered())
+    repaint(labels, [large], [(1, MaskCrop((100, 100), bitten), KEEP)], [1], Covered())
     assert labels.read == 35
 
 
 def test_a_covering_across_tiles_is_remembered_and_forgotten():
     labels = np.full((600, 700), 9, dtype=np.int32)
-    everything = PaintedObject(2, MaskCrop.from_mask(np.ones((600, 700), dtype=bool)), "overwrite")
-    painting = repaint(labels, [], [everything], 2, Covered())
+    everything = (2, MaskCrop.from_mask(np.ones((600, 700), dtype=bool)), OVERWRITE)
+    painting = repaint(labels, [], [everything], [2], Covered())
     region = (slice(250, 530), slice(10, 700))
     np.testing.assert_array_equal(painting.covered.within(region, labels.dtype), 9)
     assert not Covered().within(region, labels.dtype).any()
     painted = np.full_like(labels, 2)
-    back = repaint(painted, [everything], [], 2, painting.covered)
+    back = repaint(painted, [everything], [], [2], painting.covered)
     assert (back.patches[0].values == 9).all()
     assert not back.covered.tiles
     assert painting.covered.tiles
@@ -235,23 +252,16 @@ def test_a_covering_across_tiles_is_remembered_and_forgotten():
 def test_labels_that_do_not_fit_are_refused():
     square = MaskCrop((0, 0), np.ones((2, 2), dtype=bool))
     with pytest.raises(ValueError, match="label 300 does not fit into uint8, which ends at 255"):
-        repaint(np.zeros((5, 5), np.uint8), [], [PaintedObject(300, square)], 300, Covered())
+        repaint(np.zeros((5, 5), np.uint8), [], [(300, square, KEEP)], [300], Covered())
     with pytest.raises(ValueError, match="must hold integers, got float64"):
-        repaint(np.zeros((5, 5)), [], [PaintedObject(3, square)], 3, Covered())
+        repaint(np.zeros((5, 5)), [], [(3, square, KEEP)], [3], Covered())
     with pytest.raises(ValueError, match="outside a label image of shape"):
-        repaint(np.zeros((1, 5), int), [], [PaintedObject(3, square)], 3, Covered())
+        repaint(np.zeros((1, 5), int), [], [(3, square, KEEP)], [3], Covered())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((0,), "1 or more"),
-        ((1, "under"), "rule must be"),
-        ((1, "inside"), "needs the label"),
-        ((1, "keep", 4), "only that"),
-    ],
+    ("arguments", "message"), [(("under",), "rule must be"), (("inside",), "needs a label")]
 )
-def test_impossible_objects_are_refused(arguments, message):
-    label, *rest = arguments
+def test_impossible_rules_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        PaintedObject(label, MaskCrop((0, 0), np.ones((2, 2), dtype=bool)), *rest)
+        Rule(*arguments)
