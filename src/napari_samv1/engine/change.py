@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from napari_samv1.engine.history import State
-from napari_samv1.engine.objects import EMPTY, AnnotatedObject, joint_region
+from napari_samv1.engine.objects import EMPTY, joint_region
 from napari_samv1.masks.crop import MaskCrop
 
 
@@ -37,24 +37,20 @@ class Change:
 
 def difference(before: State, after: State) -> Change:
     """What changed between two states."""
-    moved = _moved(before.stack, after.stack)
+    moved = moved_ids(before.stack, after.stack)
     changes = []
     for object_id in dict.fromkeys((*before.objects, *after.objects)):
         old, new = before.objects.get(object_id), after.objects.get(object_id)
         if old is new and object_id not in moved:
             continue
         old_mask, new_mask = old.mask if old else EMPTY, new.mask if new else EMPTY
-        rule_changed = old is not None and new is not None and _rule(old) != _rule(new)
+        rule_changed = old is not None and new is not None and old.settings.rule != new.settings.rule
         if rule_changed or object_id in moved or (old_mask is not new_mask and old_mask != new_mask):
             changes.append(ObjectChange(object_id, old_mask, new_mask))
     return Change(tuple(changes))
 
 
-def _rule(known: AnnotatedObject) -> tuple[str, int | None]:
-    return known.settings.rule, known.settings.inside
-
-
-def _moved(before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
+def moved_ids(before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
     """Ids whose place among the common ones changed: one where one was moved, so that little is redrawn."""
     if before == after:
         return set()

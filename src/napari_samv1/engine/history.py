@@ -12,7 +12,7 @@ KEPT_STEPS = 200
 
 @dataclass(frozen=True)
 class State:
-    """All objects, and the order in which they are laid into the label image."""
+    """All objects, and the order in which they are laid into the label image, lowest first."""
 
     objects: dict[int, AnnotatedObject] = field(default_factory=dict)
     stack: tuple[int, ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.masks.paint import Rule
+from napari_samv1.masks.paint import KEEP, Rule
 from napari_samv1.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -31,21 +31,17 @@ NOTHING_FOUND = "The model found nothing above the threshold here: lower it, or 
 class ObjectSettings:
     """How an object's mask is made from the network's answer, and where it may be painted.
 
-    ``threshold`` is in logits; ``rule`` says what happens to pixels that others own, and ``inside`` is the
-    label to stay inside of where the rule is "inside".
+    ``threshold`` is in logits; ``rule`` says what happens to pixels that others own.
     """
 
     choice: Choice = "auto"
     threshold: float = 0.0
     cleanup: CleanUp | None = None
-    rule: Rule = "keep"
-    inside: int | None = None
+    rule: Rule = KEEP
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
             raise ValueError(f'choice must be "auto", 0, 1, 2 or 3, got {self.choice!r}')
-        if (self.rule == "inside") != (self.inside is not None):
-            raise ValueError('the rule "inside", and only that, needs the label to stay inside of')
 
 
 @dataclass(frozen=True)

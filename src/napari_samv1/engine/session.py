@@ -85,7 +85,7 @@ class AnnotationSession:
 
     @property
     def stack(self) -> tuple[int, ...]:
-        """The order in which the objects are laid into the label image; see ``masks.paint``."""
+        """The order in which the objects are laid into the label image, lowest first; see ``masks.paint``."""
         return self._state.stack
 
     def get(self, object_id: int) -> AnnotatedObject | None:
@@ -196,11 +196,9 @@ class AnnotationSession:
         """Clean the mask in another way, or not at all."""
         return self._set(object_id, "clean-up", gesture, lambda settings: replace(settings, cleanup=cleanup))
 
-    def set_rule(self, object_id: int, rule: Rule, inside: int | None = None) -> Change:
-        """Treat pixels that others own in another way; ``inside`` is the label that goes with that rule."""
-        return self._set(
-            object_id, "painting rule", None, lambda settings: replace(settings, rule=rule, inside=inside)
-        )
+    def set_rule(self, object_id: int, rule: Rule) -> Change:
+        """Treat pixels that others own in another way."""
+        return self._set(object_id, "painting rule", None, lambda settings: replace(settings, rule=rule))
 
     def paint(
         self, object_id: int, stroke: MaskCrop, *, erase: bool = False, gesture: Hashable = None

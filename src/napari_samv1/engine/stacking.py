@@ -1,4 +1,4 @@
-"""The order in which objects are laid into the label image."""
+"""Which object lies above which in the label image."""
 
 from __future__ import annotations
 
@@ -9,35 +9,39 @@ import numpy as np
 from napari_samv1.engine.objects import AnnotatedObject, overlap
 from napari_samv1.masks.crop import MaskCrop
 
+Stack = tuple[int, ...]
+
 
 def restack(
-    stack: tuple[int, ...], objects: Mapping[int, AnnotatedObject], edited: AnnotatedObject, before: MaskCrop
-) -> tuple[int, ...]:
-    """The order after an edit of one object; first laid first (see ``masks.paint``).
+    stack: Stack, objects: Mapping[int, AnnotatedObject], edited: AnnotatedObject, before: MaskCrop
+) -> Stack:
+    """The order after an edit of one object, lowest first; a higher object covers a lower one.
 
-    A new object comes last. An edited one keeps its place unless its rule needs another: one that grows
-    into pixels which a later object would lose to it ("keep"), or which a later one would lay over it
-    ("overwrite"), goes behind that object; one that is to stay inside another comes after that one.
-    So no edit takes pixels against its rule, and an order that nobody disputes stays.
+    A new object starts beneath all others ("keep"), above all ("overwrite"), or right above the object it
+    is to stay inside of. An edited one stays where it is, unless it grows into another's mask: under "keep"
+    it then goes beneath that other, under "overwrite" above it. So no edit takes pixels against its rule,
+    and an order that nobody disputes stays.
     """
-    if edited.id not in stack:
-        return (*stack, edited.id)
-    later = stack[stack.index(edited.id) + 1 :]
     rule = edited.settings.rule
-    if rule == "inside":
-        behind = [other for other in later if other == edited.settings.inside]
-    else:
-        behind = [
-            other
-            for other in later
-            if (objects[other].settings.rule == "overwrite") == (rule == "overwrite")
-            and _grows_into(edited.mask, before, objects[other].mask)
-        ]
-    if not behind:
-        return stack
     others = tuple(other for other in stack if other != edited.id)
-    place = others.index(behind[-1]) + 1
-    return (*others[:place], edited.id, *others[place:])
+    if rule.kind == "inside":
+        container = others.index(rule.label) + 1 if rule.label in others else len(others)
+        if edited.id in stack and (rule.label not in others or stack.index(edited.id) >= container):
+            return stack
+        return _insert(others, edited.id, container)
+    if edited.id not in stack:
+        return _insert(others, edited.id, 0 if rule.kind == "keep" else len(others))
+    own = stack.index(edited.id)
+    rivals = stack[:own] if rule.kind == "keep" else stack[own + 1 :]
+    invaded = [other for other in rivals if _grows_into(edited.mask, before, objects[other].mask)]
+    if not invaded:
+        return stack
+    place = others.index(invaded[0]) if rule.kind == "keep" else others.index(invaded[-1]) + 1
+    return _insert(others, edited.id, place)
+
+
+def _insert(others: Stack, object_id: int, place: int) -> Stack:
+    return (*others[:place], object_id, *others[place:])
 
 
 def _grows_into(mask: MaskCrop, before: MaskCrop, other: MaskCrop) -> bool:

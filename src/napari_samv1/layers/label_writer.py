@@ -1,0 +1,132 @@
+"""Masks into a Labels layer: only the pixels that change, and only that part of the picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_samv1.engine.change import moved_ids
+from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.engine.session import AnnotationSession
+from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.label_grid import label_grid
+from napari_samv1.layers.labels import LabelsError, refusal
+from napari_samv1.masks.covered import Covered
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.masks.paint import OVERWRITE, Painted, repaint
+
+
+class LabelWriter:
+    """Keeps one plane of a Labels layer equal to a session's objects, over what came from elsewhere.
+
+    Writing compares with what was written last, so a missed change is caught up with. It goes into the
+    array itself and never into napari's undo: that could take back the pixels of a step, but not its
+    prompts.
+
+    Raises
+    ------
+    LabelsError
+        If the layer cannot take the masks of this plane.
+    """
+
+    def __init__(self, labels: Labels, image: Image, plane: DisplayedPlane) -> None:
+        if sentence := refusal(labels):
+            raise LabelsError(sentence)
+        self._grid = label_grid(labels, image, plane)
+        self._layer = labels
+        self._painted: tuple[Painted, ...] = ()
+        self._covered = Covered()
+        self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
+
+    def write(self, session: AnnotationSession) -> bool:
+        """Bring the layer up to date and redraw it; False when nothing had to change.
+
+        Raises
+        ------
+        LabelsError
+            If an object's number does not fit into the layer's type; nothing is written then.
+        """
+        if len(self._sampled) > 2 * len(session.objects) + 64:
+            self._sampled.clear()
+        target = tuple(self._as_painted(session.objects[object_id]) for object_id in session.stack)
+        changed = _changed(self._painted, target)
+        self._check_numbers(changed)
+        plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+        before = (*self._painted, *self._taken_over(changed))
+        painting = repaint(plane, before, target, changed, self._covered)
+        self._painted, self._covered = target, painting.covered
+        patches = [patch for patch in painting.patches if patch.changed.any()]
+        for patch in patches:
+            plane.write(patch.region, patch.values, patch.changed)
+        if patches:
+            self._layer.refresh(extent=False, thumbnail=False, highlight=False)
+        return bool(patches)
+
+    def _as_painted(self, known: AnnotatedObject) -> Painted:
+        return known.id, self._on_grid(known.mask), known.settings.rule
+
+    def _on_grid(self, crop: MaskCrop) -> MaskCrop:
+        if self._grid.same:
+            return crop
+        kept = self._sampled.get(id(crop))
+        if kept is None or kept[0] is not crop:
+            kept = self._sampled[id(crop)] = crop, self._grid.sample(crop)
+        return kept[1]
+
+    def _check_numbers(self, changed: list[int]) -> None:
+        dtype = np.dtype(self._layer.data.dtype)
+        largest = max(changed, default=0)
+        if largest > np.iinfo(dtype).max:
+            raise LabelsError(
+                f"Object {largest} does not fit into Labels layer “{self._layer.name}”, whose type {dtype} "
+                f"ends at {np.iinfo(dtype).max}: convert the layer to a wider type, or choose another."
+            )
+
+    def _taken_over(self, changed: list[int]) -> list[Painted]:
+        """Pixels that bear the number of an object not painted before: from now on they are the object's."""
+        painted = {label for label, _, _ in self._painted}
+        new = [label for label in changed if label not in painted]
+        if not new:
+            return []
+        labels = np.asarray(self._layer.data[self._grid.index])
+        largest = int(labels.max(initial=0))
+        return [(label, MaskCrop.from_mask(labels == label), OVERWRITE) for label in new if label <= largest]
+
+
+def _changed(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
+    """The labels in which two stacks differ: by mask, rule or place."""
+    old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
+    changed = moved_ids(tuple(old), tuple(new))
+    for label in dict.fromkeys((*old, *new)):
+        if label not in old or label not in new or not _alike(old[label], new[label]):
+            changed.add(label)
+    return sorted(changed)
+
+
+def _alike(old: Painted, new: Painted) -> bool:
+    return old[2] == new[2] and (old[1] is new[1] or old[1] == new[1])
+
+
+class _PlaneOfLabels:
+    """One plane of a layer's array, read and written by regions; numpy or anything that slices alike."""
+
+    def __init__(self, data: Any, index: tuple[int | slice, ...], shape: tuple[int, int]) -> None:
+        self._data, self._index, self.shape = data, index, shape
+        self.dtype: np.dtype[Any] = np.dtype(data.dtype)
+
+    def __getitem__(self, region: tuple[slice, slice], /) -> NDArray[Any]:
+        return np.asarray(self._data[self._whole(region)])
+
+    def write(self, region: tuple[slice, slice], values: NDArray[Any], changed: NDArray[np.bool_]) -> None:
+        whole = self._whole(region)
+        if isinstance(self._data, np.ndarray):
+            np.copyto(self._data[whole], values, where=changed)
+        else:
+            self._data[whole] = values
+
+    def _whole(self, region: tuple[slice, slice]) -> tuple[int | slice, ...]:
+        extents = iter(region)
+        return tuple(next(extents) if isinstance(own, slice) else own for own in self._index)

@@ -1,0 +1,185 @@
+"""Points and Shapes layers that carry prompts: their features, and how polarity looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from napari.layers import Image, Points, Shapes
+from numpy.typing import NDArray
+
+OBJECT = "object"
+POLARITY = "polarity"
+Polarity = Literal["positive", "negative"]
+POSITIVE: Polarity = "positive"
+NEGATIVE: Polarity = "negative"
+
+# told apart by hue and brightness alike, also without red-green vision
+COLOURS = {POSITIVE: "#0072b2", NEGATIVE: "#e69f00"}
+SYMBOLS = {POSITIVE: "disc", NEGATIVE: "cross"}
+
+PromptLayer: TypeAlias = Points | Shapes
+
+
+def make_points(image: Image, *, name: str | None = None, object_id: int = 1) -> Points:
+    """A Points layer for prompts on an image: its transform, our features, a look for each polarity."""
+    layer = Points(
+        np.empty((0, image.ndim)),
+        ndim=image.ndim,
+        name=name or f"{image.name} points",
+        features=_no_features(),
+        feature_defaults={OBJECT: object_id, POLARITY: POSITIVE},
+        face_color=POLARITY,
+        face_color_cycle=COLOURS,
+        border_color="white",
+        size=_point_size(image),
+        **transform_of(image),
+    )
+    layer.mode = "add"
+    return layer
+
+
+def make_shapes(image: Image, *, name: str | None = None, object_id: int = 1) -> Shapes:
+    """A Shapes layer for box prompts on an image, ready to draw rectangles."""
+    layer = Shapes(
+        None,
+        ndim=image.ndim,
+        name=name or f"{image.name} boxes",
+        features=_no_features(),
+        feature_defaults={OBJECT: object_id, POLARITY: POSITIVE},
+        edge_color=COLOURS[POSITIVE],
+        face_color="#00000000",
+        edge_width=max(1.0, _point_size(image) / 4),
+        **transform_of(image),
+    )
+    layer.mode = "add_rectangle"
+    return layer
+
+
+def transform_of(image: Image) -> dict[str, Any]:
+    """Everything that places a layer of the same dimension exactly on an image."""
+    return {
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
+    }
+
+
+def adopt(layer: PromptLayer, object_id: int = 1) -> None:
+    """Let a layer of the user's carry prompts: missing features are added, nothing of theirs is replaced."""
+    features = layer.features.copy()
+    defaults = {name: layer.feature_defaults[name].iloc[0] for name in layer.feature_defaults}
+    missing = [name for name in (OBJECT, POLARITY) if name not in features]
+    if OBJECT in missing:
+        features[OBJECT] = np.full(len(layer.data), object_id, dtype=np.int64)
+        defaults[OBJECT] = object_id
+    if POLARITY in missing:
+        features[POLARITY] = _polarities([POSITIVE] * len(layer.data))
+        defaults[POLARITY] = POSITIVE
+    if missing:
+        layer.features = features
+        layer.feature_defaults = defaults
+    if isinstance(layer, Points) and POLARITY in missing and layer.face_color_mode == "direct":
+        layer.face_color_cycle = COLOURS
+        layer.face_color = POLARITY
+    show_polarity(layer)
+
+
+def show_polarity(layer: PromptLayer) -> None:
+    """Make polarity visible without colour vision: discs and crosses, following the feature."""
+    if not isinstance(layer, Points) or len(layer.data) == 0:
+        return
+    negative = is_negative(layer)
+    shown = np.array([str(symbol) for symbol in layer.symbol])
+    wrong = np.where(negative, shown != SYMBOLS[NEGATIVE], shown == SYMBOLS[NEGATIVE])
+    if wrong.any():
+        shown = shown.astype(object)
+        shown[wrong & negative] = SYMBOLS[NEGATIVE]
+        shown[wrong & ~negative] = SYMBOLS[POSITIVE]
+        layer.symbol = list(shown)
+
+
+def _no_features() -> pd.DataFrame:
+    return pd.DataFrame({OBJECT: pd.Series([], dtype=np.int64), POLARITY: _polarities([])})
+
+
+def _polarities(values: Iterable[str]) -> pd.Series[Any]:
+    return pd.Series(list(values), dtype=pd.CategoricalDtype([POSITIVE, NEGATIVE]))
+
+
+def _point_size(image: Image) -> float:
+    shape = image.data[0].shape if image.multiscale else image.data.shape
+    return float(max(3, round(max(shape[: image.ndim][-2:]) / 60)))
+
+
+def object_ids(layer: PromptLayer) -> NDArray[np.int64]:
+    """The object id of each prompt of a layer; 0 where there is none that counts."""
+    if OBJECT not in layer.features:
+        return np.ones(len(layer.data), dtype=np.int64)
+    numbers = pd.to_numeric(layer.features[OBJECT], errors="coerce").to_numpy(dtype=np.float64)
+    usable = np.isfinite(numbers) & (numbers >= 1) & (numbers == np.round(numbers))
+    return np.where(usable, numbers, 0).astype(np.int64)
+
+
+def is_negative(layer: PromptLayer) -> NDArray[np.bool_]:
+    if POLARITY not in layer.features:
+        return np.zeros(len(layer.data), dtype=bool)
+    return np.asarray(layer.features[POLARITY].astype(str) == NEGATIVE, dtype=bool)
+
+
+def set_next(layer: PromptLayer, *, object_id: int | None = None, polarity: Polarity | None = None) -> None:
+    """What the next prompt of a layer will be; those that are there stay as they are."""
+    defaults = {name: layer.feature_defaults[name].iloc[0] for name in layer.feature_defaults}
+    wanted = dict(defaults)
+    if object_id is not None:
+        wanted[OBJECT] = object_id
+    if polarity is not None:
+        wanted[POLARITY] = polarity
+    if wanted != defaults:
+        layer.feature_defaults = wanted
+
+
+def next_object_id(layer: PromptLayer) -> int | None:
+    """The object of a layer's next prompt, None where the feature is unusable."""
+    try:
+        object_id = int(layer.feature_defaults[OBJECT].iloc[0])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return object_id if object_id >= 1 else None
+
+
+def next_polarity(layer: PromptLayer) -> Polarity:
+    """The polarity of a layer's next prompt."""
+    if POLARITY not in layer.feature_defaults:
+        return POSITIVE
+    return NEGATIVE if str(layer.feature_defaults[POLARITY].iloc[0]) == NEGATIVE else POSITIVE
+
+
+def other(polarity: Polarity) -> Polarity:
+    """Foreground for background, and background for foreground."""
+    return POSITIVE if polarity == NEGATIVE else NEGATIVE
+
+
+def flip(layer: PromptLayer, rows: Iterable[int]) -> None:
+    """Turn prompts of a layer from foreground to background, or back."""
+    features = layer.features.copy()
+    negative = is_negative(layer)
+    for row in rows:
+        negative[row] = not negative[row]
+    features[POLARITY] = _polarities(np.where(negative, NEGATIVE, POSITIVE))
+    layer.features = features
+    show_polarity(layer)
+
+
+def remove_rows(layer: PromptLayer, rows: Iterable[int]) -> None:
+    """Remove prompts from a layer."""
+    doomed = {int(row) for row in rows}
+    if doomed:
+        layer.selected_data = doomed
+        layer.remove_selected()
