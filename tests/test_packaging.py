@@ -127,3 +127,25 @@ def test_the_readme_s_table_of_models_is_the_registry_s() -> None:
 
     rows = re.findall(r"^\| `(\w+)` \| .* \| (\d+) MB \| (\S+) \|$", README, re.M)
     assert rows == [(model.name, str(model.megabytes), model.licence) for model in MODELS.values()]
+
+
+def test_the_architecture_page_draws_the_model_as_it_is() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    [drawing] = re.findall(r"^```\n(model/\n.*?)^```$", page, re.M | re.S)
+    folders: list[str] = []
+    drawn = set()
+    for line in drawing.splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        folders[depth:] = [name] if name.endswith("/") else []
+        if name.endswith(".py"):
+            drawn.add("".join(folders) + name)
+    files = (PACKAGE / "model").rglob("*.py")
+    assert drawn == {f.relative_to(PACKAGE).as_posix() for f in files if f.name != "__init__.py"}
+
+
+def test_the_architecture_page_names_every_room_and_no_file_that_is_not_there() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {room for room in rooms if f"`{room}/`" not in page} == set()
+    named = re.findall(r"`([\w/]+/\w+\.(?:py|yaml))`", page)
+    assert [name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())] == []
