@@ -156,9 +156,7 @@ class Worker:
             del job
             with self._changed:
                 self._running = None
-                if self._stopped:
-                    return
-            self._post(outcome)
+            self._post(outcome)  # dropped on arrival if the worker was stopped meanwhile
             del outcome
 
     def _post(self, outcome: Outcome) -> None:

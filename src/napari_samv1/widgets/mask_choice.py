@@ -63,7 +63,7 @@ class MaskChoice(QWidget):
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(*THRESHOLD_RANGE)
         self.threshold.setDecimals(1)
-        self.threshold.setSingleStep(0.1)
+        self.threshold.setSingleStep(0.1)  # type: ignore[arg-type]  # its own types say int
         self.threshold.setToolTip(
             "Where the logits are cut: lower makes the mask larger (the model's own: 0)"
         )

@@ -146,10 +146,8 @@ class ModelChooser(QWidget):
     def _fill(self) -> None:
         self.model.clear()
         for name, row in MODELS.items():
-            if row.is_bundled:
-                state = "bundled"
-            else:
-                state = "on disk" if row.is_on_disk else f"↓ {row.megabytes} MB"
+            on_disk = "bundled" if row.is_bundled else "on disk"
+            state = on_disk if row.is_on_disk or row.is_bundled else f"↓ {row.megabytes} MB"
             self.model.addItem(f"{name}  ({state})", name)
             self.model.setItemData(self.model.count() - 1, row.summary, Qt.ItemDataRole.ToolTipRole)
         if self.known is None:

@@ -55,7 +55,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.image = LayerChooser(viewer, _is(Image), tooltip="The image to annotate")
         self.encoding = EncodingBar()
         self.tools = PromptTools()
-        self.mask = MaskChoice()
+        self.mask_choice = MaskChoice()
         self.points = LayerChooser(
             viewer, _is(Points), tooltip="Holds the clicks", new_tooltip="Make a layer for clicks"
         )
@@ -85,8 +85,8 @@ class SegmentAnythingPanel(QScrollArea):
         self.tools.next_object_wanted.connect(controller.next_object)
         self.tools.remove_last_wanted.connect(controller.remove_last)
         self.tools.clear_wanted.connect(controller.clear_object)
-        self.mask.candidate_picked.connect(controller.pick_candidate)
-        self.mask.threshold_moved.connect(controller.move_threshold)
+        self.mask_choice.candidate_picked.connect(controller.pick_candidate)
+        self.mask_choice.threshold_moved.connect(controller.move_threshold)
         self.model.chosen.connect(self._model_chosen)
         self.model.download_wanted.connect(controller.download)
         self.model.cancel_wanted.connect(controller.cancel_download)
@@ -132,7 +132,7 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(line())
         layout.addWidget(self.tools)
         layout.addWidget(line())
-        layout.addWidget(self.mask)
+        layout.addWidget(self.mask_choice)
         layout.addWidget(line())
         self.model_part = Folded("Model", self.model)
         self.layers_part = Folded("Layers", layers)
@@ -243,10 +243,10 @@ class SegmentAnythingPanel(QScrollArea):
         if current is None:
             session = binding.session
             if session is not None:
-                self.mask.show_choice(_candidate(session.defaults.choice), session.defaults.threshold)
-            self.mask.show_scores((), None)
+                self.mask_choice.show_choice(_candidate(session.defaults.choice), session.defaults.threshold)
+            self.mask_choice.show_scores((), None)
         else:
-            self.mask.show_choice(_candidate(current.settings.choice), current.settings.threshold)
+            self.mask_choice.show_choice(_candidate(current.settings.choice), current.settings.threshold)
             scores = current.scores
             candidates = (
                 ()
@@ -256,7 +256,7 @@ class SegmentAnythingPanel(QScrollArea):
                     for iou, stability in zip(scores.iou, scores.stability, strict=True)
                 )
             )
-            self.mask.show_scores(candidates, current.chosen)
+            self.mask_choice.show_scores(candidates, current.chosen)
         self._show_guide()
 
     def _show_layers(self) -> None:

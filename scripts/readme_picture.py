@@ -1,0 +1,92 @@
+"""Make the README's picture from the real application: coins, clicks, a box, masks.
+
+    python scripts/readme_picture.py [--model NAME_OR_PATH] [--theme dark|light] [--output FILE]
+
+Needs a display; on Linux without one run it under ``xvfb-run -a -s "-screen 0 1400x900x24"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_samv1.layers.samples import coins
+from napari_samv1.widgets.launch import dock
+from napari_samv1.widgets.panel import SegmentAnythingPanel
+
+OUTPUT = Path(__file__).parent.parent / "docs" / "images" / "panel.png"
+CLICKS_YX = [(58, 101), (119, 176), (119, 244), (190, 101)]
+BOX_YX = [(158, 160), (218, 224)]
+WINDOW = (1360, 860)
+PATIENCE_SECONDS = 120
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="tiny", help="a known model or a checkpoint file")
+    parser.add_argument("--theme", default="dark", choices=["dark", "light"])
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    chosen = parser.parse_args()
+
+    viewer = napari.Viewer(show=True)
+    viewer.theme = chosen.theme
+    viewer.window.resize(*WINDOW)
+    for data, options, _ in coins():
+        viewer.add_image(data, **options)
+    panel = dock(viewer, model=chosen.model, device="cpu")
+    viewer.reset_view()
+    annotate(panel)
+    chosen.output.parent.mkdir(parents=True, exist_ok=True)
+    settle()
+    viewer.screenshot(str(chosen.output), canvas_only=False, flash=False)
+    viewer.close()
+    print(chosen.output)
+
+
+def annotate(panel: SegmentAnythingPanel) -> None:
+    """Click on some coins, draw a box around another, and wait for their masks."""
+    controller, binding = panel.controller, panel.controller.binding
+    for number, click_yx in enumerate(CLICKS_YX):
+        if number:
+            controller.next_object()
+        binding.points.add(click_yx)
+        wait_for(lambda: is_answered(panel))
+    controller.next_object()
+    controller.point_with_boxes()
+    binding.shapes.add_rectangles([BOX_YX])
+    wait_for(lambda: is_answered(panel))
+
+
+def is_answered(panel: SegmentAnythingPanel) -> bool:
+    """Whether the current object's mask is there and answers its prompts."""
+    session = panel.controller.binding.session
+    current = panel.controller.binding.current
+    return current is not None and session is not None and not session.pending and not current.mask.empty
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Let the window work until something is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the mask did not come; run napari from a terminal to see why")
+        settle(0.02)
+
+
+def settle(seconds: float = 0.5) -> None:
+    """Let the window draw."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    main()
