@@ -136,7 +136,17 @@ def twin(sam: Sam):  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="session")
 def small_config() -> SamConfig:
     return SamConfig(
-        width=24, depth=8, heads=2, patch=4, grid=9, window=4, channels=32, decoder_mlp=48, hint_channels=8
+        # two decoder heads: some prompts are folded into, some are not
+        width=24,
+        depth=8,
+        heads=2,
+        patch=4,
+        grid=9,
+        window=4,
+        channels=32,
+        decoder_heads=2,
+        decoder_mlp=48,
+        hint_channels=8,
     )
 
 

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from napari_samv1.model import Sam, SamConfig
+from napari_samv1.model.image_encoder import attention
 from napari_samv1.model.image_encoder.attention import SelfAttention, attend
 from napari_samv1.model.image_encoder.position_encoding import PositionEncoding
 from napari_samv1.model.image_encoder.relative_position import offsets
@@ -58,24 +59,27 @@ def test_windows_are_padded_below_and_to_the_right():
 
 def test_projecting_before_padding_equals_padding_normalised_tokens_with_zeros():
     torch.manual_seed(0)
-    attention = SelfAttention(12, 2, 4)
-    for parameter in attention.parameters():
+    layer = SelfAttention(12, 2, 4)
+    for parameter in layer.parameters():
         parameter.data.normal_()
     tokens = torch.randn(1, 5, 7, 12)
     padded = functional.pad(tokens, (0, 0, 0, 1, 0, 3))  # to 8 x 8
     tiles = padded.unfold(1, 4, 4).unfold(2, 4, 4).permute(0, 1, 2, 4, 5, 3).reshape(4, 4, 4, 12)
-    whole = attention(tiles).reshape(2, 2, 4, 4, 12).transpose(1, 2).reshape(1, 8, 8, 12)
-    assert torch.allclose(attention.within_windows(tokens, 4), whole[:, :5, :7], atol=1e-5)
+    whole = layer(tiles).reshape(2, 2, 4, 4, 12).transpose(1, 2).reshape(1, 8, 8, 12)
+    assert torch.allclose(layer.within_windows(tokens, 4), whole[:, :5, :7], atol=1e-5)
 
 
-def test_attention_in_chunks_equals_attention_at_once(monkeypatch):
+@pytest.mark.parametrize("rows", [1, 7, 30])
+@pytest.mark.parametrize("kernel", ["by products", "fused"])
+def test_attention_in_chunks_equals_attention_at_once(monkeypatch, rows, kernel):
     torch.manual_seed(0)
-    queries, keys, values = torch.randn(3, 2, 2, 30, 4)
-    by_row, by_column = torch.randn(2, 2, 30, 5), torch.randn(2, 2, 30, 6)
+    queries, keys, values = torch.randn(3, 4, 30, 5)
+    by_row, by_column = torch.randn(4, 30, 5), torch.randn(4, 30, 6)
     term = (by_row[..., :, None] + by_column[..., None, :]).flatten(-2)
-    expected = (queries @ keys.mT / 2 + term).softmax(-1) @ values
-    assert torch.allclose(attend(queries, keys, values, by_row, by_column), expected, atol=1e-5)
-    monkeypatch.setattr("napari_samv1.model.image_encoder.attention.BIAS_ELEMENTS", 2 * 2 * 30 * 7)
+    expected = (queries @ keys.mT / 5**0.5 + term).softmax(-1) @ values
+    monkeypatch.setattr(attention, "LOGITS_AT_ONCE", 4 * 30 * rows)
+    if kernel == "fused":  # what other devices run, run here
+        monkeypatch.setattr(attention, "_attend_by_products", attention._attend_fused)
     assert torch.allclose(attend(queries, keys, values, by_row, by_column), expected, atol=1e-5)
 
 

@@ -74,7 +74,7 @@ class DiscPredictor:
         key = EmbeddingKey(
             str(len(self.encodings)), "0", self.model.preparation, frame, None, gamma, "float32", "cpu"
         )
-        return Embedding(torch.zeros(1, 1, *frame.grid_hw), frame, key)
+        return Embedding(torch.zeros(1, 1, *frame.grid_hw), None, frame, key)
 
     def predict_each(self, embedding, prompts, *, mask_hints=None) -> list[Prediction]:
         self.threads.add(threading.current_thread().name)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from napari_samv1.imaging.frame import Frame
 from napari_samv1.imaging.intensity import Intensity
+from napari_samv1.model.mask_decoder import DecoderImage
 from napari_samv1.preparation import Preparation
 
 
@@ -31,8 +32,12 @@ class EmbeddingKey:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Image tokens, 1 C h w on the model's device, with the frame they cover and the key they go by."""
+    """Image tokens, 1 C h w on the model's device, with the frame they cover and the key they go by.
+
+    ``decoder_image`` is what the decoder makes of the tokens before it sees any prompt.
+    """
 
     tokens_bchw: Tensor = field(repr=False)
+    decoder_image: DecoderImage = field(repr=False)
     frame: Frame
     key: EmbeddingKey

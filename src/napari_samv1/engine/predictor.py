@@ -109,7 +109,7 @@ class Predictor:
 
         with torch.inference_mode():
             tokens = network.encode(pixels_bchw.to(weight.device, weight.dtype), on_block=report)
-        return Embedding(tokens, frame, key)
+            return Embedding(tokens, network.prepare_image(tokens), frame, key)
 
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None
@@ -171,8 +171,7 @@ class Predictor:
         )
         given = [hint for hint in hints if hint is not None]
         hint_b1hw = torch.from_numpy(np.stack(given))[:, None].to(weight.device) if given else None
-        tokens_bchw = embedding.tokens_bchw.to(weight.device, weight.dtype)
-        logits, iou = network.decode(tokens_bchw, prompt_tokens, hint_b1hw)
+        logits, iou = network.decode(embedding.decoder_image, prompt_tokens, hint_b1hw)
         logits_np, iou_np = logits.cpu().numpy(), iou.cpu().numpy()
         may_be_ambiguous = not given and not self.model.preparation.box_only
         return [

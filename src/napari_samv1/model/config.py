@@ -49,7 +49,7 @@ class SamConfig:
         return self.grid * self.patch
 
 
-TINY = SamConfig(width=192, depth=8, heads=4, stages=2, patch=8, grid=48, window=8)
+TINY = SamConfig(width=128, depth=8, heads=4, stages=2, patch=8, grid=48, window=8)
 VIT_B = SamConfig(width=768, depth=12, heads=12)
 VIT_L = SamConfig(width=1024, depth=24, heads=16)
 VIT_H = SamConfig(width=1280, depth=32, heads=16)

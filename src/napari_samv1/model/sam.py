@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from napari_samv1.model.config import SamConfig
 from napari_samv1.model.coordinate_encoder import CoordinateEncoder
 from napari_samv1.model.image_encoder import ImageEncoder
-from napari_samv1.model.mask_decoder import MaskDecoder
+from napari_samv1.model.mask_decoder import DecoderImage, MaskDecoder
 from napari_samv1.model.prompt_encoder import PromptEncoder
 
 
@@ -42,18 +42,24 @@ class Sam(nn.Module):
         """Points B N 2 with labels B N, boxes B M 2 2 -> prompt tokens, B T C; N and M may be 0."""
         return self.prompt_encoder(self.coordinate_encoder, points_xy01, labels, boxes_xy01)
 
-    def decode(
-        self, image_tokens_bchw: Tensor, prompt_tokens_btc: Tensor, hint_b1hw: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Image tokens (batch 1 serves all prompts) and prompt tokens -> logits B 4 4h 4w, IoU B 4.
+    def prepare_image(self, image_tokens_bchw: Tensor) -> DecoderImage:
+        """Image tokens, 1 C h w -> what every prompt on that image shares, computed once."""
+        grid = self.coordinate_encoder.grid((image_tokens_bchw.shape[2], image_tokens_bchw.shape[3]))
+        return self.mask_decoder.prepare(image_tokens_bchw, grid)
 
-        ``hint_b1hw`` holds the logits of an earlier mask at four times the token grid.
+    def decode(
+        self, image: Tensor | DecoderImage, prompt_tokens_btc: Tensor, hint_b1hw: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """An image (tokens B C h w, or prepared) and prompt tokens -> logits B 4 4h 4w, IoU B 4.
+
+        One image serves all prompts. ``hint_b1hw`` holds the logits of an earlier mask at four times the
+        token grid.
         """
-        height, width = image_tokens_bchw.shape[-2:]
+        prepared = image if isinstance(image, DecoderImage) else self.prepare_image(image)
+        height, width = prepared.grid_hw
         if hint_b1hw is not None and hint_b1hw.shape[-2:] != (4 * height, 4 * width):
             raise ValueError(
                 f"a mask hint must be {4 * height} x {4 * width}, four times the token grid, "
                 f"got {tuple(hint_b1hw.shape[-2:])}"
             )
-        grid = self.coordinate_encoder.grid((height, width))
-        return self.mask_decoder(image_tokens_bchw, grid, prompt_tokens_btc, hint_b1hw)
+        return self.mask_decoder(prepared, prompt_tokens_btc, hint_b1hw)

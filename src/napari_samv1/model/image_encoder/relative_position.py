@@ -19,16 +19,16 @@ class RelativePosition(nn.Module):
         self.height = nn.Parameter(torch.zeros(2 * positions - 1, head_width))
         self.width = nn.Parameter(torch.zeros(2 * positions - 1, head_width))
 
-    def forward(self, queries_bnhwd: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries (unscaled, B N h w D for N heads) -> their terms per key row and key column.
+    def forward(self, queries_ghwd: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries (unscaled, G h w D for G heads) -> their terms per key row and per key column.
 
         The term of a key at row i, column j is ``by_row[..., i] + by_column[..., j]``.
         """
-        _, _, height, width, _ = queries_bnhwd.shape
-        rows_hid = offsets(self.height, height).to(queries_bnhwd.dtype)
-        columns_wjd = offsets(self.width, width).to(queries_bnhwd.dtype)
-        by_row = torch.einsum("bnhwd,hid->bnhwi", queries_bnhwd, rows_hid)
-        by_column = torch.einsum("bnhwd,wjd->bnhwj", queries_bnhwd, columns_wjd)
+        _, height, width, _ = queries_ghwd.shape
+        rows_hid = offsets(self.height, height).to(queries_ghwd.dtype)
+        columns_wjd = offsets(self.width, width).to(queries_ghwd.dtype)
+        by_row = torch.einsum("ghwd,hid->ghwi", queries_ghwd, rows_hid)
+        by_column = torch.einsum("ghwd,wjd->ghwj", queries_ghwd, columns_wjd)
         return by_row, by_column
 
 

@@ -16,8 +16,10 @@ def split_windows(tokens_bhwc: Tensor, window: int, padding_c: Tensor) -> Tensor
     batch, height, width, channels = tokens_bhwc.shape
     tall, wide = padded_hw((height, width), window)
     if (tall, wide) != (height, width):
-        padded = padding_c.expand(batch, tall, wide, channels).clone()
+        padded = tokens_bhwc.new_empty(batch, tall, wide, channels)
         padded[:, :height, :width] = tokens_bhwc
+        padded[:, height:] = padding_c
+        padded[:, :height, width:] = padding_c
         tokens_bhwc = padded
     tiles = tokens_bhwc.reshape(batch, tall // window, window, wide // window, window, channels)
     return tiles.transpose(2, 3).reshape(-1, window, window, channels)

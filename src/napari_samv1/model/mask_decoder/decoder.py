@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,23 @@ from napari_samv1.model.mask_decoder.two_way_transformer import TwoWayTransforme
 
 MASKS = 4
 """One mask for unambiguous prompts, then three for a whole, a part and a subpart."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderImage:
+    """What decoding needs of one image and no prompt changes: computed once, used by every prompt.
+
+    ``tokens_bnc`` are the image tokens, ``encoding_bnc`` their positions; ``plain_bnc`` is the image without
+    a mask hint, ``placed_bnc`` that with its positions, ``remembered`` the first attention's keys and values
+    of it.
+    """
+
+    grid_hw: tuple[int, int]
+    tokens_bnc: Tensor
+    encoding_bnc: Tensor
+    plain_bnc: Tensor
+    placed_bnc: Tensor
+    remembered: tuple[Tensor, Tensor]
 
 
 class MaskDecoder(nn.Module):
@@ -30,22 +49,37 @@ class MaskDecoder(nn.Module):
         self.mask_generator = MaskGenerator(channels, MASKS)
         self.iou_mlp = ThreeLayerMlp(channels, 256, MASKS)
 
-    def forward(
-        self, image_bchw: Tensor, grid_encoding_bchw: Tensor, prompts_btc: Tensor, hint_b1hw: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Image tokens (batch 1 serves every prompt), the grid's encoding, prompt tokens and a hint.
+    def prepare(self, image_bchw: Tensor, grid_encoding_bchw: Tensor) -> DecoderImage:
+        """Image tokens, 1 C h w, and their grid's encoding -> what all prompts share."""
+        dtype = self.iou_token.dtype
+        tokens, encoding = _sequence(image_bchw.to(dtype)), _sequence(grid_encoding_bchw.to(dtype))
+        plain = tokens + self.mask_hint_encoder.no_mask
+        placed = plain + encoding
+        return DecoderImage(
+            grid_hw=(image_bchw.shape[2], image_bchw.shape[3]),
+            tokens_bnc=tokens,
+            encoding_bnc=encoding,
+            plain_bnc=plain,
+            placed_bnc=placed,
+            remembered=self.transformer.remember(plain, placed),
+        )
 
-        Returns logits B 4 4h 4w and predicted IoU B 4, both float32.
-        """
-        image = image_bchw + self.mask_hint_encoder(hint_b1hw)
+    def forward(
+        self, image: DecoderImage, prompts_btc: Tensor, hint_b1hw: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Prompt tokens and a hint, on a prepared image -> logits B 4 4h 4w and IoU B 4, both float32."""
         output_tokens = torch.cat([self.iou_token[None], self.mask_tokens])
         tokens = torch.cat([output_tokens.expand(len(prompts_btc), -1, -1), prompts_btc], dim=1)
-        encoding = grid_encoding_bchw.to(image.dtype)
-        tokens, image_bnc = self.transformer(tokens, _sequence(image), _sequence(encoding))
-        attended_bchw = image_bnc.transpose(1, 2).unflatten(2, image.shape[2:])
-        logits = self.mask_generator(attended_bchw, tokens[:, 1 : 1 + MASKS])
+        plain, placed, remembered = image.plain_bnc, image.placed_bnc, image.remembered
+        if hint_b1hw is not None:
+            plain = image.tokens_bnc + _sequence(self.mask_hint_encoder(hint_b1hw))
+            placed = plain + image.encoding_bnc
+        tokens, attended_bnc = self.transformer(
+            tokens, plain, placed, image.encoding_bnc, remembered if hint_b1hw is None else None
+        )
+        logits = self.mask_generator(attended_bnc.unflatten(1, image.grid_hw), tokens[:, 1 : 1 + MASKS])
         return logits.float(), self.iou_mlp(tokens[:, 0]).float()
 
 
 def _sequence(x_bchw: Tensor) -> Tensor:
-    return x_bchw.flatten(2).transpose(1, 2)  # B N C
+    return x_bchw.flatten(2).transpose(1, 2).contiguous()  # B N C

@@ -10,7 +10,10 @@ from napari_samv1.model.layers import LayerNorm2d
 
 
 class MaskHintEncoder(nn.Module):
-    """Brings the logits of an earlier mask down to the token grid; without one, a learned vector serves."""
+    """Brings the logits of an earlier mask down to the token grid.
+
+    Without one, the learned vector ``no_mask`` is added to every image token instead.
+    """
 
     def __init__(self, channels: int, hint_channels: int) -> None:
         super().__init__()
@@ -22,10 +25,8 @@ class MaskHintEncoder(nn.Module):
         self.widen = nn.Conv2d(hint_channels, channels, kernel_size=1)
         self.no_mask = nn.Parameter(torch.randn(channels))
 
-    def forward(self, hint_b1hw: Tensor | None) -> Tensor:
-        """Logits B 1 4h 4w -> B C h w; None -> the learned vector, 1 C 1 1, to be added everywhere."""
-        if hint_b1hw is None:
-            return self.no_mask[None, :, None, None]
+    def forward(self, hint_b1hw: Tensor) -> Tensor:
+        """Logits B 1 4h 4w -> B C h w."""
         x = functional.gelu(self.norm_halve(self.halve(hint_b1hw.to(self.no_mask.dtype))))
         x = functional.gelu(self.norm_quarter(self.quarter(x)))
         return self.widen(x)

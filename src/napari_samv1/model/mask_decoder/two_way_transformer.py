@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_samv1.model.layers import Mlp
+from napari_samv1.model.mask_decoder.attention import Attention
 
 NORM_EPS = 1e-5
-
-
-class CrossAttention(nn.Module):
-    """Attention between two sets of tokens, in a width that may be reduced."""
-
-    def __init__(self, channels: int, heads: int, reduce: int = 1) -> None:
-        super().__init__()
-        self.heads = heads
-        inner = channels // reduce
-        self.query = nn.Linear(channels, inner)
-        self.key = nn.Linear(channels, inner)
-        self.value = nn.Linear(channels, inner)
-        self.projection = nn.Linear(inner, channels)
-
-    def forward(self, queries_bnc: Tensor, keys_bmc: Tensor, values_bmc: Tensor) -> Tensor:
-        queries = self._heads(self.query(queries_bnc))
-        keys = self._heads(self.key(keys_bmc))
-        values = self._heads(self.value(values_bmc))
-        batch = max(len(queries), len(keys))
-        queries, keys, values = (x.expand(batch, -1, -1, -1) for x in (queries, keys, values))
-        mixed = functional.scaled_dot_product_attention(queries, keys, values)
-        return self.projection(mixed.transpose(1, 2).flatten(2))
-
-    def _heads(self, x_bnc: Tensor) -> Tensor:
-        return x_bnc.unflatten(2, (self.heads, -1)).transpose(1, 2)  # B heads N D
 
 
 class TwoWayLayer(nn.Module):
@@ -40,30 +18,32 @@ class TwoWayLayer(nn.Module):
 
     def __init__(self, channels: int, heads: int, mlp: int) -> None:
         super().__init__()
-        self.self_attention = CrossAttention(channels, heads)
+        self.self_attention = Attention(channels, heads)
         self.norm_self = nn.LayerNorm(channels, eps=NORM_EPS)
-        self.token_to_image = CrossAttention(channels, heads, reduce=2)
+        self.token_to_image = Attention(channels, heads, reduce=2)
         self.norm_token = nn.LayerNorm(channels, eps=NORM_EPS)
         self.mlp = Mlp(channels, mlp, functional.relu)
         self.norm_mlp = nn.LayerNorm(channels, eps=NORM_EPS)
-        self.image_to_token = CrossAttention(channels, heads, reduce=2)
+        self.image_to_token = Attention(channels, heads, reduce=2)
         self.norm_image = nn.LayerNorm(channels, eps=NORM_EPS)
 
-    def forward(
-        self, tokens: Tensor, image: Tensor, token_encoding: Tensor, image_encoding: Tensor, first: bool
-    ) -> tuple[Tensor, Tensor]:
-        if first:
-            # tokens are still their own encoding: adding it, or a residual, would count it twice
-            tokens = self.self_attention(tokens, tokens, tokens)
-        else:
-            placed = tokens + token_encoding
-            tokens = tokens + self.self_attention(placed, placed, tokens)
-        tokens = self.norm_self(tokens)
-        attended = self.token_to_image(tokens + token_encoding, image + image_encoding, image)
+    def first_self_attention(self, tokens: Tensor) -> Tensor:
+        """Of tokens that are still their own encoding: adding it, or a residual, would count it twice."""
+        return self.norm_self(self.self_attention(tokens, tokens, tokens))
+
+    def later_self_attention(self, tokens: Tensor, encoding: Tensor) -> Tensor:
+        placed = tokens + encoding
+        return self.norm_self(tokens + self.self_attention(placed, placed, tokens))
+
+    def think(self, tokens: Tensor, attended: Tensor) -> Tensor:
         tokens = self.norm_token(tokens + attended)
-        tokens = self.norm_mlp(tokens + self.mlp(tokens))
-        attended = self.image_to_token(image + image_encoding, tokens + token_encoding, tokens)
-        return tokens, self.norm_image(image + attended)
+        return self.norm_mlp(tokens + self.mlp(tokens))
+
+    def answer(self, image: Tensor, placed_image: Tensor, tokens: Tensor, encoding: Tensor) -> Tensor:
+        """The image's tokens, after a look at the prompts."""
+        return self.norm_image(
+            image + self.image_to_token.many_to_few(placed_image, tokens + encoding, tokens)
+        )
 
 
 class TwoWayTransformer(nn.Module):
@@ -72,16 +52,44 @@ class TwoWayTransformer(nn.Module):
     def __init__(self, channels: int, depth: int, heads: int, mlp: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(TwoWayLayer(channels, heads, mlp) for _ in range(depth))
-        self.final_token_to_image = CrossAttention(channels, heads, reduce=2)
+        self.final_token_to_image = Attention(channels, heads, reduce=2)
         self.norm_final = nn.LayerNorm(channels, eps=NORM_EPS)
 
+    def remember(self, image_bnc: Tensor, placed_image_bnc: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the first look at an image, which no prompt changes."""
+        return self._layers[0].token_to_image.remember(placed_image_bnc, image_bnc)
+
     def forward(
-        self, tokens_btc: Tensor, image_bnc: Tensor, image_encoding_bnc: Tensor
+        self,
+        tokens_btc: Tensor,
+        image_bnc: Tensor,
+        placed_image_bnc: Tensor,
+        encoding_bnc: Tensor,
+        remembered: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Tokens B T C, image tokens B N C (or 1 N C, shared) and their encoding -> both, attended."""
-        encoding = tokens_btc
-        tokens, image = tokens_btc, image_bnc
-        for index, layer in enumerate(self.layers):
-            tokens, image = layer(tokens, image, encoding, image_encoding_bnc, first=index == 0)
-        attended = self.final_token_to_image(tokens + encoding, image + image_encoding_bnc, image)
+        """Tokens B T C and image tokens B N C (or 1 N C, shared) -> both, attended.
+
+        ``encoding_bnc`` is the grid's own encoding, ``placed_image_bnc`` the image tokens with it added,
+        ``remembered`` what ``remember`` made of them.
+        """
+        own, image, placed = tokens_btc, image_bnc, placed_image_bnc
+        first, *later = self._layers
+        tokens = first.first_self_attention(own)
+        if remembered is None:
+            attended = first.token_to_image.few_to_many(tokens + own, placed, image)
+        else:
+            attended = first.token_to_image.recall(tokens + own, *remembered)
+        tokens = first.think(tokens, attended)
+        image = first.answer(image, placed, tokens, own)
+        placed = image + encoding_bnc
+        for layer in later:
+            tokens = layer.later_self_attention(tokens, own)
+            tokens = layer.think(tokens, layer.token_to_image.few_to_many(tokens + own, placed, image))
+            image = layer.answer(image, placed, tokens, own)
+            placed = image + encoding_bnc
+        attended = self.final_token_to_image.few_to_many(tokens + own, placed, image)
         return self.norm_final(tokens + attended), image
+
+    @property
+    def _layers(self) -> list[TwoWayLayer]:
+        return cast(list[TwoWayLayer], list(self.layers))
