@@ -72,6 +72,7 @@ class AnnotationSession:
         self.defaults = ObjectSettings()
         self._state = State()
         self._history = History()
+        self._revision = 0
         self._asked: dict[int, tuple[int, Request]] = {}
         self._touched: dict[int, None] = {}
         self._embedding_key: Hashable = None
@@ -92,6 +93,11 @@ class AnnotationSession:
         """One object, or None."""
         return self._state.objects.get(object_id)
 
+    @property
+    def revision(self) -> int:
+        """Grows with every change of prompts or settings that somebody made."""
+        return self._revision
+
     def prediction(self, object_id: int) -> Prediction | None:
         """The network's answer that the object's mask comes from, where it is still kept."""
         current = self.get(object_id)
@@ -105,11 +111,13 @@ class AnnotationSession:
         *,
         gesture: Hashable = None,
         attachment: object = None,
+        undoable: bool = True,
     ) -> Change:
         """Take the prompts of the whole plane; an object that is not named has none.
 
         What was asked before is answered at once from the kept predictions; the rest is ``pending``.
-        Changes of one ``gesture`` (a drag) are one undo step, with the first one's ``attachment``.
+        Changes of one ``gesture`` (a drag) are one undo step, with the first one's ``attachment``. One that
+        is nobody's doing (prompts found in a layer that was just chosen) is not ``undoable``.
         """
         edited = []
         for object_id in dict.fromkeys((*prompts_by_object, *self._state.objects)):
@@ -119,7 +127,7 @@ class AnnotationSession:
                 old = AnnotatedObject(object_id, settings=self.defaults)
             if old is not None and prompts != old.prompts:
                 edited.append(self._answered_if_kept(old.with_prompts(prompts)))
-        return self._step("prompts", edited, gesture, attachment)
+        return self._step("prompts", edited, gesture, attachment, undoable)
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -278,12 +286,15 @@ class AnnotationSession:
         edited: list[AnnotatedObject],
         gesture: Hashable = None,
         attachment: object = None,
+        undoable: bool = True,
     ) -> Change:
         """Record where we are, then put the edited objects in place."""
         if not edited:
             return Change()
         before = State(dict(self._state.objects), self._state.stack)
-        self._history.record(Step(label, before, attachment, gesture))
+        if undoable:
+            self._history.record(Step(label, before, attachment, gesture))
+        self._revision += 1
         for new in edited:
             self._place(new)
         return difference(before, self._state)

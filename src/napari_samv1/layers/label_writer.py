@@ -51,7 +51,10 @@ class LabelWriter:
         """
         if len(self._sampled) > 2 * len(session.objects) + 64:
             self._sampled.clear()
-        target = tuple(self._as_painted(session.objects[object_id]) for object_id in session.stack)
+        painted = {label for label, _, _ in self._painted}
+        known = [session.objects[object_id] for object_id in session.stack]
+        # an object without a mask yet must not wipe pixels that bear its number
+        target = tuple(self._as_painted(one) for one in known if not one.mask.empty or one.id in painted)
         changed = _changed(self._painted, target)
         self._check_numbers(changed)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)

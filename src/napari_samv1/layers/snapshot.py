@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,34 @@ class PromptSnapshot:
     point_features: pd.DataFrame | None
     shapes: tuple[tuple[Coordinates, str], ...] | None
     shape_features: pd.DataFrame | None
+
+    def equals(self, other: PromptSnapshot) -> bool:
+        """Whether both hold the same prompts."""
+        return (
+            _same_arrays([self.points], [other.points])
+            and _same_arrays(
+                [vertices for vertices, _ in self.shapes or ()],
+                [vertices for vertices, _ in other.shapes or ()],
+            )
+            and [kind for _, kind in self.shapes or ()] == [kind for _, kind in other.shapes or ()]
+            and _same_features(self.point_features, other.point_features)
+            and _same_features(self.shape_features, other.shape_features)
+        )
+
+
+def _same_arrays(first: Sequence[Coordinates | None], second: Sequence[Coordinates | None]) -> bool:
+    if len(first) != len(second):
+        return False
+    return all(
+        a is b or (a is not None and b is not None and np.array_equal(a, b))
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def _same_features(first: pd.DataFrame | None, second: pd.DataFrame | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return bool(first.equals(second))
 
 
 def remember(points: Points | None, shapes: Shapes | None) -> PromptSnapshot:
