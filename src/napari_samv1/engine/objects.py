@@ -67,6 +67,7 @@ class Derived:
     mask: MaskCrop
     chosen: int
     scores: CandidateScores
+    batch: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class AnnotatedObject:
     """One object of the plane.
 
     ``mask`` is what the object covers: ``derived`` with the brushed strokes ``painted_in`` and
-    ``painted_out`` applied. ``answered`` is the request that ``derived`` comes from. ``reason`` is a
-    sentence where the mask is empty or could not be made, otherwise "".
+    ``painted_out`` applied. ``answered`` is the request that ``derived`` comes from, and ``batch`` its place
+    in the decoder batch and the batch's size. ``reason`` is a sentence where the mask is empty or could not be made, otherwise "".
     """
 
     id: int
@@ -88,6 +89,7 @@ class AnnotatedObject:
     chosen: int | None = None
     scores: CandidateScores | None = None
     answered: Request | None = None
+    batch: tuple[int, int] = (0, 1)
     reason: str = NO_PROMPTS
 
     @property
@@ -109,6 +111,7 @@ class AnnotatedObject:
             chosen=derived.chosen,
             scores=derived.scores,
             answered=answered,
+            batch=derived.batch,
             reason=NOTHING_FOUND if derived.mask.empty else "",
         )
 
@@ -147,7 +150,7 @@ def derive(prediction: Prediction, settings: ObjectSettings) -> Derived:
         mask = settings.cleanup.apply(mask, prediction.frame.image_hw)
     iou = tuple(float(value) for value in prediction.iou)
     stability = tuple(float(value) for value in prediction.stability(threshold=settings.threshold))
-    return Derived(mask, chosen, CandidateScores(iou, stability))
+    return Derived(mask, chosen, CandidateScores(iou, stability), prediction.batch)
 
 
 def paint_over(derived: MaskCrop, painted_in: MaskCrop, painted_out: MaskCrop) -> MaskCrop:

@@ -226,6 +226,15 @@ class AnnotationSession:
         """Remove every object."""
         return self._drop(set(self._state.objects), "deletion of all objects", attachment)
 
+    def restore(self, objects: Iterable[AnnotatedObject], stack: Iterable[int]) -> Change:
+        """Take objects as they were saved, masks and all, in place of those here; nothing to undo."""
+        before = self._state
+        self._state = State({known.id: known for known in objects}, tuple(stack))
+        self._history = History()
+        self._asked.clear()
+        self._revision += 1
+        return difference(before, self._state)
+
     # Undo
 
     @property

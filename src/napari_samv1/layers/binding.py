@@ -249,7 +249,7 @@ class AnnotationBinding:
         return None if session is None else session.get(self._object_id)
 
     def sync(self) -> Synced:
-        """Read all prompts, tell the session, and write what it can answer at once; cheap without a change."""
+        """Read all prompts, tell the session, write what it can answer at once; cheap without a change."""
         try:
             plane = self.plane()
         except NoPlaneError as error:
@@ -528,12 +528,10 @@ class AnnotationBinding:
         self._tell_prompts()
 
     def _layer_removed(self, event: Any) -> None:
-        gone = event.value
-        if gone is None:
-            return
-        if gone is self._image:
+        gone, image = event.value, self._image
+        if image is not None and gone is image:
             self._sheets = {
-                key: sheet for key, sheet in self._sheets.items() if key.layer_id != gone.unique_id
+                key: sheet for key, sheet in self._sheets.items() if key.layer_id != image.unique_id
             }
             self.image = None
         elif gone is self.points:

@@ -95,7 +95,7 @@ def show_polarity(layer: PromptLayer) -> None:
     """Make polarity visible without colour vision: discs and crosses, following the feature."""
     if not isinstance(layer, Points) or len(layer.data) == 0:
         return
-    negative = is_negative(layer)
+    negative = is_negative(layer).copy()
     shown = np.array([str(symbol) for symbol in layer.symbol])
     wrong = np.where(negative, shown != SYMBOLS[NEGATIVE], shown == SYMBOLS[NEGATIVE])
     if wrong.any():
@@ -169,7 +169,7 @@ def other(polarity: Polarity) -> Polarity:
 def flip(layer: PromptLayer, rows: Iterable[int]) -> None:
     """Turn prompts of a layer from foreground to background, or back."""
     features = layer.features.copy()
-    negative = is_negative(layer)
+    negative = is_negative(layer).copy()
     for row in rows:
         negative[row] = not negative[row]
     features[POLARITY] = _polarities(np.where(negative, NEGATIVE, POSITIVE))

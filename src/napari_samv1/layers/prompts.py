@@ -64,9 +64,9 @@ def _collect_points(
     objects = object_ids(layer)
     labels = np.where(is_negative(layer), BACKGROUND, FOREGROUND)
     if count := int(np.count_nonzero(on_slice & ~inside)):
-        notes.append(f"{_count(count, 'point')} outside of image “{plane.name}” ignored.")
+        notes.append(f"{_points(count, f'outside of image “{plane.name}”')} ignored.")
     if count := int(np.count_nonzero(on_slice & inside & (objects < 1))):
-        notes.append(f"{_count(count, 'point')} without an object number from 1 on ignored.")
+        notes.append(f"{_points(count, 'without an object number from 1 on')} ignored.")
     for row in np.flatnonzero(on_slice & inside & (objects >= 1)):
         own = collected.setdefault(int(objects[row]), _Collected())
         own.points_yx.append(points_yx[row])
@@ -115,8 +115,8 @@ def _add_box(
     return ""
 
 
-def _count(count: int, noun: str) -> str:
-    return f"1 {noun} is" if count == 1 else f"{count} {noun}s are"
+def _points(count: int, which: str) -> str:
+    return f"1 point {which} is" if count == 1 else f"{count} points {which} are"
 
 
 def _to_image(
