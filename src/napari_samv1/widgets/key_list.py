@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from napari.utils.action_manager import action_manager
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
@@ -36,7 +38,8 @@ class KeyList(QWidget):
             note("On the Points and Shapes layers. Change them in File > Preferences > Shortcuts.")
         )
         self.refresh()
-        action_manager.events.shortcut_changed.connect(self.refresh)
+        changed: Any = action_manager.events
+        changed.shortcut_changed.connect(self.refresh, until=self.destroyed)
 
     def refresh(self, _event: object = None) -> None:
         """Read the bindings again."""
@@ -44,6 +47,8 @@ class KeyList(QWidget):
             label.setText(shown_key(name) or "-")
         self.changed.emit()
 
-    def close_down(self) -> None:
-        """Stop following the preferences."""
-        action_manager.events.shortcut_changed.disconnect(self.refresh)
+
+def _shortcut_changed() -> Any:
+    events = action_manager.events
+    # napari 0.7 misspells it
+    return getattr(events, "shortcut_changed" if "shortcut_changed" in events else "shorcut_changed")

@@ -22,7 +22,7 @@ from napari_samv1.widgets.prompt_tools import PromptTools
 from napari_samv1.widgets.remembered import recall, remember
 
 if TYPE_CHECKING:
-    from napari.viewer import Viewer
+    import napari.viewer
 
     from napari_samv1.widgets.remembered import Choices
 
@@ -35,7 +35,8 @@ class SegmentAnythingPanel(QScrollArea):
     The panel closes what it opened (threads, connections) when its dock or the viewer is closed.
     """
 
-    def __init__(self, viewer: Viewer, choices: Choices | None = None) -> None:
+    # napari 0.7 hands a viewer over to exactly this annotation
+    def __init__(self, viewer: napari.viewer.Viewer, choices: Choices | None = None) -> None:
         super().__init__()
         register_keys()
         # a viewer handed to a plugin may be a proxy, behind which no layer is identical to itself
@@ -43,7 +44,6 @@ class SegmentAnythingPanel(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self._closed = False
         self._followed: list[Any] = []
 
         choices = recall() if choices is None else choices
@@ -146,7 +146,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     def reset_choices(self, _event: object = None) -> None:
         """Follow the viewer's layer list; napari calls this when it changes."""
-        if self._closed:
+        if self.controller.closed:
             return
         for chooser in (self.image, self.points, self.shapes, self.labels):
             chooser.reset_choices()
@@ -323,7 +323,7 @@ class SegmentAnythingPanel(QScrollArea):
         return None
 
     def _tool_changed(self, _event: object = None) -> None:
-        if self._closed:
+        if self.controller.closed:
             return
         self.tools.show_tool(self._tool())
         self._show_guide()
@@ -351,22 +351,19 @@ class SegmentAnythingPanel(QScrollArea):
 
     def close_down(self) -> None:
         """Stop the threads and disconnect; a second call does nothing."""
-        if self._closed:
+        if self.controller.closed:
             return
-        self._closed = True
-        _OPEN.discard(self)
         self.viewer.layers.selection.events.active.disconnect(self._tool_changed)
         self.viewer.dims.events.ndisplay.disconnect(self._tool_changed)
         for layer in self._followed:
             layer.events.mode.disconnect(self._tool_changed)
         self._followed = []
-        self.keys.close_down()
         self.controller.close()
 
 
 def open_panels() -> list[SegmentAnythingPanel]:
     """The panels that are open now, in all windows."""
-    return list(_OPEN)
+    return [panel for panel in _OPEN if not panel.controller.closed]
 
 
 def _closing(controller: Controller) -> Any:
