@@ -1,0 +1,79 @@
+"""Where the mask decoder's tokens look on the image, recomputed from queries and keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_samv1.engine.embedding import Embedding
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.inspection.hooks import listening
+from napari_samv1.model.mask_decoder import MASKS
+from napari_samv1.model.mask_decoder.attention import Attention
+from napari_samv1.model.mask_decoder.two_way_transformer import TwoWayLayer
+from napari_samv1.prompts import FOREGROUND, Prompts
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderAttention:
+    """Every token's look at the image in every layer.
+
+    ``maps_lthyx`` is (layers, tokens, heads, h, w); each h x w sums to 1. ``layers`` and ``tokens`` name the
+    first two axes: the last layer is the final look, after which masks and scores are read off.
+    """
+
+    layers: tuple[str, ...]
+    tokens: tuple[str, ...]
+    maps_lthyx: Array = field(repr=False)
+
+
+def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Prompts) -> DecoderAttention:
+    """Decode once and recompute where each mask token and prompt token looked."""
+    network = predictor.model.network
+    transformer = network.mask_decoder.transformer
+    inner = cast(list[TwoWayLayer], list(transformer.layers))
+    looks = [layer.token_to_image for layer in inner] + [transformer.final_token_to_image]
+    modules: dict[tuple[str, int], nn.Module] = {("query", i): look.query for i, look in enumerate(looks)}
+    # what the image says after each layer is what the next one looks at
+    modules |= {("image", i + 1): layer.norm_image for i, layer in enumerate(inner)}
+    heard: dict[tuple[str, int], Tensor] = {}
+    with listening(modules, heard.__setitem__):
+        predictor.predict(embedding, prompts)
+    prepared = embedding.decoder_image
+    with torch.inference_mode():
+        placed = [prepared.placed_bnc] + [
+            heard["image", i] + prepared.encoding_bnc for i in range(1, len(looks))
+        ]
+        maps = [_looks(look, heard["query", i], placed[i]) for i, look in enumerate(looks)]
+    height, width = prepared.grid_hw
+    layers = [f"layer {i + 1}" for i in range(len(looks) - 1)]
+    stacked = torch.stack(maps).unflatten(-1, (height, width)).cpu().numpy()
+    return DecoderAttention((*layers, "final look"), decoder_tokens(prompts), stacked)
+
+
+def decoder_tokens(prompts: Prompts) -> tuple[str, ...]:
+    """What each token of the decoder stands for, in its order."""
+    names = ["IoU token", *(f"mask token {index}" for index in range(MASKS))]
+    for number, label in enumerate(prompts.labels, start=1):
+        names.append(f"point {number} ({'foreground' if label == FOREGROUND else 'background'})")
+    if len(prompts.points_yx) and not len(prompts.boxes_yx):
+        names.append("no further point")
+    for number in range(1, len(prompts.boxes_yx) + 1):
+        names += [f"box {number}, upper left", f"box {number}, lower right"]
+    return tuple(names)
+
+
+def _looks(attention: Attention, queries_bti: Tensor, placed_bnc: Tensor) -> Tensor:
+    """softmax(q k / sqrt(d)): tokens heads N."""
+    queries_thd, keys_nhd = (
+        x[0].float().unflatten(1, (attention.heads, -1)) for x in (queries_bti, attention.key(placed_bnc))
+    )
+    logits = torch.einsum("thd,nhd->thn", queries_thd, keys_nhd) * queries_thd.shape[-1] ** -0.5
+    return logits.softmax(-1)

@@ -1,0 +1,85 @@
+"""An image as the network sees it, kept so that it can be encoded in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import xxhash
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.imaging.intensity import Intensity, to_rgb8
+from napari_samv1.imaging.prepare import prepare
+from napari_samv1.preparation import Sizing
+
+OnBlock = Callable[[int, Tensor], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInput:
+    """Prepared pixels, 1 3 H W on the model's device, and where they lie on the image."""
+
+    pixels_bchw: Tensor = field(repr=False)
+    frame: Frame
+    key: EmbeddingKey
+
+
+def model_input(
+    model: LoadedModel,
+    image: ArrayLike,
+    *,
+    sizing: Sizing | None = None,
+    side: int | None = None,
+    intensity: Intensity = None,
+    gamma: float = 1.0,
+) -> ModelInput:
+    """Prepare an image exactly as ``Predictor.embed`` does; the arguments mean the same."""
+    preparation = model.preparation
+    rgb8 = to_rgb8(image, intensity, gamma)
+    frame = Frame.plan(
+        rgb8.shape[:2],
+        side=preparation.side if side is None else side,
+        patch=model.config.patch,
+        sizing=preparation.sizing if sizing is None else sizing,
+    )
+    pixels_bchw = prepare(rgb8, frame, preparation)
+    weight = model.network.image_encoder.patch_embedding.projection.weight
+    key = EmbeddingKey(
+        pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
+        weights=model.sha256,
+        preparation=preparation,
+        frame=frame,
+        intensity=intensity,
+        gamma=gamma,
+        dtype=str(weight.dtype).removeprefix("torch."),
+        device=weight.device.type,
+    )
+    return ModelInput(pixels_bchw.to(weight.device, weight.dtype), frame, key)
+
+
+def encode(
+    model: LoadedModel,
+    given: ModelInput,
+    *,
+    window_sizes: Sequence[int] | None = None,
+    on_block: OnBlock | None = None,
+) -> Embedding:
+    """Encode, with other attention windows if given; ``Predictor.predict`` takes the result.
+
+    ``window_sizes`` holds one size in tokens per stage. ``on_block(index, tokens_bhwc)`` is called after
+    every block and may raise to end the encoding.
+    """
+    network, key = model.network, given.key
+    trained = network.image_encoder.window_sizes
+    if window_sizes is not None and tuple(window_sizes) != trained:
+        # another encoding of the same pixels must not pass for the usual one
+        sizes = ",".join(str(size) for size in window_sizes)
+        key = EmbeddingKey(**{**vars(key), "pixels": f"{key.pixels} windows {sizes}"})
+    with torch.inference_mode():
+        tokens_bchw = network.encode(given.pixels_bchw, window_sizes=window_sizes, on_block=on_block)
+        return Embedding(tokens_bchw, network.prepare_image(tokens_bchw), given.frame, key)

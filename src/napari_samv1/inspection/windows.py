@@ -1,0 +1,93 @@
+"""What other attention windows, and another size of the input, make of the same prompts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from napari_samv1.engine.embedding import Embedding
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.imaging.intensity import Intensity
+from napari_samv1.inspection.model_input import encode, model_input
+from napari_samv1.prompts import Prompts
+
+BOTH, ONLY_BEFORE, ONLY_AFTER = 1, 2, 3
+
+
+@dataclass(frozen=True, eq=False)
+class TimedPrediction:
+    """A prediction, the setting it was made with, and how long it took."""
+
+    window_sizes: tuple[int, ...]
+    side: int
+    prediction: Prediction = field(repr=False)
+    embedding: Embedding = field(repr=False)
+    encode_seconds: float
+    decode_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return self.encode_seconds + self.decode_seconds
+
+
+def predict_with_windows(
+    predictor: Predictor,
+    image: ArrayLike,
+    prompts: Prompts,
+    *,
+    window_sizes: Sequence[int] | None = None,
+    side: int | None = None,
+    intensity: Intensity = None,
+    gamma: float = 1.0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> TimedPrediction:
+    """Encode with these window sizes (one per stage, in tokens) and this side, then decode the prompts.
+
+    What is left out is as the model was trained. ``on_progress(blocks_done, blocks)`` may raise to end it.
+    """
+    model = predictor.model
+    trained = model.network.image_encoder.window_sizes
+    given = model_input(model, image, side=side, intensity=intensity, gamma=gamma)
+
+    def report(index: int, _: Tensor) -> None:
+        if on_progress is not None:
+            on_progress(index + 1, model.config.depth)
+
+    start = time.perf_counter()
+    embedding = encode(model, given, window_sizes=window_sizes, on_block=report)
+    # moving one number off the device waits for all of it
+    float(embedding.tokens_bchw[0, 0, 0, 0])
+    encoded = time.perf_counter()
+    prediction = predictor.predict(embedding, prompts)
+    decoded = time.perf_counter()
+    return TimedPrediction(
+        trained if window_sizes is None else tuple(window_sizes),
+        model.preparation.side if side is None else side,
+        prediction,
+        embedding,
+        encoded - start,
+        decoded - encoded,
+    )
+
+
+def mask_difference(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """1 where both masks are, 2 where only the first is, 3 where only the second is, 0 elsewhere."""
+    if before.shape != after.shape:
+        raise ValueError(f"both masks must have one shape, got {before.shape} and {after.shape}")
+    difference = np.zeros(before.shape, dtype=np.uint8)
+    difference[before & after] = BOTH
+    difference[before & ~after] = ONLY_BEFORE
+    difference[~before & after] = ONLY_AFTER
+    return difference
+
+
+def overlap(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
+    """Intersection over union of two masks; 1 where both are empty."""
+    union = np.count_nonzero(before | after)
+    return np.count_nonzero(before & after) / union if union else 1.0
