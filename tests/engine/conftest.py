@@ -27,6 +27,8 @@ class SquarePrediction:
     prompts: Prompts
     image_hw: tuple[int, int]
     iou: tuple[float, ...] = IOU
+    batch: tuple[int, int] = (0, 1)
+    batch: tuple[int, int] = (0, 1)
 
     @property
     def frame(self) -> Any:

@@ -76,7 +76,8 @@ class AnnotatedObject:
 
     ``mask`` is what the object covers: ``derived`` with the brushed strokes ``painted_in`` and
     ``painted_out`` applied. ``answered`` is the request that ``derived`` comes from, and ``batch`` its place
-    in the decoder batch and the batch's size. ``reason`` is a sentence where the mask is empty or could not be made, otherwise "".
+    in the decoder batch and the batch's size. ``reason`` is a sentence where the mask is empty or could not
+    be made, otherwise "".
     """
 
     id: int

@@ -21,13 +21,15 @@ class Prediction:
 
     ``logits`` is float32 (4, h, w), the decoder's whole map, padding included, and as such a mask hint for
     the next call; ``iou`` is float32 (4,). Mask 0 answers unambiguous prompts, masks 1 to 3 offer a whole,
-    a part and a subpart. ``ambiguous`` says that the prompt was a single point or box.
+    a part and a subpart. ``ambiguous`` says that the prompt was a single point or box. ``batch`` is the
+    object's place in the decoder batch and the batch's size: floating-point sums may depend on both.
     """
 
     logits: NDArray[np.float32] = field(repr=False)
     iou: NDArray[np.float32]
     frame: Frame
     ambiguous: bool
+    batch: tuple[int, int] = (0, 1)
 
     def stability(self, threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:
         """How little each mask changes as the threshold moves by ``offset`` either way: float32 (4,), 0..1.

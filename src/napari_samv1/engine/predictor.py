@@ -175,7 +175,7 @@ class Predictor:
         logits_np, iou_np = logits.cpu().numpy(), iou.cpu().numpy()
         may_be_ambiguous = not given and not self.model.preparation.box_only
         return [
-            Prediction(logits_np[i], iou_np[i], frame, may_be_ambiguous and one.is_single)
+            Prediction(logits_np[i], iou_np[i], frame, may_be_ambiguous and one.is_single, (i, len(prompts)))
             for i, one in enumerate(prompts)
         ]
 
