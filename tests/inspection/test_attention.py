@@ -42,10 +42,14 @@ def model_tests_oracle():
 
 @pytest.fixture(scope="module")
 def twins():
+    from transformers.models.sam.modeling_sam import SamVisionAttention
+
     oracle = model_tests_oracle()
     network = oracle.randomised(ORACLE_CONFIG)
     theirs = oracle.twin(network)
     theirs.set_attn_implementation("eager")
+    for layer in theirs.vision_encoder.layers:
+        layer.attn.__class__ = SamVisionAttention  # the one that keeps its weights
     preparation = Preparation(side=36, sizing="stretched")
     return LoadedModel(network, ORACLE_CONFIG, preparation, "twin", "0"), theirs
 

@@ -24,7 +24,7 @@ def hook_count(network: nn.Module) -> int:
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.modules())
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -77,11 +77,15 @@ def test_hooks_are_removed_after_use(model, predictor, picture, click):
 
 def test_hooks_are_removed_when_listening_raises(model, predictor, picture):
     def fail(key, output):
-        raise Stop
-
-    with pytest.raises(Stop), listening({0: blocks_of(model.network)[0].attention.qkv}, fail):
         assert hook_count(model.network) == 1
-        predictor.embed(picture)
+        raise StopError
+
+    def embed_listening():
+        with listening({0: blocks_of(model.network)[0].attention.qkv}, fail):
+            predictor.embed(picture)
+
+    with pytest.raises(StopError):
+        embed_listening()
     assert hook_count(model.network) == 0
 
 
@@ -96,11 +100,11 @@ def test_hooks_are_removed_when_progress_cancels(model, picture):
     given = model_input(model, picture)
 
     def cancel(done, total):
-        raise Stop
+        raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         block_attention(model, given, 2, on_progress=cancel)
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         watch_blocks(model, given, on_progress=cancel)
     assert hook_count(model.network) == 0
 
