@@ -117,11 +117,15 @@ class Hand:
         self.canvas = canvas
 
     def at(self, y: float, x: float) -> QPointF:
-        center, zoom = self.viewer.camera.center, self.viewer.camera.zoom
+        camera = camera_of(self.viewer)
+        center, zoom = camera.center, camera.zoom
         return QPointF(
             (x - center[-1]) * zoom + self.canvas.width() / 2,
             (y - center[-2]) * zoom + self.canvas.height() / 2,
         )
+
+    def zoom_out(self) -> None:
+        camera_of(self.viewer).zoom /= 3
 
     def click(self, y: float, x: float, modifiers: Any = Qt.KeyboardModifier.NoModifier) -> None:
         self.move(y, x, modifiers=modifiers)
@@ -168,6 +172,11 @@ class Hand:
         everywhere = QPointF(self.canvas.mapToGlobal(position.toPoint()))
         QApplication.sendEvent(self.canvas, QMouseEvent(kind, position, everywhere, button, held, modifiers))
         QApplication.processEvents()
+
+
+def camera_of(viewer: Any) -> Any:
+    """The camera, which napari 0.9 moved into the scene."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 def canvas_of(widget: QWidget) -> QWidget:

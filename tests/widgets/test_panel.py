@@ -167,7 +167,7 @@ def test_remove_last_and_clear(annotating, qtbot):
 
 
 def test_a_click_outside_the_image_is_answered_with_a_sentence(annotating, qtbot):
-    annotating.viewer.camera.zoom /= 3
+    annotating.hand.zoom_out()
     qtbot.wait(50)
     annotating.hand.click(-40, -40)
     qtbot.waitUntil(lambda: "outside" in annotating.panel.message.text())
@@ -186,6 +186,8 @@ def test_the_3d_view_is_answered_with_a_sentence(annotating, qtbot):
     assert "2D" in annotating.panel.guide.text()
     annotating.viewer.dims.ndisplay = 2
     qtbot.wait(80)
+    assert "Press Click" in annotating.panel.guide.text()
+    qtbot.mouseClick(annotating.panel.tools.click, Qt.MouseButton.LeftButton)
     annotating.viewer.reset_view()
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -292,11 +294,11 @@ def test_layers_of_ones_own_can_be_bound(annotating, qtbot):
 
 
 def test_a_labels_layer_that_does_not_fit_is_refused_with_a_sentence(annotating, qtbot):
-    masks = annotating.viewer.add_labels(np.zeros((30, 40), dtype=np.uint8), name="too small")
+    masks = annotating.viewer.add_labels(np.zeros((2, 303, 384), dtype=np.uint8), name="a stack")
     annotating.panel.labels.layer = masks
     annotating.viewer.layers.selection.active = annotating.binding.points
     annotating.hand.click(*COIN)
-    qtbot.waitUntil(lambda: "too small" in annotating.panel.message.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "a stack" in annotating.panel.message.text(), timeout=10_000)
     assert not masks.data.any()
 
 
@@ -306,7 +308,7 @@ def test_the_panel_closes_and_opens_again_on_the_same_layers(annotating, open_pa
     viewer, points, labels = annotating.viewer, annotating.binding.points, annotating.binding.labels
     viewer.window.remove_dock_widget(annotating.panel)
     qtbot.wait(50)
-    assert annotating.panel._closed
+    assert annotating.panel.controller.closed
     points.add([30.0, 30.0])
     qtbot.wait(80)
     assert labels.data[30, 30] == 0

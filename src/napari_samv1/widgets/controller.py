@@ -42,12 +42,14 @@ class Controller(QObject):
         super().__init__()
         self.viewer = viewer
         self.message = ""
+        self._notes = ""  # about the prompts as they are now
+        self._refusal = ""  # why the last mask could not be written
         self.binding = AnnotationBinding(
             viewer,
             on_prompts=self._prompts_touched,
             on_plane=self._plane_touched,
             on_layers=self.layers_changed.emit,
-            on_current=self.objects_changed.emit,
+            on_current=self._objects_changed,
         )
         self.encoder = Encoder(
             choices,
@@ -57,7 +59,7 @@ class Controller(QObject):
         )
         self._decoder = Worker("decoding", self._decoded)
         self._downloader: Worker | None = None
-        self._closed = False
+        self.closed = False
         self._sync_timer = self._single_shot(self.sync)
         self._plane_timer = self._single_shot(self._plane_changed)
         self._threshold_timer = self._single_shot(self._apply_threshold)
@@ -83,12 +85,12 @@ class Controller(QObject):
 
     def sync(self) -> None:
         """Read the prompts, tell the session, and ask for what is missing: an encoding, or masks."""
-        if self._closed:
+        if self.closed:
             return
         synced = self.binding.sync()
-        self._say(synced.problem or " ".join(synced.notes))
+        self._notes = synced.problem or " ".join(synced.notes)
         self._ask()
-        self.objects_changed.emit()
+        self._objects_changed()
 
     def _ask(self) -> None:
         plane = self.plane()
@@ -109,9 +111,9 @@ class Controller(QObject):
             self._job_failed(outcome.error)
             return
         for result in outcome.value or ():
-            self._say_if(self.binding.accept(result))
+            self._refusal = self.binding.accept(result)
         self._ask()
-        self.objects_changed.emit()
+        self._objects_changed()
 
     def _prompts_touched(self) -> None:
         # a throttle, not a debounce: a dragged rectangle keeps redrawing
@@ -144,7 +146,7 @@ class Controller(QObject):
             self._plane_timer.start()
 
     def _plane_changed(self) -> None:
-        if self._closed:
+        if self.closed:
             return
         self.encoding_changed.emit()
         self.sync()
@@ -197,9 +199,9 @@ class Controller(QObject):
         if current is None:
             session.defaults = replace(session.defaults, choice=choice)
         else:
-            self._say_if(self.binding.apply(session.set_choice(current.id, choice)))
+            self._refusal = self.binding.apply(session.set_choice(current.id, choice))
             self._ask()
-        self.objects_changed.emit()
+        self._objects_changed()
 
     def move_threshold(self, threshold: float) -> None:
         """Cut the current object's logits elsewhere; the newest value wins."""
@@ -209,24 +211,24 @@ class Controller(QObject):
 
     def _apply_threshold(self) -> None:
         session, threshold = self.binding.session, self._threshold
-        if self._closed or session is None or threshold is None:
+        if self.closed or session is None or threshold is None:
             return
         current = self.binding.current
         if current is None:
             session.defaults = replace(session.defaults, threshold=threshold)
         else:
             change = session.set_threshold(current.id, threshold, gesture=("threshold", current.id))
-            self._say_if(self.binding.apply(change))
+            self._refusal = self.binding.apply(change)
             self._ask()
-        self.objects_changed.emit()
+        self._objects_changed()
 
     def next_object(self) -> None:
         self.binding.next_object()
-        self.objects_changed.emit()
+        self._objects_changed()
 
     def pick_object(self, object_id: int) -> None:
         self.binding.current_object = object_id
-        self.objects_changed.emit()
+        self._objects_changed()
 
     def remove_last(self) -> None:
         if self._not_while_drawing():
@@ -272,9 +274,11 @@ class Controller(QObject):
             self.message = sentence
             self.message_changed.emit(sentence)
 
-    def _say_if(self, sentence: str) -> None:
-        if sentence:
-            self._say(sentence)
+    def _objects_changed(self) -> None:
+        current = self.binding.current
+        reason = "" if current is None else current.reason
+        self._say(self._notes or self._refusal or reason)
+        self.objects_changed.emit()
 
     def _job_failed(self, error: Exception) -> None:
         logger.info("a background job failed", exc_info=error)
@@ -284,9 +288,9 @@ class Controller(QObject):
 
     def close(self) -> None:
         """Stop the threads and let go of the layers; a second call does nothing."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True  # a timer that still fires finds this, and does nothing
+        self.closed = True  # a timer that still fires finds this, and does nothing
         self.binding.close()
         workers = [self._decoder.stop, self.encoder.stop]
         if self._downloader is not None:

@@ -109,7 +109,9 @@ class ModelChooser(QWidget):
     def is_ready_to_load(self) -> bool:
         """Whether the chosen model's file is there."""
         known = self.known
-        return known.is_on_disk if known is not None else Path(self._choices.model).is_file()
+        if known is None:
+            return Path(self._choices.model).is_file()
+        return known.is_bundled or known.is_on_disk
 
     @property
     def short_name(self) -> str:
