@@ -38,8 +38,10 @@ class KeyList(QWidget):
             note("On the Points and Shapes layers. Change them in File > Preferences > Shortcuts.")
         )
         self.refresh()
-        changed: Any = action_manager.events
-        changed.shortcut_changed.connect(self.refresh, until=self.destroyed)
+        events: Any = action_manager.events
+        # napari before 0.9 spells it "shorcut"
+        changed = events.shortcut_changed if "shortcut_changed" in events.emitters else events.shorcut_changed
+        changed.connect(self.refresh, until=self.destroyed)
 
     def refresh(self, _event: object = None) -> None:
         """Read the bindings again."""
