@@ -39,7 +39,7 @@ class KeyList(QWidget):
         )
         self.refresh()
         events: Any = action_manager.events
-        # napari before 0.9 spells it "shorcut"
+        # napari 0.7 spells it "shorcut"
         changed = events.shortcut_changed if "shortcut_changed" in events.emitters else events.shorcut_changed
         changed.connect(self.refresh, until=self.destroyed)
 
@@ -48,9 +48,3 @@ class KeyList(QWidget):
         for name, label in self._keys.items():
             label.setText(shown_key(name) or "-")
         self.changed.emit()
-
-
-def _shortcut_changed() -> Any:
-    events = action_manager.events
-    # napari 0.7 misspells it
-    return getattr(events, "shortcut_changed" if "shortcut_changed" in events else "shorcut_changed")
