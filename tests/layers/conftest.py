@@ -27,6 +27,7 @@ class SquarePrediction:
     prompts: Prompts
     image_hw: tuple[int, int]
     iou: tuple[float, ...] = IOU
+    batch: tuple[int, int] = (0, 1)
 
     @property
     def frame(self) -> Any:

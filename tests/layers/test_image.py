@@ -119,7 +119,9 @@ def test_only_the_displayed_plane_of_a_lazy_array_is_computed(viewer):
         read.append(block_id[0])
         return np.full((1, 5, 6), block_id[0])
 
-    lazy = dask_array.map_blocks(block, chunks=((1,) * 4, (5,), (6,)), dtype=int, meta=np.empty((0, 0, 0), int))
+    lazy = dask_array.map_blocks(
+        block, chunks=((1,) * 4, (5,), (6,)), dtype=int, meta=np.empty((0, 0, 0), int)
+    )
     layer = viewer.add_image(lazy, contrast_limits=(0, 4))
     viewer.dims.set_point(0, 2)
     plane = displayed_plane(viewer, layer)

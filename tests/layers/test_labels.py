@@ -46,7 +46,9 @@ def writer_for(viewer, labels, image):
 
 
 def test_new_labels_have_the_planes_pixels_and_room_for_many_objects(viewer):
-    image = viewer.add_image(np.zeros((20, 30)), scale=(2, 3), translate=(1, 2), rotate=30, units=("um", "um"))
+    image = viewer.add_image(
+        np.zeros((20, 30)), scale=(2, 3), translate=(1, 2), rotate=30, units=("um", "um")
+    )
     labels = make_labels(image, displayed_plane(viewer, image))
     assert labels.data.shape == (20, 30)
     assert labels.data.dtype == np.uint16
@@ -61,7 +63,9 @@ def test_new_labels_of_rgb_have_no_colour_axis(viewer):
 
 def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
     monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
-    image = viewer.add_image([np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True, scale=(3, 5), rotate=20)
+    image = viewer.add_image(
+        [np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True, scale=(3, 5), rotate=20
+    )
     plane = displayed_plane(viewer, image)
     labels = make_labels(image, plane)
     assert labels.data.shape == (32, 32)
@@ -241,13 +245,15 @@ def test_coarser_labels_get_the_mask_at_their_pixel_centres(viewer, image, sessi
     draw(session, 1, box(4, 6, 10, 13))
     writer_for(viewer, labels, image).write(session)
     expected = np.zeros((10, 15), dtype=np.uint16)
-    # centres at rows 4.5, 6.5, 8.5 round up to 5, 7, 9; columns 6.5 to 10.5 are 7, 9, 11, and 12.5 is 13: outside
+    # centres at rows 4.5, 6.5, 8.5 are in pixels 5, 7, 9; columns 6.5 to 10.5 in 7, 9, 11; 12.5 is outside
     expected[2:5, 3:6] = 1
     np.testing.assert_array_equal(labels.data, expected)
 
 
 def test_finer_labels_get_the_mask_enlarged(viewer, image, session):
-    labels = viewer.add_labels(np.zeros((40, 60), dtype=np.uint16), scale=(0.5, 0.5), translate=(-0.25, -0.25))
+    labels = viewer.add_labels(
+        np.zeros((40, 60), dtype=np.uint16), scale=(0.5, 0.5), translate=(-0.25, -0.25)
+    )
     draw(session, 1, box(4, 6, 10, 13))
     writer_for(viewer, labels, image).write(session)
     expected = np.zeros((40, 60), dtype=np.uint16)
@@ -270,7 +276,9 @@ def test_shifted_labels_hold_the_part_that_meets_them(viewer, image, session):
 
 def test_turned_labels_get_the_mask_turned(viewer, image, session):
     # label (v, u) lies at world (u, 29 - v)
-    labels = viewer.add_labels(np.zeros((30, 20), dtype=np.uint16), affine=[[0, 1, 0], [-1, 0, 29], [0, 0, 1]])
+    labels = viewer.add_labels(
+        np.zeros((30, 20), dtype=np.uint16), affine=[[0, 1, 0], [-1, 0, 29], [0, 0, 1]]
+    )
     draw(session, 1, box(4, 6, 10, 13))
     writer_for(viewer, labels, image).write(session)
     whole = session.get(1).mask.to_mask(HW)

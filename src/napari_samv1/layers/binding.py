@@ -155,8 +155,9 @@ class AnnotationBinding:
         if layer is not self.points:
             self._points = self._followed(self._points, layer)
             self._snapshot = remember(layer, self.shapes)
+            self._gesture += 1
             self._tell_layers()
-            self._prompts_changed(True)
+            self._tell_prompts()
 
     @property
     def shapes(self) -> Shapes | None:
@@ -168,8 +169,9 @@ class AnnotationBinding:
         if layer is not self.shapes:
             self._shapes = self._followed(self._shapes, layer)
             self._snapshot = remember(self.points, layer)
+            self._gesture += 1
             self._tell_layers()
-            self._prompts_changed(True)
+            self._tell_prompts()
 
     @property
     def labels(self) -> Labels | None:
