@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 # napari reads where its settings lie when it is first imported, so a fixture would come too late
 _SCRATCH = Path(tempfile.mkdtemp(prefix="napari-samv1-tests-"))
@@ -29,6 +30,11 @@ IS_LINUX = sys.platform.startswith("linux")
 if IS_LINUX and os.environ.get("DISPLAY"):
     # "offscreen" has no OpenGL: image layers fail, and pictures are black
     os.environ.pop("QT_QPA_PLATFORM", None)
+
+
+# a busy machine is no bug; in continuous integration the same examples each time
+settings.register_profile("here", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
