@@ -28,19 +28,15 @@ class DownscaledMasks:
     overlaps_s: Array
 
 
-def stability_by_threshold(
-    prediction: Prediction, thresholds: Sequence[float] | Array, offset: float = 1.0
-) -> Array:
+def stability_by_threshold(prediction: Prediction, thresholds: ArrayLike, offset: float = 1.0) -> Array:
     """The four masks' stability at each threshold: (4, T)."""
-    scores = [prediction.stability(threshold=float(t), offset=offset) for t in thresholds]
+    scores = [prediction.stability(threshold=float(t), offset=offset) for t in np.asarray(thresholds)]
     return np.stack(scores, axis=1)
 
 
-def stability_by_offset(
-    prediction: Prediction, offsets: Sequence[float] | Array, threshold: float = 0.0
-) -> Array:
+def stability_by_offset(prediction: Prediction, offsets: ArrayLike, threshold: float = 0.0) -> Array:
     """The four masks' stability for each offset: (4, O)."""
-    scores = [prediction.stability(threshold=threshold, offset=float(o)) for o in offsets]
+    scores = [prediction.stability(threshold=threshold, offset=float(o)) for o in np.asarray(offsets)]
     return np.stack(scores, axis=1)
 
 

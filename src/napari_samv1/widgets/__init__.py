@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_samv1.widgets.inspect import InspectModel
     from napari_samv1.widgets.panel import SegmentAnythingPanel
 
-__all__ = ["SegmentAnythingPanel"]
+__all__ = ["InspectModel", "SegmentAnythingPanel"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from napari_samv1.widgets.panel import SegmentAnythingPanel
 
         return SegmentAnythingPanel
+    if name == "InspectModel":
+        from napari_samv1.widgets.inspect import InspectModel
+
+        return InspectModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,189 @@
+"""Arrays from inside the model as layers that lie exactly on the image."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_samv1.inspection.cells import Cells
+    from napari_samv1.layers.image import DisplayedPlane
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An array to be shown, (..., h, w) or with ``rgb`` (..., h, w, 3), and where its cells lie.
+
+    ``axes`` names what comes before the rows: each gets a slider. ``captions`` says what is seen at every
+    step of the first, and ``start`` is where that slider begins. ``colours`` makes it a Labels layer.
+    """
+
+    name: str
+    data: NDArray[Any] = field(repr=False)
+    cells: Cells
+    axes: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    rgb: bool = False
+    colours: Mapping[int | None, str] | None = None
+    contrast: tuple[float, float] | None = None
+    colormap: str = "viridis"
+    opacity: float = 0.75
+    visible: bool = True
+    start: int = 0
+
+    @property
+    def kind(self) -> Literal["image", "labels"]:
+        return "image" if self.colours is None else "labels"
+
+
+def placement(picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> dict[str, Any]:
+    """What places a picture on an image's plane; without an image, on its own pixels.
+
+    The picture's own axes come first, then all of the image's.
+    """
+    cells = picture.cells
+    if image is None or plane is None:
+        own = len(picture.axes)
+        return {
+            "scale": (*(1.0,) * own, *cells.step_yx),
+            "translate": (*(0.0,) * own, *cells.origin_yx),
+            "axis_labels": (*picture.axes, "row", "column"),
+        }
+    factors, first = np.ones(image.ndim), plane.position
+    plane_factors, axes = np.asarray(plane.factors_yx), list(plane.axes)
+    factors[axes] = np.asarray(cells.step_yx) * plane_factors
+    # pixel centres are whole numbers, so a coarse pixel i begins at i * factor - 0.5
+    first[axes] = (np.asarray(cells.origin_yx) + 0.5) * plane_factors - 0.5
+    # in world coordinates the image is first sheared and scaled, then turned, then moved
+    on_image = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear, translate=image.translate)
+    leading = list(range(len(picture.axes)))
+    turned = Affine(scale=np.asarray(image.scale) * factors, rotate=image.rotate, shear=image.shear)
+    own = turned.expand_dims(leading)
+    return {
+        "scale": own.scale,
+        "rotate": own.rotate,
+        "shear": _shear_of(own),
+        "translate": np.concatenate([np.zeros(len(leading)), np.asarray(on_image(first))]),
+        "affine": image.affine.expand_dims(leading),
+        "units": (*("pixel",) * len(leading), *image.units),
+        "axis_labels": (*picture.axes, *image.axis_labels),
+    }
+
+
+def _shear_of(transform: Affine) -> NDArray[np.float64]:
+    count = transform.ndim * (transform.ndim - 1) // 2
+    shear = np.asarray(transform.shear, dtype=np.float64)
+    # napari gives one zero per axis for a transform without shear, and then refuses that number itself
+    return shear if shear.any() else np.zeros(count)
+
+
+def shaped(picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> NDArray[Any]:
+    """The picture's array with its padding cut off and the image's axes: one step on those not displayed."""
+    rows, columns = picture.cells.shape_yx
+    data = picture.data[..., :rows, :columns, :] if picture.rgb else picture.data[..., :rows, :columns]
+    if image is None or plane is None:
+        return data
+    shape = np.ones(image.ndim, dtype=int)
+    shape[list(plane.axes)] = data.shape[len(picture.axes) : len(picture.axes) + 2]
+    return data.reshape(*data.shape[: len(picture.axes)], *shape, *((3,) if picture.rgb else ()))
+
+
+def make_layer(picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> Layer:
+    """A new layer of a picture; the image's pixels stay sharp squares, and so do its own cells."""
+    data, placed = shaped(picture, image, plane), placement(picture, image, plane)
+    common = {"name": picture.name, "opacity": picture.opacity, "visible": picture.visible, **placed}
+    if picture.colours is not None:
+        colours: dict[int | None, str] = {None: "transparent", 0: "transparent", **picture.colours}
+        return Labels(data, colormap=DirectLabelColormap(color_dict=colours), **common)
+    if picture.rgb:
+        return Image(data, rgb=True, interpolation2d="nearest", **common)
+    return Image(
+        data,
+        colormap=picture.colormap,
+        contrast_limits=contrast_of(picture),
+        interpolation2d="nearest",
+        **common,
+    )
+
+
+def contrast_of(picture: Picture) -> tuple[float, float]:
+    """The limits asked for, or the array's own range."""
+    if picture.contrast is not None:
+        return picture.contrast
+    low, high = float(np.min(picture.data)), float(np.max(picture.data))
+    return (low, high) if high > low else (low, low + 1)
+
+
+class ShownPictures:
+    """The layers that show pictures: a new picture of the same key takes its layer's place.
+
+    The person's own changes to a layer (colormap, opacity, order) stay when its numbers change; a deleted
+    layer is made anew. Layers are held as objects, never by name.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self.viewer = viewer
+        self._layers: dict[Hashable, Layer] = {}
+
+    def layer(self, key: Hashable) -> Layer | None:
+        """The layer that shows this key's picture now."""
+        layer = self._layers.get(key)
+        return layer if layer is not None and layer in self.viewer.layers else None
+
+    def show(
+        self, pictures: Mapping[Hashable, Picture], image: Image | None, plane: DisplayedPlane | None
+    ) -> None:
+        """Show these pictures above the image, and hide the layers of all others."""
+        active = self.viewer.layers.selection.active
+        for key, picture in pictures.items():
+            old = self.layer(key)
+            if old is not None and not _update(old, picture, image, plane):
+                self.viewer.layers.remove(old)
+                old = None
+            if old is None:
+                layer = self._layers[key] = self._add(make_layer(picture, image, plane), image)
+                if picture.axes:
+                    self.viewer.dims.set_point(self.viewer.dims.ndim - layer.ndim, picture.start)
+        for key in list(self._layers):
+            other = self.layer(key)
+            if other is None:
+                del self._layers[key]
+            elif key not in pictures:
+                other.visible = False
+        if active is not None and active in self.viewer.layers:
+            self.viewer.layers.selection.active = active
+
+    def _add(self, layer: Layer, image: Image | None) -> Layer:
+        layers = self.viewer.layers
+        added: Layer = self.viewer.add_layer(layer)
+        if image is not None and image in layers:
+            ours = [layers.index(one) for one in self._layers.values() if one in layers]
+            above = max([layers.index(image), *(at for at in ours if at < len(layers) - 1)])
+            layers.move(layers.index(added), above + 1)
+        return added
+
+
+def _update(layer: Layer, picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> bool:
+    """Let a layer show another picture, unless it is of another kind."""
+    data, placed = shaped(picture, image, plane), placement(picture, image, plane)
+    is_labels = isinstance(layer, Labels)
+    same_kind = is_labels == (picture.kind == "labels") and getattr(layer, "rgb", False) == picture.rgb
+    if not same_kind or layer.ndim != len(placed["scale"]):
+        return False
+    layer.data = data
+    for name, value in placed.items():
+        setattr(layer, name, value)
+    layer.name = picture.name
+    layer.visible = picture.visible
+    if not is_labels and not picture.rgb:
+        limits = contrast_of(picture)
+        layer.contrast_limits_range = limits
+        layer.contrast_limits = limits
+    return True
