@@ -76,9 +76,9 @@ def cut(
 
 def _recoloured(rng: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Negative, gamma, other channel order, grey, a little noise: each sometimes."""
-    if rng.random() < 0.12:
+    if rng.random() < 0.04:
         image = 255 - image
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         image = image[..., rng.permutation(3)]
     if rng.random() < 0.1:
         image = np.repeat(image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
@@ -92,7 +92,11 @@ def _recoloured(rng: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[n
 
 
 def draw_crops(
-    rng: np.random.Generator, source: Source, tokens: int, patch: int, grids: tuple[tuple[int, int], ...] = GRIDS
+    rng: np.random.Generator,
+    source: Source,
+    tokens: int,
+    patch: int,
+    grids: tuple[tuple[int, int], ...] = GRIDS,
 ) -> list[Crop]:
     """A batch on one token grid with about ``tokens`` tokens in all; crops without an object are redrawn."""
     grid = grids[int(rng.integers(len(grids)))]

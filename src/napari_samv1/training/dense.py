@@ -6,6 +6,8 @@ trained when the prompted stage begins; the rest is thrown away after training.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,11 +36,13 @@ class DenseHead(nn.Module):
         with torch.no_grad():
             for layer in (self.maps, self.read):
                 layer.weight.copy_(0.05 * torch.randn(layer.weight.shape, generator=generator))
-                layer.bias.zero_()
+                nn.init.zeros_(cast("Tensor", layer.bias))
+            cast("Tensor", self.maps.bias)[1:3] = -2.0  # rims and parts are rare
 
     def upscale(self, network: Sam, tokens_bchw: Tensor) -> Tensor:
         """The mask generator's features at four times the grid, B C/8 4h 4w."""
-        return network.mask_decoder.mask_generator.upscale(tokens_bchw)
+        features: Tensor = network.mask_decoder.mask_generator.upscale(tokens_bchw)
+        return features
 
     def masks(self, network: Sam, tokens_chw: Tensor, features_chw: Tensor, clicks_xy01: Tensor) -> Tensor:
         """Logits P 4 4h 4w for P clicks (P 2) on one image."""

@@ -10,12 +10,14 @@ falls where the click is from the first step on.
 from __future__ import annotations
 
 from math import log, pi
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from napari_samv1.model import Sam
-from napari_samv1.model.mask_decoder.two_way_transformer import CrossAttention
+from napari_samv1.model.mask_decoder.attention import Attention
+from napari_samv1.model.mask_decoder.two_way_transformer import TwoWayLayer
 
 
 @torch.no_grad()
@@ -29,7 +31,7 @@ def initialise(network: Sam, seed: int) -> None:
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             fan_in = module.weight[0].numel()
-            normal(module.weight, min(fan_in**-0.5, 0.12))
+            normal(module.weight, min(0.6 * fan_in**-0.5, 0.12))
             if module.bias is not None:
                 module.bias.zero_()
     normal(network.coordinate_encoder.frequencies, 1.0)
@@ -43,7 +45,8 @@ def initialise(network: Sam, seed: int) -> None:
     normal(decoder.mask_tokens, 0.2)
     normal(decoder.mask_hint_encoder.no_mask, 0.05)
     decoder.mask_hint_encoder.widen.weight.mul_(0.1)
-    for layer in decoder.transformer.layers:
+    for module in decoder.transformer.layers:
+        layer = cast("TwoWayLayer", module)
         _same_everywhere(layer.self_attention)
         _at_the_same_place(layer.token_to_image, generator, gain=2.0, through=1.0)
         _at_the_same_place(layer.image_to_token, generator, gain=2.0, through=0.3)
@@ -54,10 +57,18 @@ def initialise(network: Sam, seed: int) -> None:
 def _initialise_encoder(network: Sam) -> None:
     encoder = network.image_encoder
     depth = network.config.depth
+    # Adam moves every weight by the same amount per step: small weights turn sooner, and a layer whose
+    # output is normalised does not mind its scale
     for name, module in encoder.stages.named_modules():
-        if name.endswith((".projection", ".mlp.contract")) and isinstance(module, nn.Linear):
-            module.weight.mul_((2 * depth) ** -0.5)
-    encoder.patch_embedding.projection.weight.copy_(cosine_filters(network.config.patch, network.config.width))
+        if isinstance(module, nn.Linear):
+            ends = name.endswith((".projection", ".mlp.contract"))
+            module.weight.mul_(0.5 * depth**-0.5 if ends else 0.5)
+    for module in (encoder.channel_projection.narrow, encoder.channel_projection.smooth):
+        module.weight.mul_(0.35)
+    network.mask_decoder.mask_generator.upscale_first.weight.mul_(0.5)
+    encoder.patch_embedding.projection.weight.copy_(
+        cosine_filters(network.config.patch, network.config.width)
+    )
     table = encoder.position_encoding.table_hwc
     table.copy_(0.3 * waves(network.config.grid, network.config.width))
 
@@ -96,16 +107,16 @@ def waves(grid: int, width: int) -> Tensor:
     return both[..., :width]
 
 
-def _same_everywhere(attention: CrossAttention) -> None:
+def _same_everywhere(attention: Attention) -> None:
     """Hand on the mean of all tokens: a mask token learns at once where the click is."""
     for linear in (attention.query, attention.key):
-        linear.weight.mul_(0.3)
+        linear.weight.mul_(0.5)
     for linear in (attention.value, attention.projection):
         linear.weight.copy_(torch.eye(*linear.weight.shape))
 
 
 def _at_the_same_place(
-    attention: CrossAttention, generator: torch.Generator, *, gain: float, through: float
+    attention: Attention, generator: torch.Generator, *, gain: float, through: float
 ) -> None:
     """Look where the positions agree, and hand on what is there."""
     inner, channels = attention.query.weight.shape

@@ -18,13 +18,23 @@ from napari_samv1.preparation import Preparation
 from napari_samv1.training.crops import Crop, Source, draw_crops
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.initialise import initialise
+from napari_samv1.training.optimizer import Optimizer
 from napari_samv1.training.recipe import Recipe
 from napari_samv1.training.state import load_state, save_state
 from napari_samv1.training.steps import Figures, Step
 
 FIGURES = (
-    "step", "seconds", "rate", "dense", "read_iou", "loss", "point_iou", "box_iou", "several_iou", "corrected_iou"
-)  # fmt: skip
+    "step",
+    "seconds",
+    "rate",
+    "dense",
+    "read_iou",
+    "loss",
+    "point_iou",
+    "box_iou",
+    "several_iou",
+    "corrected_iou",
+)
 STATE_SECONDS = 120
 
 
@@ -61,14 +71,11 @@ class Run:
             initialise(network, recipe.seed)
         self.head = DenseHead(network.config, recipe.seed).to(next(network.parameters()).device)
         self.step_maker = Step(network, self.head, preparation, half)
-        self.trained = [*network.named_parameters(), *(("head." + n, p) for n, p in self.head.named_parameters())]
-        flat = [p for _, p in self.trained if p.ndim > 1]
-        others = [p for _, p in self.trained if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": flat, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}],
-            lr=recipe.dense_rate,
-            betas=(0.9, 0.98),
-        )
+        self.trained = [
+            *network.named_parameters(),
+            *(("head." + n, p) for n, p in self.head.named_parameters()),
+        ]
+        self.optimizer = Optimizer(self.trained, recipe.dense_rate, recipe.decay)
         self.averages = {name: p.detach().clone() for name, p in network.named_parameters()}
         self.step = 0
         self.seconds = 0.0
@@ -129,15 +136,14 @@ class Run:
 
     def _draw(self, step: int) -> list[Crop]:
         rng = np.random.default_rng([self.recipe.seed, 1, step])
-        return draw_crops(rng, self.source, self.recipe.tokens, self.network.config.patch)
+        tokens = self.recipe.dense_tokens if self.recipe.is_dense(step) else self.recipe.tokens
+        return draw_crops(rng, self.source, tokens, self.network.config.patch)
 
     def _make(self, crops: list[Crop]) -> Figures:
         recipe, maker = self.recipe, self.step_maker
         rng = np.random.default_rng([recipe.seed, 2, self.step])
         rate = recipe.learning_rate(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         tokens_bchw = maker.encode(crops)
         figures: Figures = {"rate": rate}
         gradient = torch.zeros_like(tokens_bchw)
@@ -154,7 +160,7 @@ class Run:
                 gradient = gradient + image.grad
         tokens_bchw.backward(gradient)
         torch.nn.utils.clip_grad_norm_([p for _, p in self.trained], 1.0)
-        self.optimizer.step()
+        self.optimizer.step(rate)
         self._average()
         return figures
 

@@ -6,7 +6,6 @@ needs. Every scene depends on the seed and its own number alone: a pool can grow
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -24,7 +23,7 @@ def _write(path: Path, array: NDArray[np.generic]) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         np.save(file, array)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def draw_shard(folder: Path, seed: int, index: int, side: int) -> None:

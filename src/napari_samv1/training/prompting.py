@@ -40,7 +40,9 @@ def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def click_inside(rng: np.random.Generator, mask: NDArray[np.bool_], bounds: tuple[slice, slice]) -> tuple[int, int]:
+def click_inside(
+    rng: np.random.Generator, mask: NDArray[np.bool_], bounds: tuple[slice, slice]
+) -> tuple[int, int]:
     """A click as people make it: often at the heart of the object, otherwise anywhere well inside."""
     part = np.pad(mask[bounds], 1)
     depth = ndimage.distance_transform_edt(part)[1:-1, 1:-1]
@@ -155,7 +157,7 @@ def _visible(levels: NDArray[np.uint16]) -> list[tuple[int, int, tuple[slice, sl
 def _four_masks(
     levels: NDArray[np.uint16], mask: NDArray[np.bool_], clicked: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """What a click may mean: the one in mind, then part, object and group, each by its nearest where absent."""
+    """What a click may mean: the one in mind, then part, object, group; the nearest where one is absent."""
     here = [levels[level] == levels[level][clicked] if levels[level][clicked] else None for level in range(3)]
     part, whole, group = here
     middle = next(m for m in (whole, part, group, mask) if m is not None)
@@ -173,8 +175,16 @@ def _click_outside(
     wide = bounds[1].stop - bounds[1].start
     spot = (0, 0)
     for _ in range(8):
-        y = int(np.clip(rng.integers(bounds[0].start - tall // 2 - 3, bounds[0].stop + tall // 2 + 3), 0, height - 1))
-        x = int(np.clip(rng.integers(bounds[1].start - wide // 2 - 3, bounds[1].stop + wide // 2 + 3), 0, width - 1))
+        y = int(
+            np.clip(
+                rng.integers(bounds[0].start - tall // 2 - 3, bounds[0].stop + tall // 2 + 3), 0, height - 1
+            )
+        )
+        x = int(
+            np.clip(
+                rng.integers(bounds[1].start - wide // 2 - 3, bounds[1].stop + wide // 2 + 3), 0, width - 1
+            )
+        )
         spot = (y, x)
         if not mask[spot]:
             break

@@ -11,16 +11,17 @@ class Recipe:
     """Seed, data, lengths and learning rates of a run.
 
     ``dense_steps`` train the encoder on dense targets, ``prompt_steps`` the whole network on prompts. A step
-    sees about ``tokens`` image tokens.
+    of either sees about ``dense_tokens`` or ``tokens`` image tokens.
     """
 
     seed: int = 0
     scenes: int = 4608
-    tokens: int = 8 * 1024
-    dense_steps: int = 900
-    prompt_steps: int = 1500
-    dense_rate: float = 1.2e-3
-    prompt_rate: float = 6e-4
+    dense_tokens: int = 2 * 1024
+    tokens: int = 4 * 1024
+    dense_steps: int = 1000
+    prompt_steps: int = 2400
+    dense_rate: float = 1e-3
+    prompt_rate: float = 8e-4
     decay: float = 0.02
     averaging: float = 0.995
     corrected: float = 0.5
@@ -40,11 +41,11 @@ class Recipe:
         return self.prompt_rate * _rise_and_fall(step - self.dense_steps, self.prompt_steps, 0.02)
 
     def dense_share(self, step: int) -> float:
-        """The dense loss's weight: all of the first stage, then a tenth, gone halfway through the second."""
+        """The dense loss's weight: all of the first stage, then a half, gone halfway through the second."""
         if self.is_dense(step):
             return 1.0
         done = (step - self.dense_steps) / max(1, self.prompt_steps)
-        return 0.25 * max(0.0, 1 - 2 * done)
+        return 0.5 * max(0.0, 1 - 2 * done)
 
     def correction_chance(self, step: int) -> float:
         """Corrections start once there is something to correct."""

@@ -1,4 +1,4 @@
-"""A run's state on disk: whole or not at all, so that a run cut off at any moment goes on from the last one."""
+"""A run's state on disk, whole or not at all: a run cut off at any moment goes on from the last one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
+    part.replace(path)
 
 
 def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
@@ -36,6 +36,7 @@ def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if state["recipe"] != asdict(recipe):
         changed = [name for name, value in asdict(recipe).items() if state["recipe"].get(name) != value]
         raise ValueError(
-            f"{path} is of a run with another {', '.join(changed)}; give the same recipe or another --work folder"
+            f"{path} is of a run with another {', '.join(changed)}; "
+            "give the same recipe or another --work folder"
         )
     return state

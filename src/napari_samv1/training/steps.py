@@ -19,8 +19,8 @@ from napari_samv1.training.targets import dense_targets
 SINGLE_WEIGHTS = (0.35, 0.3, 0.5, 0.2)
 SEVERAL_WEIGHTS = (1.0, 0.1, 0.1, 0.1)
 """How much each of the four masks counts after a single prompt, and after more."""
-DENSE_CLICKS = 10
-DECODED_TOKENS = 10 * 1024
+DENSE_CLICKS = 8
+DECODED_TOKENS = 6 * 1024
 """Image tokens times prompts that one image of a step decodes."""
 
 Figures = dict[str, float]
@@ -55,15 +55,19 @@ class Step:
         with self.lower_precision():
             return self.network.encode(pixels(crops, self.preparation, self.device))
 
-    def dense(self, tokens_bchw: Tensor, crops: Sequence[Crop], rng: np.random.Generator) -> tuple[Tensor, Figures]:
+    def dense(
+        self, tokens_bchw: Tensor, crops: Sequence[Crop], rng: np.random.Generator
+    ) -> tuple[Tensor, Figures]:
         """The first stage's loss: dense maps, and masks read at clicks without the decoder."""
         stride = self.network.config.patch // 4
-        wanted = torch.from_numpy(np.stack([dense_targets(crop.levels, stride) for crop in crops])).to(self.device)
+        wanted = torch.from_numpy(np.stack([dense_targets(crop.levels, stride) for crop in crops])).to(
+            self.device
+        )
         with self.lower_precision():
             features = self.head.upscale(self.network, tokens_bchw)
             maps = self.head.maps(features)
         loss = dense_loss(maps.float(), wanted)
-        figures = {"dense": float(loss)}
+        figures = {"dense": float(loss.detach())}
         ious = []
         for i, crop in enumerate(crops):
             asked = first_round(rng, crop.levels, DENSE_CLICKS, _logits_hw(tokens_bchw), kind="point")
@@ -98,7 +102,7 @@ class Step:
             logits, scores = self._decode(image, asked, None)
             loss, iou = _round_loss(logits, scores, asked)
             sums.setdefault(_name(asked), []).append(iou)
-            sums.setdefault("loss", []).append(float(loss))
+            sums.setdefault("loss", []).append(float(loss.detach()))
             if rng.random() < corrected:
                 keep = slice(0, max(1, count // 2))
                 index = 2 if asked.single else 0

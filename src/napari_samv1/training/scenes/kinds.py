@@ -32,7 +32,7 @@ def _levels(hw: HW, **planes: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 def nuclei(rng: Rng, hw: HW) -> Scene:
     """Fluorescent nuclei on black: dim beside bright, clumped, blurred, few photons."""
-    radius = _log_uniform(rng, 4.5, 42)
+    radius = _log_uniform(rng, 5.5, 40)
     outlines = [("ellipse",), ("ellipse",), ("ellipse", "lobed"), ("ellipse", "rod"), ("disc", "ellipse")]
     layout = lay(
         rng,
@@ -46,6 +46,10 @@ def nuclei(rng: Rng, hw: HW) -> Scene:
         gap=rng.choice([0.0, 0.0, 0.08, 0.3]),
     )
     light = bodies(rng, layout, radius, spread=rng.uniform(0.05, 0.75), grain=rng.uniform(0, 0.4))
+    if rng.random() < 0.25:
+        dying = np.ones(layout.count + 1, np.float32)
+        dying[rng.integers(0, layout.count + 1, 3)] = rng.uniform(2, 6)
+        light = light * dying[layout.labels]
     if rng.random() < 0.4:
         light = light * (1 + rng.uniform(0.2, 0.8) * spots(rng, layout, radius))
     if rng.random() < 0.4:
@@ -76,8 +80,8 @@ def coins(rng: Rng, hw: HW) -> Scene:
         crossing=0.05,
     )
     inside = layout.labels > 0
-    table_level = rng.uniform(0.1, 0.8)
-    apart = rng.uniform(0.12, 0.5) * (1 if table_level < 0.45 else -1) * rng.choice([1, 1, 1, -0.7])
+    table_level = rng.uniform(0.1, 0.6)
+    apart = rng.uniform(0.12, 0.5) * rng.choice([1, 1, 1, 1, -0.8])
     coin = per_label(rng, layout, max(table_level + apart, 0.08), rng.uniform(0.03, 0.2))
     struck = relief(rng, hw, max(radius * rng.uniform(0.1, 0.5), 3))
     coin = coin * (1 + rng.uniform(0.1, 0.5) * struck) + 0.1 * any_texture(rng, hw, 2.5)
@@ -117,13 +121,15 @@ def particles(rng: Rng, hw: HW) -> Scene:
     )
     ground = rng.uniform(0.1, 0.9) + background(rng, hw, rng.uniform(0, 0.12))
     body = bodies(rng, layout, radius, spread=rng.uniform(0.05, 0.3))
-    contrast = rng.uniform(0.25, 0.9) * rng.choice([-1, 1])
+    contrast = rng.uniform(0.25, 0.9) * rng.choice([-1, 1, 1])
     picture = np.where(layout.labels > 0, ground.mean() + contrast * body, ground)
     if rng.random() < 0.4:
         edge = (layout.labels > 0) & (layout.depth > 0.85)
         picture = picture + rng.uniform(-0.4, 0.4) * edge
     picture = picture - picture.min()
-    return Scene(photograph(rng, np.asarray(picture, np.float32)), _levels(hw, objects=layout.labels), "particles")
+    return Scene(
+        photograph(rng, np.asarray(picture, np.float32)), _levels(hw, objects=layout.labels), "particles"
+    )
 
 
 def leaves(rng: Rng, hw: HW) -> Scene:
@@ -305,13 +311,13 @@ def histology(rng: Rng, hw: HW) -> Scene:
 
 
 KINDS: dict[str, tuple[Callable[[Rng, HW], Scene], float]] = {
-    "nuclei": (nuclei, 0.34),
-    "coins": (coins, 0.12),
-    "particles": (particles, 0.14),
-    "leaves": (leaves, 0.08),
-    "tissue": (tissue, 0.1),
-    "nested": (nested, 0.14),
-    "histology": (histology, 0.08),
+    "nuclei": (nuclei, 0.42),
+    "coins": (coins, 0.2),
+    "particles": (particles, 0.1),
+    "leaves": (leaves, 0.03),
+    "tissue": (tissue, 0.08),
+    "nested": (nested, 0.13),
+    "histology": (histology, 0.04),
 }
 """Name to (function, share of the pool)."""
 

@@ -38,7 +38,12 @@ def grained(rng: np.random.Generator, layout: Layout, radius: float, strength: f
 
 
 def bodies(
-    rng: np.random.Generator, layout: Layout, radius: float, *, spread: float = 0.3, grain: float | None = None
+    rng: np.random.Generator,
+    layout: Layout,
+    radius: float,
+    *,
+    spread: float = 0.3,
+    grain: float | None = None,
 ) -> Field:
     """Objects of about brightness 1 on 0."""
     strength = rng.uniform(0, 0.35) if grain is None else grain
@@ -56,7 +61,10 @@ def spots(rng: np.random.Generator, layout: Layout, radius: float) -> Field:
     scale = max(radius * rng.uniform(0.15, 0.35), 1.5)
     field = any_texture(rng, hw, scale)
     return np.asarray(
-        (field > rng.uniform(1.2, 2.0)) * (layout.labels > 0) * (layout.depth < 0.85) * rng.choice([-1.0, 1.0]),
+        (field > rng.uniform(1.2, 2.0))
+        * (layout.labels > 0)
+        * (layout.depth < 0.85)
+        * rng.choice([-1.0, 1.0]),
         np.float32,
     )
 
@@ -70,7 +78,10 @@ def background(rng: np.random.Generator, hw: tuple[int, int], strength: float) -
 
 
 def stained(
-    rng: np.random.Generator, amounts: list[Field], hues: list[NDArray[np.float64]], white: NDArray[np.float64]
+    rng: np.random.Generator,
+    amounts: list[Field],
+    hues: list[NDArray[np.float64]],
+    white: NDArray[np.float64],
 ) -> Field:
     """Dyes absorbing white light (Beer and Lambert): amounts (H, W) each, hues as absorption per channel."""
     absorbed = sum(

@@ -63,9 +63,7 @@ def polygon(rng: np.random.Generator, radius: float, wobble: float) -> Depth:
     y, x = _polar(reach, rng.uniform(-0.5, 0.5, 2))
     angles = (np.arange(sides) + rng.uniform(-0.3, 0.3, sides)) * 2 * np.pi / sides + rng.uniform(0, 6)
     rims = radius * rng.uniform(0.7, 1.05, sides)
-    faces = np.stack(
-        [(x * np.cos(a) + y * np.sin(a)) / r for a, r in zip(angles, rims, strict=True)]
-    )
+    faces = np.stack([(x * np.cos(a) + y * np.sin(a)) / r for a, r in zip(angles, rims, strict=True)])
     inside = np.maximum(faces, 0)
     return np.asarray((inside**12).sum(axis=0) ** (1 / 12), np.float32)
 

@@ -1,0 +1,34 @@
+"""`napari-samv1 train`: make the bundled model again, or go on from a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command; nothing heavy is imported before they are read."""
+    parser.add_argument(
+        "--work", type=Path, help="folder for scenes, states and curves (default: the user's cache)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="everything follows from it (default: 0)")
+    parser.add_argument("--scenes", type=int, help="size of the pool of synthetic scenes")
+    parser.add_argument("--dense-steps", type=int, help="steps of the first stage, without prompts")
+    parser.add_argument("--prompt-steps", type=int, help="steps of the second stage, with prompts")
+    parser.add_argument("--init", help="a known model or a weight file to go on from, instead of nothing")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    parser.add_argument("--threads", type=int, help="processor threads")
+    parser.add_argument("--until", type=int, help="stop after this step; the same command goes on later")
+    parser.add_argument(
+        "--evaluate-every", type=int, default=250, help="steps between scores (0: only at the end)"
+    )
+    parser.add_argument("--images", type=Path, help="folder of NAME.* and NAME_labels.* to score as well")
+    parser.add_argument("--export", type=Path, help="where the weights go at the end (default: in --work)")
+    parser.add_argument("--score", help="train nothing: print the tables of a known model or a weight file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, evaluating along the way; returns the exit code."""
+    from napari_samv1.training import main
+
+    return main.score(args) if args.score else main.train(args)

@@ -1,0 +1,1 @@
+"""How good a model is: the score tables of the release, from images whose objects are known."""

@@ -1,0 +1,119 @@
+"""Prompts in, scores out: everything that a release says about a model's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.prompts import Prompts
+from napari_samv1.training.evaluate.images import TestImage
+from napari_samv1.training.evaluate.objects import Target, iou, targets
+from napari_samv1.training.evaluate.wand import best_wand
+from napari_samv1.training.prompting import deepest
+
+CORRECTIONS = 8
+SLACK = 0.1
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageScores:
+    """One number per object of an image, unless it says otherwise.
+
+    ``best_of_3`` is the best of masks 1 to 3 after the click, ``predicted`` and ``stability`` are of the
+    mask that was chosen after it. ``curve`` is (objects, 1 + CORRECTIONS): after the click and after each
+    correction. ``hinted`` repeats the click with its own answer as a mask hint.
+    """
+
+    name: str
+    click: Scores
+    best_of_3: Scores
+    box: Scores
+    sloppy_box: Scores
+    wand: Scores
+    wand_tolerance: int
+    predicted: Scores
+    stability: Scores
+    hinted: Scores
+    curve: Scores
+
+    @property
+    def share_over_wand(self) -> float:
+        """Share of objects that the click segments better than the wand."""
+        return float((self.click > self.wand).mean())
+
+
+def score_image(
+    predictor: Predictor, test: TestImage, *, most: int = 60, side: int | None = None
+) -> ImageScores:
+    """Prompt for every object of an image, or for ``most`` of them drawn evenly."""
+    objects = targets(test.labels)
+    objects = [objects[i] for i in np.linspace(0, len(objects) - 1, min(most, len(objects))).astype(int)]
+    embedding = predictor.embed(test.image, side=side)
+    rng = np.random.default_rng(0)
+
+    def answers(
+        prompts: Sequence[Prompts], hints: Sequence[NDArray[np.float32] | None] | None = None
+    ) -> list[Prediction]:
+        return predictor.predict_each(embedding, prompts, mask_hints=hints)
+
+    clicked = answers([one.click for one in objects])
+    chosen = [answer.best() for answer in clicked]
+    hints = [answer.logits[index] for answer, index in zip(clicked, chosen, strict=True)]
+    wand, tolerance = best_wand(test.image, objects)
+    curve = np.zeros((len(objects), 1 + CORRECTIONS))
+    curve[:, 0] = _ious(clicked, objects)
+    latest, prompts = clicked, [one.click for one in objects]
+    for turn in range(1, 1 + CORRECTIONS):
+        prompts = [_corrected(p, a, one) for p, a, one in zip(prompts, latest, objects, strict=True)]
+        latest = answers(prompts, [answer.logits[answer.best()] for answer in latest])
+        curve[:, turn] = _ious(latest, objects)
+    return ImageScores(
+        name=test.name,
+        click=curve[:, 0],
+        best_of_3=np.array(
+            [
+                max(iou(a.mask(i), one.mask) for i in (1, 2, 3))
+                for a, one in zip(clicked, objects, strict=True)
+            ]
+        ),
+        box=_ious(answers([one.box for one in objects]), objects),
+        sloppy_box=_ious(answers([one.sloppy_box(rng, SLACK) for one in objects]), objects),
+        wand=wand,
+        wand_tolerance=tolerance,
+        predicted=np.array([float(a.iou[i]) for a, i in zip(clicked, chosen, strict=True)]),
+        stability=np.array([float(a.stability()[i]) for a, i in zip(clicked, chosen, strict=True)]),
+        hinted=_ious(answers([one.click for one in objects], hints), objects, chosen),
+        curve=curve,
+    )
+
+
+def _ious(
+    answers: Sequence[Prediction], objects: Sequence[Target], indices: Sequence[int] | None = None
+) -> Scores:
+    picked = [answer.best() for answer in answers] if indices is None else indices
+    return np.array(
+        [iou(a.mask(i), one.mask) for a, i, one in zip(answers, picked, objects, strict=True)],
+        dtype=np.float64,
+    )
+
+
+def _corrected(prompts: Prompts, answer: Prediction, target: Target) -> Prompts:
+    """One more click, in the middle of the widest error; a perfect mask is left alone."""
+    wrong = answer.mask(answer.best()) != target.mask
+    if not wrong.any():
+        return prompts
+    rows, columns = np.nonzero(wrong)
+    top, left = int(rows.min()), int(columns.min())
+    y, x = deepest(wrong[top : rows.max() + 1, left : columns.max() + 1])
+    spot = (y + top, x + left)
+    return Prompts(
+        points_yx=[*prompts.points_yx, spot],
+        labels=[*prompts.labels, int(target.mask[spot])],
+        boxes_yx=prompts.boxes_yx,
+    )

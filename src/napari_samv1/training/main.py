@@ -1,0 +1,162 @@
+"""What `napari-samv1 train` does, in order: scenes, steps, scores, weights, card."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+
+from napari_samv1.checkpoints.device import choose_device
+from napari_samv1.checkpoints.load import load_model
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.model import Sam
+from napari_samv1.model.config import TINY
+from napari_samv1.preparation import BUNDLED
+from napari_samv1.training.evaluate.images import TestImage, coins, from_folder, held_out
+from napari_samv1.training.evaluate.report import calibration_picture, summary, table
+from napari_samv1.training.evaluate.score import ImageScores, score_image
+from napari_samv1.training.export import export, in_memory, write_card
+from napari_samv1.training.loop import Run
+from napari_samv1.training.pool import Pool, draw_pool
+from napari_samv1.training.recipe import Recipe
+from napari_samv1.training.steps import Figures
+
+logger = logging.getLogger(__name__)
+Groups = list[tuple[str, list[ImageScores]]]
+
+
+def train(args: argparse.Namespace) -> int:
+    """Make the model; whatever is on disk of an earlier run of the same recipe is used."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    given = {
+        "seed": args.seed,
+        "scenes": args.scenes,
+        "dense_steps": args.dense_steps,
+        "prompt_steps": args.prompt_steps,
+    }
+    recipe = replace(Recipe(), **{name: value for name, value in given.items() if value is not None})
+    work = args.work or Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False)) / "training"
+    pool = work / f"scenes-{recipe.seed}"
+    draw_pool(
+        pool,
+        seed=recipe.seed,
+        scenes=recipe.scenes,
+        on_progress=lambda done, of: logger.info("%d of %d scenes", done, of),
+    )
+    device = choose_device(args.device)
+    network, preparation = Sam(TINY), BUNDLED
+    if args.init:
+        start = load_model(args.init, device=str(device), dtype="float32")
+        network, preparation = start.network, start.preparation
+    run = Run(
+        work / f"run-{recipe.seed}",
+        recipe,
+        network.to(device),
+        preparation,
+        Pool(pool, scenes=recipe.scenes),
+        fresh=not args.init,
+        half=_has_fast_bfloat16(device),
+    )
+    logger.info("step %d of %d, on %s", run.step, recipe.steps, device)
+
+    def on_step(run: Run, figures: Figures) -> None:
+        if run.step % 20 == 0:
+            shown = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            logger.info("step %d of %d: %s", run.step, recipe.steps, shown)
+        if args.evaluate_every and run.step % args.evaluate_every == 0 and not recipe.is_dense(run.step):
+            means = summary(_scores(_predictor(run), [("coins", [coins()])]))
+            logger.info("coins: click %.3f, box %.3f", means["coins"]["click"], means["coins"]["box"])
+
+    run.train(args.until, on_step)
+    if run.step < recipe.steps:
+        logger.info("stopped at step %d of %d; the same command goes on", run.step, recipe.steps)
+        return 0
+    path = args.export or work / f"run-{recipe.seed}" / "tiny.pt"
+    sha256 = export(run.averaged(), run.network.config, path)
+    groups = _scores(_predictor(run), _all_images(args.images))
+    calibration_picture([s for _, scores in groups for s in scores], path.with_name("calibration.png"))
+    facts: dict[str, Any] = {
+        "config": asdict(run.network.config),
+        "preparation": asdict(run.step_maker.preparation),
+        "recipe": asdict(recipe),
+        "started from": args.init or "random weights",
+        "commit": _commit(),
+        "hours": round(run.seconds / 3600, 2),
+        "sha256": sha256,
+        "scores": summary(groups),
+    }
+    write_card(path.with_name("MODEL_CARD.md"), facts, table(groups))
+    logger.info("wrote %s\n%s", path, table(groups))
+    return 0
+
+
+def score(args: argparse.Namespace) -> int:
+    """Print the tables of a model as Markdown and its means as JSON."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    predictor = Predictor(load_model(args.score, device=args.device))
+    started = time.monotonic()
+    groups = _scores(predictor, _all_images(args.images))
+    print(table(groups))
+    print(json.dumps(summary(groups), indent=1))
+    print(f"{time.monotonic() - started:.0f} s")
+    if args.export:
+        calibration_picture([s for _, scores in groups for s in scores], args.export / "calibration.png")
+    return 0
+
+
+def _all_images(folder: Path | None) -> list[tuple[str, list[TestImage]]]:
+    groups = [("coins", [coins()])]
+    if folder is not None:
+        groups.extend((test.name, [test]) for test in from_folder(folder))
+    groups.extend(
+        (f"synthetic {kind}", held_out(kind, 4))
+        for kind in ("nuclei", "coins", "particles", "tissue", "nested")
+    )
+    return groups
+
+
+def _scores(predictor: Predictor, groups: list[tuple[str, list[TestImage]]]) -> Groups:
+    return [(name, [score_image(predictor, test) for test in tests]) for name, tests in groups]
+
+
+def _predictor(run: Run) -> Predictor:
+    config, preparation = run.network.config, run.step_maker.preparation
+    return Predictor(in_memory(run.averaged(), config, preparation, "in training"))
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and "bf16" in _cpu_flags()
+
+
+def _cpu_flags() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

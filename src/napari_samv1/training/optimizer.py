@@ -1,0 +1,85 @@
+"""Adam for vectors and ends, Muon for the matrices between them.
+
+Muon (Jordan et al. 2024) steps along the nearest orthogonal matrix to the gradient's running mean, so that
+all directions of a layer learn at the same pace. Trained for minutes, that is worth about half the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MUON_RATE = 20.0
+"""Muon's rate as a multiple of Adam's: a weight moves about as far per step with either."""
+MOMENTUM = 0.95
+Named = tuple[str, nn.Parameter]
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """About the nearest matrix with orthonormal rows or columns: five Newton-Schulz steps in bfloat16."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.T if tall else matrix).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return (x.T if tall else x).to(matrix.dtype)
+
+
+def takes_muon(name: str, parameter: nn.Parameter) -> bool:
+    """The encoder's and the decoder's attention matrices, and the encoder's perceptrons."""
+    inner = "image_encoder.stages" in name or "mask_decoder.transformer" in name
+    wide = max(parameter.shape, default=0) > 1024
+    return parameter.ndim == 2 and inner and not wide and "relative_position" not in name
+
+
+class Optimizer:
+    """Both, with one learning rate."""
+
+    def __init__(self, named: Iterable[Named], rate: float, decay: float) -> None:
+        parameters = list(named)
+        self.matrices = [p for name, p in parameters if takes_muon(name, p)]
+        self.momenta = [torch.zeros_like(p) for p in self.matrices]
+        others = [p for name, p in parameters if not takes_muon(name, p)]
+        self.decay = decay
+        self.adam = torch.optim.AdamW(
+            [
+                {"params": [p for p in others if p.ndim > 1], "weight_decay": decay},
+                {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=rate,
+            betas=(0.9, 0.98),
+        )
+
+    def zero_grad(self) -> None:
+        for parameter in self.matrices:
+            parameter.grad = None
+        self.adam.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """One step of both at Adam's learning rate ``rate``."""
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+        self.adam.step()
+        for parameter, momentum in zip(self.matrices, self.momenta, strict=True):
+            if parameter.grad is None:
+                continue
+            momentum.lerp_(parameter.grad, 1 - MOMENTUM)
+            ahead = parameter.grad.lerp(momentum, MOMENTUM)
+            stretch = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
+            parameter.mul_(1 - rate * self.decay)
+            parameter.add_(orthogonal(ahead), alpha=-MUON_RATE * rate * stretch)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"adam": self.adam.state_dict(), "momenta": self.momenta}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over the state of an equal optimizer."""
+        self.adam.load_state_dict(state["adam"])
+        momenta: Sequence[Tensor] = state["momenta"]
+        for mine, theirs in zip(self.momenta, momenta, strict=True):
+            mine.copy_(theirs)
