@@ -44,7 +44,7 @@ def test_a_file_that_is_not_there_is_status_two(opened, capsys):
     assert opened == []
 
 
-@pytest.mark.parametrize("name", ["models", "train"])
+@pytest.mark.parametrize("name", ["models", "replay", "train"])
 def test_a_file_named_like_a_verb_is_opened_by_its_path(name, opened, tmp_path, monkeypatch):
     (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"napari-samv1 {version('napari-samv1')}\n"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["models", "--help"], ["models", "download", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["replay", "--help"], ["models", "--help"], ["models", "download", "--help"]])
 def test_help_is_status_zero(words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(words)

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_samv1.checkpoints.errors import CheckpointError
+from napari_samv1.storage.errors import SessionError
 
 EPILOG = """\
 other commands:
   napari-samv1 models                  list the known models and which are on disk
   napari-samv1 models download NAME    fetch one; continues an unfinished download
   napari-samv1 models verify [NAME]    check the files on disk against the published hashes
+  napari-samv1 replay SESSION          make every mask of a saved session again, and compare
   napari-samv1 train                   make the bundled model again
 
 A file that is named like a command is opened by its path: ./models
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = VERBS.get(words[0]) if words else None
     try:
         return _open(words) if verb is None else verb(words[1:])
-    except CheckpointError as error:
+    except (CheckpointError, SessionError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return _fail("stopped")
@@ -148,7 +150,31 @@ def _train(words: list[str]) -> int:
     return command.run(parser.parse_args(words))
 
 
-VERBS = {"models": _models, "train": _train}
+def _replay(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="napari-samv1 replay",
+        description="Make every mask of a saved session again, as it was made, and compare: exit status 0 where "
+        "all are identical, pixel for pixel.",
+    )
+    parser.add_argument("session", metavar="SESSION", help="the folder that the session was saved in")
+    parser.add_argument("--image", metavar="FILE", help="the image (default: where it was opened from)")
+    parser.add_argument("--model", metavar="FILE", help="the weight file (default: the recorded one)")
+    parser.add_argument("--device", metavar="DEVICE", help="compute on another device than then")
+    chosen = parser.parse_args(words)
+    from napari_samv1.storage.replay import replay
+    from napari_samv1.storage.session_folder import open_session
+
+    record = open_session(chosen.session)
+    results = []
+    for result in replay(record, image=chosen.image, model=chosen.model, device=chosen.device):
+        print(f"plane {result.plane}, {result}" if len(record.planes) > 1 else result, flush=True)
+        results.append(result)
+    identical = sum(result.identical for result in results)
+    print(f"{identical} of {len(results)} masks identical")
+    return 0 if identical == len(results) else 1
+
+
+VERBS = {"models": _models, "replay": _replay, "train": _train}
 
 
 class _Progress:

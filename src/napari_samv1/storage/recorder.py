@@ -1,0 +1,115 @@
+"""From a living session to its record: cheap, on the main thread, as often as something changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.storage.record import (
+    Computation,
+    DrawnShape,
+    Environment,
+    PlaneRecord,
+    PlaneSource,
+    SessionRecord,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_samv1.checkpoints.record import LoadedModel
+    from napari_samv1.engine.objects import AnnotatedObject, Request
+    from napari_samv1.engine.session import AnnotationSession
+    from napari_samv1.masks.covered import Covered
+
+
+@dataclass(frozen=True, eq=False)
+class Annotated:
+    """A plane and its session, to be recorded."""
+
+    source: PlaneSource
+    session: AnnotationSession
+    beneath: NDArray[Any] | None = None
+    drawn: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
+
+
+class Recorder:
+    """Knows which model in which process gave each answer: ours, or that of a session opened again."""
+
+    def __init__(self) -> None:
+        self.created = now()
+        self._models: dict[str, tuple[str, str]] = {}
+        # the requests themselves are kept, so that an id stays theirs
+        self._opened: dict[int, tuple[Request, Computation]] = {}
+
+    def use(self, model: LoadedModel, source: str) -> None:
+        """A model is used from now on; ``source`` is what ``load_model`` was given."""
+        self._models[model.sha256] = (model.name, source)
+
+    def adopt(self, record: SessionRecord) -> None:
+        """A session was opened: its objects keep where they came from until they are decoded anew."""
+        self.created = record.created or self.created
+        for plane in record.planes:
+            for known in plane.objects:
+                if known.answered is not None and known.id in plane.computations:
+                    self._opened[id(known.answered)] = known.answered, plane.computations[known.id]
+
+    def record(self, planes: Iterable[Annotated]) -> SessionRecord:
+        """What there is now. Objects and masks are shared, not copied."""
+        environment = Environment.now()
+        records = []
+        for plane in planes:
+            objects = tuple(plane.session.objects.values())
+            computations = {
+                known.id: found
+                for known in objects
+                if (found := self._computation(known, environment)) is not None
+            }
+            records.append(
+                PlaneRecord(
+                    plane.source,
+                    plane.session.shape_yx,
+                    objects,
+                    plane.session.stack,
+                    computations,
+                    plane.beneath,
+                    dict(plane.drawn),
+                )
+            )
+        return SessionRecord(tuple(records), self.created)
+
+    def _computation(self, known: AnnotatedObject, environment: Environment) -> Computation | None:
+        if known.answered is None:
+            return None
+        if id(known.answered) in self._opened:
+            return self._opened[id(known.answered)][1]
+        name, source = self._models.get(getattr(known.answered.embedding_key, "weights", ""), ("", ""))
+        return Computation(name, source, environment)
+
+
+def now() -> str:
+    """The time, as a session file says it."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def labels_beneath(
+    labels_hw: NDArray[Any], objects: Sequence[AnnotatedObject], covered: Covered
+) -> NDArray[Any] | None:
+    """The labels of a label image that are no object's, also those that objects cover; None without any.
+
+    ``covered`` is the label writer's.
+    """
+    beneath = np.array(labels_hw)
+    for known in objects:
+        part = beneath[known.mask.region]
+        own = known.mask.mask & (part == known.id)
+        part[own] = covered.within(known.mask.region, part.dtype)[own]
+    if not beneath.any():
+        return None
+    beneath.flags.writeable = False
+    return beneath

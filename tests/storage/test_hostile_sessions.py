@@ -1,0 +1,138 @@
+"""A session file is somebody's bytes: whatever it says, the answer is a session or one sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session_folder import open_session, save_session
+
+DELETE = object()
+
+
+@pytest.fixture
+def folder(rich_record, tmp_path):
+    return save_session(tmp_path / "s", rich_record)
+
+
+@pytest.fixture
+def content(folder):
+    return json.loads((folder / "session.json").read_text("utf-8"))
+
+
+def test_the_schema_is_a_schema():
+    schema = json.loads((files("napari_samv1.storage") / "session.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def put(content, path, value):
+    changed = copy.deepcopy(content)
+    node = changed
+    for step in path[:-1]:
+        node = node[step]
+    if value is DELETE:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return changed
+
+
+FIRST = ("planes", 0, "objects", 0)
+
+WRONG = [
+    (("format",), "another", "no napari-samv1 session"),
+    (("version",), 2, r"newer napari-samv1 \(format 2; this one reads up to 1\): update napari-samv1"),
+    (("version",), True, "version"),
+    (("version",), "1", "version"),
+    (("extra",), 1, "extra"),
+    (("planes",), DELETE, "'planes' is a required property"),
+    (("saved",), "yesterday", "saved"),
+    (("planes", 0, "shape_yx"), [60, 0], r"planes\[0\]\.shape_yx\[1\]: 0 is less than"),
+    (("planes", 0, "shape_yx"), [50, 80], "lies outside of"),
+    (("planes", 0, "stack"), [7, 1], "stack must name each object once"),
+    (("planes", 0, "stack"), [7, 1, 40000, 14, 13, 99], "stack must name each object once"),
+    (("planes", 0, "source", "index"), [4, 0, None], "index must have a place"),
+    (("planes", 0, "beneath"), "../../etc/passwd", "beneath"),
+    (("planes", 0, "beneath"), "b" * 64, "cannot be read"),
+    ((*FIRST, "id"), 7, "no two objects share an id"),
+    ((*FIRST, "id"), 1.0, "id"),
+    ((*FIRST, "id"), 0, "id"),
+    ((*FIRST, "settings", "choice"), 4, "choice"),
+    ((*FIRST, "settings", "threshold"), "0", r"planes\[0\]\.objects\[0\]\.settings\.threshold: '0' is not"),
+    ((*FIRST, "settings", "rule"), {"kind": "inside", "label": 0}, r"settings: the rule \"inside\" needs"),
+    ((*FIRST, "prompts", "labels"), [1], r"objects\[0\]\.prompts: labels must hold"),
+    ((*FIRST, "prompts", "points_yx"), [[1, 2, 3], [1, 2]], "points_yx"),
+    ((*FIRST, "derived", "counts"), "", "must be 0 or more and fill"),
+    ((*FIRST, "derived", "counts"), "zzz", "derived: "),
+    ((*FIRST, "derived", "origin_yx"), [50, 70], "lies outside of"),
+    ((*FIRST, "derived", "origin_yx"), [-1, 0], "-1 is less than"),
+    ((*FIRST, "derived", "size_hw"), [2**31 - 1, 2**31 - 1], "lies outside of"),
+    ((*FIRST, "answer", "encoding"), "nowhere", "which the file does not hold"),
+    ((*FIRST, "answer", "batch"), [5, 5], "does not exist in a batch of 5"),
+    ((*FIRST, "answer", "__class__"), "os.system", "__class__"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "sentence"), WRONG, ids=lambda value: str(value)[:40])
+def test_what_does_not_fit_is_named_with_its_place(path, value, sentence, folder, content):
+    (folder / "session.json").write_text(json.dumps(put(content, path, value)), "utf-8")
+    with pytest.raises(SessionError, match=sentence) as raised:
+        open_session(folder)
+    assert str(folder / "session.json") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"\xff\xfe\x00",
+        b"{" * 100_000,
+        b'{"format": NaN}',
+        b"\x80\x04\x95cos\nsystem\n.",
+        b"\0" * 500,
+    ],
+)
+def test_what_is_no_session_is_one_sentence(text, folder):
+    (folder / "session.json").write_bytes(text)
+    with pytest.raises(SessionError):
+        open_session(folder)
+
+
+def test_a_number_that_is_none_is_refused(folder):
+    file = folder / "session.json"
+    text = file.read_text("utf-8")
+    for number in ("NaN", "Infinity", "1e999"):
+        file.write_text(text.replace('"threshold": 0.1', f'"threshold": {number}'), "utf-8")
+        with pytest.raises(SessionError, match="number"):
+            open_session(folder)
+
+
+def test_no_beginning_of_a_session_passes_for_one(folder):
+    file = folder / "session.json"
+    whole = file.read_bytes()
+    for length in range(0, len(whole.rstrip()), 97):
+        file.write_bytes(whole[:length])
+        with pytest.raises(SessionError):
+            open_session(folder)
+
+
+def test_other_labels_beneath_than_those_saved_are_refused(folder):
+    [beneath] = folder.glob("beneath-*.tif")
+    beneath.write_bytes(beneath.read_bytes()[:-1] + b"x")
+    with pytest.raises(SessionError, match="is not the file that was saved with the session"):
+        open_session(folder)
+
+
+def test_a_folder_without_a_session_is_told(tmp_path):
+    with pytest.raises(SessionError, match=r"there is no session in .*: it would hold a file session.json"):
+        open_session(tmp_path)
+    with pytest.raises(SessionError, match="there is no session in"):
+        open_session(tmp_path / "nowhere")
