@@ -46,7 +46,7 @@ class Prompts:
                 f"labels must hold one 1 (foreground) or 0 (background) per point: "
                 f"expected shape ({len(points)},), got {given.shape}"
             )
-        if not np.isin(given, (BACKGROUND, FOREGROUND)).all():
+        if not ((given == BACKGROUND) | (given == FOREGROUND)).all():
             raise ValueError(f"labels must be 1 (foreground) or 0 (background), got {given.tolist()}")
         object.__setattr__(self, "points_yx", _frozen(points))
         object.__setattr__(self, "labels", _frozen(given.astype(np.int64)))

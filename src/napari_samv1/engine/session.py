@@ -119,9 +119,9 @@ class AnnotationSession:
         Changes of one ``gesture`` (a drag) are one undo step, with the first one's ``attachment``. One that
         is nobody's doing (prompts found in a layer that was just chosen) is not ``undoable``.
         """
-        edited = []
+        edited, none = [], Prompts()
         for object_id in dict.fromkeys((*prompts_by_object, *self._state.objects)):
-            prompts = prompts_by_object.get(object_id, Prompts())
+            prompts = prompts_by_object.get(object_id, none)
             old = self.get(object_id)
             if old is None and len(prompts):
                 old = AnnotatedObject(object_id, settings=self.defaults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -76,43 +77,54 @@ def _collect_points(
 def _collect_boxes(
     plane: DisplayedPlane, image: Image, layer: Shapes, collected: dict[int, _Collected], notes: list[str]
 ) -> None:
-    objects = object_ids(layer)
-    negative = is_negative(layer)
-    reasons: dict[str, int] = {}
-    for row, corners in enumerate(_shapes_on_image(plane, image, layer)):
-        if not plane.shows(corners).all():
-            continue
-        kind = str(layer.shape_type[row])
-        if kind != "rectangle" and not (kind == "polygon" and len(corners) == 4):
-            reason = f"{kind} ignored: only points and rectangles are prompts"
+    if len(layer.data) == 0:
+        return
+    shapes = _Mapped(plane, image, layer)
+    objects, negative, kinds = object_ids(layer), is_negative(layer), layer.shape_type
+    low_yx, high_yx = shapes.bounds_yx()
+    edge = np.asarray(plane.shape_yx) - 0.5
+    cut_low, cut_high = np.clip(low_yx, -0.5, edge), np.clip(high_yx, -0.5, edge)
+    too_narrow = ~((high_yx - low_yx).min(axis=1) >= SMALLEST_BOX)
+    outside = (cut_high - cut_low).min(axis=1) <= 0
+    reasons: Counter[str] = Counter()
+    for row in np.flatnonzero(shapes.on_slice):
+        kind = str(kinds[row])
+        if kind != "rectangle" and not (kind == "polygon" and shapes.lengths[row] == 4):
+            reasons[f"{kind} ignored: only points and rectangles are prompts"] += 1
         elif negative[row]:
-            reason = "background rectangle ignored: a box is always around an object"
+            reasons["background rectangle ignored: a box is always around an object"] += 1
         elif objects[row] < 1:
-            reason = "rectangle ignored: it has no object number from 1 on"
+            reasons["rectangle ignored: it has no object number from 1 on"] += 1
+        elif too_narrow[row]:
+            reasons[f"rectangle ignored: it is narrower than {SMALLEST_BOX:.0f} pixels"] += 1
+        elif outside[row]:
+            reasons[f"rectangle outside of image “{plane.name}” ignored"] += 1
         else:
-            corners_yx = plane.from_layer(corners)
-            reason = _add_box(plane, corners_yx, collected, int(objects[row]))
-        if reason:
-            reasons[reason] = reasons.get(reason, 0) + 1
+            own = collected.setdefault(int(objects[row]), _Collected())
+            own.boxes_yx.append(np.concatenate([cut_low[row], cut_high[row]]))
     notes.extend(
         f"{reason[0].upper()}{reason[1:]}{f' ({count} times)' if count > 1 else ''}."
         for reason, count in reasons.items()
     )
 
 
-def _add_box(
-    plane: DisplayedPlane, corners_yx: Coordinates, collected: dict[int, _Collected], object_id: int
-) -> str:
-    """Add the bounding box, cut to the image; or say why not."""
-    low, high = corners_yx.min(axis=0), corners_yx.max(axis=0)
-    if not np.isfinite(corners_yx).all() or (high - low).min() < SMALLEST_BOX:
-        return f"rectangle ignored: it is narrower than {SMALLEST_BOX:.0f} pixels"
-    edge = np.asarray(plane.shape_yx) - 0.5
-    low, high = np.clip(low, -0.5, edge), np.clip(high, -0.5, edge)
-    if (high - low).min() <= 0:
-        return f"rectangle outside of image “{plane.name}” ignored"
-    collected.setdefault(object_id, _Collected()).boxes_yx.append(np.concatenate([low, high]))
-    return ""
+class _Mapped:
+    """All vertices of a Shapes layer on the image, at once: one by one is slow for hundreds of boxes."""
+
+    def __init__(self, plane: DisplayedPlane, image: Image, layer: Shapes) -> None:
+        shapes = layer.data
+        self.lengths = np.array([len(vertices) for vertices in shapes])
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+        coordinates = _to_image(plane, image, layer, np.concatenate(shapes))
+        self._points_yx = plane.from_layer(coordinates)
+        self.on_slice = np.logical_and.reduceat(plane.shows(coordinates), self._starts)
+
+    def bounds_yx(self) -> tuple[Coordinates, Coordinates]:
+        """The lowest and highest row and column of each shape: (N, 2) both."""
+        return (
+            np.minimum.reduceat(self._points_yx, self._starts, axis=0),
+            np.maximum.reduceat(self._points_yx, self._starts, axis=0),
+        )
 
 
 def _points(count: int, which: str) -> str:
@@ -126,19 +138,10 @@ def _to_image(
     return between_layers(layer, image, missing)(coordinates)
 
 
-def _shapes_on_image(plane: DisplayedPlane, image: Image, layer: Shapes) -> list[Coordinates]:
-    shapes = [np.asarray(vertices, dtype=np.float64) for vertices in layer.data]
-    if not shapes:
-        return []
-    mapped = _to_image(plane, image, layer, np.concatenate(shapes))
-    ends = np.cumsum([len(vertices) for vertices in shapes])
-    return [np.asarray(part) for part in np.split(mapped, ends[:-1])]
-
-
 def rows_on_plane(plane: DisplayedPlane, image: Image, layer: PromptLayer) -> NDArray[np.bool_]:
     """Which prompts of a layer lie on the displayed slice, inside of the image or not."""
     if len(layer.data) == 0:
         return np.zeros(0, dtype=bool)
     if isinstance(layer, Points):
         return plane.shows(_to_image(plane, image, layer, np.asarray(layer.data)))
-    return np.array([plane.shows(corners).all() for corners in _shapes_on_image(plane, image, layer)])
+    return _Mapped(plane, image, layer).on_slice
