@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.layers import Image, Labels, Points, Shapes
 
 from napari_samv1.engine.session import AnnotatedObject, AnnotationSession, Change, DecodeJob, DecodeResult
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, PlaneKey, displayed_plane
-from napari_samv1.layers.label_writer import LabelWriter
-from napari_samv1.layers.labels import LabelsError, first_free_id, make_labels
+from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
+from napari_samv1.layers.labels import first_free_id, make_labels
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
-from napari_samv1.layers.prompt_binding import TRANSFORM_EVENTS, PromptBinding
-from napari_samv1.layers.prompt_layers import (
-    POSITIVE,
-    Polarity,
-    flip,
-    make_points,
-    make_shapes,
-    object_ids,
-    other,
-    remove_rows,
-)
-from napari_samv1.layers.prompts import read_prompts, rows_on_plane
-from napari_samv1.layers.snapshot import PromptSnapshot, put_back, remember
+from napari_samv1.layers.prompt_binding import TRANSFORM_EVENTS
+from napari_samv1.layers.prompt_layers import POSITIVE, Polarity, make_points, make_shapes
+from napari_samv1.layers.prompt_pair import PromptPair
+from napari_samv1.layers.prompts import read_prompts
+from napari_samv1.layers.sheets import Sheet, Sheets
+from napari_samv1.layers.snapshot import PromptSnapshot
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
@@ -48,15 +39,6 @@ class Synced:
     notes: tuple[str, ...] = ()
     problem: str = ""
     pending: tuple[int, ...] = ()
-
-
-@dataclass
-class _Sheet:
-    """One annotated plane: its session, and the writer of its label pixels once there is a layer."""
-
-    plane: DisplayedPlane
-    session: AnnotationSession
-    writer: LabelWriter | None = None
 
 
 class AnnotationBinding:
@@ -93,18 +75,12 @@ class AnnotationBinding:
         self._tell_layers = on_layers or _ignore
         self._tell_current = on_current or _ignore
         self._image: Image | None = None
-        self._points: PromptBinding | None = None
-        self._shapes: PromptBinding | None = None
         self._labels: Labels | None = None
         self._labels_dismissed = False
-        self._object_id = 1
-        self._polarity: Polarity = POSITIVE
         self._data_revision = 0
-        self._sheets: dict[PlaneKey, _Sheet] = {}
-        self._gesture = 0
-        self._gesture_over = False
-        self._last_layer: type[Layer] = Points
-        self._snapshot: PromptSnapshot = remember(None, None)
+        self._sheets = Sheets()
+        self._prompts = PromptPair(self._tell_prompts, self._tell_current)
+        self._snapshot: PromptSnapshot = self._prompts.remember()
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
@@ -117,11 +93,9 @@ class AnnotationBinding:
         OPEN_BINDINGS.discard(self)
         for connections in (self._viewer_connections, self._image_connections, self._labels_connections):
             connections.close()
-        for followed in (self._points, self._shapes):
-            if followed is not None:
-                followed.close()
-        self._image = self._points = self._shapes = self._labels = None
-        self._sheets.clear()
+        self._prompts.close()
+        self._image = self._labels = None
+        self._sheets = Sheets()
 
     # Layers
 
@@ -141,37 +115,31 @@ class AnnotationBinding:
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
             self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._placed_anew)
-        self._drop_writers()
+        self._sheets.drop_writers()
         self._tell_layers()
         self._plane_changed()
 
     @property
     def points(self) -> Points | None:
         """The layer of point prompts."""
-        return self._points.layer if self._points is not None else None
+        return self._prompts.points
 
     @points.setter
     def points(self, layer: Points | None) -> None:
         if layer is not self.points:
-            self._points = self._followed(self._points, layer)
-            self._snapshot = remember(layer, self.shapes)
-            self._gesture += 1
-            self._tell_layers()
-            self._tell_prompts()
+            self._prompts.follow(Points, layer)
+            self._prompt_layer_changed()
 
     @property
     def shapes(self) -> Shapes | None:
         """The layer of box prompts."""
-        return self._shapes.layer if self._shapes is not None else None
+        return self._prompts.shapes
 
     @shapes.setter
     def shapes(self, layer: Shapes | None) -> None:
         if layer is not self.shapes:
-            self._shapes = self._followed(self._shapes, layer)
-            self._snapshot = remember(self.points, layer)
-            self._gesture += 1
-            self._tell_layers()
-            self._tell_prompts()
+            self._prompts.follow(Shapes, layer)
+            self._prompt_layer_changed()
 
     @property
     def labels(self) -> Labels | None:
@@ -185,25 +153,25 @@ class AnnotationBinding:
         self._labels_connections.close()
         self._labels = layer
         self._labels_dismissed = False
-        self._drop_writers()
+        self._sheets.drop_writers()
         if layer is not None:
             self._labels_connections.connect(layer.events, "data " + TRANSFORM_EVENTS, self._placed_anew)
-            if not self._is_used(self._object_id):
+            if self.current_object not in self._prompts.object_ids() | self._sheets.object_ids():
                 # what another tool labelled must not become our first object by accident
-                self.current_object = max(self._object_id, first_free_id(layer))
+                self.current_object = max(self.current_object, first_free_id(layer))
             self.redraw()
         self._tell_layers()
 
     def new_points(self) -> Points:
         """Make a Points layer for the image, add it to the viewer and bind it."""
-        layer = make_points(self._needed_image(), object_id=self._object_id)
+        layer = make_points(self._needed_image(), object_id=self.current_object)
         self.viewer.add_layer(layer)
         self.points = layer
         return layer
 
     def new_shapes(self) -> Shapes:
         """Make a Shapes layer for the image, add it to the viewer and bind it."""
-        layer = make_shapes(self._needed_image(), object_id=self._object_id)
+        layer = make_shapes(self._needed_image(), object_id=self.current_object)
         self.viewer.add_layer(layer)
         self.shapes = layer
         return layer
@@ -248,7 +216,7 @@ class AnnotationBinding:
     def current(self) -> AnnotatedObject | None:
         """The current object, where it has prompts already."""
         session = self.session
-        return None if session is None else session.get(self._object_id)
+        return None if session is None else session.get(self.current_object)
 
     def sync(self) -> Synced:
         """Read all prompts, tell the session, write what it can answer at once; cheap without a change."""
@@ -256,20 +224,18 @@ class AnnotationBinding:
             plane = self.plane()
         except NoPlaneError as error:
             return Synced(problem=str(error))
-        sheet = self._sheet_of(plane)
+        sheet = self._sheets.of(plane)
         read = read_prompts(plane, self._needed_image(), self.points, self.shapes)
-        now, revision = remember(self.points, self.shapes), sheet.session.revision
+        now, revision = self._prompts.remember(), sheet.session.revision
         change = sheet.session.set_prompts(
             read.by_object,
-            gesture=("prompts", self._gesture),
+            gesture=("prompts", self._prompts.gesture),
             attachment=self._snapshot,
             # a slice or a transform changed, but nobody touched a prompt: not a step to take back
             undoable=not now.equals(self._snapshot),
         )
         self._snapshot = now
-        if self._gesture_over:
-            self._gesture += 1
-            self._gesture_over = False
+        self._prompts.end_gesture()
         if sheet.session.revision != revision:
             self._labels_dismissed = False
         problem = self._write(sheet) if change else ""
@@ -285,10 +251,13 @@ class AnnotationBinding:
 
         Without a Labels layer one is made, unless the user has just deleted it: then with the next prompt.
         """
-        for sheet in self._sheets.values():
-            if sheet.session.accept(result):
-                return self._write(sheet)
-        return result.error
+        return self.accept_each([result])
+
+    def accept_each(self, results: Sequence[DecodeResult]) -> str:
+        """Take many decoded masks, and write them at once."""
+        sentences = [self._write(sheet) for sheet in self._sheets.accept(results)]
+        sentences += [result.error for result in results]
+        return next((sentence for sentence in sentences if sentence), "")
 
     def apply(self, change: Change) -> str:
         """Write what a call on the displayed plane's session changed; "" or a sentence for the panel."""
@@ -307,66 +276,56 @@ class AnnotationBinding:
     @property
     def current_object(self) -> int:
         """The object that the next prompt belongs to."""
-        return self._object_id
+        return self._prompts.object_id
 
     @current_object.setter
     def current_object(self, object_id: int) -> None:
         if object_id < 1:
             raise ValueError(f"an object's number must be 1 or more, got {object_id}")
-        self._set_next(object_id, self._polarity)
+        self._prompts.set_next(object_id, self.polarity)
 
     @property
     def polarity(self) -> Polarity:
         """Whether the next prompt is foreground ("positive") or background ("negative")."""
-        return self._polarity
+        return self._prompts.polarity
 
     @polarity.setter
     def polarity(self, polarity: Polarity) -> None:
-        self._set_next(self._object_id, polarity)
+        self._prompts.set_next(self.current_object, polarity)
 
     def next_object(self) -> int:
         """Begin another object: one number above all that prompts, sessions and labels hold."""
-        used = [0]
-        for layer in (self.points, self.shapes):
-            if layer is not None:
-                used.append(int(object_ids(layer).max(initial=0)))
-        for sheet in self._sheets.values():
-            used.extend(sheet.session.objects)
+        used = {0} | self._prompts.object_ids() | self._sheets.object_ids()
         if self._labels is not None:
-            used.append(first_free_id(self._labels) - 1)
-        self._set_next(max(used) + 1, POSITIVE)
-        return self._object_id
+            used.add(first_free_id(self._labels) - 1)
+        self._prompts.set_next(max(used) + 1, POSITIVE)
+        return self.current_object
 
     def flip_polarity(self) -> None:
         """Turn the selected points to the other polarity; where none is being selected, the next prompt's."""
-        points = self.points
-        if points is not None and str(points.mode) == "select" and points.selected_data:
-            flip(points, sorted(points.selected_data))
-        else:
-            self.polarity = other(self._polarity)
+        self._prompts.flip_polarity()
 
     # Removing
 
     @property
     def is_drawing(self) -> bool:
         """A shape is half drawn; removing a prompt now would break napari's drawing."""
-        return self._shapes is not None and self._shapes.is_drawing
+        return self._prompts.is_drawing
 
     def remove_last(self) -> str:
         """Remove the newest prompt of the current object on this plane; "" or a sentence."""
         if self.is_drawing:
             return DRAWING
-        rows = self._rows(self._object_id)
-        newest_first = sorted(rows, key=lambda pair: type(pair[0].layer) is self._last_layer, reverse=True)
-        for followed, own in newest_first:
-            if len(own):
-                remove_rows(followed.layer, own[-1:])
-                return self.sync().problem
-        return f"Object {self._object_id} has no prompts on this plane."
+        sheet = self._sheet()
+        if sheet is None:
+            return self.sync().problem
+        if not self._prompts.remove_newest(sheet.plane, self._needed_image(), self.current_object):
+            return f"Object {self.current_object} has no prompts on this plane."
+        return self.sync().problem
 
     def clear_current(self) -> str:
         """Remove all prompts of the current object on this plane, and so its mask; "" or a sentence."""
-        return self._clear(self._object_id)
+        return self._clear(self.current_object)
 
     def clear_all(self) -> str:
         """Remove all prompts on this plane, and so all masks; "" or a sentence."""
@@ -381,10 +340,9 @@ class AnnotationBinding:
         if sheet is None:
             return ""
         before = self._snapshot
-        for followed, own in self._rows(object_id):
-            remove_rows(followed.layer, own)
+        self._prompts.remove(sheet.plane, self._needed_image(), object_id)
         change = sheet.session.delete(object_id, attachment=before)
-        self._snapshot = remember(self.points, self.shapes)
+        self._snapshot = self._prompts.remember()
         return self._write(sheet) if change else ""
 
     # Undo
@@ -404,11 +362,11 @@ class AnnotationBinding:
         sheet = self._sheet()
         if sheet is None:
             return ""
-        now = remember(self.points, self.shapes)
+        now = self._prompts.remember()
         undone = sheet.session.undo(now) if back else sheet.session.redo(now)
         if isinstance(undone.attachment, PromptSnapshot):
-            put_back(undone.attachment, self.points, self.shapes)
-            self._snapshot = remember(self.points, self.shapes)
+            self._prompts.put_back(undone.attachment)
+            self._snapshot = self._prompts.remember()
         return self._write(sheet) if undone.change else ""
 
     # Within
@@ -418,102 +376,39 @@ class AnnotationBinding:
             raise NoPlaneError(NOTHING_CHOSEN)
         return self._image
 
-    def _sheet(self) -> _Sheet | None:
+    def _sheet(self) -> Sheet | None:
         try:
-            return self._sheet_of(self.plane())
+            return self._sheets.of(self.plane())
         except NoPlaneError:
             return None
 
-    def _sheet_of(self, plane: DisplayedPlane) -> _Sheet:
-        sheet = self._sheets.get(plane.key)
-        if sheet is None:
-            sheet = self._sheets[plane.key] = _Sheet(plane, AnnotationSession(plane.shape_yx))
-        return sheet
-
-    def _write(self, sheet: _Sheet) -> str:
-        if self._image is None or sheet.plane.key.layer_id != self._image.unique_id:
+    def _write(self, sheet: Sheet) -> str:
+        image = self._image
+        if image is None or sheet.plane.key.layer_id != image.unique_id:
             return ""
-        try:
-            if self._labels is None:
-                if self._labels_dismissed:
-                    return ""
+        if self._labels is None:
+            if self._labels_dismissed:
+                return ""
+            try:
+                # binding it writes what is displayed; this sheet may be of another slice
                 self.new_labels()
-            if sheet.writer is None and self._labels is not None:
-                sheet.writer = LabelWriter(self._labels, self._image, sheet.plane)
-            if sheet.writer is not None:
-                sheet.writer.write(sheet.session)
-        except (LabelsError, NoPlaneError) as error:
-            return str(error)
-        return ""
-
-    def _drop_writers(self) -> None:
-        for sheet in self._sheets.values():
-            sheet.writer = None
-
-    def _followed(self, old: PromptBinding | None, layer: Points | Shapes | None) -> PromptBinding | None:
-        if old is not None:
-            old.close()
-        if layer is None:
-            return None
-        return PromptBinding(
-            layer,
-            self._object_id,
-            self._polarity,
-            lambda ends_gesture: self._prompts_changed(ends_gesture, type(layer)),
-            self._object_picked,
-            self._polarity_picked,
-        )
-
-    def _set_next(self, object_id: int, polarity: Polarity) -> None:
-        changed = (object_id, polarity) != (self._object_id, self._polarity)
-        self._object_id, self._polarity = object_id, polarity
-        for followed in (self._points, self._shapes):
-            if followed is not None:
-                followed.set_next(object_id, polarity)
-        if changed:
-            self._tell_current()
-
-    def _object_picked(self, object_id: int) -> None:
-        self._set_next(object_id, self._polarity)
-
-    def _polarity_picked(self, polarity: Polarity) -> None:
-        self._set_next(self._object_id, polarity)
-
-    def _is_used(self, object_id: int) -> bool:
-        layers = [layer for layer in (self.points, self.shapes) if layer is not None]
-        in_prompts = any((object_ids(layer) == object_id).any() for layer in layers)
-        return in_prompts or any(object_id in sheet.session.objects for sheet in self._sheets.values())
-
-    def _rows(self, object_id: int | None) -> list[tuple[PromptBinding, Any]]:
-        """The rows of an object (None: of any) in each prompt layer that lie on the displayed plane."""
-        try:
-            plane = self.plane()
-        except NoPlaneError:
-            return []
-        rows = []
-        for followed in (self._points, self._shapes):
-            if followed is not None:
-                here = rows_on_plane(plane, self._needed_image(), followed.layer)
-                ids = object_ids(followed.layer)
-                rows.append(
-                    (followed, np.flatnonzero(here if object_id is None else here & (ids == object_id)))
-                )
-        return rows
+            except NoPlaneError as error:
+                return str(error)
+        return "" if self._labels is None else sheet.write(image, self._labels)
 
     def _clear(self, object_id: int | None) -> str:
         if self.is_drawing:
             return DRAWING
-        for followed, own in self._rows(object_id):
-            remove_rows(followed.layer, own)
+        sheet = self._sheet()
+        if sheet is not None:
+            self._prompts.remove(sheet.plane, self._needed_image(), object_id)
         return self.sync().problem
 
     # Events
 
-    def _prompts_changed(self, ends_gesture: bool, kind: type[Layer] | None = None) -> None:
-        if ends_gesture:
-            self._gesture_over = True
-            if kind is not None:
-                self._last_layer = kind
+    def _prompt_layer_changed(self) -> None:
+        self._snapshot = self._prompts.remember()
+        self._tell_layers()
         self._tell_prompts()
 
     def _plane_changed(self, _event: Any = None) -> None:
@@ -526,15 +421,13 @@ class AnnotationBinding:
 
     def _placed_anew(self, _event: Any = None) -> None:
         """A transform or an array is another one: where masks go must be found out anew."""
-        self._drop_writers()
+        self._sheets.drop_writers()
         self._tell_prompts()
 
     def _layer_removed(self, event: Any) -> None:
         gone, image = event.value, self._image
         if image is not None and gone is image:
-            self._sheets = {
-                key: sheet for key, sheet in self._sheets.items() if key.layer_id != image.unique_id
-            }
+            self._sheets.forget(image)
             self.image = None
         elif gone is self.points:
             self.points = None

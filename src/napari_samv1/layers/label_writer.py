@@ -95,8 +95,9 @@ class LabelWriter:
         if not new:
             return []
         labels = np.asarray(self._layer.data[self._grid.index])
-        largest = int(labels.max(initial=0))
-        return [(label, MaskCrop.from_mask(labels == label), OVERWRITE) for label in new if label <= largest]
+        bearing = np.isin(labels, new)
+        present = np.unique(labels[bearing])
+        return [(int(label), MaskCrop.from_mask(labels == label), OVERWRITE) for label in present]
 
 
 def _changed(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
