@@ -1,0 +1,95 @@
+"""A process that annotates and autosaves until it is killed; a script, as a kill needs a process of its own.
+
+Each line on stdin is a folder: for each, a process starts that prints ``offered N TIME`` after each offer and
+``saved N`` once that many objects are known to be on the disk, until it is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+# imported here, once, so that a victim costs a fork and not an import of everything
+from napari_samv1.engine.embedding import EmbeddingKey
+from napari_samv1.engine.objects import AnnotatedObject, ObjectSettings, Request
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.preparation import Preparation
+from napari_samv1.prompts import Prompts
+from napari_samv1.storage.autosave import Autosave
+from napari_samv1.storage.record import Computation, Environment, PlaneRecord, PlaneSource, SessionRecord
+
+SHAPE = (512, 512)
+KEY = EmbeddingKey(
+    "0", "a", Preparation(side=64), Frame.plan(SHAPE, side=64, patch=8), None, 1.0, "float32", "cpu"
+)
+COMPUTATION = Computation("tiny", "tiny", Environment("0", "3", "2", "2", "here", "none", 1))
+
+
+def object_number(number: int) -> AnnotatedObject:
+    """Its mask, prompts and threshold all follow from its number, so that a mixture shows."""
+    mask = np.random.default_rng(number).random((40, 40)) > 0.5
+    crop = MaskCrop.from_mask(mask, (number % 400, number // 400))
+    prompts = Prompts([(number % 400 + 20, number // 400 + 20)], [1])
+    return AnnotatedObject(
+        number,
+        prompts,
+        ObjectSettings(threshold=float(number % 8)),
+        derived=crop,
+        mask=crop,
+        answered=Request(prompts, KEY),
+        reason="",
+    )
+
+
+def beneath_number(number: int) -> np.ndarray:
+    """Changes with every tenth object."""
+    return np.full(SHAPE, number // 10 + 1, dtype=np.uint16)
+
+
+def annotate(root: Path, out: int) -> None:
+    autosave = Autosave(root, seconds_between=0.02)
+    source = PlaneSource("image", SHAPE, "uint8")
+    plane = PlaneRecord(source, SHAPE)
+    for number in range(1, 4000):
+        known = object_number(number)
+        beneath = beneath_number(number) if number % 10 == 1 else plane.beneath
+        plane = replace(
+            plane,
+            objects=(*plane.objects, known),
+            stack=(*plane.stack, number),
+            computations={**plane.computations, number: COMPUTATION},
+            beneath=beneath,
+        )
+        autosave.offer(SessionRecord((plane,)))
+        os.write(out, b"offered %d %d\n" % (number, time.monotonic_ns()))
+        if number % 7 == 0 and autosave.flush():
+            os.write(out, b"saved %d\n" % number)
+        time.sleep(0.002)
+
+
+def main() -> None:
+    out = sys.stdout.fileno()
+    os.write(out, b"ready\n")
+    for line in sys.stdin:
+        root = Path(line.rstrip("\n"))
+        if hasattr(os, "fork"):
+            child = os.fork()
+            if child == 0:
+                annotate(root, out)
+                os._exit(0)
+            os.write(out, b"started %d\n" % child)
+            os.waitpid(child, 0)
+            os.write(out, b"ended 0\n")
+        else:
+            os.write(out, b"started %d\n" % os.getpid())
+            annotate(root, out)
+
+
+if __name__ == "__main__":
+    main()
