@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from pycocotools.coco import COCO
+from shapely.geometry import shape
+
+from napari_samv1.masks.covered import Covered
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.storage.coco import CocoImage, export_coco, write_coco
+from napari_samv1.storage.composite import label_image, label_objects, shown_objects
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.geojson import export_geojson, write_geojson
+from napari_samv1.storage.label_tiff import tiff_bytes
+from napari_samv1.storage.object_table import export_table
+from napari_samv1.storage.ome_zarr import export_ome_zarr, write_ome_zarr
+from napari_samv1.storage.outlines import polygons
+from napari_samv1.storage.record import SessionRecord, World
+from napari_samv1.storage.recorder import labels_beneath
+
+from .conftest import SHAPE, crop, one_object, small_plane, source
+
+masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=9))
+numpy_2 = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def rasterised(geometry: shapely.Geometry, size_hw: tuple[int, int]) -> np.ndarray:
+    """Which pixels' centres lie in a geometry whose pixel i covers i to i + 1."""
+    rows, columns = np.mgrid[: size_hw[0], : size_hw[1]]
+    return shapely.contains_xy(geometry, columns + 0.5, rows + 0.5)
+
+
+# COCO
+
+
+@numpy_2
+def test_pycocotools_reads_back_what_the_label_image_shows(rich_record, tmp_path):
+    path = export_coco(tmp_path / "coco.json", rich_record)
+    [plane] = rich_record.planes
+    labels = label_image(plane)
+    coco = COCO(str(path))
+    assert coco.loadImgs(1) == [{"id": 1, "file_name": "zellen µ.tif", "height": SHAPE[0], "width": SHAPE[1]}]
+    annotations = coco.loadAnns(coco.getAnnIds())
+    assert {one["object"] for one in annotations} == {known.id for known, _ in shown_objects(plane)}
+    for one in annotations:
+        mask = coco.annToMask(one).astype(bool)
+        np.testing.assert_array_equal(mask, labels == one["object"])
+        assert one["area"] == mask.sum()
+        rows, columns = np.nonzero(mask)
+        assert one["bbox"] == [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+    scores = {one["object"]: one.get("score") for one in annotations}
+    assert scores[1] == 1 / 3
+    assert scores[12] is None
+
+
+@numpy_2
+def test_objects_of_several_planes_belong_to_their_images(tmp_path):
+    plane = small_plane(one_object(1, crop(slice(0, 3), slice(0, 3))))
+    path = export_coco(tmp_path / "c.json", SessionRecord((plane, replace(plane, source=source(name="b")))))
+    coco = COCO(str(path))
+    assert [one["file_name"] for one in coco.loadImgs([1, 2])] == ["cells", "b"]
+    assert [len(coco.getAnnIds(imgIds=[image])) for image in (1, 2)] == [1, 1]
+
+
+def test_a_windows_path_is_named_by_its_last_part(tmp_path):
+    plane = small_plane(source=source(path="C:\\data\\a.tif"))
+    path = export_coco(tmp_path / "c.json", SessionRecord((plane,)))
+    assert json.loads(path.read_text("utf-8"))["images"][0]["file_name"] == "a.tif"
+
+
+def test_an_empty_export_is_valid(tmp_path):
+    path = write_coco(tmp_path / "c.json", [CocoImage("a", (3, 4), [])])
+    assert json.loads(path.read_text("utf-8"))["annotations"] == []
+
+
+# Polygons
+
+
+def test_a_pixel_is_a_square_between_its_corners():
+    [polygon] = polygons(MaskCrop((2, 5), np.ones((1, 1), dtype=bool)))
+    assert set(polygon.outer) == {(5, 2), (6, 2), (6, 3), (5, 3)}
+    assert polygon.outer[0] == polygon.outer[-1]
+    assert polygon.holes == ()
+
+
+def test_only_corners_are_kept():
+    [polygon] = polygons(MaskCrop((0, 0), np.ones((30, 40), dtype=bool)))
+    assert len(polygon.outer) == 5
+
+
+def test_pieces_that_touch_at_a_corner_are_two():
+    assert len(polygons(MaskCrop((0, 0), np.eye(3, dtype=bool)))) == 3
+
+
+def test_holes_that_touch_at_a_corner_are_two_of_one_piece():
+    mask = np.ones((4, 4), dtype=bool)
+    mask[1, 1] = mask[2, 2] = False
+    [polygon] = polygons(MaskCrop((0, 0), mask))
+    assert len(polygon.holes) == 2
+
+
+@given(masks, st.integers(0, 3), st.integers(0, 3))
+@settings(deadline=None, max_examples=300)
+def test_polygons_are_valid_and_cover_exactly_the_mask(mask, top, left):
+    crop = MaskCrop.from_mask(mask, (top, left))
+    size = mask.shape[0] + top, mask.shape[1] + left
+    geometries = [shapely.Polygon(one.outer, one.holes) for one in polygons(crop)]
+    assert all(one.is_valid for one in geometries)
+    # anticlockwise by the numbers, holes the other way: RFC 7946
+    assert all(shapely.is_ccw(one.exterior) for one in geometries)
+    assert not any(shapely.is_ccw(hole) for one in geometries for hole in one.interiors)
+    joint = shapely.MultiPolygon(geometries)
+    assert joint.is_valid
+    assert joint.area == crop.area
+    np.testing.assert_array_equal(rasterised(joint, size), crop.to_mask(size))
+
+
+def test_geojson_features_are_the_shown_objects_as_qupath_expects_them(rich_record, tmp_path):
+    path = export_geojson(tmp_path / "objects.geojson", rich_record)
+    content = json.loads(path.read_text("utf-8"))
+    assert content["type"] == "FeatureCollection"
+    [plane] = rich_record.planes
+    labels = label_image(plane)
+    shown = shown_objects(plane)
+    assert [one["properties"]["name"] for one in content["features"]] == [
+        f"Object {one.id}" for one, _ in shown
+    ]
+    for feature, (known, _) in zip(content["features"], shown, strict=True):
+        assert feature["type"] == "Feature"
+        assert feature["properties"]["objectType"] == "annotation"
+        geometry = shape(feature["geometry"])
+        assert geometry.is_valid
+        np.testing.assert_array_equal(rasterised(geometry, SHAPE), labels == known.id)
+    kinds = {one["geometry"]["type"] for one in content["features"]}
+    assert kinds == {"Polygon", "MultiPolygon"}
+    assert content["features"][0]["properties"]["measurements"]["Predicted IoU"] == 1 / 3
+
+
+def test_geojson_of_several_planes_is_refused(tmp_path):
+    with pytest.raises(SessionError, match="this session has 2"):
+        export_geojson(tmp_path / "x.geojson", SessionRecord((small_plane(), small_plane())))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_export_leaves_the_old_file(tmp_path):
+    path = write_geojson(tmp_path / "a.geojson", [(1, crop(slice(0, 2), slice(0, 2)), {})])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_geojson(path, [(1, crop(slice(0, 2), slice(0, 2)), {"x": float("nan")})])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Label images
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([[0, 1], [1, 2]], {1: [[0, 1], [1, 0]], 2: [[0, 0], [0, 1]]}),
+        ([[2**40, 0], [0, 0]], {2**40: [[1, 0], [0, 0]]}),
+        ([[-5, 3], [0, 0]], {3: [[0, 1], [0, 0]]}),
+        ([[0, 0], [0, 0]], {}),
+    ],
+)
+def test_labels_become_objects(labels, expected):
+    found = {
+        value: crop.to_mask((2, 2)).astype(int).tolist() for value, crop in label_objects(np.array(labels))
+    }
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [((0, 255), "uint16"), ((0, 65536), "uint32"), ((0, 2**33), "uint64"), ((-1, 5), "int64")],
+)
+def test_the_label_image_is_as_narrow_as_its_labels_allow(values, dtype, tmp_path):
+    beneath = np.zeros(SHAPE, dtype=np.int64)
+    beneath[0, :2] = values
+    labels = label_image(small_plane(beneath=beneath))
+    assert labels.dtype == dtype
+    assert labels[0, :2].tolist() == list(values)
+    (tmp_path / "l.tif").write_bytes(tiff_bytes(labels))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "l.tif"), labels)
+
+
+def test_a_label_tiff_is_compressed():
+    assert len(tiff_bytes(np.ones((1000, 1000), dtype=np.uint16))) < 20_000
+
+
+def test_labels_beneath_are_those_that_are_no_objects(rich_record):
+    [plane] = rich_record.planes
+    covered = Covered().updated((slice(0, 60), slice(0, 80)), plane.beneath, np.ones(SHAPE, dtype=bool))
+    found = labels_beneath(label_image(plane), plane.objects, covered)
+    # object 7's own label is the same as one beneath: what it covers is its own
+    np.testing.assert_array_equal(found, plane.beneath)
+    assert found is not None
+    assert not found.flags.writeable
+    only_objects = replace(plane, beneath=None)
+    assert labels_beneath(label_image(only_objects), plane.objects, Covered()) is None
+
+
+def test_ome_zarr_is_a_label_image_with_its_scale(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    world = World(((0.5, 0, 3), (0, 0.25, -1)), ("micrometer", "micrometer"))
+    plane = small_plane(one_object(300, crop(slice(5, 20), slice(5, 20))), source=source(world=world))
+    path = export_ome_zarr(tmp_path / "labels.ome.zarr", plane)
+    group = zarr.open_group(path, mode="r")
+    assert group.metadata.zarr_format == 3
+    ome = group.attrs["ome"]
+    assert ome["version"] == "0.5"
+    assert "image-label" in ome
+    [multiscale] = ome["multiscales"]
+    assert multiscale["axes"] == [
+        {"name": "y", "type": "space", "unit": "micrometer"},
+        {"name": "x", "type": "space", "unit": "micrometer"},
+    ]
+    [dataset] = multiscale["datasets"]
+    assert dataset["coordinateTransformations"] == [
+        {"type": "scale", "scale": [0.5, 0.25]},
+        {"type": "translation", "translation": [3.0, -1.0]},
+    ]
+    array = group[dataset["path"]]
+    assert array.metadata.dimension_names == ("y", "x")
+    np.testing.assert_array_equal(array[:], label_image(plane))
+    with pytest.raises(SessionError, match="exists already"):
+        export_ome_zarr(path, plane)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["labels.ome.zarr"]
+
+
+def test_without_zarr_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(SessionError, match=r"pip install 'napari-samv1\[zarr\]'"):
+        write_ome_zarr(tmp_path / "x", np.zeros((2, 2), np.uint16), World())
+
+
+def test_the_table_is_written(rich_record, tmp_path):
+    path = export_table(tmp_path / "objects.csv", rich_record)
+    header, *rows = path.read_text("utf-8").splitlines()
+    assert header.startswith("image,plane,object,area_px,area,")
+    assert len(rows) == len(shown_objects(rich_record.planes[0]))
+    assert rows[0].startswith("zellen µ.tif,4 - -,1,")
