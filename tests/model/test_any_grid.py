@@ -46,13 +46,14 @@ def test_relative_offsets_of_another_length_are_interpolated_linearly():
 def test_joining_split_windows_restores_the_grid(grid_hw, window):
     tokens = torch.randn(2, *grid_hw, 3)
     windows = split_windows(tokens, window, torch.zeros(3))
-    assert windows.shape[1:] == (window, window, 3)
+    rows, columns = (-(-size // window) for size in grid_hw)
+    assert windows.shape == (2, rows, columns, window, window, 3)
     assert torch.equal(join_windows(windows, grid_hw), tokens)
 
 
 def test_windows_are_padded_below_and_to_the_right():
     tokens = torch.ones(1, 3, 2, 1)
-    first, second = split_windows(tokens, 2, torch.tensor([9.0]))
+    first, second = split_windows(tokens, 2, torch.tensor([9.0]))[0, :, 0]
     assert first[..., 0].tolist() == [[1, 1], [1, 1]]
     assert second[..., 0].tolist() == [[1, 1], [9, 9]]
 
@@ -69,15 +70,15 @@ def test_projecting_before_padding_equals_padding_normalised_tokens_with_zeros()
     assert torch.allclose(layer.within_windows(tokens, 4), whole[:, :5, :7], atol=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, 7, 30])
+@pytest.mark.parametrize("logits", [1, 7 * 30, 30 * 30, 3 * 30 * 30, 4 * 30 * 30])
 @pytest.mark.parametrize("kernel", ["by products", "fused"])
-def test_attention_in_chunks_equals_attention_at_once(monkeypatch, rows, kernel):
+def test_attention_in_chunks_equals_attention_at_once(monkeypatch, logits, kernel):
     torch.manual_seed(0)
     queries, keys, values = torch.randn(3, 4, 30, 5)
     by_row, by_column = torch.randn(4, 30, 5), torch.randn(4, 30, 6)
     term = (by_row[..., :, None] + by_column[..., None, :]).flatten(-2)
     expected = (queries @ keys.mT / 5**0.5 + term).softmax(-1) @ values
-    monkeypatch.setattr(attention, "LOGITS_AT_ONCE", 4 * 30 * rows)
+    monkeypatch.setattr(attention, "LOGITS_AT_ONCE", logits)
     if kernel == "fused":  # what other devices run, run here
         monkeypatch.setattr(attention, "_attend_by_products", attention._attend_fused)
     assert torch.allclose(attend(queries, keys, values, by_row, by_column), expected, atol=1e-5)

@@ -24,6 +24,38 @@ class LayerNorm2d(nn.Module):
         return normalised.permute(0, 3, 1, 2)
 
 
+IMAGES = 16
+
+
+def linear(tokens: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``functional.linear``: tokens (..., C), weight C' C.
+
+    On a CPU with AVX-512 it is computed as a convolution of one pixel. torch leaves a float32 matrix product to
+    MKL, which makes no use of AVX-512 on AMD's processors, but a convolution to oneDNN, which does: twice as
+    fast there.
+    """
+    if tokens.device.type != "cpu" or not _CONVOLUTION_IS_FASTER:
+        return functional.linear(tokens, weight, bias)
+    rows = tokens.reshape(-1, tokens.shape[-1])
+    # with one thread, torch sends only batches of 16 images to oneDNN
+    images = IMAGES if len(rows) % IMAGES == 0 else 1
+    pixels_bchw = rows.view(images, 1, -1, rows.shape[1]).permute(0, 3, 1, 2)
+    result_bchw = functional.conv2d(pixels_bchw, weight[:, :, None, None], bias)
+    return result_bchw.permute(0, 2, 3, 1).reshape(*tokens.shape[:-1], len(weight))
+
+
+_CONVOLUTION_IS_FASTER = torch.backends.mkldnn.is_available() and (
+    torch.backends.cpu.get_cpu_capability() == "AVX512"
+)
+
+
+class Linear(nn.Linear):
+    """torch's, computed by ``linear``."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return linear(tokens, self.weight, self.bias)
+
+
 HIDDEN_AT_ONCE = 2**21
 """How many hidden values of an MLP exist at a time on a CPU, 8 MB in float32: they stay in its cache."""
 
@@ -33,13 +65,13 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden: int, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.expand = nn.Linear(width, hidden)
-        self.contract = nn.Linear(hidden, width)
+        self.expand = Linear(width, hidden)
+        self.contract = Linear(hidden, width)
         self.activation = activation
 
     def forward(self, tokens: Tensor) -> Tensor:
         rows = tokens.reshape(-1, tokens.shape[-1])
-        at_once = max(1, HIDDEN_AT_ONCE // self.expand.out_features)
+        at_once = max(1, HIDDEN_AT_ONCE // self.expand.out_features // IMAGES) * IMAGES
         if tokens.device.type != "cpu" or len(rows) <= at_once:
             return self._think(tokens)
         return torch.cat([self._think(some) for some in rows.split(at_once)]).view(tokens.shape)

@@ -8,9 +8,10 @@ from torch.nn import functional
 
 from napari_samv1.model.image_encoder.relative_position import RelativePosition
 from napari_samv1.model.image_encoder.windows import join_windows, split_windows
+from napari_samv1.model.layers import Linear, linear
 
-LOGITS_AT_ONCE = 2**22
-"""How many attention logits exist at a time, 16 MB in float32: few enough to stay in a processor's cache."""
+LOGITS_AT_ONCE = 2**21
+"""How many attention logits exist at a time, 8 MB in float32: few enough to stay in a processor's cache."""
 
 
 class SelfAttention(nn.Module):
@@ -22,9 +23,9 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int, positions: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = Linear(width, 3 * width)
         self.relative_position = RelativePosition(positions, width // heads)
-        self.projection = nn.Linear(width, width)
+        self.projection = Linear(width, width)
 
     def forward(self, tokens_bhwc: Tensor) -> Tensor:
         return self.projection(self.mix(self.qkv(tokens_bhwc)))
@@ -41,54 +42,63 @@ class SelfAttention(nn.Module):
         grid_hw = (tokens_bhwc.shape[1], tokens_bhwc.shape[2])
         return self.projection(join_windows(self.mix(windows), grid_hw))
 
-    def mix(self, qkv_bhwc: Tensor) -> Tensor:
-        """Queries, keys and values side by side, B H W 3C -> attended values, B H W C."""
-        batch, height, width, _ = qkv_bhwc.shape
-        qkv = qkv_bhwc.reshape(batch, height * width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        queries, keys, values = qkv.reshape(3, batch * self.heads, height * width, -1)  # each G N D
+    def mix(self, qkv: Tensor) -> Tensor:
+        """Queries, keys and values side by side, ... H W 3C -> attended values, ... H W C.
+
+        Tokens attend to those of their own H x W grid.
+        """
+        *grids, height, width, _ = qkv.shape
+        split = qkv.unflatten(-1, (3, self.heads, -1)).movedim((-3, -2), (0, -4))  # 3 ... heads H W D
+        queries, keys, values = split.reshape(3, -1, height * width, split.shape[-1])  # each G N D
         by_row, by_column = self.relative_position(queries.unflatten(1, (height, width)))
-        mixed_gnd = attend(queries, keys, values, by_row.flatten(1, 2), by_column.flatten(1, 2))
-        return mixed_gnd.unflatten(0, (batch, -1)).transpose(1, 2).reshape(batch, height, width, -1)
+        mixed = attend(queries, keys, values, by_row.flatten(1, 2), by_column.flatten(1, 2))
+        return mixed.view(*grids, self.heads, height, width, -1).movedim(-4, -2).flatten(-2)
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
-    """softmax(q k / sqrt(d) + relative term) v, exactly, a chunk of query rows at a time.
+    """softmax(q k / sqrt(d) + relative term) v, exactly, some groups or some query rows at a time.
 
-    Queries, keys and values are G N D for G heads of all images; the relative terms G N h and G N w with
+    Queries, keys and values are G N D for G heads of all grids; the relative terms G N h and G N w with
     N = h * w keys in reading order. The logits of all pairs at once would be the largest tensor of the
     whole network.
     """
     groups, count, head_width = queries.shape
-    rows = max(1, LOGITS_AT_ONCE // (groups * count))
     on_cpu = queries.device.type == "cpu"
     attend_chunk = _attend_by_products if on_cpu else _attend_fused
-    keys_gdn = (keys * head_width**-0.5).mT
-    chunks = []
-    for start in range(0, count, rows):
-        chunk = slice(start, start + rows)
-        chunks.append(
-            attend_chunk(queries[:, chunk], keys_gdn, values, by_row[:, chunk], by_column[:, chunk])
-        )
-    return torch.cat(chunks, dim=1) if len(chunks) > 1 else chunks[0]
+    groups_at_once = max(1, LOGITS_AT_ONCE // count**2) if on_cpu else groups
+    rows_at_once = max(1, LOGITS_AT_ONCE // (groups_at_once * count))
+    mixed = []
+    for first in range(0, groups, groups_at_once):
+        some = slice(first, first + groups_at_once)
+        k, v = keys[some] * head_width**-0.5, values[some].contiguous()
+        chunks = []
+        for start in range(0, count, rows_at_once):
+            chunk = some, slice(start, start + rows_at_once)
+            chunks.append(attend_chunk(queries[chunk], k, v, by_row[chunk], by_column[chunk]))
+        mixed.append(torch.cat(chunks, dim=1) if len(chunks) > 1 else chunks[0])
+    return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
 
 
 def _attend_by_products(
-    queries: Tensor, keys_gdn: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
+    queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
 ) -> Tensor:
     """On a CPU two matrix products around a softmax are faster than fused attention with a mask."""
-    logits = torch.bmm(queries, keys_gdn).unflatten(2, (by_row.shape[2], by_column.shape[2]))
+    logits = _times_transposed(queries, keys).unflatten(2, (by_row.shape[2], by_column.shape[2]))
     logits += by_row[..., :, None]
     logits += by_column[..., None, :]
-    return torch.bmm(logits.flatten(2).softmax(-1), values)
+    return _times_transposed(logits.flatten(2).softmax(-1), values.mT)
 
 
-def _attend_fused(
-    queries: Tensor, keys_gdn: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
-) -> Tensor:
+def _times_transposed(left: Tensor, right: Tensor) -> Tensor:
+    """G N D times the transposed G M D -> G N M."""
+    return linear(left[0], right[0])[None] if len(left) == 1 else torch.bmm(left, right.mT)
+
+
+def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
     """On CUDA and MPS one kernel reads the term as its mask and keeps no logits."""
     term = (by_row[..., :, None] + by_column[..., None, :]).flatten(2)
     # a batch of one: the kernels want B heads N D
     mixed = functional.scaled_dot_product_attention(
-        queries[None], keys_gdn.mT[None], values[None], attn_mask=term[None], scale=1.0
+        queries[None], keys[None], values[None], attn_mask=term[None], scale=1.0
     )
     return mixed[0]

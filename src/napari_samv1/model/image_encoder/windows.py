@@ -12,7 +12,7 @@ def padded_hw(grid_hw: tuple[int, int], window: int) -> tuple[int, int]:
 
 
 def split_windows(tokens_bhwc: Tensor, window: int, padding_c: Tensor) -> Tensor:
-    """B H W C -> (B*windows) S S C, missing tokens at the bottom and right being ``padding_c``."""
+    """B H W C -> B rows columns S S C, missing tokens at the bottom and right being ``padding_c``."""
     batch, height, width, channels = tokens_bhwc.shape
     tall, wide = padded_hw((height, width), window)
     if (tall, wide) != (height, width):
@@ -21,14 +21,10 @@ def split_windows(tokens_bhwc: Tensor, window: int, padding_c: Tensor) -> Tensor
         padded[:, height:] = padding_c
         padded[:, :height, width:] = padding_c
         tokens_bhwc = padded
-    tiles = tokens_bhwc.reshape(batch, tall // window, window, wide // window, window, channels)
-    return tiles.transpose(2, 3).reshape(-1, window, window, channels)
+    return tokens_bhwc.unflatten(2, (-1, window)).unflatten(1, (-1, window)).transpose(2, 3)
 
 
-def join_windows(windows_nssc: Tensor, grid_hw: tuple[int, int]) -> Tensor:
-    """(B*windows) S S C -> B H W C, the padding dropped."""
-    window, channels = windows_nssc.shape[1], windows_nssc.shape[3]
-    tall, wide = padded_hw(grid_hw, window)
-    tiles = windows_nssc.reshape(-1, tall // window, wide // window, window, window, channels)
-    tokens_bhwc = tiles.transpose(2, 3).reshape(-1, tall, wide, channels)
+def join_windows(windows: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+    """B rows columns S S C -> B H W C, the padding dropped."""
+    tokens_bhwc = windows.transpose(2, 3).flatten(3, 4).flatten(1, 2)
     return tokens_bhwc[:, : grid_hw[0], : grid_hw[1]]
