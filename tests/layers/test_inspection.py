@@ -123,15 +123,34 @@ def test_a_new_picture_takes_the_place_of_the_old_and_keeps_the_persons_changes(
     assert shown.layer("norm") in viewer.layers
 
 
-def test_layers_of_another_view_are_hidden_not_lost():
+def test_a_layer_that_the_person_renamed_keeps_its_name():
     viewer, image = viewer_with(np.zeros((40, 60)))
     plane = displayed_plane(viewer, image)
-    shown = ShownPictures(viewer)
-    cells = Cells.spanning((40, 60), (4, 3))
-    shown.show({"a": Picture("a", np.zeros((4, 3)), cells)}, image, plane)
-    colours = {1: "red", 2: "#00ff00"}
-    shown.show({"b": Picture("b", np.ones((4, 3), dtype=np.uint8), cells, colours=colours)}, image, plane)
-    assert isinstance(shown.layer("b"), Labels)
+    shown, cells = ShownPictures(viewer), Cells.spanning((40, 60), (4, 3))
+    shown.show({"a": Picture("block 1", np.zeros((4, 3)), cells)}, image, plane)
+    shown.show({"a": Picture("block 2", np.zeros((4, 3)), cells)}, image, plane)
+    assert shown.layer("a").name == "block 2"
+    shown.layer("a").name = "mine"
+    shown.layer("a").visible = False
+    shown.show({"a": Picture("block 3", np.zeros((4, 3)), cells)}, image, plane)
+    assert shown.layer("a").name == "mine"
     assert not shown.layer("a").visible
-    assert shown.layer("b").visible
+
+
+def test_the_next_pictures_take_the_place_of_the_last_and_the_slider_is_theirs():
+    viewer, image = viewer_with(np.zeros((40, 60)))
+    plane = displayed_plane(viewer, image)
+    shown, cells = ShownPictures(viewer), Cells.spanning((40, 60), (4, 3))
+    shown.show({"a": Picture("a", np.zeros((256, 4, 3)), cells, ("channel",))}, image, plane)
+    kept = viewer.add_image(np.zeros((4, 3)), name="the person's own")
+    colours = {1: "red", 2: "#00ff00"}
+    masks = Picture("b", np.ones((4, 4, 3), np.uint8), cells, ("mask",), colours=colours, start=2)
+    shown.show({"b": masks}, image, plane)
+    assert isinstance(shown.layer("b"), Labels)
+    assert list(viewer.layers) == [image, shown.layer("b"), kept]
+    assert viewer.dims.nsteps[0] == 4
+    assert viewer.dims.point[0] == 2
     np.testing.assert_allclose(shown.layer("b").get_color(1), (1, 0, 0, 1))
+    viewer.dims.set_point(0, 1)
+    shown.show({"b": masks}, image, plane)
+    assert viewer.dims.point[0] == 1

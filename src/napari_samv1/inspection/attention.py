@@ -19,7 +19,6 @@ from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.inspection.blocks import Block, block_at, blocks_of
 from napari_samv1.inspection.hooks import listening
 from napari_samv1.inspection.model_input import ModelInput
-from napari_samv1.model.image_encoder.windows import split_windows
 
 Array = NDArray[np.float32]
 
@@ -65,13 +64,13 @@ class BlockAttention:
             maps = self._looks(self.qkv_hwc, token_yx)
             return TokenAttention(token_yx, maps, (0, 0, height, width), np.zeros(len(maps), np.float32))
         window = self.block.window
-        across = -(-width // window)
-        padding_c = self.block.attention.qkv.bias.to(self.qkv_hwc.dtype)
-        windows = split_windows(self.qkv_hwc[None], window, padding_c)
-        seen = windows[(row // window) * across + column // window]
-        within = self._looks(seen, (row % window, column % window))
         top, left = row - row % window, column - column % window
-        rows, columns = min(window, height - top), min(window, width - left)
+        own_hwc = self.qkv_hwc[top : top + window, left : left + window]
+        rows, columns = own_hwc.shape[:2]
+        # a padded token is zero before it is projected: only the projection's bias is left of it
+        seen_hwc = self.block.attention.qkv.bias.to(own_hwc.dtype).repeat(window, window, 1)
+        seen_hwc[:rows, :columns] = own_hwc
+        within = self._looks(seen_hwc, (row - top, column - left))
         maps = np.zeros((len(within), height, width), dtype=np.float32)
         maps[:, top : top + rows, left : left + columns] = within[:, :rows, :columns]
         padding_h = within[:, rows:].sum(axis=(1, 2)) + within[:, :rows, columns:].sum(axis=(1, 2))

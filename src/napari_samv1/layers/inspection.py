@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from napari_samv1.layers.image import DisplayedPlane
 
 
+MADE_HERE = "napari-samv1 inspection"
+
+
+def is_picture(layer: Layer) -> bool:
+    """Whether a layer shows the inside of a model, and is no image to look at."""
+    return MADE_HERE in layer.metadata
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """An array to be shown, (..., h, w) or with ``rgb`` (..., h, w, 3), and where its cells lie.
@@ -98,7 +106,13 @@ def shaped(picture: Picture, image: Image | None, plane: DisplayedPlane | None) 
 def make_layer(picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> Layer:
     """A new layer of a picture; the image's pixels stay sharp squares, and so do its own cells."""
     data, placed = shaped(picture, image, plane), placement(picture, image, plane)
-    common = {"name": picture.name, "opacity": picture.opacity, "visible": picture.visible, **placed}
+    common = {
+        "metadata": {MADE_HERE: True},
+        "name": picture.name,
+        "opacity": picture.opacity,
+        "visible": picture.visible,
+        **placed,
+    }
     if picture.colours is not None:
         colours: dict[int | None, str] = {None: "transparent", 0: "transparent", **picture.colours}
         return Labels(data, colormap=DirectLabelColormap(color_dict=colours), **common)
@@ -122,15 +136,18 @@ def contrast_of(picture: Picture) -> tuple[float, float]:
 
 
 class ShownPictures:
-    """The layers that show pictures: a new picture of the same key takes its layer's place.
+    """The layers that show pictures; the next pictures take their place.
 
-    The person's own changes to a layer (colormap, opacity, order) stay when its numbers change; a deleted
-    layer is made anew. Layers are held as objects, never by name.
+    A picture of the same key goes into the same layer, so that the person's own changes to it (name,
+    colormap, opacity, order) stay when its numbers change. Other layers made here are removed: their sliders
+    would mix with those of the new ones. Layers are held as objects, never by name; duplicates that a person
+    makes to keep are theirs.
     """
 
     def __init__(self, viewer: Any) -> None:
         self.viewer = viewer
         self._layers: dict[Hashable, Layer] = {}
+        self._names: dict[Hashable, str] = {}
 
     def layer(self, key: Hashable) -> Layer | None:
         """The layer that shows this key's picture now."""
@@ -140,32 +157,43 @@ class ShownPictures:
     def show(
         self, pictures: Mapping[Hashable, Picture], image: Image | None, plane: DisplayedPlane | None
     ) -> None:
-        """Show these pictures above the image, and hide the layers of all others."""
+        """Show these pictures above the image, in the place of the last ones."""
         active = self.viewer.layers.selection.active
+        new: list[tuple[Layer, Picture]] = []
         for key, picture in pictures.items():
             old = self.layer(key)
-            if old is not None and not _update(old, picture, image, plane):
-                self.viewer.layers.remove(old)
-                old = None
-            if old is None:
-                layer = self._layers[key] = self._add(make_layer(picture, image, plane), image)
-                if picture.axes:
-                    self.viewer.dims.set_point(self.viewer.dims.ndim - layer.ndim, picture.start)
-        for key in list(self._layers):
-            other = self.layer(key)
-            if other is None:
-                del self._layers[key]
-            elif key not in pictures:
-                other.visible = False
+            if old is not None and _update(old, picture, image, plane):
+                self._rename(key, old, picture)
+                continue
+            self._forget(key)
+            layer = self._layers[key] = self._add(make_layer(picture, image, plane), image)
+            self._names[key] = layer.name
+            new.append((layer, picture))
+        for key in [key for key in self._layers if key not in pictures]:
+            self._forget(key)
+        for layer, picture in new:
+            if picture.axes:
+                self.viewer.dims.set_point(self.viewer.dims.ndim - layer.ndim, picture.start)
         if active is not None and active in self.viewer.layers:
             self.viewer.layers.selection.active = active
 
+    def _forget(self, key: Hashable) -> None:
+        layer = self.layer(key)
+        if layer is not None:
+            self.viewer.layers.remove(layer)
+        self._layers.pop(key, None)
+
+    def _rename(self, key: Hashable, layer: Layer, picture: Picture) -> None:
+        if layer.name == self._names[key]:  # or the person gave it another name
+            layer.name = picture.name
+            self._names[key] = layer.name
+
     def _add(self, layer: Layer, image: Image | None) -> Layer:
         layers = self.viewer.layers
+        ours = [one for one in self._layers.values() if one in layers]
         added: Layer = self.viewer.add_layer(layer)
         if image is not None and image in layers:
-            ours = [layers.index(one) for one in self._layers.values() if one in layers]
-            above = max([layers.index(image), *(at for at in ours if at < len(layers) - 1)])
+            above = max(layers.index(one) for one in (image, *ours))
             layers.move(layers.index(added), above + 1)
         return added
 
@@ -180,8 +208,6 @@ def _update(layer: Layer, picture: Picture, image: Image | None, plane: Displaye
     layer.data = data
     for name, value in placed.items():
         setattr(layer, name, value)
-    layer.name = picture.name
-    layer.visible = picture.visible
     if not is_labels and not picture.rgb:
         limits = contrast_of(picture)
         layer.contrast_limits_range = limits

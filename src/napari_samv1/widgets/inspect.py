@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
+    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -59,7 +60,8 @@ class InspectModel(QScrollArea):
     """Look inside the model: choose a view, press "Look", read what is seen.
 
     It takes model, image and prompts from the Segment Anything panel where that is open. What it opened
-    (a thread, connections) it closes with its dock; its layers stay.
+    (a thread, connections) it closes with its dock; its layers stay. A look takes the place of the last one:
+    duplicate a layer to keep it.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -75,6 +77,7 @@ class InspectModel(QScrollArea):
         self._shown_view: View | None = None
         self._captions: tuple[Hashable, tuple[str, ...]] | None = None
         self._wants_look = False
+        self._last_scene: Scene | None = None
         self._network: Any = None
         self._worker = Worker("inspection", self._finished, self._progressed)
         self._live_timer = QTimer(self)
@@ -83,7 +86,7 @@ class InspectModel(QScrollArea):
         self._live_timer.timeout.connect(self._look_again)
 
         self.chooser = narrow_combo()
-        self.about = card(note(), BLUE)
+        self.about = card(_wrapped(), BLUE)
         self.sources = Sources(viewer)
         self.views = [view() for view in VIEWS]
         self.stack = QStackedWidget()
@@ -93,19 +96,20 @@ class InspectModel(QScrollArea):
         self.look_button = QPushButton("Look")
         self.progress = QProgressBar()
         self.cancel = QPushButton("Cancel")
-        self.message = card(note(), ORANGE)
-        self.sentence = card(note(), GREEN)
-        self.caption = note()
+        self.message = card(_wrapped(), ORANGE)
+        self.sentence = card(_wrapped(), GREEN)
+        self.caption = _wrapped()
         self.plots: list[Plot] = []
         self._arrange()
 
         self.chooser.currentIndexChanged.connect(self._view_picked)
         self.look_button.clicked.connect(lambda: self.look())
         self.cancel.clicked.connect(self._cancel)
-        self.sources.changed.connect(self._something_changed)
+        self.sources.changed.connect(self._scene_changed)
+        self.sources.model_changed.connect(self._model_changed)
         self.sources.model_wanted.connect(self._load)
         for view in self.views:
-            view.changed.connect(self._something_changed)
+            view.changed.connect(self._option_changed)
         viewer.dims.events.point.connect(self._show_caption)
         self.destroyed.connect(_stopping(self._worker))
         self._view_picked()
@@ -139,7 +143,7 @@ class InspectModel(QScrollArea):
         layout.addStretch(1)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setWidget(content)
-        self.setMinimumWidth(260)
+        self.setMinimumWidth(300)
         self._show_running(False)
         for label in (self.message, self.sentence, self.caption):
             label.setVisible(False)
@@ -166,7 +170,11 @@ class InspectModel(QScrollArea):
             self._wants_look = self.sources.ready_model is None
             self._say(str(error))
             return
+        self._ask(view, scene)
+
+    def _ask(self, view: View, scene: Scene) -> None:
         self._wants_look = False
+        self._last_scene = scene
         self._learn_network()
         self._say("")
         look, memory = view.look(), self._memory
@@ -178,24 +186,38 @@ class InspectModel(QScrollArea):
         self._show_running(True)
 
     def _look_again(self) -> None:
-        if not self._closed and self._shown_view is self.view and self.view.is_live():
-            self.look()
+        view = self.view
+        if self._closed or self._shown_view is not view or not view.is_live():
+            return
+        try:
+            scene = self.sources.scene(needs_image=view.needs_image, needs_prompts=view.needs_prompts)
+        except NothingToSeeError:
+            return
+        if self._last_scene is None or not scene.looks_like(self._last_scene):
+            self._ask(view, scene)
 
-    def _something_changed(self) -> None:
+    def _scene_changed(self) -> None:
+        # a throttle, not a debounce: a dragged point is followed
+        if not self._closed and not self._live_timer.isActive():
+            self._live_timer.start()
+
+    def _option_changed(self) -> None:
+        self._last_scene = None
+        self._scene_changed()
+
+    def _model_changed(self) -> None:
         if self._closed:
             return
         self._learn_network()
         if self._wants_look and self.sources.ready_model is not None:
             self.look()
-        elif not self._live_timer.isActive():
-            # a throttle, not a debounce: a dragged point is followed
-            self._live_timer.start()
 
     def _load(self, choices: Choices) -> None:
         self._worker.submit(LOAD, lambda ticket: models.load(choices, ticket))
 
     def _cancel(self) -> None:
         self._worker.cancel(LOOK)
+        self._show_running(False)
 
     def _finished(self, outcome: Outcome) -> None:
         self._show_running(self._worker.busy)
@@ -330,6 +352,15 @@ class InspectModel(QScrollArea):
         self.sources.close_down()
         if not self._worker.stop():
             logger.warning("a background thread is still finishing its step")
+
+
+def _wrapped() -> QLabel:
+    """A note as high as its words need at its width, however long they are."""
+    label = note()
+    policy = label.sizePolicy()
+    policy.setHeightForWidth(True)
+    label.setSizePolicy(policy)
+    return label
 
 
 def _stopping(worker: Worker) -> Any:

@@ -114,7 +114,8 @@ def _in_decoder(scene: Scene, memory: Memory, ticket: Ticket, layer: int) -> See
         cells,
         ("token", "head"),
         seen.tokens,
-        contrast=(0.0, float(stack[:, 0].max()) or 1.0),
+        # a few tokens take nearly all: the rest would be black
+        contrast=(0.0, float(np.percentile(stack[:, 0], 99.5)) or 1.0),
         colormap="magma",
         start=1,
     )

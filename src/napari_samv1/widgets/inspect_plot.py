@@ -52,6 +52,7 @@ class Plot(QWidget):
         super().__init__(parent)
         self.data = data
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumHeight(HEIGHT)
 
     def show_data(self, data: PlotData) -> None:
         self.data = data

@@ -38,6 +38,9 @@ class PositionsView(View):
 
     def show_network(self, network: Sam) -> None:
         self.block.setMaximum(network.config.depth - 1)
+        # begin with the grid as it was learned
+        self.height_spin.setValue(network.config.grid)
+        self.width_spin.setValue(network.config.grid)
 
     def look(self) -> Look:
         kind, block = self.kind.currentIndex(), self.block.value()

@@ -85,6 +85,13 @@ class Scene:
         """The model and what is displayed: an encoding of another key is another one."""
         return self.predictor.model.sha256, None if self.plane is None else self.plane.display_key
 
+    def looks_like(self, other: Scene) -> bool:
+        """Whether all that a view may read is the same."""
+        mine, others = (
+            (scene.key, scene.image, scene.prompts, scene.mask, scene.embedding) for scene in (self, other)
+        )
+        return mine == others
+
     @property
     def display(self) -> dict[str, Any]:
         """How the pixels are displayed, as ``Predictor.embed`` takes it."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Points
+from napari.layers import Image, Layer, Points
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
+from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.prompt_layers import make_points, next_object_id
 from napari_samv1.layers.prompts import read_prompts
 from napari_samv1.widgets.inspect_scene import Scene
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from napari_samv1.widgets.models import ReadyModel
 
 
+def _is_image(layer: Layer) -> bool:
+    return isinstance(layer, Image) and not is_picture(layer)
+
+
 class NothingToSeeError(ValueError):
     """There is nothing to look at yet; the message says what to do."""
 
@@ -33,10 +38,12 @@ class NothingToSeeError(ValueError):
 class Sources(QWidget):
     """Follows the Segment Anything panel of the same window while it is open, and stands in for it otherwise.
 
-    ``changed`` says that a prompt may have changed, ``model_wanted`` that one of one's own is to be loaded.
+    ``changed`` says that image or prompts may have changed, ``model_changed`` that the panel's model may
+    have, and ``model_wanted`` that one of one's own is to be loaded.
     """
 
     changed = Signal()
+    model_changed = Signal()
     model_wanted = Signal(object)  # Choices
 
     def __init__(self, viewer: Viewer) -> None:
@@ -48,7 +55,7 @@ class Sources(QWidget):
         self._points: Any = None
         self.about = note()
         self.model = narrow_combo()
-        self.image = LayerChooser(viewer, lambda layer: isinstance(layer, Image), tooltip="What to look at")
+        self.image = LayerChooser(viewer, _is_image, tooltip="What to look at")
         self.points = LayerChooser(
             viewer,
             lambda layer: isinstance(layer, Points),
@@ -93,14 +100,14 @@ class Sources(QWidget):
             self._followed = panel
             if panel is not None:
                 panel.controller.objects_changed.connect(self.changed)
-                panel.controller.model_changed.connect(self.changed)
+                panel.controller.model_changed.connect(self.model_changed)
         self.own.setVisible(panel is None)
         self.about.setVisible(panel is not None or bool(self.status))
         self.about.setText(self.status if panel is None else self._words(panel))
         for chooser in (self.image, self.points):
             chooser.reset_choices()
         if self.image.layer is None:
-            images = [layer for layer in self.viewer.layers if isinstance(layer, Image) and layer.ndim < 5]
+            images = [layer for layer in self.viewer.layers if _is_image(layer)]
             self.image.layer = images[0] if len(images) == 1 else None
         if panel is None and self.own_model is None and not self.status:
             self._want_model()
@@ -184,7 +191,7 @@ class Sources(QWidget):
             return
         try:
             followed.controller.objects_changed.disconnect(self.changed)
-            followed.controller.model_changed.disconnect(self.changed)
+            followed.controller.model_changed.disconnect(self.model_changed)
         except (RuntimeError, TypeError):
             pass  # its Qt half is gone already, and the connections with it
 
