@@ -9,7 +9,6 @@ import pytest
 import torch
 from napari.layers import Labels
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
 
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.predictor import Predictor
@@ -238,34 +237,44 @@ def test_options_of_a_quick_view_are_followed_and_of_a_slow_one_not(inspect, qtb
     assert "Windows 8, 3 at 64 pixels" in inspect.sentence.text()
 
 
-def test_it_takes_model_image_and_prompts_from_the_open_panel(
-    open_panel, make_napari_viewer, predictor, coins, qtbot
-):
-    viewer = make_napari_viewer(show=True)
-    viewer.add_image(coins, name="coins")
+@pytest.fixture
+def discs(predictor) -> Predictor:
+    """In the place of the model that the panel's own tests load."""
+    return predictor
+
+
+def test_it_takes_model_image_and_prompts_from_the_open_panel(annotating, predictor, qtbot):
+    viewer, panel, hand = annotating.viewer, annotating.panel, annotating.hand
     widget = InspectModel(viewer)
     viewer.window.add_dock_widget(widget, name="Inspect model", area="left")
-    panel = open_panel(viewer)
+    viewer.reset_view()
+    qtbot.wait(100)
     qtbot.waitUntil(lambda: panel.controller.encoder.model is not None, timeout=10_000)
-    widget.sources.refresh()
     assert widget.sources.own.isHidden()
-    assert "coins" in widget.sources.about.text()
-    panel.controller.point_with_clicks()
-    viewer.layers.selection.active.add([COIN])
-    qtbot.waitUntil(lambda: panel.controller.binding.current is not None, timeout=10_000)
+    assert widget.sources.about.text() == "As in the Segment Anything panel: “coins”, object 1, model tiny."
+    assert widget.sources.ready_model.predictor is predictor
+    hand.click(*COIN)
+    stored = panel.controller.encoder.stored
+    qtbot.waitUntil(lambda: stored(panel.controller.plane()) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.controller.binding.labels is not None, timeout=10_000)
     widget.chooser.setCurrentIndex(SIMILARITY)
     press_look(qtbot, widget)
-    first = viewer.layers["similarity"].data.copy()
-    row, column = 2, 3  # 50.5 pixels a token and 48: the coin's
-    assert first[row, column] == pytest.approx(1)
+    layer = viewer.layers["similarity"]
+    assert layer.data[2, 3] == pytest.approx(1)  # a token is 50.5 x 48 pixels: the coin's
+    # the point is dragged to another coin, with the mouse, and the view follows
+    viewer.layers.selection.active = annotating.binding.points
+    annotating.binding.points.mode = "select"
+    hand.drag(COIN, OTHER_COIN)
+    qtbot.waitUntil(lambda: layer.data[1, 1] == pytest.approx(1), timeout=10_000)
+    assert layer.data[2, 3] < 1
     # another object becomes the current one by the panel's own means
+    annotating.binding.points.mode = "add"
     panel.controller.next_object()
-    viewer.layers.selection.active.add([OTHER_COIN])
-    qtbot.waitUntil(lambda: viewer.layers["similarity"].data[1, 1] == pytest.approx(1), timeout=10_000)
-    # the panel's encoding served: it is there, and no second one was kept
+    hand.click(*COIN)
+    qtbot.waitUntil(lambda: layer.data[2, 3] == pytest.approx(1), timeout=10_000)
+    # the panel's encoding served: no second one was made
     assert not [key for key in widget._memory._kept if key[0] == "encoding"]
     viewer.window.remove_dock_widget(panel)
-    QApplication.processEvents()
     widget.sources.refresh()
     assert not widget.sources.own.isHidden()
     qtbot.waitUntil(lambda: widget.sources.own_model is not None, timeout=10_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 LOAD, LOOK = "load", "look"
 LIVE_MILLISECONDS = 60
+WORTH_TELLING_SECONDS = 0.7
 VIEWS: tuple[type[View], ...] = (
     PositionsView,
     BlocksView,
@@ -78,6 +80,7 @@ class InspectModel(QScrollArea):
         self._captions: tuple[Hashable, tuple[str, ...]] | None = None
         self._wants_look = False
         self._last_scene: Scene | None = None
+        self._started = 0.0
         self._network: Any = None
         self._worker = Worker("inspection", self._finished, self._progressed)
         self._live_timer = QTimer(self)
@@ -94,6 +97,7 @@ class InspectModel(QScrollArea):
             self.chooser.addItem(f"{number}. {view.title}")
             self.stack.addWidget(view)
         self.look_button = QPushButton("Look")
+        self.look_button.setToolTip("Layers of an earlier look make room: duplicate a layer to keep it")
         self.progress = QProgressBar()
         self.cancel = QPushButton("Cancel")
         self.message = card(_wrapped(), ORANGE)
@@ -175,6 +179,7 @@ class InspectModel(QScrollArea):
     def _ask(self, view: View, scene: Scene) -> None:
         self._wants_look = False
         self._last_scene = scene
+        self._started = time.monotonic()
         self._learn_network()
         self._say("")
         look, memory = view.look(), self._memory
@@ -183,7 +188,7 @@ class InspectModel(QScrollArea):
             return view, scene, look(scene, memory, ticket)
 
         self._worker.submit(LOOK, job)
-        self._show_running(True)
+        self._show_running(self._shown_view is not view or not view.is_live())
 
     def _look_again(self) -> None:
         view = self.view
@@ -193,7 +198,7 @@ class InspectModel(QScrollArea):
             scene = self.sources.scene(needs_image=view.needs_image, needs_prompts=view.needs_prompts)
         except NothingToSeeError:
             return
-        if self._last_scene is None or not scene.looks_like(self._last_scene):
+        if self._last_scene is None or (view.needs_prompts and scene.is_moved_from(self._last_scene)):
             self._ask(view, scene)
 
     def _scene_changed(self) -> None:
@@ -282,18 +287,17 @@ class InspectModel(QScrollArea):
         self.caption.setVisible(bool(text))
 
     def _show_running(self, running: bool) -> None:
-        # a short look would make the button flicker: it stays, and a second press is a newer wish
-        self.progress.setVisible(running and not self._is_quick())
-        self.cancel.setVisible(running and not self._is_quick())
+        self.progress.setVisible(running)
+        self.cancel.setVisible(running)
         if not running:
             self.progress.setRange(0, 0)
-
-    def _is_quick(self) -> bool:
-        return self._shown_view is self.view and self.view.is_live()
 
     def _progressed(self, key: Hashable, progress: Any) -> None:
         if key == LOOK:
             done, total = progress
+            # a bar that comes and goes while a point is dragged would only flicker
+            if time.monotonic() - self._started > WORTH_TELLING_SECONDS:
+                self._show_running(True)
             self.progress.setRange(0, total)
             self.progress.setValue(done)
             self.progress.setFormat("%v of %m")

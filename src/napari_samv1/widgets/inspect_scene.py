@@ -85,12 +85,10 @@ class Scene:
         """The model and what is displayed: an encoding of another key is another one."""
         return self.predictor.model.sha256, None if self.plane is None else self.plane.display_key
 
-    def looks_like(self, other: Scene) -> bool:
-        """Whether all that a view may read is the same."""
-        mine, others = (
-            (scene.key, scene.image, scene.prompts, scene.mask, scene.embedding) for scene in (self, other)
-        )
-        return mine == others
+    def is_moved_from(self, other: Scene) -> bool:
+        """Whether only prompts or mask are others: what was encoded serves again, and the answer is quick."""
+        moved = (self.prompts, self.mask) != (other.prompts, other.mask)
+        return moved and self.key == other.key
 
     @property
     def display(self) -> dict[str, Any]:
