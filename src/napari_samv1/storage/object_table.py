@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,15 @@ def export_table(path: str | os.PathLike[str], record: SessionRecord) -> Path:
     """Write a table of the objects as the label image shows them; see ``objects_csv``."""
     target = Path(path)
     write_file(target, objects_csv(record).encode("utf-8"))
+    return target
+
+
+def write_table(path: str | os.PathLike[str], objects: Iterable[tuple[int, MaskCrop]], world: World) -> Path:
+    """Write the measures of (id, mask) pairs."""
+    rows: list[Sequence[object]] = [("object", *MEASURES)]
+    rows += [(object_id, *measures(mask, world)) for object_id, mask in objects]
+    target = Path(path)
+    write_file(target, table(rows).encode("utf-8"))
     return target
 
 

@@ -118,7 +118,9 @@ class PlaneSource:
         position = np.array([0 if place is None else place for place in self.index], dtype=np.float64)
         coordinates = np.tile(position, (len(points), 1))
         axes = [axis for axis, place in enumerate(self.index) if place is None]
-        coordinates[:, axes] = (points + 0.5) * np.asarray(self.factors_yx) - 0.5
+        factors = np.asarray(self.factors_yx)
+        # (p + 0.5) * f - 0.5, exact where f is 1
+        coordinates[:, axes] = points * factors + (factors - 1) / 2
         return coordinates
 
 
