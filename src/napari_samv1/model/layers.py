@@ -30,9 +30,9 @@ IMAGES = 16
 def linear(tokens: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``functional.linear``: tokens (..., C), weight C' C.
 
-    On a CPU with AVX-512 it is computed as a convolution of one pixel. torch leaves a float32 matrix product to
-    MKL, which makes no use of AVX-512 on AMD's processors, but a convolution to oneDNN, which does: twice as
-    fast there.
+    On a CPU with AVX-512 it is computed as a convolution of one pixel. torch leaves a float32 matrix product
+    to MKL, which makes no use of AVX-512 on AMD's processors, but a convolution to oneDNN, which does: twice
+    as fast there.
     """
     if tokens.device.type != "cpu" or not _CONVOLUTION_IS_FASTER:
         return functional.linear(tokens, weight, bias)
