@@ -65,3 +65,17 @@ def test_what_was_pointed_at(prompts, single, background):
 def test_what_does_not_fit_is_refused_in_words(given, message):
     with pytest.raises(ValueError, match=message):
         Prompts(**given)
+
+
+def test_close_prompts_differ_by_rounding_only():
+    prompts = Prompts([(1.0, 2.0)], [1], [(0, 0, 5, 5)])
+    assert prompts.is_close(Prompts([(1.0 + 1e-12, 2.0)], [1], [(0, 0, 5, 5 - 1e-12)]))
+    for other in (
+        Prompts([(1.001, 2.0)], [1], [(0, 0, 5, 5)]),
+        Prompts([(1.0, 2.0)], [0], [(0, 0, 5, 5)]),
+        Prompts([(1.0, 2.0)], [1], [(0, 0, 5, 5.01)]),
+        Prompts([(1.0, 2.0)], [1]),
+        Prompts([(1.0, 2.0), (1.0, 2.0)], [1, 1], [(0, 0, 5, 5)]),
+        Prompts(),
+    ):
+        assert not prompts.is_close(other)

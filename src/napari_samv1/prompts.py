@@ -69,6 +69,15 @@ class Prompts:
     def _identity(self) -> tuple[bytes, bytes, bytes]:
         return self.points_yx.tobytes(), self.labels.tobytes(), self.boxes_yx.tobytes()
 
+    def is_close(self, other: Prompts, pixels: float = 1e-6) -> bool:
+        """The same prompts up to rounding: a layer's transform there and back moves them by some 1e-13."""
+        return (
+            np.array_equal(self.labels, other.labels)
+            and self.boxes_yx.shape == other.boxes_yx.shape
+            and bool(np.all(np.abs(self.points_yx - other.points_yx) <= pixels))
+            and bool(np.all(np.abs(self.boxes_yx - other.boxes_yx) <= pixels))
+        )
+
     @property
     def is_single(self) -> bool:
         """One foreground point or one box alone: ambiguous, so the network answers with parts and wholes."""

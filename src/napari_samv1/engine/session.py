@@ -125,7 +125,8 @@ class AnnotationSession:
             old = self.get(object_id)
             if old is None and len(prompts):
                 old = AnnotatedObject(object_id, settings=self.defaults)
-            if old is not None and prompts != old.prompts:
+            # a reopened session's prompts come back through a layer's transform, rounded
+            if old is not None and prompts != old.prompts and not prompts.is_close(old.prompts):
                 edited.append(self._answered_if_kept(old.with_prompts(prompts)))
         return self._step("prompts", edited, gesture, attachment, undoable)
 
