@@ -22,6 +22,7 @@ from hypothesis import settings
 _SCRATCH = Path(tempfile.mkdtemp(prefix="napari-samv1-tests-"))
 os.environ["NAPARI_CONFIG"] = str(_SCRATCH / "napari" / "settings.yaml")
 os.environ["NAPARI_SAMV1_CACHE"] = str(_SCRATCH / "cache")
+os.environ["NAPARI_SAMV1_STATE"] = str(_SCRATCH / "state")
 os.environ["HF_HUB_OFFLINE"] = "1"
 # a test's own server on the loopback is not to be asked for through somebody's proxy
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"

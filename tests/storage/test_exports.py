@@ -200,13 +200,14 @@ def test_a_label_tiff_is_compressed():
 def test_labels_beneath_are_those_that_are_no_objects(rich_record):
     [plane] = rich_record.planes
     covered = Covered().updated((slice(0, 60), slice(0, 80)), plane.beneath, np.ones(SHAPE, dtype=bool))
-    found = labels_beneath(label_image(plane), plane.objects, covered)
+    painted = [(known.id, known.mask) for known in plane.objects]
+    found = labels_beneath(label_image(plane), painted, covered)
     # object 7's own label is the same as one beneath: what it covers is its own
     np.testing.assert_array_equal(found, plane.beneath)
     assert found is not None
     assert not found.flags.writeable
     only_objects = replace(plane, beneath=None)
-    assert labels_beneath(label_image(only_objects), plane.objects, Covered()) is None
+    assert labels_beneath(label_image(only_objects), painted, Covered()) is None
 
 
 def test_ome_zarr_is_a_label_image_with_its_scale(tmp_path):

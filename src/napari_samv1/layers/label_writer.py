@@ -17,6 +17,7 @@ from napari_samv1.layers.labels import LabelsError, refusal
 from napari_samv1.masks.covered import Covered
 from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import OVERWRITE, Painted, repaint
+from napari_samv1.storage.recorder import labels_beneath
 
 
 class LabelWriter:
@@ -37,6 +38,7 @@ class LabelWriter:
             raise LabelsError(sentence)
         self._grid = label_grid(labels, image, plane)
         self._layer = labels
+        self._plane_shape = plane.shape_yx
         self._painted: tuple[Painted, ...] = ()
         self._covered = Covered()
         self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
@@ -67,6 +69,16 @@ class LabelWriter:
         if patches:
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return bool(patches)
+
+    def labels_beneath(self) -> NDArray[Any] | None:
+        """A copy of the plane's labels that are no object's, for the session's record.
+
+        None without any, and where the layer's pixels are not the image plane's.
+        """
+        if not self._grid.same or self._grid.shape_yx != self._plane_shape:
+            return None
+        labels = np.asarray(self._layer.data[self._grid.index])
+        return labels_beneath(labels, [(label, crop) for label, crop, _ in self._painted], self._covered)
 
     def _as_painted(self, known: AnnotatedObject) -> Painted:
         return known.id, self._on_grid(known.mask), known.settings.rule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.objects import AnnotatedObject, Request
     from napari_samv1.engine.session import AnnotationSession
     from napari_samv1.masks.covered import Covered
+    from napari_samv1.masks.crop import MaskCrop
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,17 +99,17 @@ def now() -> str:
 
 
 def labels_beneath(
-    labels_hw: NDArray[Any], objects: Sequence[AnnotatedObject], covered: Covered
+    labels_hw: NDArray[Any], objects: Iterable[tuple[int, MaskCrop]], covered: Covered
 ) -> NDArray[Any] | None:
     """The labels of a label image that are no object's, also those that objects cover; None without any.
 
-    ``covered`` is the label writer's.
+    ``objects`` are (id, mask) as they are painted, ``covered`` what lies under them: the label writer's.
     """
     beneath = np.array(labels_hw)
-    for known in objects:
-        part = beneath[known.mask.region]
-        own = known.mask.mask & (part == known.id)
-        part[own] = covered.within(known.mask.region, part.dtype)[own]
+    for object_id, mask in objects:
+        part = beneath[mask.region]
+        own = mask.mask & (part == object_id)
+        part[own] = covered.within(mask.region, part.dtype)[own]
     if not beneath.any():
         return None
     beneath.flags.writeable = False
