@@ -22,8 +22,11 @@ from napari_samv1.prompts import Prompts
 
 OnProgress = Callable[[int, int], None]
 
-BATCH_TOKENS = 8 * 64 * 64
-"""Image tokens that one decoder batch may hold: about 0.3 GB in float32."""
+BATCH_TOKENS = 2 * 64 * 64
+"""Image tokens that one decoder batch may hold on a CPU: more would leave its cache, and be slower."""
+
+GPU_BATCHES = 32
+"""How many times as many it may hold elsewhere: about 2 GB."""
 
 
 class Cancelled(Exception):  # noqa: N818 - a wish, not an error
@@ -147,7 +150,8 @@ class Predictor:
         for index, (one, hint) in enumerate(zip(prompts, checked, strict=True)):
             alike[len(one.points_yx), len(one.boxes_yx), hint is not None].append(index)
         height, width = embedding.frame.grid_hw
-        batch = max(1, BATCH_TOKENS // (height * width))
+        tokens = BATCH_TOKENS if self.model.device.type == "cpu" else BATCH_TOKENS * GPU_BATCHES
+        batch = max(1, tokens // (height * width))
         predictions: dict[int, Prediction] = {}
         for indices in alike.values():
             for start in range(0, len(indices), batch):

@@ -64,11 +64,14 @@ class Attention(nn.Module):
         keys, values = self.remember(keys_btc, values_btc)
         keys = keys * self.scale
         folded = torch.matmul(keys, self._head_weights(self.query)).flatten(1, 2)  # B HT C
-        constant = torch.matmul(keys, self.query.bias.view(self.heads, -1, 1)).flatten(1)  # B HT
-        logits = torch.matmul(queries_bnc, folded.mT) + constant[:, None]  # B N HT
-        attention = logits.unflatten(2, (self.heads, count)).softmax(-1).flatten(2)
+        constant = torch.matmul(keys, self.query.bias.view(self.heads, -1, 1)).flatten(1, 2)  # B HT 1
+        logits = torch.matmul(folded, queries_bnc.mT) + constant  # B HT N
+        # over an axis that is not the last, where few numbers would lie side by side
+        attention = logits.unflatten(1, (self.heads, count)).softmax(2).flatten(1, 2)
         to_channels = self.projection.weight.unflatten(1, (self.heads, -1)).permute(1, 2, 0)  # H D C
-        return torch.matmul(attention, torch.matmul(values, to_channels).flatten(1, 2)) + self.projection.bias
+        # every head's attention sums to one, so that each adds its share of the bias
+        seen = torch.matmul(values, to_channels) + self.projection.bias / self.heads
+        return torch.matmul(attention.mT, seen.flatten(1, 2))
 
     def _worth_folding(self, count: int) -> bool:
         return count * self.heads < self.key.out_features

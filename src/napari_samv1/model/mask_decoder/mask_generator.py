@@ -6,7 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_samv1.model.layers import linear
 from napari_samv1.model.mask_decoder.iou_mlp import ThreeLayerMlp
+
+TOKENS_AT_ONCE = 1024
+"""How many tokens are upscaled at a time: their pixels, 2 MB in float32, stay in a processor's cache."""
 
 
 class MaskGenerator(nn.Module):
@@ -26,14 +30,21 @@ class MaskGenerator(nn.Module):
 
     def forward(self, image_bhwc: Tensor, mask_tokens_bmc: Tensor) -> Tensor:
         """B h w C and B M C -> logits B M 4h 4w."""
-        x = functional.gelu(self.norm_first(_make_four(image_bhwc, self.upscale_first)))
-        x = functional.gelu(_make_four(x, self.upscale_second))  # B h w 2 2 2 2 C/8
         weights = [mlp(token) for mlp, token in zip(self.weights, mask_tokens_bmc.unbind(1), strict=True)]
-        batch, height, width = image_bhwc.shape[:3]
-        pixels = x.reshape(batch, height * width * 16, -1)
-        logits = (torch.stack(weights, dim=1) @ pixels.mT).reshape(batch, -1, height, width, 2, 2, 2, 2)
+        weights_bmc = torch.stack(weights, dim=1)
+        tokens_bnc = image_bhwc.flatten(1, 2)
+        at_once = max(1, TOKENS_AT_ONCE // len(tokens_bnc))
+        logits = torch.cat([self._weigh(some, weights_bmc) for some in tokens_bnc.split(at_once, 1)], dim=2)
+        batch, height, width, _ = image_bhwc.shape
         # B M h w (row column) (row column) -> rows together, columns together
-        return logits.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(batch, -1, 4 * height, 4 * width)
+        nested = logits.view(batch, -1, height, width, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
+        return nested.reshape(batch, -1, 4 * height, 4 * width)
+
+    def _weigh(self, tokens_bnc: Tensor, weights_bmc: Tensor) -> Tensor:
+        """B N C -> B M 16N: every token's 2 x 2 x 2 x 2 pixels, for every mask."""
+        x = functional.gelu(self.norm_first(_make_four(tokens_bnc, self.upscale_first)))
+        x = functional.gelu(_make_four(x, self.upscale_second))  # B N 2 2 2 2 C/8
+        return weights_bmc @ x.flatten(1, -2).mT
 
 
 def _make_four(x: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
@@ -41,6 +52,4 @@ def _make_four(x: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
     # the weight is C C' 2 2
     weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
     assert convolution.bias is not None
-    return functional.linear(x, weight, convolution.bias.repeat(4)).unflatten(
-        -1, (2, 2, convolution.out_channels)
-    )
+    return linear(x, weight, convolution.bias.repeat(4)).unflatten(-1, (2, 2, convolution.out_channels))
