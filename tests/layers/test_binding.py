@@ -334,6 +334,32 @@ def test_a_choice_is_written_at_once(canvas, bound, settle, squares):
     assert len(points.data) == 1
 
 
+def test_many_masks_are_written_at_once(canvas, bound, squares, embedding):
+    points = bound.new_points()
+    labels = bound.new_labels()
+    for object_id, where in ((1, (10, 20)), (2, (30, 40)), (3, (10, 50))):
+        bound.current_object = object_id
+        canvas.click(points, *where)
+    bound.sync()
+    redrawn = []
+    labels.events.set_data.connect(lambda: redrawn.append(1))
+    assert bound.accept_each(run_each(squares, bound.jobs(embedding))) == ""
+    assert areas(bound) == {1: 25, 2: 25, 3: 25}
+    assert len(redrawn) == 1
+
+
+def test_a_failed_decoding_is_said_and_the_next_prompt_works(canvas, bound, settle, squares):
+    points = bound.new_points()
+    canvas.click(points, 10, 20)
+    squares.fails_with = RuntimeError("no memory left")
+    [sentence] = settle()
+    assert "no memory left" in sentence
+    squares.fails_with = None
+    canvas.click(points, 10, 30)
+    assert settle() == []
+    assert areas(bound) == {1: 98}
+
+
 # Planes
 
 

@@ -10,7 +10,7 @@ from napari_samv1.layers.image import displayed_plane
 from napari_samv1.layers.label_writer import LabelWriter
 from napari_samv1.layers.labels import LabelsError, first_free_id, make_labels
 from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.masks.paint import OVERWRITE, Rule
+from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
 
 HW = (20, 30)
 
@@ -338,3 +338,33 @@ def test_a_zarr_array_is_written_by_regions(viewer, image, session):
 def test_the_first_free_number_is_above_all_labels(viewer):
     assert first_free_id(viewer.add_labels(np.zeros(HW, dtype=np.uint16))) == 1
     assert first_free_id(viewer.add_labels(np.full(HW, 41, dtype=np.uint16))) == 42
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_after_any_edits_the_layer_shows_what_one_painting_of_all_would(viewer, image, seed):
+    rng = np.random.default_rng(seed)
+    foreign = np.zeros(HW, dtype=np.uint16)
+    foreign[5:9, 5:25] = 99
+    labels = viewer.add_labels(foreign.copy())
+    session, writer = AnnotationSession(HW), writer_for(viewer, labels, image)
+    rules = (KEEP, OVERWRITE, Rule("inside", 99), Rule("inside", 1))
+    for _ in range(60):
+        object_id = int(rng.integers(1, 6))
+        y, x, height, width = rng.integers(0, 15), rng.integers(0, 25), *rng.integers(1, 10, 2)
+        what = rng.choice(["brush", "brush", "eraser", "delete", "rule", "undo", "redo"])
+        if what in ("brush", "eraser"):
+            session.paint(object_id, box(y, x, y + height, x + width), erase=what == "eraser")
+        elif what == "rule":
+            session.set_rule(object_id, rules[rng.integers(len(rules))])
+        elif what == "delete":
+            session.delete(object_id)
+        else:
+            getattr(session, what)()
+        writer.write(session)
+    whole = viewer.add_labels(foreign.copy())
+    writer_for(viewer, whole, image).write(session)
+    np.testing.assert_array_equal(labels.data, whole.data)
+    assert session.objects
+    session.clear()
+    writer.write(session)
+    np.testing.assert_array_equal(labels.data, foreign)
