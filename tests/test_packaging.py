@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "napari_samv1"
@@ -60,15 +61,15 @@ def test_the_wheel_says_where_napari_finds_the_manifest_and_who_may_use_it(wheel
     assert any(name.endswith("/licenses/LICENSE") for name in wheel.namelist())
 
 
-def pins(name: str) -> dict[str, str]:
+def pins(name: str) -> dict[str, Version]:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     requirements = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
-    return {each.name.lower(): str(each.specifier).removeprefix("==") for each in requirements}
+    return {each.name.lower(): Version(str(each.specifier).removeprefix("==")) for each in requirements}
 
 
-def floors(requirements: list[str]) -> dict[str, str]:
+def floors(requirements: list[str]) -> dict[str, Version]:
     return {
-        each.name.lower(): specifier.version
+        each.name.lower(): Version(specifier.version)
         for each in map(Requirement, requirements)
         for specifier in each.specifier
         if specifier.operator == ">="
