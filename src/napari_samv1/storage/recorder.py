@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_samv1.checkpoints.record import LoadedModel
-    from napari_samv1.engine.objects import AnnotatedObject, Request
+    from napari_samv1.engine.objects import Request
     from napari_samv1.engine.session import AnnotationSession
     from napari_samv1.masks.covered import Covered
     from napari_samv1.masks.crop import MaskCrop
@@ -63,14 +63,20 @@ class Recorder:
     def record(self, planes: Iterable[Annotated]) -> SessionRecord:
         """What there is now. Objects and masks are shared, not copied."""
         environment = Environment.now()
+        ours = {
+            weights: Computation(name, source, environment)
+            for weights, (name, source) in self._models.items()
+        }
+        unknown = Computation("", "", environment)
         records = []
         for plane in planes:
             objects = tuple(plane.session.objects.values())
-            computations = {
-                known.id: found
-                for known in objects
-                if (found := self._computation(known, environment)) is not None
-            }
+            computations = {}
+            for known in objects:
+                if known.answered is not None:
+                    opened = self._opened.get(id(known.answered))
+                    weights = getattr(known.answered.embedding_key, "weights", "")
+                    computations[known.id] = opened[1] if opened else ours.get(weights, unknown)
             records.append(
                 PlaneRecord(
                     plane.source,
@@ -83,14 +89,6 @@ class Recorder:
                 )
             )
         return SessionRecord(tuple(records), self.created)
-
-    def _computation(self, known: AnnotatedObject, environment: Environment) -> Computation | None:
-        if known.answered is None:
-            return None
-        if id(known.answered) in self._opened:
-            return self._opened[id(known.answered)][1]
-        name, source = self._models.get(getattr(known.answered.embedding_key, "weights", ""), ("", ""))
-        return Computation(name, source, environment)
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,19 +24,30 @@ if TYPE_CHECKING:
 FORMAT = "napari-samv1 session"
 VERSION = 1
 
-_Fragments = dict[tuple[int, str], tuple["AnnotatedObject", tuple[DrawnShape, ...], str]]
+_Place = tuple[str, str] | None
+"""The names of the encoding and of the computation that an object's mask comes from."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Fragment:
+    """An object's text, and what it was made of: held, so that an id stays that object's."""
+
+    known: AnnotatedObject
+    drawn: tuple[DrawnShape, ...]
+    place: _Place
+    text: str
 
 
 class SessionWriter:
     """Makes the text; what has not changed since the last time is not worked out again."""
 
     def __init__(self) -> None:
-        self._fragments: _Fragments = {}
+        self._fragments: dict[int, _Fragment] = {}
 
     def text(self, record: SessionRecord, beneath: tuple[str, ...], files: dict[str, str]) -> str:
         """``beneath`` are the hashes of the planes' labels beneath, or ""; ``files`` those of the copies."""
         tables = _Tables()
-        fragments: _Fragments = {}
+        fragments: dict[int, _Fragment] = {}
         planes = [
             self._plane(plane, own_beneath, tables, fragments)
             for plane, own_beneath in zip(record.planes, beneath, strict=True)
@@ -57,16 +68,17 @@ class SessionWriter:
         lines = [f"{json.dumps(name)}: {_dump(value)}" for name, value in head.items()]
         return "{\n" + ",\n".join([*lines, '"planes": [' + ",\n".join(planes) + "]"]) + "\n}\n"
 
-    def _plane(self, plane: PlaneRecord, beneath: str, tables: _Tables, fragments: _Fragments) -> str:
+    def _plane(
+        self, plane: PlaneRecord, beneath: str, tables: _Tables, fragments: dict[int, _Fragment]
+    ) -> str:
         lines = []
         for known in plane.objects:
-            answer, drawn = tables.answer(known, plane), plane.drawn.get(known.id, ())
-            key = id(known), _dump(answer)
-            kept = self._fragments.get(key)
-            # the record holds what is kept, so that the id is still that object's
-            text = kept[2] if kept and kept[1] == drawn else _dump(_object(known, answer, drawn))
-            fragments[key] = known, drawn, text
-            lines.append(text)
+            place, drawn = tables.place(known, plane), plane.drawn.get(known.id, ())
+            kept = self._fragments.get(id(known))
+            if kept is None or kept.place != place or kept.drawn != drawn:
+                kept = _Fragment(known, drawn, place, _dump(_object(known, place, drawn)))
+            fragments[id(known)] = kept
+            lines.append(kept.text)
         source = asdict(plane.source)
         head = {
             "source": source,
@@ -87,19 +99,13 @@ class _Tables:
         self.computations: dict[str, Any] = {}
         self._names: dict[int, str] = {}
 
-    def answer(self, known: AnnotatedObject, plane: PlaneRecord) -> dict[str, Any] | None:
+    def place(self, known: AnnotatedObject, plane: PlaneRecord) -> _Place:
         """Where an object's mask comes from; None where no network made it."""
         computation = plane.computations.get(known.id)
         if known.answered is None or computation is None:
             return None
         encoding = cast("EmbeddingKey", known.answered.embedding_key)
-        same = known.answered.prompts == known.prompts
-        return {
-            "encoding": self._entered(self.encodings, encoding),
-            "computation": self._entered(self.computations, computation),
-            "batch": known.batch,
-            "prompts": None if same else _prompts(known.answered.prompts, ()),
-        }
+        return self._entered(self.encodings, encoding), self._entered(self.computations, computation)
 
     def _entered(self, table: dict[str, Any], shared: EmbeddingKey | Computation) -> str:
         # the record holds them all, so that ids are theirs
@@ -110,7 +116,7 @@ class _Tables:
         return self._names[id(shared)]
 
 
-def _object(known: AnnotatedObject, answer: Any, drawn: tuple[DrawnShape, ...]) -> dict[str, Any]:
+def _object(known: AnnotatedObject, place: _Place, drawn: tuple[DrawnShape, ...]) -> dict[str, Any]:
     settings, scores = known.settings, known.scores
     return {
         "id": known.id,
@@ -125,11 +131,23 @@ def _object(known: AnnotatedObject, answer: Any, drawn: tuple[DrawnShape, ...]) 
         "scores": None
         if scores is None
         else {"iou": _finite(scores.iou), "stability": _finite(scores.stability)},
-        "answer": answer,
+        "answer": _answer(known, place),
         "derived": _mask(known.derived),
         "painted_in": _mask(known.painted_in),
         "painted_out": _mask(known.painted_out),
         "reason": known.reason,
+    }
+
+
+def _answer(known: AnnotatedObject, place: _Place) -> dict[str, Any] | None:
+    if known.answered is None or place is None:
+        return None
+    same = known.answered.prompts == known.prompts
+    return {
+        "encoding": place[0],
+        "computation": place[1],
+        "batch": known.batch,
+        "prompts": None if same else _prompts(known.answered.prompts, ()),
     }
 
 
