@@ -22,7 +22,7 @@ from napari_samv1.widgets.inspect import InspectModel
 from napari_samv1.widgets.launch import dock
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "images"
-COIN_YX = (118, 153)
+COIN_YX = (126, 153)
 WINDOW = (1380, 860)
 PATIENCE_SECONDS = 180
 
@@ -33,7 +33,7 @@ PICTURES: list[tuple[str, int, dict[str, int]]] = [
     ("colours", 1, {"kind": 3}),
     ("windows", 2, {"window": 2}),
     ("stability", 3, {"kind": 0}),
-    ("attention", 4, {"kind": 0, "block": 3}),
+    ("attention", 4, {"kind": 0, "block": 7}),
     ("decoder", 4, {"kind": 1}),
     ("similarity", 5, {"kind": 1}),
     ("wand", 6, {}),
@@ -74,7 +74,9 @@ def main() -> None:
             raise RuntimeError(f"{name}: {widget.message.text()}")
         path = chosen.output / f"inspect-{name}.png"
         pixels = viewer.screenshot(canvas_only=False, flash=False)
-        Image.fromarray(pixels).convert("RGB").save(path, optimize=True)
+        # 256 colours are enough for a page, and half the bytes
+        picture = Image.fromarray(pixels).convert("RGB")
+        picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
         print(path, widget.sentence.text(), sep="\n")
     viewer.close()
 
@@ -108,7 +110,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         settle(0.02)
 
 
-def settle(seconds: float = 0.8) -> None:
+def settle(seconds: float = 1.5) -> None:
     """Let the window draw."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -203,9 +203,9 @@ def test_a_model_that_cannot_be_loaded_is_a_sentence(make_napari_viewer, monkeyp
 def test_the_slider_is_explained_as_it_moves(inspect, qtbot):
     inspect.chooser.setCurrentIndex(BLOCKS)
     press_look(qtbot, inspect)
-    assert "block 0 (windows of 3)" in inspect.caption.text()
-    inspect.viewer.dims.set_point(0, 1)
-    assert "block 1 (global)" in inspect.caption.text()
+    assert "block 3 (global)" in inspect.caption.text()
+    inspect.viewer.dims.set_point(0, 2)
+    assert "block 2 (windows of 3)" in inspect.caption.text()
     assert [plot.isVisible() for plot in inspect.plots] == [True]
 
 

@@ -73,7 +73,8 @@ def _norms(seen: BlockNorms, scene: Scene) -> Seen:
         f"block {block.index} ({block.kind}): {low[i]:.2f} to {high[i]:.2f}"
         for i, block in enumerate(seen.blocks)
     )
-    picture = Picture("block norms", norms, cells, ("block",), captions)
+    # norms grow from block to block: the last one is bright on the scale that all share
+    picture = Picture("block norms", norms, cells, ("block",), captions, start=len(norms) - 1)
     global_ones = tuple(block.index for block in seen.blocks if block.is_global)
     x = np.arange(len(seen.blocks))
     plot = PlotData(
