@@ -153,8 +153,8 @@ def _train(words: list[str]) -> int:
 def _replay(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="napari-samv1 replay",
-        description="Make every mask of a saved session again, as it was made, and compare: exit status 0 where "
-        "all are identical, pixel for pixel.",
+        description="Make every mask of a saved session again, as it was made, and compare: exit status 0 "
+        "where all are identical, pixel for pixel.",
     )
     parser.add_argument("session", metavar="SESSION", help="the folder that the session was saved in")
     parser.add_argument("--image", metavar="FILE", help="the image (default: where it was opened from)")
