@@ -15,6 +15,7 @@ from torch import Tensor
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.imaging.frame import Frame
 from napari_samv1.model import VIT_B, VIT_H, VIT_L, Sam, SamConfig
@@ -74,7 +75,7 @@ class Ours:
         key = EmbeddingKey("random", "random", PUBLISHED, frame, None, 1.0, "float32", "cpu")
         return Embedding(tokens_bchw, self.network.prepare_image(tokens_bchw), frame, key)
 
-    def decode(self, image: Embedding, asked: Asked) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def predict(self, image: Embedding, asked: Asked) -> list[Prediction]:
         boxes: list[Any] = [[]] * len(asked.points_xy)
         if asked.boxes_xyxy is not None:
             boxes = [[box[[1, 0, 3, 2]]] for box in asked.boxes_xyxy]
@@ -82,7 +83,10 @@ class Ours:
             Prompts(points_yx=points[:, ::-1], labels=labels, boxes_yx=box)
             for points, labels, box in zip(asked.points_xy, asked.labels, boxes, strict=True)
         ]
-        predictions = self.predictor.predict_each(image, prompts)
+        return self.predictor.predict_each(image, prompts)
+
+    def decode(self, image: Embedding, asked: Asked) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        predictions = self.predict(image, asked)
         return np.stack([one.logits[1:] for one in predictions]), np.stack(
             [one.iou[1:] for one in predictions]
         )

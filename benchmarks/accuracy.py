@@ -1,0 +1,100 @@
+"""How far masks move in bfloat16, and in 8-bit integers as an experiment: the bundled model on real images."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import warnings
+from statistics import mean
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage import data
+from torch import nn
+
+from benchmarks.measure import say, table
+from napari_samv1.checkpoints.load import load_model
+from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.model.layers import Linear
+from napari_samv1.prompts import Prompts
+
+Masks = NDArray[np.bool_]
+
+IMAGES = {
+    "coins": data.coins,
+    "cell": data.cell,
+    "stained tissue": data.immunohistochemistry,
+    "retina": data.retina,
+    "galaxies": data.hubble_deep_field,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="tiny", help="a known model's name or a file")
+    parser.add_argument("--prompts", type=int, default=8, help="points along each side of an image")
+    chosen = parser.parse_args()
+    print(compare(chosen.model, chosen.prompts))
+
+
+def compare(model: str, side: int) -> str:
+    """The Markdown table."""
+    exact = load_model(model, device="cpu", dtype="float32")
+    others = {
+        "bfloat16": load_model(model, device="cpu", dtype="bfloat16"),
+        "int8 (experiment)": in_8_bits(exact),
+    }
+    rows = []
+    for name, image in IMAGES.items():
+        say(f"accuracy: {name}")
+        expected = masks(exact, image(), side)
+        rows.append(
+            [name, *(f"{_iou(masks(other, image(), side), expected):.4f}" for other in others.values())]
+        )
+    means = (mean(float(row[column]) for row in rows) for column in range(1, 1 + len(others)))
+    rows.append(["mean", *(f"{value:.4f}" for value in means)])
+    return table((f"mask IoU with float32, {model}", *others), rows)
+
+
+def masks(model: LoadedModel, image: NDArray[np.uint8], side: int) -> list[Masks]:
+    """The four masks of every point of a regular grid."""
+    predictor = Predictor(model)
+    height, width = image.shape[:2]
+    steps = (np.arange(side) + 0.5) / side
+    prompts = [Prompts(points_yx=[(y * height, x * width)], labels=[1]) for y in steps for x in steps]
+    predictions = predictor.predict_each(predictor.embed(image), prompts)
+    return [one.masks() for one in predictions]
+
+
+def _iou(found: list[Masks], expected: list[Masks]) -> float:
+    """The mean over all candidate masks that float32 finds."""
+    values = []
+    for some, right in zip(found, expected, strict=True):
+        for mask, truth in zip(some, right, strict=True):
+            if truth.any():
+                values.append((mask & truth).sum() / (mask | truth).sum())
+    return float(np.mean(values))
+
+
+def in_8_bits(model: LoadedModel) -> LoadedModel:
+    """The same with the encoder's linear layers quantised as they run, those of queries and keys excepted."""
+    network = copy.deepcopy(model.network)
+    encoder = network.image_encoder
+    for layer in encoder.modules():
+        if type(layer) is Linear:
+            layer.__class__ = nn.Linear  # torch recognises a layer by its exact type
+    names = {
+        name
+        for name, layer in encoder.named_modules()
+        if type(layer) is nn.Linear and not name.endswith("qkv")
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.ao.quantization.quantize_dynamic(encoder, names, dtype=torch.qint8, inplace=True)
+    return LoadedModel(network, model.config, model.preparation, f"{model.name}, int8", model.sha256)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""From a moved point to the changed pixels of a Labels layer: what comes on top of the decoding.
+
+A stand-in answers at once in place of the network, with a disc around the point, so that everything else is
+measured: napari's event, the session, thresholding, the label image, and the layer's new slice. The drawing
+itself is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from statistics import median
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+
+from benchmarks.measure import MB, in_turns, peak_beyond, say, table
+from napari_samv1.engine.jobs import run
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.prompts import Prompts
+
+RADIUS = 150
+
+
+class Disc:
+    """Answers every prompt with a disc of ``RADIUS`` image pixels, at once."""
+
+    def __init__(self, side: int) -> None:
+        self.frame = Frame.plan((side, side), side=1024, patch=16)
+
+    def predict_each(self, _embedding: Any, prompts: Sequence[Prompts]) -> list[Prediction]:
+        return [self._disc(one) for one in prompts]
+
+    def _disc(self, prompts: Prompts) -> Prediction:
+        step = self.frame.image_hw[0] / self.frame.logits_hw[0]
+        centres = (np.arange(self.frame.logits_hw[0], dtype=np.float32) + 0.5) * step - 0.5
+        y, x = prompts.points_yx[0]
+        distance = np.hypot((centres - y)[:, None], centres - x)
+        logits = np.repeat(((RADIUS - distance) / step)[None].astype(np.float32), 4, axis=0)
+        return Prediction(logits, np.full(4, 0.9, np.float32), self.frame, True, batch=(0, 1))
+
+
+class Annotation:
+    """A viewer without a window, one image, one point, and one Labels layer."""
+
+    def __init__(self, side: int) -> None:
+        viewer = ViewerModel()
+        self.side = side
+        self.predictor: Any = Disc(side)
+        self.embedding: Any = SimpleNamespace(key="of a blank image", frame=self.predictor.frame)
+        self.binding = AnnotationBinding(viewer)
+        self.binding.image = viewer.add_image(np.zeros((side, side), np.uint8))
+        self.points = self.binding.new_points()
+        self.points.add([[side / 2, side / 2]])
+        self.random = np.random.default_rng(0)
+        self.answer()
+
+    def move(self) -> None:
+        """Move the point by up to its disc's radius, and show the answer."""
+        self.points.data = self.points.data + self.random.uniform(-1, 1, (1, 2)) * RADIUS
+        self.answer()
+
+    def answer(self) -> None:
+        self.binding.sync()
+        for job in self.binding.jobs(self.embedding):
+            problem = self.binding.accept(run(self.predictor, job))
+            assert not problem, problem
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--sides", type=int, nargs="+", default=[2048, 8192])
+    chosen = parser.parse_args()
+    say(f"to pixels: {chosen.rounds} rounds")
+    made = {f"{side} x {side}": Annotation(side) for side in chosen.sides}
+    stand_in = {name: one.predictor for name, one in made.items()}
+    for one in made.values():
+        one.move()
+    cases = {name: one.move for name, one in made.items()}
+    seconds = in_turns(cases, chosen.rounds)
+    answered = in_turns(
+        {
+            name: lambda one=one: one.predict_each(None, [Prompts(points_yx=[(9, 9)], labels=[1])])
+            for name, one in stand_in.items()
+        },
+        5,
+    )
+    rows = []
+    for name, one in made.items():
+        labels = one.binding.labels
+        assert labels is not None
+        grown = peak_beyond(lambda one=one: [one.move() for _ in range(20)])
+        rows.append(
+            (
+                name,
+                f"{1000 * (median(seconds[name]) - median(answered[name])):.1f}",
+                f"{labels.data.nbytes / MB:.0f}",
+                f"{grown:.1f}",
+            )
+        )
+    print(table(("Labels layer", "ms beyond the decoding", "MB of the layer", "MB more in 20 moves"), rows))
+
+
+if __name__ == "__main__":
+    main()
