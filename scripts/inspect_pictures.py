@@ -110,7 +110,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         settle(0.02)
 
 
-def settle(seconds: float = 1.5) -> None:
+def settle(seconds: float = 3.0) -> None:
     """Let the window draw."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
