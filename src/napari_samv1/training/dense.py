@@ -41,8 +41,10 @@ class DenseHead(nn.Module):
 
     def upscale(self, network: Sam, tokens_bchw: Tensor) -> Tensor:
         """The mask generator's features at four times the grid, B C/8 4h 4w."""
-        features: Tensor = network.mask_decoder.mask_generator.upscale(tokens_bchw)
-        return features
+        generator = network.mask_decoder.mask_generator
+        x_bchw: Tensor = generator.upscale_first(tokens_bchw)
+        x_bchw = generator.norm_first(x_bchw.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return functional.gelu(generator.upscale_second(functional.gelu(x_bchw)))
 
     def masks(self, network: Sam, tokens_chw: Tensor, features_chw: Tensor, clicks_xy01: Tensor) -> Tensor:
         """Logits P 4 4h 4w for P clicks (P 2) on one image."""

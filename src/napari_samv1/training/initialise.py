@@ -9,7 +9,7 @@ falls where the click is from the first step on.
 
 from __future__ import annotations
 
-from math import log, pi
+from math import e, log, pi
 from typing import cast
 
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from napari_samv1.model import Sam
 from napari_samv1.model.mask_decoder.attention import Attention
 from napari_samv1.model.mask_decoder.two_way_transformer import TwoWayLayer
+
+CONTENT = 0.3
+"""Standard deviation of the image tokens' channels at first; a position's own is 0.7."""
 
 
 @torch.no_grad()
@@ -34,22 +37,26 @@ def initialise(network: Sam, seed: int) -> None:
             normal(module.weight, min(0.6 * fan_in**-0.5, 0.12))
             if module.bias is not None:
                 module.bias.zero_()
-    normal(network.coordinate_encoder.frequencies, 1.0)
+    frequencies = network.coordinate_encoder.frequencies
+    normal(frequencies, 1.0)
+    # some positions coarse, for boxes across the image, some fine: small nuclei lie a token apart
+    frequencies.mul_(torch.logspace(log(0.7), log(3), frequencies.shape[1], base=e))
     _initialise_encoder(network)
     prompts = network.prompt_encoder
     for vector in (prompts.background, prompts.foreground, prompts.box_start, prompts.box_end):
         normal(vector, 0.5)
-    normal(prompts.not_a_point, 0.2)
+    normal(prompts.not_a_point, 0.6)
     decoder = network.mask_decoder
-    normal(decoder.iou_token, 0.2)
-    normal(decoder.mask_tokens, 0.2)
+    normal(decoder.iou_token, 0.6)
+    normal(decoder.mask_tokens, 0.6)
     normal(decoder.mask_hint_encoder.no_mask, 0.05)
     decoder.mask_hint_encoder.widen.weight.mul_(0.1)
-    for module in decoder.transformer.layers:
+    for index, module in enumerate(decoder.transformer.layers):
         layer = cast("TwoWayLayer", module)
-        _same_everywhere(layer.self_attention)
+        _mostly_itself(layer.self_attention, first=index == 0)
         _at_the_same_place(layer.token_to_image, generator, gain=2.0, through=1.0)
-        _at_the_same_place(layer.image_to_token, generator, gain=2.0, through=0.3)
+        # gentler, since far from the click the few tokens must weigh about the same
+        _at_the_same_place(layer.image_to_token, generator, gain=1.5, through=1.0)
         layer.mlp.contract.weight.mul_(0.3)
     _at_the_same_place(decoder.transformer.final_token_to_image, generator, gain=2.0, through=1.0)
 
@@ -66,6 +73,8 @@ def _initialise_encoder(network: Sam) -> None:
     for module in (encoder.channel_projection.narrow, encoder.channel_projection.smooth):
         module.weight.mul_(0.35)
     network.mask_decoder.mask_generator.upscale_first.weight.mul_(0.5)
+    # where the image's content is quieter than positions, attention finds places before it knows things
+    encoder.channel_projection.norm_smooth.weight.fill_(CONTENT)
     encoder.patch_embedding.projection.weight.copy_(
         cosine_filters(network.config.patch, network.config.width)
     )
@@ -107,23 +116,36 @@ def waves(grid: int, width: int) -> Tensor:
     return both[..., :width]
 
 
-def _same_everywhere(attention: Attention) -> None:
-    """Hand on the mean of all tokens: a mask token learns at once where the click is."""
-    for linear in (attention.query, attention.key):
-        linear.weight.mul_(0.5)
-    for linear in (attention.value, attention.projection):
-        linear.weight.copy_(torch.eye(*linear.weight.shape))
+def _mostly_itself(attention: Attention, first: bool) -> None:
+    """A prompt's token hands on itself, a mask token the mean of all: it learns where the click is.
+
+    In the first layer, where tokens have no residual, an even mean would make all of them alike, and what
+    the image then reads from them would be the same everywhere: masks would not depend on the prompt.
+    """
+    through = 1.0 if first else 0.5
+    for linear, scale in (
+        (attention.query, 0.7),
+        (attention.key, 0.7),
+        (attention.value, through),
+        (attention.projection, 1.0),
+    ):
+        linear.weight.copy_(scale * torch.eye(*linear.weight.shape))
 
 
 def _at_the_same_place(
     attention: Attention, generator: torch.Generator, *, gain: float, through: float
 ) -> None:
-    """Look where the positions agree, and hand on what is there."""
+    """Look where the positions agree, and hand on what is there.
+
+    Every head compares the sines and cosines of its own few frequencies, coarse ones in the first head and
+    fine ones in the last. (Random projections to a head's 16 channels drown them in the image's content.)
+    """
     inner, channels = attention.query.weight.shape
-    for first, second, scale in (
-        (attention.query, attention.key, gain),
-        (attention.value, attention.projection, through**0.5),
-    ):
-        basis, _ = torch.linalg.qr(torch.randn(channels, inner, generator=generator))
-        first.weight.copy_(scale * basis.T)
-        second.weight.copy_(scale * (basis if second is attention.projection else basis.T))
+    pairs = torch.linspace(0, channels // 2 - 1, inner // 2).round().long()
+    chosen = torch.stack([pairs, pairs + channels // 2], dim=1).flatten()
+    for linear in (attention.query, attention.key):
+        linear.weight.zero_()
+        linear.weight[torch.arange(inner), chosen] = gain
+    basis, _ = torch.linalg.qr(torch.randn(channels, inner, generator=generator))
+    attention.value.weight.copy_(through * basis.T)
+    attention.projection.weight.copy_(basis)

@@ -144,21 +144,26 @@ class Run:
         rng = np.random.default_rng([recipe.seed, 2, self.step])
         rate = recipe.learning_rate(self.step)
         self.optimizer.zero_grad()
-        tokens_bchw = maker.encode(crops)
+        where = recipe.is_where(self.step)
+        with torch.set_grad_enabled(not where):
+            tokens_bchw = maker.encode(crops)
         figures: Figures = {"rate": rate}
         gradient = torch.zeros_like(tokens_bchw)
         if not recipe.is_dense(self.step):
-            gradient, more = maker.prompted(tokens_bchw, crops, rng, recipe.correction_chance(self.step))
+            gradient, more = maker.prompted(
+                tokens_bchw, crops, rng, corrected=recipe.correction_chance(self.step), where=where
+            )
             figures.update(more)
         share = recipe.dense_share(self.step)
         if share > 0:
             image = tokens_bchw.detach().requires_grad_()
-            loss, more = maker.dense(image, crops, rng)
+            loss, more = maker.dense(image, crops, rng, clicks=recipe.is_dense(self.step))
             (share * loss).backward()
             figures.update(more)
             if image.grad is not None:
                 gradient = gradient + image.grad
-        tokens_bchw.backward(gradient)
+        if not where:
+            tokens_bchw.backward(gradient)
         torch.nn.utils.clip_grad_norm_([p for _, p in self.trained], 1.0)
         self.optimizer.step(rate)
         self._average()

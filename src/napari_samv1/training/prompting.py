@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -112,6 +112,26 @@ def first_round(
         wanted=functional.adaptive_avg_pool2d(coverage, logits_hw),
         single=kind != "several",
     )
+
+
+def where_only(asked: Round, radius: float = 0.06) -> Round:
+    """The same prompts with no object behind them: a disc at a click, the inside of a box.
+
+    ``radius`` is a fraction of the longer side. A decoder that has learnt to answer this knows where prompts
+    point, and has only to learn what is there.
+    """
+    height, width = asked.wanted.shape[-2:]
+    longer = max(height, width)
+    y = ((torch.arange(height) + 0.5) / height)[:, None]
+    x = ((torch.arange(width) + 0.5) / width)[None]
+    if asked.boxes_xy01.shape[1]:
+        x0, y0, x1, y1 = asked.boxes_xy01[:, 0].flatten(1).T[..., None, None]
+        inside = (x > x0) & (x < x1) & (y > y0) & (y < y1)
+    else:
+        at_x, at_y = asked.points_xy01[:, 0].T[..., None, None]
+        away = ((x - at_x) * width / longer) ** 2 + ((y - at_y) * height / longer) ** 2
+        inside = away < radius**2
+    return replace(asked, wanted=inside.float()[:, None].expand(-1, 4, -1, -1))
 
 
 def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: int, keep: slice) -> Round:

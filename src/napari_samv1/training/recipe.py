@@ -15,41 +15,55 @@ class Recipe:
     """
 
     seed: int = 0
-    scenes: int = 4608
+    scenes: int = 3584
     dense_tokens: int = 2 * 1024
-    tokens: int = 4 * 1024
-    dense_steps: int = 1000
+    tokens: int = 3 * 1024
+    dense_steps: int = 900
+    where_steps: int = 300
     prompt_steps: int = 2400
     dense_rate: float = 1e-3
-    prompt_rate: float = 8e-4
+    prompt_rate: float = 5e-4
     decay: float = 0.02
     averaging: float = 0.995
-    corrected: float = 0.5
+    corrected: float = 0.3
 
     @property
     def steps(self) -> int:
-        return self.dense_steps + self.prompt_steps
+        return self.dense_steps + self.where_steps + self.prompt_steps
 
     def is_dense(self, step: int) -> bool:
         """Whether a step (0-based) belongs to the first stage."""
         return step < self.dense_steps
 
+    def is_where(self, step: int) -> bool:
+        """Whether a step teaches the decoder alone where prompts point."""
+        return self.dense_steps <= step < self.dense_steps + self.where_steps
+
     def learning_rate(self, step: int) -> float:
         """Rises over 60 steps at the start of either stage, then falls along a half cosine."""
         if self.is_dense(step):
             return self.dense_rate * _rise_and_fall(step, self.dense_steps, 0.3)
-        return self.prompt_rate * _rise_and_fall(step - self.dense_steps, self.prompt_steps, 0.02)
+        if self.is_where(step):
+            return self.prompt_rate * _rise_and_fall(step - self.dense_steps, self.where_steps, 0.3)
+        return self.prompt_rate * _rise_and_fall(self._prompted(step), self.prompt_steps, 0.02)
+
+    def _prompted(self, step: int) -> int:
+        return step - self.dense_steps - self.where_steps
 
     def dense_share(self, step: int) -> float:
         """The dense loss's weight: all of the first stage, then a half, gone halfway through the second."""
         if self.is_dense(step):
             return 1.0
-        done = (step - self.dense_steps) / max(1, self.prompt_steps)
+        if self.is_where(step):
+            return 0.0
+        done = self._prompted(step) / max(1, self.prompt_steps)
         return 0.5 * max(0.0, 1 - 2 * done)
 
     def correction_chance(self, step: int) -> float:
         """Corrections start once there is something to correct."""
-        done = (step - self.dense_steps) / max(1, self.prompt_steps)
+        if self.is_where(step):
+            return 0.0
+        done = self._prompted(step) / max(1, self.prompt_steps)
         return self.corrected * min(1.0, max(0.0, 8 * done - 0.8))
 
 

@@ -13,7 +13,7 @@ from napari_samv1.preparation import Preparation
 from napari_samv1.training.crops import Crop
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss
-from napari_samv1.training.prompting import Round, correction, first_round
+from napari_samv1.training.prompting import Round, correction, first_round, where_only
 from napari_samv1.training.targets import dense_targets
 
 SINGLE_WEIGHTS = (0.35, 0.3, 0.5, 0.2)
@@ -56,9 +56,9 @@ class Step:
             return self.network.encode(pixels(crops, self.preparation, self.device))
 
     def dense(
-        self, tokens_bchw: Tensor, crops: Sequence[Crop], rng: np.random.Generator
+        self, tokens_bchw: Tensor, crops: Sequence[Crop], rng: np.random.Generator, *, clicks: bool
     ) -> tuple[Tensor, Figures]:
-        """The first stage's loss: dense maps, and masks read at clicks without the decoder."""
+        """The first stage's loss: dense maps, and with ``clicks`` masks read without the decoder."""
         stride = self.network.config.patch // 4
         wanted = torch.from_numpy(np.stack([dense_targets(crop.levels, stride) for crop in crops])).to(
             self.device
@@ -68,14 +68,16 @@ class Step:
             maps = self.head.maps(features)
         loss = dense_loss(maps.float(), wanted)
         figures = {"dense": float(loss.detach())}
+        if not clicks:
+            return loss, figures
         ious = []
         for i, crop in enumerate(crops):
             asked = first_round(rng, crop.levels, DENSE_CLICKS, _logits_hw(tokens_bchw), kind="point")
             if asked is None:
                 continue
             with self.lower_precision():
-                clicks = asked.points_xy01[:, 0].to(self.device)
-                logits = self.head.masks(self.network, tokens_bchw[i], features[i], clicks)
+                spots = asked.points_xy01[:, 0].to(self.device)
+                logits = self.head.masks(self.network, tokens_bchw[i], features[i], spots)
             goal = asked.wanted.to(self.device)
             loss = loss + mask_loss(logits.float(), goal).mean() / len(crops)
             ious.append(mask_iou(logits, goal)[:, 2].mean())
@@ -83,12 +85,18 @@ class Step:
         return loss, figures
 
     def prompted(
-        self, tokens_bchw: Tensor, crops: Sequence[Crop], rng: np.random.Generator, corrected: float
+        self,
+        tokens_bchw: Tensor,
+        crops: Sequence[Crop],
+        rng: np.random.Generator,
+        *,
+        corrected: float,
+        where: bool,
     ) -> tuple[Tensor, Figures]:
         """The second stage's gradient with respect to the image tokens; the decoder's own is accumulated.
 
         Image by image, so that one image's decoder activations are in memory at a time. ``corrected`` is the
-        chance that an image's answers are corrected in a second round.
+        chance that an image's answers are corrected in a second round; ``where`` asks only for the place.
         """
         gradient = torch.zeros_like(tokens_bchw)
         sums: dict[str, list[float]] = {}
@@ -98,6 +106,8 @@ class Step:
             asked = first_round(rng, crop.levels, count, _logits_hw(tokens_bchw))
             if asked is None:
                 continue
+            if where:
+                asked = where_only(asked)
             image = tokens_bchw[i : i + 1].detach().requires_grad_()
             logits, scores = self._decode(image, asked, None)
             loss, iou = _round_loss(logits, scores, asked)

@@ -1,0 +1,117 @@
+"""A run that is cut off ends where an uninterrupted one does; what it exports loads."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from napari_samv1.checkpoints.load import load_model
+from napari_samv1.model import Sam, SamConfig
+from napari_samv1.preparation import BUNDLED
+from napari_samv1.training import crops
+from napari_samv1.training.export import export, in_memory
+from napari_samv1.training.loop import Run
+from napari_samv1.training.recipe import Recipe
+from napari_samv1.training.scenes.kinds import draw_scene
+
+SMALL = SamConfig(
+    width=16,
+    depth=2,
+    heads=2,
+    stages=1,
+    patch=8,
+    grid=6,
+    window=3,
+    channels=32,
+    decoder_heads=4,
+    decoder_mlp=32,
+)
+RECIPE = Recipe(tokens=72, dense_tokens=72, dense_steps=2, where_steps=1, prompt_steps=3, corrected=1.0)
+
+
+class Scenes:
+    """A source of three scenes."""
+
+    def __init__(self):
+        self.scenes = [draw_scene(np.random.default_rng(i), (64, 64), "nuclei") for i in range(3)]
+
+    def __len__(self):
+        return len(self.scenes)
+
+    def __getitem__(self, index):
+        return self.scenes[index].image, self.scenes[index].levels
+
+
+@pytest.fixture
+def begin(tmp_path, monkeypatch):
+    monkeypatch.setattr(crops.draw_crops, "__defaults__", (((6, 6),),))
+    source = Scenes()
+
+    def make(name, recipe=RECIPE):
+        return Run(tmp_path / name, recipe, Sam(SMALL), BUNDLED, source)
+
+    return make
+
+
+def test_a_run_cut_off_after_any_stage_ends_in_the_same_weights(begin):
+    whole = begin("whole")
+    whole.train()
+    for stop in (1, 3, 5):
+        begin("cut").train(until=stop)
+    resumed = begin("cut")
+    assert resumed.step == 5
+    resumed.train()
+    assert resumed.step == whole.step == RECIPE.steps
+    for (name, one), other in zip(whole.averaged().items(), resumed.averaged().values(), strict=True):
+        assert torch.equal(one, other), name
+    for one, other in zip(whole.head.parameters(), resumed.head.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_every_trained_stage_moves_the_weights_it_is_for(begin):
+    run = begin("stages")
+    before = {name: p.clone() for name, p in run.network.named_parameters()}
+    run.train(until=2)
+    patch, attention = "image_encoder.patch_embedding.projection.weight", "mask_decoder.iou_token"
+    assert not torch.equal(run.network.get_parameter(patch), before[patch])
+    assert torch.equal(run.network.get_parameter(attention), before[attention])
+    seen = {name: p.clone() for name, p in run.network.named_parameters()}
+    run.train(until=3)
+    assert torch.equal(run.network.get_parameter(patch), seen[patch])
+    assert not torch.equal(run.network.get_parameter(attention), seen[attention])
+
+
+def test_the_curves_have_a_row_per_step(begin):
+    run = begin("curves")
+    run.train(until=4)
+    with (run.folder / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4]
+    assert all(float(row["dense"]) > 0 for row in rows[:2])
+    assert float(rows[3]["loss"]) > 0
+
+
+def test_another_recipe_does_not_go_on_from_the_state(begin):
+    begin("mine").train(until=1)
+    with pytest.raises(ValueError, match="another seed"):
+        begin("mine", Recipe(**{**RECIPE.__dict__, "seed": 1}))
+
+
+def test_exported_weights_load_by_their_path_and_differ_by_rounding_alone(begin, tmp_path):
+    run = begin("export")
+    sha256 = export(run.averaged(), SMALL, tmp_path / "small.pt")
+    loaded = load_model(tmp_path / "small.pt", dtype="float32", preparation=BUNDLED)
+    assert loaded.sha256 == sha256
+    exact = in_memory(run.averaged(), SMALL, BUNDLED, "exact").network.state_dict()
+    for name, tensor in loaded.network.state_dict().items():
+        assert torch.allclose(tensor, exact[name], rtol=1e-3, atol=1e-6), name
+    frequencies = "coordinate_encoder.frequencies"
+    assert torch.equal(loaded.network.state_dict()[frequencies], exact[frequencies])
+
+
+def test_the_learning_rate_rises_at_the_start_of_each_stage_and_falls_to_its_end():
+    recipe = Recipe(dense_steps=200, where_steps=100, prompt_steps=300)
+    rates = [recipe.learning_rate(step) for step in range(recipe.steps)]
+    for start, end in ((0, 199), (200, 299), (300, 599)):
+        assert rates[start] < rates[start + 59] > rates[end]

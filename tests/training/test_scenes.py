@@ -1,0 +1,41 @@
+"""The synthetic scenes: reproducible, and labelled consistently."""
+
+import numpy as np
+import pytest
+
+from napari_samv1.training.scenes.kinds import KINDS, draw_scene
+from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_draws_the_same_scene(kind):
+    first = draw_scene(np.random.default_rng(3), (96, 120), kind)
+    again = draw_scene(np.random.default_rng(3), (96, 120), kind)
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.levels, again.levels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_scene_is_an_8_bit_rgb_image_with_objects(kind):
+    scenes = [draw_scene(np.random.default_rng(seed), (128, 96), kind) for seed in range(3)]
+    for scene in scenes:
+        assert scene.image.shape == (128, 96, 3)
+        assert scene.image.dtype == np.uint8
+        assert scene.levels.shape == (3, 128, 96)
+        assert scene.levels.dtype == np.uint16
+    assert any(scene.levels[OBJECT].any() for scene in scenes)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_part_lies_in_one_object_and_an_object_in_at_most_one_group(seed):
+    levels = draw_scene(np.random.default_rng(seed), (160, 160), "nested").levels
+    for part in np.unique(levels[PART])[1:]:
+        assert len(np.unique(levels[OBJECT][levels[PART] == part])) == 1
+    assert not (levels[PART][levels[OBJECT] == 0]).any()
+    for one in np.unique(levels[OBJECT])[1:]:
+        assert len(np.unique(levels[GROUP][levels[OBJECT] == one])) == 1
+
+
+def test_an_unknown_share_of_kinds_is_drawn_by_default():
+    kinds = {draw_scene(np.random.default_rng(seed), (48, 48)).kind for seed in range(12)}
+    assert len(kinds) > 2
