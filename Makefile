@@ -31,7 +31,7 @@ picture:
 	$(DISPLAYED) $(BIN)/python scripts/readme_picture.py
 
 bench:
-	$(BIN)/python -m benchmarks
+	$(DISPLAYED) $(BIN)/python -m benchmarks
 
 train:
 	$(BIN)/napari-samv1 train

@@ -1,4 +1,4 @@
-"""How far masks move in bfloat16, and in 8-bit integers as an experiment: the bundled model on real images."""
+"""How far masks move in bfloat16, and in 8-bit integers as an experiment: the bundled model, real images."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def in_8_bits(model: LoadedModel) -> LoadedModel:
     encoder = network.image_encoder
     for layer in encoder.modules():
         if type(layer) is Linear:
-            layer.__class__ = nn.Linear  # torch recognises a layer by its exact type
+            object.__setattr__(layer, "__class__", nn.Linear)  # torch recognises a layer by its exact type
     names = {
         name
         for name, layer in encoder.named_modules()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from statistics import median
 
 import numpy as np
 import torch
 
-from benchmarks.implementations import MAKE, VIT_B, Asked, difference, random_network
+from benchmarks.implementations import MAKE, Asked, difference, random_network
 from benchmarks.measure import in_turns, ratio, say, table
+from napari_samv1.model import VIT_B
 
 SIDE = 1024
 NAMES = ("ours", "published", "transformers")
@@ -38,10 +40,7 @@ def compare(rounds: int, batch: int) -> str:
     rows = []
     for kind, (prompts, times) in kinds.items():
         say(f"decode {kind}")
-        cases = {
-            name: lambda one=one, image=images[name], prompts=prompts: one.decode(image, prompts)
-            for name, one in made.items()
-        }
+        cases = {name: partial(one.decode, images[name], prompts) for name, one in made.items()}
         answers = {name: work() for name, work in cases.items()}
         error = max(
             difference(ours, theirs)

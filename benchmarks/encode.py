@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from statistics import median
 
 import torch
@@ -34,15 +35,15 @@ def compare(size: str, rounds: int, side: int) -> str:
     # at native aspect, each side in whole patches
     landscape = pixels[:, :, : round(side / 1.5 / 16) * 16]
     made = {name: MAKE[name](random_network(SIZES[size])) for name in names}
-    cases = {name: lambda one=one: one.encode(pixels) for name, one in made.items()}
-    cases["ours, 3:2"] = lambda: made["ours"].encode(landscape)
-    cases["ours, bfloat16, 3:2"] = lambda: made["ours, bfloat16"].encode(landscape)
+    cases = {name: partial(one.encode, pixels) for name, one in made.items()}
+    cases |= {f"{name}, 3:2": partial(made[name].encode, landscape) for name in names[:2]}
     say(f"encode {size}: {rounds} rounds")
     reference = names[-2] if "published" in names else "ours"
     expected = cases[reference]()
     differences = {name: difference(cases[name](), expected) for name in names if name != reference}
     seconds = in_turns(cases, rounds)
     made.clear()
+    cases.clear()
     megabytes = {name: fresh("encode", name, "--size", size, "--side", side) for name in names}
     rows = [
         (

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.decode import asked
-from benchmarks.implementations import VIT_B, Ours, random_network
+from benchmarks.implementations import Ours, random_network
 from benchmarks.measure import fresh, peak_beyond, say, table
+from napari_samv1.model import VIT_B
 
 PLOT = Path(__file__).parent / "growth.svg"
 Measured = dict[tuple[str, int, int], tuple[float, float]]
@@ -83,9 +84,7 @@ def plot(measured: Measured, amounts: dict[str, list[int]], threads: list[int]) 
             times.plot(sizes, [measured[work, size, count][0] for size in sizes], "o-", label=label)
         if threads == [1, 2]:
             for count in (4, 8):
-                modelled = [
-                    _modelled(*(measured[work, size, n][0] for n in threads), count) for size in sizes
-                ]
+                modelled = [_modelled(measured, work, size, count) for size in sizes]
                 times.plot(sizes, modelled, "--", label=f"{count} threads, by a model")
         memory.plot(sizes, [measured[work, size, threads[-1]][1] for size in sizes], "o-", color="black")
         times.set(yscale="log", ylabel="seconds", title=f"{work}, ViT-B, float32")
@@ -99,7 +98,8 @@ def plot(measured: Measured, amounts: dict[str, list[int]], threads: list[int]) 
     figure.savefig(PLOT, metadata={"Date": None})
 
 
-def _modelled(one: float, two: float, threads: int) -> float:
+def _modelled(measured: Measured, work: str, amount: int, threads: int) -> float:
+    one, two = (measured[work, amount, count][0] for count in (1, 2))
     parallel = min(max(2 * (one - two), 0.0), one)
     return one - parallel + parallel / threads
 

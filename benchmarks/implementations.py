@@ -142,7 +142,8 @@ class Transformers:
         )
         # the published decoder's; the library's own default is another
         decoder = SamMaskDecoderConfig(layer_norm_eps=1e-5)
-        whole = TheirConfig(vision_config=vision, mask_decoder_config=decoder, attn_implementation="sdpa")
+        whole = TheirConfig(vision_config=vision, mask_decoder_config=decoder)
+        whole._attn_implementation = "sdpa"
         self.model = SamModel(whole).eval().requires_grad_(False)
         tensors = to_published(network.state_dict(), config)
         state = {_their_name(name): tensor for name, tensor in tensors.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
@@ -64,6 +65,10 @@ class Annotation:
         self.points.data = self.points.data + self.random.uniform(-1, 1, (1, 2)) * RADIUS
         self.answer()
 
+    def move_often(self) -> None:
+        for _ in range(20):
+            self.move()
+
     def answer(self) -> None:
         self.binding.sync()
         for job in self.binding.jobs(self.embedding):
@@ -83,18 +88,13 @@ def main() -> None:
         one.move()
     cases = {name: one.move for name, one in made.items()}
     seconds = in_turns(cases, chosen.rounds)
-    answered = in_turns(
-        {
-            name: lambda one=one: one.predict_each(None, [Prompts(points_yx=[(9, 9)], labels=[1])])
-            for name, one in stand_in.items()
-        },
-        5,
-    )
+    click = [Prompts(points_yx=[(9, 9)], labels=[1])]
+    answered = in_turns({name: partial(one.predict_each, None, click) for name, one in stand_in.items()}, 5)
     rows = []
     for name, one in made.items():
         labels = one.binding.labels
         assert labels is not None
-        grown = peak_beyond(lambda one=one: [one.move() for _ in range(20)])
+        grown = peak_beyond(one.move_often)
         rows.append(
             (
                 name,

@@ -7,7 +7,7 @@ image thus costs its objects' outlines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,17 +45,17 @@ def areas_above(logits_hw: ArrayLike, placement: Placement, thresholds: Sequence
     logits = np.asarray(logits_hw, dtype=np.float32)
     rows, columns = axis_blocks(logits.shape, placement)
     lowest, highest = _bounds(logits, rows, columns)
-    areas = np.zeros(len(thresholds), dtype=np.int64)
-    for (i, row_block), (j, column_block) in _pairs(rows, columns):
-        decided = [bool(lowest[i, j] > t or highest[i, j] <= t) for t in thresholds]
-        values = None if all(decided) else resize_block(logits, row_block, column_block)
-        pixels = len(row_block.weights) * len(column_block.weights)
+    pixels = np.outer(
+        *([block.target.stop - block.target.start for block in axis] for axis in (rows, columns))
+    )
+    areas = [int(pixels[lowest > t].sum()) for t in thresholds]
+    undecided = [(lowest <= t) & (highest > t) for t in thresholds]
+    for i, j in np.argwhere(np.any(undecided, axis=0)):
+        values = resize_block(logits, rows[i], columns[j])
         for k, t in enumerate(thresholds):
-            if values is None or decided[k]:
-                areas[k] += pixels if lowest[i, j] > t else 0
-            else:
-                areas[k] += np.count_nonzero(values > t)
-    return [int(area) for area in areas]
+            if undecided[k][i, j]:
+                areas[k] += int(np.count_nonzero(values > t))
+    return areas
 
 
 def _fill(
@@ -68,9 +68,8 @@ def _fill(
     """Set the window's mask in ``out``, whose first pixel is the window's ``origin_yx``."""
     rows, columns = axis_blocks(logits.shape, placement)
     lowest, highest = _bounds(logits, rows, columns)
-    for (i, row_block), (j, column_block) in _pairs(rows, columns):
-        if highest[i, j] <= threshold:
-            continue
+    for i, j in np.argwhere(highest > threshold):
+        row_block, column_block = rows[i], columns[j]
         target = tuple(
             slice(block.target.start - start, block.target.stop - start)
             for block, start in zip((row_block, column_block), origin_yx, strict=True)
@@ -79,12 +78,6 @@ def _fill(
             out[target] = True
         else:
             np.greater(resize_block(logits, row_block, column_block), threshold, out=out[target])
-
-
-def _pairs(
-    rows: Sequence[AxisBlock], columns: Sequence[AxisBlock]
-) -> Iterator[tuple[tuple[int, AxisBlock], tuple[int, AxisBlock]]]:
-    return (((i, row), (j, column)) for i, row in enumerate(rows) for j, column in enumerate(columns))
 
 
 def _bounds(
