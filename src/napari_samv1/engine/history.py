@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from napari_samv1.engine.objects import AnnotatedObject
 
@@ -16,6 +16,12 @@ class State:
 
     objects: dict[int, AnnotatedObject] = field(default_factory=dict)
     stack: tuple[int, ...] = ()
+
+    def with_lowest(self, known: AnnotatedObject) -> State:
+        """The state with another object beneath all; itself where it has one of that number."""
+        if known.id in self.objects:
+            return self
+        return State({**self.objects, known.id: known}, (known.id, *self.stack))
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,11 @@ class History:
     def redo(self, now: State, attachment: object = None) -> Step | None:
         """The step to go forward to; ``now`` becomes what undo restores."""
         return _move(self._future, self._past, now, attachment)
+
+    def amend(self, known: AnnotatedObject) -> None:
+        """Something was there all along: every state holds it."""
+        for steps in (self._past, self._future):
+            steps[:] = [replace(step, state=step.state.with_lowest(known)) for step in steps]
 
     def put_right(self, old: AnnotatedObject, new: AnnotatedObject) -> None:
         """An answer came for ``old``: states that remember it remember the answered one."""

@@ -24,6 +24,10 @@ NO_PROMPTS = "This object has no prompts on this plane, so its mask is empty."
 ONLY_BACKGROUND = (
     "This object has background points only, so its mask is empty: add a foreground point or a box."
 )
+ADDS_NOTHING = (
+    "This object has background points only, which change nothing by themselves: add a foreground point or a "
+    "box."
+)
 NOTHING_FOUND = "The model found nothing above the threshold here: lower it, or add a point."
 
 
@@ -68,6 +72,15 @@ class Derived:
     chosen: int
     scores: CandidateScores
     batch: tuple[int, int] = (0, 1)
+
+
+@dataclass(frozen=True)
+class BrushStroke:
+    """Pixels that a person brushed into an object's mask, or erased from it."""
+
+    object_id: int
+    pixels: MaskCrop
+    erase: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,26 +134,33 @@ class AnnotatedObject:
         changed = replace(self, prompts=prompts)
         if changed.decodable:
             return replace(changed, reason="")
-        return replace(
+        painted = replace(
             changed,
             derived=EMPTY,
             mask=paint_over(EMPTY, self.painted_in, self.painted_out),
             chosen=None,
             scores=None,
             answered=None,
-            reason=ONLY_BACKGROUND if len(prompts) else NO_PROMPTS,
         )
+        return replace(painted, reason=painted._reason_unasked())
 
     def with_stroke(self, stroke: MaskCrop, *, erase: bool) -> AnnotatedObject:
         """The object with a brush stroke; the newest stroke wins over older ones."""
         painted_in = minus(self.painted_in, stroke) if erase else union(self.painted_in, stroke)
         painted_out = union(self.painted_out, stroke) if erase else minus(self.painted_out, stroke)
-        return replace(
+        painted = replace(
             self,
             painted_in=painted_in,
             painted_out=painted_out,
             mask=paint_over(self.derived, painted_in, painted_out),
         )
+        return painted if painted.decodable else replace(painted, reason=painted._reason_unasked())
+
+    def _reason_unasked(self) -> str:
+        """What is to be said where the network is not asked, so that there is only what was painted."""
+        if self.mask.empty:
+            return ONLY_BACKGROUND if len(self.prompts) else NO_PROMPTS
+        return ADDS_NOTHING if len(self.prompts) else ""
 
 
 def derive(prediction: Prediction, settings: ObjectSettings) -> Derived:

@@ -15,6 +15,7 @@ from napari_samv1.engine.jobs import DecodeJob, DecodeResult, run, run_each
 from napari_samv1.engine.objects import (
     EMPTY,
     AnnotatedObject,
+    BrushStroke,
     CandidateScores,
     Choice,
     ObjectSettings,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnnotatedObject",
     "AnnotationSession",
+    "BrushStroke",
     "CandidateScores",
     "Change",
     "Choice",
@@ -213,9 +215,32 @@ class AnnotationSession:
         self, object_id: int, stroke: MaskCrop, *, erase: bool = False, gesture: Hashable = None
     ) -> Change:
         """Add a brush stroke to an object, or erase one from it; later answers of the network keep it."""
-        old = self.get(object_id) or AnnotatedObject(object_id, settings=self.defaults)
-        label = "eraser" if erase else "brush"
-        return self._step(label, [old.with_stroke(stroke, erase=erase)], gesture)
+        return self.paint_each([BrushStroke(object_id, stroke, erase)], gesture=gesture)
+
+    def paint_each(self, strokes: Iterable[BrushStroke], *, gesture: Hashable = None) -> Change:
+        """Several strokes as one step: a brush may touch more than one object."""
+        edited: dict[int, AnnotatedObject] = {}
+        label = "eraser"
+        for stroke in strokes:
+            old = edited.get(stroke.object_id) or self.get(stroke.object_id)
+            if old is None:
+                old = AnnotatedObject(stroke.object_id, settings=self.defaults)
+            edited[stroke.object_id] = old.with_stroke(stroke.pixels, erase=stroke.erase)
+            label = label if stroke.erase else "brush"
+        return self._step(label, list(edited.values()), gesture)
+
+    def adopt(self, object_id: int, pixels: MaskCrop) -> Change:
+        """Know a label that came from elsewhere as an object, as painted in; nothing to undo.
+
+        It was there all along, so that undoing older steps does not take it away.
+        """
+        if object_id in self._state.objects or pixels.empty:
+            return Change()
+        known = AnnotatedObject(object_id, settings=self.defaults).with_stroke(pixels, erase=False)
+        before, self._state = self._state, self._state.with_lowest(known)
+        self._history.amend(known)
+        self._revision += 1
+        return difference(before, self._state)
 
     def delete(self, object_id: int, *, attachment: object = None) -> Change:
         """Remove an object, its settings and its pixels."""

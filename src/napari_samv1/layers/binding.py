@@ -31,6 +31,10 @@ def _ignore() -> None:
     """What an unused notice calls."""
 
 
+def _ignore_sentence(_sentence: str) -> None:
+    """What an unused notice with a sentence calls."""
+
+
 @dataclass(frozen=True)
 class Synced:
     """What reading the prompts led to; ``notes`` and ``problem`` are sentences for the panel."""
@@ -58,6 +62,8 @@ class AnnotationBinding:
         A layer was bound or went away.
     on_current : callable, optional
         The current object or the next prompt's polarity changed.
+    on_painted : callable, optional
+        A stroke of the brush, the eraser or the bucket changed objects; called with "" or a sentence.
     """
 
     def __init__(
@@ -68,12 +74,14 @@ class AnnotationBinding:
         on_plane: Callable[[], None] | None = None,
         on_layers: Callable[[], None] | None = None,
         on_current: Callable[[], None] | None = None,
+        on_painted: Callable[[str], None] | None = None,
     ) -> None:
         self.viewer = viewer
         self._tell_prompts = on_prompts or _ignore
         self._tell_plane = on_plane or _ignore
         self._tell_layers = on_layers or _ignore
         self._tell_current = on_current or _ignore
+        self._tell_painted = on_painted or _ignore_sentence
         self._image: Image | None = None
         self._labels: Labels | None = None
         self._labels_dismissed = False
@@ -156,6 +164,7 @@ class AnnotationBinding:
         self._sheets.drop_writers()
         if layer is not None:
             self._labels_connections.connect(layer.events, "data " + TRANSFORM_EVENTS, self._placed_anew)
+            self._labels_connections.connect(layer.events, "paint", self._painted)
             if self.current_object not in self._prompts.object_ids() | self._sheets.object_ids():
                 # what another tool labelled must not become our first object by accident
                 self.current_object = max(self.current_object, first_free_id(layer))
@@ -423,6 +432,22 @@ class AnnotationBinding:
         """A transform or an array is another one: where masks go must be found out anew."""
         self._sheets.drop_writers()
         self._tell_prompts()
+
+    def _painted(self, event: Any) -> None:
+        """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""
+        sheet, image, labels = self._sheet(), self._image, self._labels
+        if sheet is None or image is None or labels is None:
+            return
+        strokes = sheet.take_strokes(image, labels, event.value)
+        if not strokes:
+            return
+        self.sync()
+        self._write(sheet)
+        sheet.session.paint_each(strokes)
+        problem = self._write(sheet)
+        # all of it may have been taken back, so that there was nothing to write
+        labels.refresh(extent=False, thumbnail=False, highlight=False)
+        self._tell_painted(problem or sheet.kept_out(strokes))
 
     def _layer_removed(self, event: Any) -> None:
         gone, image = event.value, self._image

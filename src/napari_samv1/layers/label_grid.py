@@ -43,6 +43,24 @@ class LabelGrid:
             return MaskCrop.from_mask(np.zeros((0, 0), dtype=bool))
         return MaskCrop.from_mask(self._sampled(crop, low, high), (int(low[0]), int(low[1])))
 
+    def plane_pixels(self, crop: MaskCrop, plane_shape_yx: tuple[int, int]) -> MaskCrop:
+        """The image plane's pixels that a mask on this grid touches: the other way round.
+
+        Those whose centre lies in the mask, and those in which the centre of one of its pixels lies: a finer
+        grid's pixels are not lost between the plane's centres.
+        """
+        if self.same or crop.empty:
+            return crop
+        size = np.asarray(plane_shape_yx)
+        own = np.argwhere(crop.mask) + crop.origin_yx
+        marked = np.floor(self.to_plane(own.astype(np.float64)) + 0.5).astype(int)
+        inverse: Coordinates = np.asarray(np.linalg.inv(self.to_plane.matrix), dtype=np.float64)
+        backward = LabelGrid((), plane_shape_yx, AffineMap(inverse, -inverse @ self.to_plane.offset), False)
+        mask = backward.sample(crop).to_mask(plane_shape_yx)
+        marked = marked[((marked >= 0) & (marked < size)).all(axis=1)]
+        mask[marked[:, 0], marked[:, 1]] = True
+        return MaskCrop.from_mask(mask)
+
     def _sampled(self, crop: MaskCrop, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.bool_]:
         rows, columns = (np.arange(start, stop) for start, stop in zip(low, high, strict=True))
         (a, b), (c, d) = self.to_plane.matrix

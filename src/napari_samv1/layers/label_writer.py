@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from napari_samv1.engine.change import moved_ids
 from napari_samv1.engine.objects import AnnotatedObject
-from napari_samv1.engine.session import AnnotationSession
+from napari_samv1.engine.session import AnnotationSession, BrushStroke
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.label_grid import label_grid
 from napari_samv1.layers.labels import LabelsError, refusal
+from napari_samv1.layers.strokes import Stroke, read_stroke
 from napari_samv1.masks.covered import Covered
 from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import OVERWRITE, Painted, repaint
@@ -69,6 +71,38 @@ class LabelWriter:
         if patches:
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return bool(patches)
+
+    def take_stroke(self, atoms: Iterable[Any]) -> Stroke | None:
+        """Take back what napari has just painted on this plane, for the session to decide upon.
+
+        None where the stroke changed nothing here. The layer is not redrawn yet.
+        """
+        stroke = read_stroke(atoms, self._layer.data, self._grid.index)
+        if stroke is not None:
+            plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+            plane.write(stroke.region, stroke.before, stroke.touched)
+        return stroke
+
+    def brush_strokes(self, stroke: Stroke) -> list[BrushStroke]:
+        """What a stroke does to objects, in the image plane's pixels: what it painted, and what it erased."""
+        parts = [(label, pixels, False) for label, pixels in stroke.painted()]
+        parts += [(label, pixels, True) for label, pixels in stroke.erased()]
+        placed = (
+            BrushStroke(label, self._grid.plane_pixels(pixels, self._plane_shape), erase)
+            for label, pixels, erase in parts
+        )
+        return [one for one in placed if not one.pixels.empty]
+
+    def pixels_of(self, label: int) -> MaskCrop:
+        """Where the layer shows a label, in the image plane's pixels."""
+        shown = MaskCrop.from_mask(np.asarray(self._layer.data[self._grid.index]) == label)
+        return self._grid.plane_pixels(shown, self._plane_shape)
+
+    def shows(self, label: int, pixels: MaskCrop) -> bool:
+        """Whether the layer shows a label on all of some of the image plane's pixels."""
+        on_grid = self._on_grid(pixels)
+        plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+        return bool(np.all(plane[on_grid.region][on_grid.mask] == label))
 
     def labels_beneath(self) -> NDArray[Any] | None:
         """A copy of the plane's labels that are no object's, for the session's record.

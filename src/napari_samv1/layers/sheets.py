@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from napari.layers import Image, Labels
 
-from napari_samv1.engine.session import AnnotationSession, DecodeResult
+from napari_samv1.engine.session import AnnotationSession, BrushStroke, DecodeResult
 from napari_samv1.layers.image import DisplayedPlane, PlaneKey
 from napari_samv1.layers.label_writer import LabelWriter
 from napari_samv1.layers.labels import LabelsError
@@ -24,12 +25,42 @@ class Sheet:
     def write(self, image: Image, labels: Labels) -> str:
         """Bring the Labels layer up to date with the session; "" or a sentence on why not."""
         try:
-            if self.writer is None:
-                self.writer = LabelWriter(labels, image, self.plane)
-            self.writer.write(self.session)
+            self._writer_for(image, labels).write(self.session)
         except LabelsError as error:
             return str(error)
         return ""
+
+    def take_strokes(self, image: Image, labels: Labels, atoms: Sequence[Any]) -> list[BrushStroke]:
+        """Take what napari has just painted out of the layer; [] where it is none of this plane's.
+
+        A label that is no object yet becomes one, with all the pixels that it has.
+        """
+        try:
+            writer = self._writer_for(image, labels)
+        except LabelsError:
+            return []
+        stroke = writer.take_stroke(atoms)
+        strokes = [] if stroke is None else writer.brush_strokes(stroke)
+        for one in strokes:
+            if one.object_id not in self.session.objects:
+                self.session.adopt(one.object_id, writer.pixels_of(one.object_id))
+        return strokes
+
+    def kept_out(self, strokes: Sequence[BrushStroke]) -> str:
+        """A sentence where what was brushed does not show, because others own the pixels; otherwise ""."""
+        for stroke in strokes:
+            if self.writer is None or stroke.erase or self.writer.shows(stroke.object_id, stroke.pixels):
+                continue
+            return (
+                f"Some of the stroke lies on pixels of others, and object {stroke.object_id} leaves them to "
+                f"those; let it overwrite others to take them."
+            )
+        return ""
+
+    def _writer_for(self, image: Image, labels: Labels) -> LabelWriter:
+        if self.writer is None:
+            self.writer = LabelWriter(labels, image, self.plane)
+        return self.writer
 
 
 class Sheets:
