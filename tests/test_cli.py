@@ -68,7 +68,9 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"napari-samv1 {version('napari-samv1')}\n"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["replay", "--help"], ["models", "--help"], ["models", "download", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["replay", "--help"], ["models", "--help"], ["models", "download", "--help"]]
+)
 def test_help_is_status_zero(words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(words)
