@@ -56,10 +56,12 @@ def annotate(panel: SegmentAnythingPanel) -> None:
     for number, click_yx in enumerate(CLICKS_YX):
         if number:
             controller.next_object()
+        assert binding.points is not None
         binding.points.add(click_yx)
         wait_for(lambda: is_answered(panel))
     controller.next_object()
     controller.point_with_boxes()
+    assert binding.shapes is not None
     binding.shapes.add_rectangles([BOX_YX])
     wait_for(lambda: is_answered(panel))
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
@@ -123,6 +124,10 @@ class Hand:
             (x - center[-1]) * zoom + self.canvas.width() / 2,
             (y - center[-2]) * zoom + self.canvas.height() / 2,
         )
+
+    def key(self, key: Qt.Key) -> None:
+        QTest.keyClick(self.canvas, key)
+        QApplication.processEvents()
 
     def zoom_out(self) -> None:
         camera_of(self.viewer).zoom /= 3

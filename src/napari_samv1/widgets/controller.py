@@ -42,6 +42,7 @@ class Controller(QObject):
         super().__init__()
         self.viewer = viewer
         self.message = ""
+        self._failure = ""  # of the last background job, until one of its kind is begun again
         self._notes = ""  # about the prompts as they are now
         self._refusal = ""  # why the last mask could not be written
         self.binding = AnnotationBinding(
@@ -110,6 +111,7 @@ class Controller(QObject):
         if outcome.error is not None:
             self._job_failed(outcome.error)
             return
+        self._failure = ""
         for result in outcome.value or ():
             self._refusal = self.binding.accept(result)
         self._ask()
@@ -126,6 +128,7 @@ class Controller(QObject):
         """Encode the displayed plane as it is displayed now."""
         plane = self.plane()
         if plane is not None:
+            self._failure = ""
             self.encoder.encode(plane)
 
     def _encoded(self, key: Hashable) -> None:
@@ -155,6 +158,7 @@ class Controller(QObject):
 
     def choose_model(self, choices: Choices, *, is_ready: bool) -> None:
         """Take another model or device; load it if its file is there."""
+        self._failure = ""
         session = self.binding.session
         if session is not None:
             session.forget_requests()
@@ -165,6 +169,7 @@ class Controller(QObject):
 
     def download(self, name: str) -> None:
         """Fetch a known model's file in a thread of its own."""
+        self._failure = ""
         if self._downloader is None:
             self._downloader = Worker("download", self._downloaded, self._download_progressed)
         self._downloader.submit(name, lambda ticket: models.download(name, ticket))
@@ -277,14 +282,14 @@ class Controller(QObject):
     def _objects_changed(self) -> None:
         current = self.binding.current
         reason = "" if current is None else current.reason
-        self._say(self._notes or self._refusal or reason)
+        self._say(self._failure or self._notes or self._refusal or reason)
         self.objects_changed.emit()
 
     def _job_failed(self, error: Exception) -> None:
         logger.info("a background job failed", exc_info=error)
-        sentence = str(error) or type(error).__name__
-        self._say(sentence)
-        show_error(sentence)
+        self._failure = str(error) or type(error).__name__
+        self._say(self._failure)
+        show_error(self._failure)
 
     def close(self) -> None:
         """Stop the threads and let go of the layers; a second call does nothing."""

@@ -313,12 +313,12 @@ class SegmentAnythingPanel(QScrollArea):
 
     def _tool(self) -> str | None:
         active = self.viewer.layers.selection.active
-        binding = self.controller.binding
+        points, shapes = self.controller.binding.points, self.controller.binding.shapes
         if active is None or self.viewer.dims.ndisplay == 3:
             return None
-        if active is binding.points and str(active.mode) == "add":
+        if points is not None and active is points and str(points.mode) == "add":
             return "click"
-        if active is binding.shapes and str(active.mode) == "add_rectangle":
+        if shapes is not None and active is shapes and str(shapes.mode) == "add_rectangle":
             return "box"
         return None
 
