@@ -147,7 +147,7 @@ def bound(viewer, notices):
         name: (lambda name=name: notices.append(name))
         for name in ("on_prompts", "on_plane", "on_layers", "on_current")
     }
-    binding = AnnotationBinding(viewer, on_painted=notices.append, **tells)
+    binding = AnnotationBinding(viewer, on_edited=notices.append, **tells)
     binding.image = viewer.add_image(np.zeros(HW, dtype=np.uint8), name="coins")
     yield binding
     binding.close()

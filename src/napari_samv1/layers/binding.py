@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 
 from napari_samv1.engine.session import AnnotatedObject, AnnotationSession, Change, DecodeJob, DecodeResult
@@ -19,6 +20,7 @@ from napari_samv1.layers.prompt_pair import PromptPair
 from napari_samv1.layers.prompts import read_prompts
 from napari_samv1.layers.sheets import Sheet, Sheets
 from napari_samv1.layers.snapshot import PromptSnapshot
+from napari_samv1.layers.undo_keys import UndoKeys
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
@@ -62,8 +64,9 @@ class AnnotationBinding:
         A layer was bound or went away.
     on_current : callable, optional
         The current object or the next prompt's polarity changed.
-    on_painted : callable, optional
-        A stroke of the brush, the eraser or the bucket changed objects; called with "" or a sentence.
+    on_edited : callable, optional
+        Objects changed through a layer itself, by a stroke of the brush, the eraser or the bucket, or by
+        the undo keys; called with "" or a sentence.
     """
 
     def __init__(
@@ -74,20 +77,21 @@ class AnnotationBinding:
         on_plane: Callable[[], None] | None = None,
         on_layers: Callable[[], None] | None = None,
         on_current: Callable[[], None] | None = None,
-        on_painted: Callable[[str], None] | None = None,
+        on_edited: Callable[[str], None] | None = None,
     ) -> None:
         self.viewer = viewer
         self._tell_prompts = on_prompts or _ignore
         self._tell_plane = on_plane or _ignore
         self._tell_layers = on_layers or _ignore
         self._tell_current = on_current or _ignore
-        self._tell_painted = on_painted or _ignore_sentence
+        self._tell_edited = on_edited or _ignore_sentence
         self._image: Image | None = None
         self._labels: Labels | None = None
         self._labels_dismissed = False
         self._data_revision = 0
         self._sheets = Sheets()
-        self._prompts = PromptPair(self._tell_prompts, self._tell_current)
+        self._prompts = PromptPair(self._tell_prompts, self._current_changed)
+        self._undo_keys: UndoKeys | None = None
         self._snapshot: PromptSnapshot = self._prompts.remember()
         self._viewer_connections = Connections()
         self._image_connections = Connections()
@@ -102,6 +106,7 @@ class AnnotationBinding:
         for connections in (self._viewer_connections, self._image_connections, self._labels_connections):
             connections.close()
         self._prompts.close()
+        self._give_back_keys()
         self._image = self._labels = None
         self._sheets = Sheets()
 
@@ -159,15 +164,19 @@ class AnnotationBinding:
         if layer is self._labels:
             return
         self._labels_connections.close()
+        self._give_back_keys()
         self._labels = layer
         self._labels_dismissed = False
         self._sheets.drop_writers()
         if layer is not None:
             self._labels_connections.connect(layer.events, "data " + TRANSFORM_EVENTS, self._placed_anew)
             self._labels_connections.connect(layer.events, "paint", self._painted)
+            self._labels_connections.connect(layer.events, "selected_label", self._label_selected)
+            self._undo_keys = UndoKeys(layer)
             if self.current_object not in self._prompts.object_ids() | self._sheets.object_ids():
                 # what another tool labelled must not become our first object by accident
                 self.current_object = max(self.current_object, first_free_id(layer))
+            self._select_label()
             self.redraw()
         self._tell_layers()
 
@@ -364,6 +373,10 @@ class AnnotationBinding:
         """Bring the last undone step again; "" or a sentence."""
         return self._travel(back=False)
 
+    def travel(self, *, back: bool) -> None:
+        """What the undo keys of the bound layers do; ``on_edited`` says what came of it."""
+        self._tell_edited(self._travel(back=back))
+
     def _travel(self, *, back: bool) -> str:
         if self.is_drawing:
             return DRAWING
@@ -433,6 +446,28 @@ class AnnotationBinding:
         self._sheets.drop_writers()
         self._tell_prompts()
 
+    def _give_back_keys(self) -> None:
+        if self._undo_keys is not None:
+            self._undo_keys.close()
+            self._undo_keys = None
+
+    def _current_changed(self) -> None:
+        self._select_label()
+        self._tell_current()
+
+    def _select_label(self) -> None:
+        """The current object is what the brush paints."""
+        labels, object_id = self._labels, self.current_object
+        if labels is not None and object_id <= np.iinfo(np.dtype(labels.data.dtype)).max:
+            labels.selected_label = object_id
+
+    def _label_selected(self, _event: Any = None) -> None:
+        """Choosing a label, or picking it with a click on its mask, is choosing the object."""
+        labels = self._labels
+        # 0 is background: to erase with, and no object
+        if labels is not None and 1 <= labels.selected_label != self.current_object:
+            self.current_object = int(labels.selected_label)
+
     def _painted(self, event: Any) -> None:
         """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""
         sheet, image, labels = self._sheet(), self._image, self._labels
@@ -447,7 +482,7 @@ class AnnotationBinding:
         problem = self._write(sheet)
         # all of it may have been taken back, so that there was nothing to write
         labels.refresh(extent=False, thumbnail=False, highlight=False)
-        self._tell_painted(problem or sheet.kept_out(strokes))
+        self._tell_edited(problem or sheet.kept_out(strokes))
 
     def _layer_removed(self, event: Any) -> None:
         gone, image = event.value, self._image

@@ -14,5 +14,8 @@ OPEN_BINDINGS: WeakSet[AnnotationBinding] = WeakSet()
 
 
 def binding_of(layer: Layer) -> AnnotationBinding | None:
-    """The open binding that uses a layer for its prompts, or None."""
-    return next((one for one in OPEN_BINDINGS if layer is one.points or layer is one.shapes), None)
+    """The open binding that uses a layer for its prompts or labels, or None."""
+    return next(
+        (one for one in OPEN_BINDINGS if any(layer is own for own in (one.points, one.shapes, one.labels))),
+        None,
+    )

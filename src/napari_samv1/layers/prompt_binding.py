@@ -16,8 +16,11 @@ from napari_samv1.layers.prompt_layers import (
     next_object_id,
     next_polarity,
     set_next,
+    show_all,
+    show_object,
     show_polarity,
 )
+from napari_samv1.layers.undo_keys import UndoKeys
 
 TRANSFORM_EVENTS = "scale translate rotate shear affine units"
 
@@ -50,6 +53,7 @@ class PromptBinding:
         self._shift_click = False
         self._rows = len(layer.data)
         self._setting = False
+        self._undo_keys = UndoKeys(layer)
         self._connections = Connections()
         self._connections.connect(layer.events, "data", self._data)
         self._connections.connect(layer.events, "set_data " + TRANSFORM_EVENTS, self._moved)
@@ -58,10 +62,13 @@ class PromptBinding:
         self._connections.connect(layer.events, "mode", self._mode)
         if isinstance(layer, Points):
             layer.mouse_drag_callbacks.append(self._pressed)
+        show_object(layer, object_id)
 
     def close(self) -> None:
-        """Stop listening; the layer stays as it is."""
+        """Stop listening; no prompt is dimmed any more, and otherwise the layer stays as it is."""
         self._connections.close()
+        self._undo_keys.close()
+        show_all(self.layer)
         if self._pressed in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._pressed)
 
@@ -73,6 +80,13 @@ class PromptBinding:
             set_next(self.layer, object_id=object_id, polarity=polarity)
         finally:
             self._setting = False
+        self._bring_forward()
+
+    def _bring_forward(self) -> None:
+        """The current object's prompts come forward, those of others are dimmed."""
+        # napari holds on to a shape that is being drawn
+        if not self.is_drawing and len(self.layer.features) == len(self.layer.data):
+            show_object(self.layer, self._object_id)
 
     def _data(self, event: Any) -> None:
         # adding and changing come before anything is there to read
@@ -88,6 +102,7 @@ class PromptBinding:
                 self._shift_click = False
                 flip(self.layer, added)
             show_polarity(self.layer)
+            self._bring_forward()
             self._on_prompts(True)
 
     def _moved(self, _event: Any = None) -> None:
@@ -96,6 +111,7 @@ class PromptBinding:
     def _features(self, _event: Any = None) -> None:
         if len(self.layer.features) == len(self.layer.data):
             show_polarity(self.layer)
+            self._bring_forward()
         self._on_prompts(False)
 
     def _mode(self, _event: Any = None) -> None:

@@ -20,6 +20,9 @@ NEGATIVE: Polarity = "negative"
 COLOURS = {POSITIVE: "#0072b2", NEGATIVE: "#e69f00"}
 SYMBOLS = {POSITIVE: "disc", NEGATIVE: "cross"}
 
+# written in the alpha of what is not the current object's; exact in float32, so that it is known again
+DIMMED = 0.3125
+
 PromptLayer: TypeAlias = Points | Shapes
 
 
@@ -103,6 +106,41 @@ def show_polarity(layer: PromptLayer) -> None:
         shown[wrong & negative] = SYMBOLS[NEGATIVE]
         shown[wrong & ~negative] = SYMBOLS[POSITIVE]
         layer.symbol = list(shown)
+
+
+def show_object(layer: PromptLayer, object_id: int) -> None:
+    """Dim the prompts of other objects; colours that are not opaque are the user's own and stay."""
+    _dim(layer, object_ids(layer) != object_id)
+
+
+def show_all(layer: PromptLayer) -> None:
+    """Dim none."""
+    _dim(layer, np.zeros(len(layer.data), dtype=bool))
+
+
+def _dim(layer: PromptLayer, dimmed: NDArray[np.bool_]) -> None:
+    if isinstance(layer, Points):
+        # assigning colours would end their following the features; in place they do until the next change
+        changed = [_set_dimmed(colours, dimmed) for colours in (layer.face_color, layer.border_color)]
+        if any(changed):
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
+        return
+    for name in ("edge_color", "face_color"):
+        colours = np.array(getattr(layer, name))
+        if getattr(layer, f"{name}_mode") == "direct" and _set_dimmed(colours, dimmed):
+            setattr(layer, name, colours)
+
+
+def _set_dimmed(colours: NDArray[np.float32], dimmed: NDArray[np.bool_]) -> bool:
+    """Change the alpha of rows of colours (N, 4) in place; whether any had to be."""
+    if len(colours) != len(dimmed) or not len(dimmed):
+        return False
+    alpha = colours[:, 3]
+    wanted = np.where(dimmed & (alpha == 1), DIMMED, np.where(~dimmed & (alpha == DIMMED), 1, alpha))
+    if np.array_equal(alpha, wanted):
+        return False
+    colours[:, 3] = wanted
+    return True
 
 
 def _no_features() -> pd.DataFrame:
