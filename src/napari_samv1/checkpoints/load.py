@@ -96,16 +96,19 @@ def build_network(
 ) -> Sam:
     """A network of these sizes with published tensors as its weights, for use and not for training.
 
-    The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Buffers stay
-    float32. Raises ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
+    The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Only the image
+    encoder takes the dtype; prompts and masks are little work, and their exactness shows. Raises ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
     """
     with torch.device("meta"):  # neither memory nor time for weights that are replaced at once
         network = Sam(config)
     _require_same(tensors, to_published(network.state_dict(), config))
-    constants = {name for name, _ in network.named_buffers()}
+
+    def dtype_of(name: str) -> torch.dtype:
+        return dtype if name.startswith("image_encoder.") else torch.float32
+
     network.load_state_dict(
         {
-            name: tensor.to(device, torch.float32 if name in constants else dtype, copy=True).contiguous()
+            name: tensor.to(device, dtype_of(name), copy=True).contiguous()
             for name, tensor in to_ours(tensors, config).items()
         },
         assign=True,

@@ -27,5 +27,5 @@ class LoadedModel:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the network computes in; its answers are float32 in any case."""
-        return self.network.mask_decoder.iou_token.dtype
+        """What the image encoder computes in; the decoder, and so the answers, are float32 in any case."""
+        return self.network.image_encoder.patch_embedding.projection.weight.dtype
