@@ -45,9 +45,8 @@ def areas_above(logits_hw: ArrayLike, placement: Placement, thresholds: Sequence
     logits = np.asarray(logits_hw, dtype=np.float32)
     rows, columns = axis_blocks(logits.shape, placement)
     lowest, highest = _bounds(logits, rows, columns)
-    pixels = np.outer(
-        *([block.target.stop - block.target.start for block in axis] for axis in (rows, columns))
-    )
+    heights, widths = ([block.target.stop - block.target.start for block in axis] for axis in (rows, columns))
+    pixels = np.outer(heights, widths)
     areas = [int(pixels[lowest > t].sum()) for t in thresholds]
     undecided = [(lowest <= t) & (highest > t) for t in thresholds]
     for i, j in np.argwhere(np.any(undecided, axis=0)):
