@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +12,23 @@ FOREGROUND = 1
 BACKGROUND = 0
 
 
+# points along a scribble: more tell the network little, and cost time
+SCRIBBLE_POINTS = 8
+
+
+class Area(Protocol):
+    """Part of an image as a mask from ``origin_yx`` on, compared by value; ``masks.MaskCrop`` is one."""
+
+    @property
+    def origin_yx(self) -> tuple[int, int]: ...
+
+    @property
+    def mask(self) -> NDArray[np.bool_]: ...
+
+
 @dataclass(frozen=True, eq=False, init=False)
 class Prompts:
-    """Points and boxes for one object, in image pixels, row before column.
+    """Points and boxes for one object, in image pixels, row before column, and a rough mask of it if given.
 
     Integer coordinates are pixel centres: pixel ``i`` covers ``[i - 0.5, i + 0.5)``.
 
@@ -26,6 +40,8 @@ class Prompts:
         1 (foreground) or 0 (background) for each point.
     boxes_yx : array-like, (M, 4)
         Boxes as (y0, x0, y1, x1); corners in any order are sorted.
+    area : MaskCrop, optional
+        What is roughly the object, as a hint to the network: inside it is rather in, outside rather not.
 
     Raises
     ------
@@ -36,8 +52,15 @@ class Prompts:
     points_yx: NDArray[np.float64]
     labels: NDArray[np.int64]
     boxes_yx: NDArray[np.float64]
+    area: Area | None
 
-    def __init__(self, points_yx: ArrayLike = (), labels: ArrayLike = (), boxes_yx: ArrayLike = ()) -> None:
+    def __init__(
+        self,
+        points_yx: ArrayLike = (),
+        labels: ArrayLike = (),
+        boxes_yx: ArrayLike = (),
+        area: Area | None = None,
+    ) -> None:
         points = _rows(points_yx, 2, "points_yx must be (N, 2): one (row, column) per point")
         boxes = _rows(boxes_yx, 4, "boxes_yx must be (M, 4): one (y0, x0, y1, x1) per box")
         given = np.asarray(labels)
@@ -53,6 +76,7 @@ class Prompts:
         corners = boxes.reshape(-1, 2, 2)
         sorted_boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
         object.__setattr__(self, "boxes_yx", _frozen(sorted_boxes))
+        object.__setattr__(self, "area", area)
 
     def __len__(self) -> int:
         """How many points and boxes there are together."""
@@ -66,13 +90,14 @@ class Prompts:
     def __hash__(self) -> int:
         return hash(self._identity())
 
-    def _identity(self) -> tuple[bytes, bytes, bytes]:
-        return self.points_yx.tobytes(), self.labels.tobytes(), self.boxes_yx.tobytes()
+    def _identity(self) -> tuple[bytes, bytes, bytes, Area | None]:
+        return self.points_yx.tobytes(), self.labels.tobytes(), self.boxes_yx.tobytes(), self.area
 
     def is_close(self, other: Prompts, pixels: float = 1e-6) -> bool:
         """The same prompts up to rounding: a layer's transform there and back moves them by some 1e-13."""
         return (
             np.array_equal(self.labels, other.labels)
+            and self.area == other.area
             and self.boxes_yx.shape == other.boxes_yx.shape
             and bool(np.all(np.abs(self.points_yx - other.points_yx) <= pixels))
             and bool(np.all(np.abs(self.boxes_yx - other.boxes_yx) <= pixels))
@@ -81,12 +106,23 @@ class Prompts:
     @property
     def is_single(self) -> bool:
         """One foreground point or one box alone: ambiguous, so the network answers with parts and wholes."""
-        return len(self) == 1
+        return len(self) == 1 and self.area is None
 
     @property
     def only_background(self) -> bool:
         """Something is excluded, but nothing is pointed at."""
         return len(self) > 0 and len(self.boxes_yx) == 0 and not self.labels.any()
+
+
+def points_along(vertices_yx: ArrayLike) -> NDArray[np.float64]:
+    """Points (N, 2) at equal distances along a drawn path (V, 2), its ends among them."""
+    vertices = np.asarray(vertices_yx, dtype=np.float64).reshape(-1, 2)
+    lengths = np.linalg.norm(np.diff(vertices, axis=0), axis=1)
+    travelled = np.concatenate([[0.0], np.cumsum(lengths)])
+    # on a short path one point for each pixel is enough
+    count = int(np.clip(np.ceil(travelled[-1]) + 1, 1, SCRIBBLE_POINTS))
+    places = np.linspace(0.0, travelled[-1], count)
+    return np.stack([np.interp(places, travelled, vertices[:, axis]) for axis in (0, 1)], axis=1)
 
 
 def _rows(values: ArrayLike, width: int, expected: str) -> NDArray[np.float64]:

@@ -207,11 +207,11 @@ def test_what_cannot_be_used_is_told_and_not_raised(viewer):
     shapes = viewer.add_layer(make_shapes(image))
     shapes.add_rectangles([[2, 2], [2.5, 9]])
     shapes.add_rectangles([[50, 50], [60, 60]])
+    shapes.add_paths([[50, 50], [60, 60]])
     shapes.add_ellipses([[2, 2], [9, 9]])
-    shapes.add_lines([[2, 2], [9, 9]])
-    shapes.add_lines([[3, 3], [9, 9]])
     shapes.add_rectangles([[2, 2], [9, 9]])
-    flip(shapes, [5])
+    shapes.add_rectangles([[3, 2], [9, 9]])
+    flip(shapes, [3, 4, 5])
     found = read(viewer, image, points, shapes)
     assert found.by_object == {1: Prompts([(3, 4)], [1])}
     notes = " ".join(found.notes)
@@ -219,9 +219,9 @@ def test_what_cannot_be_used_is_told_and_not_raised(viewer):
         "2 points outside of image “coins” are ignored.",
         "narrower than 2 pixels",
         "Rectangle outside of image “coins”",
-        "Ellipse ignored",
-        "Line ignored: only points and rectangles are prompts (2 times).",
-        "Background rectangle ignored",
+        "Path outside of image “coins” ignored",
+        "Background ellipse ignored",
+        "Background rectangle ignored: a shape with an inside is always around an object (2 times).",
     ):
         assert expected in notes
 
@@ -237,10 +237,9 @@ def test_a_rectangle_whose_corner_was_dragged_stays_a_box(viewer):
     image = viewer.add_image(np.zeros((20, 30)))
     shapes = viewer.add_layer(make_shapes(image))
     shapes.add_polygons([[2, 5], [2, 25], [14, 27], [12, 5]])
-    shapes.add_polygons([[2, 5], [2, 25], [14, 27], [12, 5], [8, 2]])
     found = read(viewer, image, None, shapes)
     assert found.by_object == {1: Prompts(boxes_yx=[(2, 5, 14, 27)])}
-    assert "Polygon ignored" in found.notes[0]
+    assert found.notes == ()
 
 
 def test_adopting_adds_what_is_missing_and_keeps_what_is_there(viewer):
@@ -308,3 +307,55 @@ def test_an_empty_shapes_layer_says_nothing(viewer):
     found = read(viewer, image, make_points(image), make_shapes(image))
     assert (found.by_object, found.notes) == ({}, ())
     assert read(viewer, image, None, Shapes()).by_object == {}
+
+
+# What other shapes mean
+
+
+def test_a_polygon_is_its_box_with_its_inside_as_a_hint(viewer):
+    image = viewer.add_image(np.zeros((20, 30)))
+    shapes = viewer.add_layer(make_shapes(image))
+    shapes.add_polygons([[2, 4], [2, 12], [10, 4]])
+    found = read(viewer, image, None, shapes)
+    assert found.by_object[1].boxes_yx.tolist() == [[2, 4, 10, 12]]
+    area = found.by_object[1].area.to_mask((20, 30))
+    assert area[3, 5]
+    assert area[2, 11]
+    assert not area[9, 11]
+    assert found.notes == ("Polygon read as its box, with its inside as a hint.",)
+    assert [(one.kind, one.positive) for one in found.drawn[1]] == [("polygon", True)]
+
+
+def test_an_ellipse_is_round_also_where_the_layer_is_turned(viewer):
+    image = viewer.add_image(np.zeros((40, 40)))
+    shapes = viewer.add_shapes(ndim=2, rotate=45)
+    adopt(shapes)
+    centre = np.asarray(shapes.world_to_data((20, 20)))
+    shapes.add_ellipses([centre, (10, 5)])  # napari: centre and half axes
+    area = read(viewer, image, None, shapes).by_object[1].area
+    assert area.area == pytest.approx(np.pi * 50, rel=0.05)
+    mask = area.to_mask((40, 40))
+    # the long half axis points along a diagonal
+    assert mask[26, 26] != mask[26, 14]
+    assert mask[20, 20]
+
+
+def test_a_path_is_points_along_it_with_its_polarity(viewer):
+    image = viewer.add_image(np.zeros((20, 30)))
+    shapes = viewer.add_layer(make_shapes(image))
+    shapes.add_paths([[2, 1], [2, 15]])
+    shapes.add_paths([[15, 5], [15, 7]])
+    flip(shapes, [1])
+    found = read(viewer, image, None, shapes).by_object[1]
+    foreground = found.points_yx[found.labels == 1]
+    np.testing.assert_allclose(foreground, [(2, 1 + 2 * step) for step in range(8)])
+    assert found.points_yx[found.labels == 0].tolist() == [[15, 5], [15, 6], [15, 7]]
+    assert len(found.boxes_yx) == 0
+
+
+def test_only_what_of_a_path_lies_on_the_image_counts(viewer):
+    image = viewer.add_image(np.zeros((20, 30)))
+    shapes = viewer.add_layer(make_shapes(image))
+    shapes.add_paths([[2, -7], [2, 7]])
+    found = read(viewer, image, None, shapes).by_object[1]
+    assert found.points_yx.tolist() == [[2, 1], [2, 3], [2, 5], [2, 7]]

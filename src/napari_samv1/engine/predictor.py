@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.imaging.frame import Frame
 from napari_samv1.imaging.intensity import Intensity, to_rgb8
@@ -135,7 +136,10 @@ class Predictor:
         *,
         mask_hints: Sequence[ArrayLike | None] | None = None,
     ) -> list[Prediction]:
-        """Decode several objects, each by its own prompts, in as few decoder batches as they allow."""
+        """Decode several objects, each by its own prompts, in as few decoder batches as they allow.
+
+        Where an object has no hint, the area in its prompts is one.
+        """
         hints = [None] * len(prompts) if mask_hints is None else list(mask_hints)
         if len(hints) != len(prompts):
             raise ValueError(
@@ -145,7 +149,12 @@ class Predictor:
             raise ValueError(
                 f"this embedding was made by another model than {self.model.name}; embed the image anew"
             )
-        checked = [None if hint is None else _checked_hint(hint, embedding.frame) for hint in hints]
+        frame = embedding.frame
+        hints = [
+            hint_logits(one.area, frame) if hint is None and one.area is not None else hint
+            for one, hint in zip(prompts, hints, strict=True)
+        ]
+        checked = [None if hint is None else _checked_hint(hint, frame) for hint in hints]
         alike: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
         for index, (one, hint) in enumerate(zip(prompts, checked, strict=True)):
             alike[len(one.points_yx), len(one.boxes_yx), hint is not None].append(index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from napari_samv1.layers.prompts import read_prompts
 from napari_samv1.layers.sheets import Sheet, Sheets
 from napari_samv1.layers.snapshot import PromptSnapshot
 from napari_samv1.layers.undo_keys import UndoKeys
+from napari_samv1.storage.record import DrawnShape
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
@@ -236,6 +237,12 @@ class AnnotationBinding:
         session = self.session
         return None if session is None else session.get(self.current_object)
 
+    @property
+    def drawn(self) -> Mapping[int, tuple[DrawnShape, ...]]:
+        """Polygons, ellipses and paths of the displayed plane by object, as last read: for the record."""
+        sheet = self._sheet()
+        return {} if sheet is None else sheet.drawn
+
     def sync(self) -> Synced:
         """Read all prompts, tell the session, write what it can answer at once; cheap without a change."""
         try:
@@ -244,6 +251,7 @@ class AnnotationBinding:
             return Synced(problem=str(error))
         sheet = self._sheets.of(plane)
         read = read_prompts(plane, self._needed_image(), self.points, self.shapes)
+        sheet.drawn = read.drawn
         now, revision = self._prompts.remember(), sheet.session.revision
         change = sheet.session.set_prompts(
             read.by_object,

@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Points, Shapes
 from numpy.typing import NDArray
+from skimage.draw import polygon
 
+from napari_samv1.engine.objects import EMPTY, union
 from napari_samv1.layers.affine import Coordinates, between_layers
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.prompt_layers import PromptLayer, is_negative, object_ids
-from napari_samv1.prompts import BACKGROUND, FOREGROUND, Prompts
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.prompts import BACKGROUND, FOREGROUND, SCRIBBLE_POINTS, Prompts, points_along
+from napari_samv1.storage.record import DrawnShape, Kind
 
 SMALLEST_BOX = 2.0
+AREAS = ("rectangle", "polygon", "ellipse")
+PATHS = ("path", "line")
 
 
 @dataclass(frozen=True)
 class ReadPrompts:
-    """The prompts on the displayed plane, by object id, and sentences on what could not be used."""
+    """The prompts on the displayed plane, by object id, and sentences on what could not be used.
+
+    ``drawn`` are shapes that are more than the points and boxes which they became.
+    """
 
     by_object: Mapping[int, Prompts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    drawn: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
 
 
 def read_prompts(
@@ -31,8 +42,11 @@ def read_prompts(
 ) -> ReadPrompts:
     """All prompts on the displayed plane, in its pixels, through the layers' transforms.
 
-    Rectangles are boxes: every corner is mapped, then bounded. A polygon of four corners is a rectangle whose
-    corner was dragged, and counts as its bounding box. What lies on another slice is passed over.
+    Every vertex is mapped; what lies on another slice is passed over. What a drawn shape means:
+
+    - rectangle, or polygon of four corners (a rectangle whose corner was dragged): its bounding box;
+    - any other polygon, ellipse: its bounding box, with its inside as a mask hint;
+    - path, line: points along it, foreground or background as the shape is.
     """
     collected: dict[int, _Collected] = {}
     notes: list[str] = []
@@ -40,10 +54,9 @@ def read_prompts(
         _collect_points(plane, image, points, collected, notes)
     if shapes is not None:
         _collect_boxes(plane, image, shapes, collected, notes)
-    by_object = {
-        object_id: Prompts(own.points_yx, own.labels, own.boxes_yx) for object_id, own in collected.items()
-    }
-    return ReadPrompts(by_object, tuple(dict.fromkeys(notes)))
+    by_object = {object_id: own.prompts() for object_id, own in collected.items()}
+    drawn = {object_id: tuple(own.drawn) for object_id, own in collected.items() if own.drawn}
+    return ReadPrompts(by_object, tuple(dict.fromkeys(notes)), drawn)
 
 
 @dataclass
@@ -51,6 +64,12 @@ class _Collected:
     points_yx: list[Coordinates] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     boxes_yx: list[Coordinates] = field(default_factory=list)
+    area: MaskCrop = EMPTY
+    drawn: list[DrawnShape] = field(default_factory=list)
+
+    def prompts(self) -> Prompts:
+        area = None if self.area.empty else self.area
+        return Prompts(self.points_yx, self.labels, self.boxes_yx, area)
 
 
 def _collect_points(
@@ -88,20 +107,39 @@ def _collect_boxes(
     outside = (cut_high - cut_low).min(axis=1) <= 0
     reasons: Counter[str] = Counter()
     for row in np.flatnonzero(shapes.on_slice):
-        kind = str(kinds[row])
-        if kind != "rectangle" and not (kind == "polygon" and shapes.lengths[row] == 4):
-            reasons[f"{kind} ignored: only points and rectangles are prompts"] += 1
-        elif negative[row]:
-            reasons["background rectangle ignored: a box is always around an object"] += 1
+        kind, is_path = str(kinds[row]), str(kinds[row]) in PATHS
+        named = f"background {kind}" if negative[row] else kind
+        if kind not in AREAS and not is_path:
+            reasons[f"{kind} ignored: it is no kind of prompt"] += 1
+        elif negative[row] and not is_path:
+            reasons[f"{named} ignored: a shape with an inside is always around an object"] += 1
         elif objects[row] < 1:
-            reasons["rectangle ignored: it has no object number from 1 on"] += 1
-        elif too_narrow[row]:
-            reasons[f"rectangle ignored: it is narrower than {SMALLEST_BOX:.0f} pixels"] += 1
+            reasons[f"{kind} ignored: it has no object number from 1 on"] += 1
+        elif too_narrow[row] and not is_path:
+            reasons[f"{kind} ignored: it is narrower than {SMALLEST_BOX:.0f} pixels"] += 1
+        elif is_path:
+            points_yx = points_along(shapes.vertices_yx(row))
+            inside = plane.contains(points_yx)
+            if not inside.any():
+                reasons[f"{kind} outside of image “{plane.name}” ignored"] += 1
+                continue
+            own = collected.setdefault(int(objects[row]), _Collected())
+            own.points_yx.extend(points_yx[inside])
+            own.labels.extend([BACKGROUND if negative[row] else FOREGROUND] * int(inside.sum()))
+            own.drawn.append(DrawnShape(_kind(kind), shapes.vertices_yx(row), not negative[row]))
+            reasons[f"{named} read as {SCRIBBLE_POINTS} points along it at most"] += 1
         elif outside[row]:
-            reasons[f"rectangle outside of image “{plane.name}” ignored"] += 1
+            reasons[f"{kind} outside of image “{plane.name}” ignored"] += 1
         else:
             own = collected.setdefault(int(objects[row]), _Collected())
             own.boxes_yx.append(np.concatenate([cut_low[row], cut_high[row]]))
+            # four corners are a rectangle one of whose corners was dragged
+            if kind == "rectangle" or (kind == "polygon" and shapes.lengths[row] == 4):
+                continue
+            vertices_yx = shapes.vertices_yx(row)
+            own.area = union(own.area, _interior(plane, kind, vertices_yx))
+            own.drawn.append(DrawnShape(_kind(kind), vertices_yx))
+            reasons[f"{kind} read as its box, with its inside as a hint"] += 1
     notes.extend(
         f"{reason[0].upper()}{reason[1:]}{f' ({count} times)' if count > 1 else ''}."
         for reason, count in reasons.items()
@@ -119,12 +157,40 @@ class _Mapped:
         self._points_yx = plane.from_layer(coordinates)
         self.on_slice = np.logical_and.reduceat(plane.shows(coordinates), self._starts)
 
+    def vertices_yx(self, row: np.signedinteger[Any]) -> Coordinates:
+        """The vertices of one shape; of an ellipse, the corners around it."""
+        return self._points_yx[self._starts[row] : self._starts[row] + self.lengths[row]]
+
     def bounds_yx(self) -> tuple[Coordinates, Coordinates]:
         """The lowest and highest row and column of each shape: (N, 2) both."""
         return (
             np.minimum.reduceat(self._points_yx, self._starts, axis=0),
             np.maximum.reduceat(self._points_yx, self._starts, axis=0),
         )
+
+
+def _interior(plane: DisplayedPlane, kind: str, vertices_yx: Coordinates) -> MaskCrop:
+    """The pixels of the plane whose centres lie inside of a drawn shape."""
+    outline = vertices_yx
+    if kind == "ellipse":
+        # napari keeps the corners of the ellipse's box, in order
+        centre = vertices_yx.mean(axis=0)
+        first, second = (vertices_yx[1] - vertices_yx[0]) / 2, (vertices_yx[3] - vertices_yx[0]) / 2
+        angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)[:, None]
+        outline = centre + np.cos(angles) * first + np.sin(angles) * second
+    rows, columns = polygon(outline[:, 0], outline[:, 1], plane.shape_yx)
+    if not len(rows):
+        return EMPTY
+    top, left = int(rows.min()), int(columns.min())
+    mask = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), dtype=bool)
+    mask[rows - top, columns - left] = True
+    return MaskCrop.from_mask(mask, (top, left))
+
+
+def _kind(kind: str) -> Kind:
+    """The kind as a saved session names it."""
+    kinds: dict[str, Kind] = {"ellipse": "ellipse", "polygon": "polygon", "path": "path", "line": "line"}
+    return kinds[kind]
 
 
 def _points(count: int, which: str) -> str:

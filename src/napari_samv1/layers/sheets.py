@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari.layers import Image, Labels
@@ -12,15 +12,20 @@ from napari_samv1.engine.session import AnnotationSession, BrushStroke, DecodeRe
 from napari_samv1.layers.image import DisplayedPlane, PlaneKey
 from napari_samv1.layers.label_writer import LabelWriter
 from napari_samv1.layers.labels import LabelsError
+from napari_samv1.storage.record import DrawnShape
 
 
 @dataclass
 class Sheet:
-    """One plane, its session, and the writer of its label pixels once there is a layer."""
+    """One plane, its session, and the writer of its label pixels once there is a layer.
+
+    ``drawn`` are, by object, the shapes that are more than boxes and points, for the session's record.
+    """
 
     plane: DisplayedPlane
     session: AnnotationSession
     writer: LabelWriter | None = None
+    drawn: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
 
     def write(self, image: Image, labels: Labels) -> str:
         """Bring the Labels layer up to date with the session; "" or a sentence on why not."""

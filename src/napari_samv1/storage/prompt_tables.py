@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.storage.record import PlaneRecord
+from napari_samv1.prompts import Prompts, points_along
+from napari_samv1.storage.record import DrawnShape, PlaneRecord
 
 POSITIVE, NEGATIVE = "positive", "negative"
 
@@ -35,13 +36,14 @@ class ShapeRow:
 
 
 def point_rows(planes: Sequence[PlaneRecord]) -> PointRows:
-    """All point prompts of planes of one image."""
+    """All point prompts of planes of one image, without those that a drawn path stands for."""
     coordinates, objects, polarities = [np.zeros((0, _axes(planes)))], [], []
     for plane in planes:
         for known in plane.objects:
-            coordinates.append(plane.source.to_image(known.prompts.points_yx))
-            objects += [known.id] * len(known.prompts.labels)
-            polarities += [POSITIVE if label else NEGATIVE for label in known.prompts.labels]
+            own = _clicked(known.prompts, plane.drawn.get(known.id, ()))
+            coordinates.append(plane.source.to_image(known.prompts.points_yx[own]))
+            objects += [known.id] * int(own.sum())
+            polarities += [POSITIVE if label else NEGATIVE for label in known.prompts.labels[own]]
     return PointRows(np.concatenate(coordinates), tuple(objects), tuple(polarities))
 
 
@@ -64,6 +66,16 @@ def shape_rows(planes: Sequence[PlaneRecord]) -> list[ShapeRow]:
                 corners = plane.source.to_image([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
                 rows.append(ShapeRow("rectangle", corners, known.id, POSITIVE))
     return rows
+
+
+def _clicked(prompts: Prompts, drawn: Sequence[DrawnShape]) -> NDArray[np.bool_]:
+    """Which points are points themselves, and not samples of a path."""
+    sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in ("path", "line")]
+    own = np.ones(len(prompts.points_yx), dtype=bool)
+    if sampled and len(own):
+        distances = np.abs(prompts.points_yx[:, None] - np.concatenate(sampled)[None]).max(axis=2)
+        own = distances.min(axis=1) > 1e-6
+    return own
 
 
 def points_csv(planes: Sequence[PlaneRecord]) -> str:

@@ -182,7 +182,7 @@ def _source(value: Json) -> PlaneSource:
 def _object(
     value: Json, place: str, shape_yx: tuple[int, int], encodings: Mapping[str, EmbeddingKey]
 ) -> AnnotatedObject:
-    prompts = _at(f"{place}.prompts", _prompts, value["prompts"])
+    prompts = _at(f"{place}.prompts", _prompts, value["prompts"], shape_yx)
     derived, painted_in, painted_out = (
         _at(f"{place}.{name}", _mask, value[name], shape_yx)
         for name in ("derived", "painted_in", "painted_out")
@@ -190,7 +190,9 @@ def _object(
     answered, batch, answer = None, (0, 1), value["answer"]
     if answer is not None:
         asked = answer["prompts"]
-        asked_prompts = prompts if asked is None else _at(f"{place}.answer.prompts", _prompts, asked)
+        asked_prompts = (
+            prompts if asked is None else _at(f"{place}.answer.prompts", _prompts, asked, shape_yx)
+        )
         answered = Request(asked_prompts, _named(encodings, answer["encoding"], place))
         batch = _at(f"{place}.answer.batch", _batch, answer["batch"])
     scores = value["scores"]
@@ -210,8 +212,9 @@ def _object(
     )
 
 
-def _prompts(value: Json) -> Prompts:
-    return Prompts(value["points_yx"], value["labels"], value["boxes_yx"])
+def _prompts(value: Json, shape_yx: tuple[int, int]) -> Prompts:
+    area = None if value.get("area") is None else _mask(value["area"], shape_yx)
+    return Prompts(value["points_yx"], value["labels"], value["boxes_yx"], area)
 
 
 def _drawn(value: Json) -> DrawnShape:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import xxhash
 
+from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.storage.record import Computation, DrawnShape, PlaneRecord, SessionRecord
 from napari_samv1.storage.recorder import now
 from napari_samv1.storage.runs import run_lengths, to_text
@@ -152,6 +153,7 @@ def _answer(known: AnnotatedObject, place: _Place) -> dict[str, Any] | None:
 
 
 def _prompts(prompts: Prompts, drawn: tuple[DrawnShape, ...]) -> dict[str, Any]:
+    area = None if prompts.area is None else MaskCrop(prompts.area.origin_yx, prompts.area.mask)
     return {
         "points_yx": prompts.points_yx.tolist(),
         "labels": prompts.labels.tolist(),
@@ -160,6 +162,7 @@ def _prompts(prompts: Prompts, drawn: tuple[DrawnShape, ...]) -> dict[str, Any]:
             {"kind": one.kind, "vertices_yx": one.vertices_yx.tolist(), "positive": one.positive}
             for one in drawn
         ],
+        **({} if area is None else {"area": _mask(area)}),
     }
 
 
