@@ -19,9 +19,9 @@ from napari_samv1.layers.samples import coins
 from napari_samv1.widgets.launch import dock
 from napari_samv1.widgets.panel import SegmentAnythingPanel
 
-OUTPUT = Path(__file__).parent.parent / "docs" / "images" / "panel.png"
-CLICKS_YX = [(58, 101), (119, 176), (119, 244), (190, 101)]
-BOX_YX = [(158, 160), (218, 224)]
+OUTPUT = Path(__file__).parent.parent / "docs" / "images" / "coins.png"
+CLICKS_YX = [(56, 101), (51, 154), (120, 270), (196, 102)]
+BOX_YX = [(167, 186), (221, 240)]
 WINDOW = (1360, 860)
 PATIENCE_SECONDS = 120
 
@@ -41,6 +41,7 @@ def main() -> None:
     for data, options, _ in coins():
         viewer.add_image(data, **options)
     panel = dock(viewer, model=chosen.model, device="cpu")
+    settle()  # the canvas has its final size only then
     viewer.reset_view()
     annotate(panel)
     chosen.output.parent.mkdir(parents=True, exist_ok=True)

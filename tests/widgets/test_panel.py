@@ -395,7 +395,7 @@ def test_the_docks_own_close_button_ends_the_panel(annotating, qtbot):
 def test_nothing_keeps_a_closed_panel_alive(open_panel, discs, coins, qtbot):
     panel = open_panel()
     viewer = panel.viewer
-    viewer.add_image(coins)
+    viewer.add_image(coins, name="coins")  # without a name napari keeps this frame's variables
     panel.controller.encode()
     qtbot.waitUntil(lambda: len(discs.encodings) == 1)
     binding = weakref.ref(panel.controller.binding)

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Points, Shapes
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_samv1.layers.keys import NEXT_OBJECT, register_keys, shown_key
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_samv1.widgets.remembered import Choices
+
+PREFERRED_WIDTH = 310
 
 _OPEN: weakref.WeakSet[SegmentAnythingPanel] = weakref.WeakSet()
 
@@ -143,6 +145,10 @@ class SegmentAnythingPanel(QScrollArea):
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setWidget(content)
         self.setMinimumWidth(240)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """As narrow as napari's own docks, so that the image keeps the room."""
+        return QSize(PREFERRED_WIDTH, super().sizeHint().height())
 
     def reset_choices(self, _event: object = None) -> None:
         """Follow the viewer's layer list; napari calls this when it changes."""
