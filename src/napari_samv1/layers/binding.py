@@ -321,11 +321,37 @@ class AnnotationBinding:
 
     def next_object(self) -> int:
         """Begin another object: one number above all that prompts, sessions and labels hold."""
+        self._prompts.set_next(self._first_free(), POSITIVE)
+        return self.current_object
+
+    def _first_free(self) -> int:
         used = {0} | self._prompts.object_ids() | self._sheets.object_ids()
         if self._labels is not None:
             used.add(first_free_id(self._labels) - 1)
-        self._prompts.set_next(max(used) + 1, POSITIVE)
-        return self.current_object
+        return max(used) + 1
+
+    def split_current(self, *, share_background: bool = True) -> str:
+        """One object for each prompt of the current object on this plane; "" or a sentence.
+
+        The first keeps the number, the others get new ones; ``jobs`` then decodes them in one batch.
+        Background points go to all of them, as copies, or else each to the nearest. One step to undo.
+        """
+        if self.is_drawing:
+            return DRAWING
+        self.sync()
+        sheet = self._sheet()
+        if sheet is None:
+            return self.sync().problem
+        ids = self._prompts.split(
+            sheet.plane,
+            self._needed_image(),
+            self.current_object,
+            self._first_free(),
+            share_background=share_background,
+        )
+        if len(ids) < 2:
+            return f"Object {self.current_object} needs at least two foreground points or boxes to be split."
+        return self.sync().problem
 
     def flip_polarity(self) -> None:
         """Turn the selected points to the other polarity; where none is being selected, the next prompt's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -212,6 +212,29 @@ def flip(layer: PromptLayer, rows: Iterable[int]) -> None:
         negative[row] = not negative[row]
     features[POLARITY] = _polarities(np.where(negative, NEGATIVE, POSITIVE))
     layer.features = features
+    show_polarity(layer)
+
+
+def give_to(layer: PromptLayer, objects: Mapping[int, int]) -> None:
+    """Let prompts of a layer belong to other objects: row to object id."""
+    if not objects:
+        return
+    features = layer.features.copy()
+    numbers = object_ids(layer)
+    for row, object_id in objects.items():
+        numbers[row] = object_id
+    features[OBJECT] = numbers
+    layer.features = features
+
+
+def copy_to(layer: Points, rows: Sequence[int], ids: Sequence[int]) -> None:
+    """Add copies of points for other objects, one for each; the originals stay where they belong."""
+    features = layer.features.copy()
+    copies = features.iloc[list(rows) * len(ids)].copy()
+    copies[OBJECT] = np.repeat(np.asarray(ids, dtype=np.int64), len(rows))
+    layer.add(np.tile(np.asarray(layer.data)[list(rows)], (len(ids), 1)))
+    layer.features = pd.concat([features, copies], ignore_index=True)
+    layer.selected_data = set()
     show_polarity(layer)
 
 

@@ -15,12 +15,15 @@ from napari_samv1.layers.prompt_layers import (
     POSITIVE,
     Polarity,
     PromptLayer,
+    copy_to,
     flip,
+    give_to,
+    is_negative,
     object_ids,
     other,
     remove_rows,
 )
-from napari_samv1.layers.prompts import rows_on_plane
+from napari_samv1.layers.prompts import centre_on_plane, rows_on_plane
 from napari_samv1.layers.snapshot import PromptSnapshot, put_back, remember
 
 
@@ -121,6 +124,45 @@ class PromptPair:
                 remove_rows(layer, own[-1:])
                 return True
         return False
+
+    def split(
+        self, plane: DisplayedPlane, image: Image, object_id: int, first_free: int, *, share_background: bool
+    ) -> list[int]:
+        """Give each prompt of an object on a plane an object of its own; the numbers of all of them.
+
+        The first prompt, of points before shapes, keeps the number. Background points go to every object, as copies, or each to the
+        object whose foreground point or box is nearest.
+        """
+        kept: list[tuple[PromptLayer, int]] = []
+        background: list[int] = []
+        for layer, rows in self._rows(plane, image, object_id):
+            negative = is_negative(layer)
+            if isinstance(layer, Points):
+                background = [int(row) for row in rows if negative[row]]
+            kept += [(layer, int(row)) for row in rows if not negative[row]]
+        kept.sort(key=lambda pair: not isinstance(pair[0], Points))
+        if len(kept) < 2:
+            return [object_id] if kept else []
+        ids = [object_id, *range(first_free, first_free + len(kept) - 1)]
+        for layer in self.layers:
+            rows_of = {
+                row: new
+                for (own, row), new in zip(kept, ids, strict=True)
+                if own is layer and new != object_id
+            }
+            give_to(layer, rows_of)
+        points = self.points
+        if points is not None and background:
+            if share_background:
+                copy_to(points, background, ids[1:])
+            else:
+                centres = np.array([centre_on_plane(plane, image, layer, row) for layer, row in kept])
+                nearest = {}
+                for row in background:
+                    distances = np.linalg.norm(centres - centre_on_plane(plane, image, points, row), axis=1)
+                    nearest[row] = ids[int(distances.argmin())]
+                give_to(points, nearest)
+        return ids
 
     def end_gesture(self) -> None:
         """What comes after a finished click or drag belongs to the next gesture."""

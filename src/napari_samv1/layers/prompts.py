@@ -211,3 +211,10 @@ def rows_on_plane(plane: DisplayedPlane, image: Image, layer: PromptLayer) -> ND
     if isinstance(layer, Points):
         return plane.shows(_to_image(plane, image, layer, np.asarray(layer.data)))
     return _Mapped(plane, image, layer).on_slice
+
+
+def centre_on_plane(plane: DisplayedPlane, image: Image, layer: PromptLayer, row: int) -> Coordinates:
+    """Where on the plane a prompt lies: a point, or the middle of a shape's vertices."""
+    vertices = np.atleast_2d(np.asarray(layer.data[row], dtype=np.float64))
+    centre: Coordinates = plane.from_layer(_to_image(plane, image, layer, vertices)).mean(axis=0)
+    return centre
