@@ -97,7 +97,8 @@ def build_network(
     """A network of these sizes with published tensors as its weights, for use and not for training.
 
     The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Only the image
-    encoder takes the dtype; prompts and masks are little work, and their exactness shows. Raises ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
+    encoder takes the dtype; prompts and masks are little work, and their exactness shows. Raises
+    ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
     """
     with torch.device("meta"):  # neither memory nor time for weights that are replaced at once
         network = Sam(config)

@@ -21,7 +21,10 @@ def cell() -> Sample:
 
 
 def immunohistochemistry() -> Sample:
-    """Colonic glands stained with DAB and haematoxylin, 512 x 512, RGB. CMMI; no known copyright restrictions."""
+    """Colonic glands stained with DAB and haematoxylin, 512 x 512, RGB.
+
+    CMMI; no known copyright restrictions.
+    """
     return [(data.immunohistochemistry(), {"name": "stained tissue", "rgb": True}, "image")]
 
 
