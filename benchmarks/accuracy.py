@@ -16,11 +16,10 @@ from torch import nn
 from benchmarks.measure import say, table
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model.layers import Linear
 from napari_samv1.prompts import Prompts
-
-Masks = NDArray[np.bool_]
 
 IMAGES = {
     "coins": data.coins,
@@ -49,32 +48,31 @@ def compare(model: str, side: int) -> str:
     rows = []
     for name, image in IMAGES.items():
         say(f"accuracy: {name}")
-        expected = masks(exact, image(), side)
-        rows.append(
-            [name, *(f"{_iou(masks(other, image(), side), expected):.4f}" for other in others.values())]
-        )
+        expected = predictions(exact, image(), side)
+        ious = (_iou(expected, predictions(other, image(), side)) for other in others.values())
+        rows.append([name, *(f"{value:.4f}" for value in ious)])
     means = (mean(float(row[column]) for row in rows) for column in range(1, 1 + len(others)))
     rows.append(["mean", *(f"{value:.4f}" for value in means)])
     return table((f"mask IoU with float32, {model}", *others), rows)
 
 
-def masks(model: LoadedModel, image: NDArray[np.uint8], side: int) -> list[Masks]:
-    """The four masks of every point of a regular grid."""
+def predictions(model: LoadedModel, image: NDArray[np.uint8], side: int) -> list[Prediction]:
+    """Of every point of a regular grid, by itself."""
     predictor = Predictor(model)
     height, width = image.shape[:2]
     steps = (np.arange(side) + 0.5) / side
     prompts = [Prompts(points_yx=[(y * height, x * width)], labels=[1]) for y in steps for x in steps]
-    predictions = predictor.predict_each(predictor.embed(image), prompts)
-    return [one.masks() for one in predictions]
+    return predictor.predict_each(predictor.embed(image), prompts)
 
 
-def _iou(found: list[Masks], expected: list[Masks]) -> float:
-    """The mean over all candidate masks that float32 finds."""
+def _iou(expected: list[Prediction], found: list[Prediction]) -> float:
+    """The mean over the prompts, of the candidate that float32 takes; where it finds nothing is left out."""
     values = []
-    for some, right in zip(found, expected, strict=True):
-        for mask, truth in zip(some, right, strict=True):
-            if truth.any():
-                values.append((mask & truth).sum() / (mask | truth).sum())
+    for right, some in zip(expected, found, strict=True):
+        index = right.best()
+        truth, mask = right.mask(index), some.mask(index)
+        if truth.any():
+            values.append((mask & truth).sum() / (mask | truth).sum())
     return float(np.mean(values))
 
 
