@@ -89,7 +89,8 @@ class AnnotatedObject:
 
     ``mask`` is what the object covers: ``derived`` with the brushed strokes ``painted_in`` and
     ``painted_out`` applied. ``answered`` is the request that ``derived`` comes from, and ``batch`` its place
-    in the decoder batch and the batch's size. ``reason`` is a sentence where the mask is empty or could not
+    in the decoder batch and the batch's size. ``refined`` is an earlier mask that the network gets as a hint,
+    already in ``prompts``. ``reason`` is a sentence where the mask is empty or could not
     be made, otherwise "".
     """
 
@@ -100,6 +101,7 @@ class AnnotatedObject:
     painted_in: MaskCrop = EMPTY
     painted_out: MaskCrop = EMPTY
     mask: MaskCrop = EMPTY
+    refined: MaskCrop = EMPTY
     chosen: int | None = None
     scores: CandidateScores | None = None
     answered: Request | None = None
@@ -144,6 +146,17 @@ class AnnotatedObject:
         )
         return replace(painted, reason=painted._reason_unasked())
 
+    def refining(self, pointed: Prompts) -> AnnotatedObject:
+        """The object with its mask as a hint for the network, beside what is ``pointed`` at.
+
+        A mask that was only painted, or came from elsewhere, is given up to the network's answer; strokes on
+        an answer stay.
+        """
+        known = self
+        if self.derived.empty:
+            known = replace(self, derived=self.mask, painted_in=EMPTY, painted_out=EMPTY)
+        return replace(known, refined=self.mask).with_prompts(hinted(pointed, self.mask))
+
     def with_stroke(self, stroke: MaskCrop, *, erase: bool) -> AnnotatedObject:
         """The object with a brush stroke; the newest stroke wins over older ones."""
         painted_in = minus(self.painted_in, stroke) if erase else union(self.painted_in, stroke)
@@ -161,6 +174,23 @@ class AnnotatedObject:
         if self.mask.empty:
             return ONLY_BACKGROUND if len(self.prompts) else NO_PROMPTS
         return ADDS_NOTHING if len(self.prompts) else ""
+
+
+def hinted(prompts: Prompts, refined: MaskCrop) -> Prompts:
+    """Prompts with a mask to refine: its pixels as a hint and, without another box, the box around them."""
+    if refined.empty:
+        return prompts
+    boxes = prompts.boxes_yx if len(prompts.boxes_yx) else np.array([box_around(refined)])
+    area = refined
+    if prompts.area is not None:
+        area = union(MaskCrop(prompts.area.origin_yx, prompts.area.mask), refined)
+    return Prompts(prompts.points_yx, prompts.labels, boxes, area)
+
+
+def box_around(crop: MaskCrop) -> tuple[float, float, float, float]:
+    """The box of a mask as a prompt, through the centres of its outermost pixels."""
+    rows, columns = crop.region
+    return float(rows.start), float(columns.start), rows.stop - 1.0, columns.stop - 1.0
 
 
 def derive(prediction: Prediction, settings: ObjectSettings) -> Derived:

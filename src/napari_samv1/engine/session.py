@@ -21,6 +21,7 @@ from napari_samv1.engine.objects import (
     ObjectSettings,
     Request,
     derive,
+    hinted,
 )
 from napari_samv1.engine.stacking import restack
 from napari_samv1.masks.crop import MaskCrop
@@ -127,6 +128,8 @@ class AnnotationSession:
             old = self.get(object_id)
             if old is None and len(prompts):
                 old = AnnotatedObject(object_id, settings=self.defaults)
+            if old is not None:
+                prompts = hinted(prompts, old.refined)
             # a reopened session's prompts come back through a layer's transform, rounded
             if old is not None and prompts != old.prompts and not prompts.is_close(old.prompts):
                 edited.append(self._answered_if_kept(old.with_prompts(prompts)))
@@ -228,6 +231,16 @@ class AnnotationSession:
             edited[stroke.object_id] = old.with_stroke(stroke.pixels, erase=stroke.erase)
             label = label if stroke.erase else "brush"
         return self._step(label, list(edited.values()), gesture)
+
+    def refine(self, object_id: int, pointed: Prompts) -> Change:
+        """Let the network refine the mask that an object has; ``pointed`` is what ``set_prompts`` was given.
+
+        The mask stays a hint with every later request of the object. One step to undo.
+        """
+        old = self.get(object_id)
+        if old is None or old.mask.empty:
+            return Change()
+        return self._step("refinement", [self._answered_if_kept(old.refining(pointed))])
 
     def adopt(self, object_id: int, pixels: MaskCrop) -> Change:
         """Know a label that came from elsewhere as an object, as painted in; nothing to undo.

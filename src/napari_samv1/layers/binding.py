@@ -12,7 +12,7 @@ from napari.layers import Image, Labels, Points, Shapes
 from napari_samv1.engine.session import AnnotatedObject, AnnotationSession, Change, DecodeJob, DecodeResult
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
-from napari_samv1.layers.labels import first_free_id, make_labels
+from napari_samv1.layers.labels import LabelsError, first_free_id, make_labels
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
 from napari_samv1.layers.prompt_binding import TRANSFORM_EVENTS
 from napari_samv1.layers.prompt_layers import POSITIVE, Polarity, make_points, make_shapes
@@ -21,6 +21,7 @@ from napari_samv1.layers.prompts import read_prompts
 from napari_samv1.layers.sheets import Sheet, Sheets
 from napari_samv1.layers.snapshot import PromptSnapshot
 from napari_samv1.layers.undo_keys import UndoKeys
+from napari_samv1.prompts import Prompts
 from napari_samv1.storage.record import DrawnShape
 
 if TYPE_CHECKING:
@@ -182,16 +183,18 @@ class AnnotationBinding:
         self._tell_layers()
 
     def new_points(self) -> Points:
-        """Make a Points layer for the image, add it to the viewer and bind it."""
+        """Make a Points layer for the image, add it to the viewer and bind it; clicks add points."""
         layer = make_points(self._needed_image(), object_id=self.current_object)
         self.viewer.add_layer(layer)
+        layer.mode = "add"  # not before: the viewer's mode buttons would not know
         self.points = layer
         return layer
 
     def new_shapes(self) -> Shapes:
-        """Make a Shapes layer for the image, add it to the viewer and bind it."""
+        """Make a Shapes layer for the image, add it to the viewer and bind it; drags add rectangles."""
         layer = make_shapes(self._needed_image(), object_id=self.current_object)
         self.viewer.add_layer(layer)
+        layer.mode = "add_rectangle"
         self.shapes = layer
         return layer
 
@@ -251,7 +254,7 @@ class AnnotationBinding:
             return Synced(problem=str(error))
         sheet = self._sheets.of(plane)
         read = read_prompts(plane, self._needed_image(), self.points, self.shapes)
-        sheet.drawn = read.drawn
+        sheet.drawn, sheet.pointed = read.drawn, read.by_object
         now, revision = self._prompts.remember(), sheet.session.revision
         change = sheet.session.set_prompts(
             read.by_object,
@@ -329,6 +332,32 @@ class AnnotationBinding:
         if self._labels is not None:
             used.add(first_free_id(self._labels) - 1)
         return max(used) + 1
+
+    def refine_current(self) -> str:
+        """Give the current object's pixels to the network as a hint; "" or a sentence.
+
+        The object's box goes with them where none is drawn. Also for a label that another tool made: it
+        becomes an object, that clicks can correct from then on.
+        """
+        if self.is_drawing:
+            return DRAWING
+        problem = self.sync().problem
+        sheet, image, object_id = self._sheet(), self._image, self.current_object
+        if sheet is None or image is None:
+            return problem
+        if self._labels is not None:
+            try:
+                sheet.adopt(image, self._labels, object_id)
+            except LabelsError as error:
+                return str(error)
+        known = sheet.session.get(object_id)
+        if known is None or known.mask.empty:
+            return f"Object {object_id} has no pixels on this plane that could be refined."
+        self._write(sheet)
+        sheet.session.refine(object_id, sheet.pointed.get(object_id, Prompts()))
+        problem = self._write(sheet)
+        self._tell_prompts()
+        return problem
 
     def split_current(self, *, share_background: bool = True) -> str:
         """One object for each prompt of the current object on this plane; "" or a sentence.

@@ -130,8 +130,8 @@ class PromptPair:
     ) -> list[int]:
         """Give each prompt of an object on a plane an object of its own; the numbers of all of them.
 
-        The first prompt, of points before shapes, keeps the number. Background points go to every object, as copies, or each to the
-        object whose foreground point or box is nearest.
+        The first prompt, of points before shapes, keeps the number. Background points go to every object, as
+        copies, or each to the object whose foreground point or box is nearest.
         """
         kept: list[tuple[PromptLayer, int]] = []
         background: list[int] = []

@@ -12,6 +12,7 @@ from napari_samv1.engine.session import AnnotationSession, BrushStroke, DecodeRe
 from napari_samv1.layers.image import DisplayedPlane, PlaneKey
 from napari_samv1.layers.label_writer import LabelWriter
 from napari_samv1.layers.labels import LabelsError
+from napari_samv1.prompts import Prompts
 from napari_samv1.storage.record import DrawnShape
 
 
@@ -19,13 +20,15 @@ from napari_samv1.storage.record import DrawnShape
 class Sheet:
     """One plane, its session, and the writer of its label pixels once there is a layer.
 
-    ``drawn`` are, by object, the shapes that are more than boxes and points, for the session's record.
+    ``pointed`` are the prompts of each object as last read, and ``drawn`` those shapes that are more than
+    boxes and points, for the session's record.
     """
 
     plane: DisplayedPlane
     session: AnnotationSession
     writer: LabelWriter | None = None
     drawn: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
+    pointed: Mapping[int, Prompts] = field(default_factory=dict)
 
     def write(self, image: Image, labels: Labels) -> str:
         """Bring the Labels layer up to date with the session; "" or a sentence on why not."""
@@ -47,9 +50,19 @@ class Sheet:
         stroke = writer.take_stroke(atoms)
         strokes = [] if stroke is None else writer.brush_strokes(stroke)
         for one in strokes:
-            if one.object_id not in self.session.objects:
-                self.session.adopt(one.object_id, writer.pixels_of(one.object_id))
+            self.adopt(image, labels, one.object_id)
         return strokes
+
+    def adopt(self, image: Image, labels: Labels, object_id: int) -> None:
+        """Make an object of a label that is none yet, with all the pixels that it has.
+
+        Raises
+        ------
+        LabelsError
+            If the layer does not fit.
+        """
+        if object_id not in self.session.objects:
+            self.session.adopt(object_id, self._writer_for(image, labels).pixels_of(object_id))
 
     def kept_out(self, strokes: Sequence[BrushStroke]) -> str:
         """A sentence where what was brushed does not show, because others own the pixels; otherwise ""."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_samv1.engine.objects import box_around
 from napari_samv1.prompts import Prompts, points_along
 from napari_samv1.storage.record import DrawnShape, PlaneRecord
 
@@ -59,6 +60,9 @@ def shape_rows(planes: Sequence[PlaneRecord]) -> list[ShapeRow]:
                     ShapeRow(shape.kind, plane.source.to_image(shape.vertices_yx), known.id, polarity)
                 )
             outlined = [_bounds(shape.vertices_yx) for shape in drawn]
+            if not known.refined.empty:
+                # it came with the mask to refine, and comes with it again
+                outlined.append(np.array(box_around(known.refined)))
             for box in known.prompts.boxes_yx:
                 y0, x0, y1, x1 = box
                 if any(np.array_equal(box, other) for other in outlined):

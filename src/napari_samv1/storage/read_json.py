@@ -203,6 +203,7 @@ def _object(
         derived=derived,
         painted_in=painted_in,
         painted_out=painted_out,
+        refined=_at(f"{place}.refined", _mask, value.get("refined"), shape_yx),
         mask=paint_over(derived, painted_in, painted_out),
         chosen=None if value["chosen"] is None else int(value["chosen"]),
         scores=None if scores is None else _scores(scores),

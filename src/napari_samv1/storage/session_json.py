@@ -137,6 +137,7 @@ def _object(known: AnnotatedObject, place: _Place, drawn: tuple[DrawnShape, ...]
         "painted_in": _mask(known.painted_in),
         "painted_out": _mask(known.painted_out),
         "reason": known.reason,
+        **({} if known.refined.empty else {"refined": _mask(known.refined)}),
     }
 
 
