@@ -28,7 +28,7 @@ PromptLayer: TypeAlias = Points | Shapes
 
 def make_points(image: Image, *, name: str | None = None, object_id: int = 1) -> Points:
     """A Points layer for prompts on an image: its transform, our features, a look for each polarity."""
-    layer = Points(
+    return Points(
         np.empty((0, image.ndim)),
         ndim=image.ndim,
         name=name or f"{image.name} points",
@@ -40,13 +40,11 @@ def make_points(image: Image, *, name: str | None = None, object_id: int = 1) ->
         size=_point_size(image),
         **transform_of(image),
     )
-    layer.mode = "add"
-    return layer
 
 
 def make_shapes(image: Image, *, name: str | None = None, object_id: int = 1) -> Shapes:
-    """A Shapes layer for box prompts on an image, ready to draw rectangles."""
-    layer = Shapes(
+    """A Shapes layer for box prompts on an image."""
+    return Shapes(
         None,
         ndim=image.ndim,
         name=name or f"{image.name} boxes",
@@ -57,8 +55,6 @@ def make_shapes(image: Image, *, name: str | None = None, object_id: int = 1) ->
         edge_width=max(1.0, _point_size(image) / 4),
         **transform_of(image),
     )
-    layer.mode = "add_rectangle"
-    return layer
 
 
 def transform_of(image: Image) -> dict[str, Any]:
