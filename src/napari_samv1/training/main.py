@@ -127,7 +127,7 @@ def _all_images(folder: Path | None) -> list[tuple[str, list[TestImage]]]:
 
 
 def _scores(predictor: Predictor, groups: list[tuple[str, list[TestImage]]]) -> Groups:
-    return [(name, [score_image(predictor, test) for test in tests]) for name, tests in groups]
+    return [(name, [score_image(predictor, test, most=24) for test in tests]) for name, tests in groups]
 
 
 def _predictor(run: Run) -> Predictor:
