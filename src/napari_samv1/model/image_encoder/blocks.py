@@ -10,7 +10,11 @@ from napari_samv1.model.layers import Mlp
 
 
 class GlobalBlock(nn.Module):
-    """A transformer block whose tokens see the whole grid."""
+    """A transformer block whose tokens see the whole grid.
+
+    The tokens themselves may be more exact than the weights: what every block adds to them is rounded, their
+    sum is not.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, positions: int) -> None:
         super().__init__()
@@ -20,11 +24,15 @@ class GlobalBlock(nn.Module):
         self.mlp = Mlp(width, width * mlp_ratio, functional.gelu)
 
     def forward(self, tokens_bhwc: Tensor) -> Tensor:
-        return self.think(tokens_bhwc + self.attention(self.norm_attention(tokens_bhwc)))
+        return self.think(tokens_bhwc + self.attention(self.normalised(tokens_bhwc)))
 
     def think(self, tokens_bhwc: Tensor) -> Tensor:
         """The block's second half, which no token shares with another."""
-        return tokens_bhwc + self.mlp(self.norm_mlp(tokens_bhwc))
+        return tokens_bhwc + self.mlp(self.norm_mlp(tokens_bhwc.to(self.norm_mlp.weight.dtype)))
+
+    def normalised(self, tokens_bhwc: Tensor) -> Tensor:
+        """What the attention sees of the tokens."""
+        return self.norm_attention(tokens_bhwc.to(self.norm_attention.weight.dtype))
 
 
 class WindowedBlock(nn.Module):
@@ -36,5 +44,5 @@ class WindowedBlock(nn.Module):
 
     def forward(self, tokens_bhwc: Tensor, window: int) -> Tensor:
         block = self.block
-        attended = block.attention.within_windows(block.norm_attention(tokens_bhwc), window)
+        attended = block.attention.within_windows(block.normalised(tokens_bhwc), window)
         return block.think(tokens_bhwc + attended)
