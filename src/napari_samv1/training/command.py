@@ -14,7 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="everything follows from it (default: 0)")
     parser.add_argument("--scenes", type=int, help="size of the pool of synthetic scenes")
     parser.add_argument("--dense-steps", type=int, help="steps of the first stage, without prompts")
-    parser.add_argument("--prompt-steps", type=int, help="steps of the second stage, with prompts")
+    parser.add_argument(
+        "--where-steps", type=int, help="steps of the decoder alone, on places without objects"
+    )
+    parser.add_argument("--prompt-steps", type=int, help="steps of the last stage, with prompts")
     parser.add_argument("--init", help="a known model or a weight file to go on from, instead of nothing")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     parser.add_argument("--threads", type=int, help="processor threads")

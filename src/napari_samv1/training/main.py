@@ -42,6 +42,7 @@ def train(args: argparse.Namespace) -> int:
         "seed": args.seed,
         "scenes": args.scenes,
         "dense_steps": args.dense_steps,
+        "where_steps": args.where_steps,
         "prompt_steps": args.prompt_steps,
     }
     recipe = replace(Recipe(), **{name: value for name, value in given.items() if value is not None})
