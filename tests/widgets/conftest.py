@@ -22,7 +22,7 @@ from napari_samv1.engine.prediction import Prediction
 from napari_samv1.imaging.frame import Frame
 from napari_samv1.model.config import SamConfig
 from napari_samv1.preparation import Preparation
-from napari_samv1.widgets import models
+from napari_samv1.widgets import models, remembered
 from napari_samv1.widgets.models import ReadyModel
 
 
@@ -37,6 +37,12 @@ def no_thread_is_left() -> Iterator[None]:
     while our_threads() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert our_threads() == []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered_from_another_test(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(remembered, "_plugin_settings", lambda: None)
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "settings.yaml"))
 
 
 RADII = (10, 20, 14, 7)  # of the four candidates, in image pixels

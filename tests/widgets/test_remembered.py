@@ -8,12 +8,12 @@ from npe2 import PluginManifest
 from napari_samv1.widgets import remembered
 from napari_samv1.widgets.remembered import Choices, recall, remember
 
+real_settings = remembered._plugin_settings
+
 
 @pytest.fixture
-def old_napari(monkeypatch, tmp_path):
-    """A napari without plugin preferences, and a fresh place for the file."""
-    monkeypatch.setattr(remembered, "_plugin_settings", lambda: None)
-    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "settings.yaml"))
+def old_napari(tmp_path):
+    """Where a napari without plugin preferences, which every test here has, keeps the file."""
     return tmp_path / "napari-samv1.json"
 
 
@@ -44,7 +44,8 @@ def test_a_folder_that_cannot_be_written_is_no_error(old_napari, monkeypatch):
     assert recall() == Choices()
 
 
-def test_choices_come_back_from_the_preferences_of_new_naparis(npe2pm, tmp_path):
+def test_choices_come_back_from_the_preferences_of_new_naparis(npe2pm, monkeypatch):
+    monkeypatch.setattr(remembered, "_plugin_settings", real_settings)
     napari_settings = pytest.importorskip("napari.settings")
     if not hasattr(napari_settings, "get_plugin_settings"):
         pytest.skip("this napari has no plugin preferences")

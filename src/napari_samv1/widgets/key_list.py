@@ -23,14 +23,15 @@ class KeyList(QWidget):
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
+        grid.setVerticalSpacing(2)
         for row, action in enumerate(KEY_ACTIONS):
             key = QLabel()
             key.setAlignment(Qt.AlignmentFlag.AlignTop)
             self._keys[action.name] = key
             grid.addWidget(key, row, 0)
             grid.addWidget(note(action.title), row, 1)
-        grid.addWidget(QLabel("Shift+click"), len(KEY_ACTIONS), 0)
-        grid.addWidget(note("a point of the other kind"), len(KEY_ACTIONS), 1)
+        shift = note("Shift+click: a point of the other kind")
+        grid.addWidget(shift, len(KEY_ACTIONS), 0, 1, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(grid)
