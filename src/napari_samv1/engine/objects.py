@@ -152,10 +152,12 @@ class AnnotatedObject:
         A mask that was only painted, or came from elsewhere, is given up to the network's answer; strokes on
         an answer stay.
         """
-        known = self
-        if self.derived.empty:
-            known = replace(self, derived=self.mask, painted_in=EMPTY, painted_out=EMPTY)
+        known = self.given_up() if self.derived.empty else self
         return replace(known, refined=self.mask).with_prompts(hinted(pointed, self.mask))
+
+    def given_up(self) -> AnnotatedObject:
+        """The object with its mask as it is, to be replaced by the network's next answer."""
+        return replace(self, derived=self.mask, painted_in=EMPTY, painted_out=EMPTY)
 
     def with_stroke(self, stroke: MaskCrop, *, erase: bool) -> AnnotatedObject:
         """The object with a brush stroke; the newest stroke wins over older ones."""

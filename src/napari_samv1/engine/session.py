@@ -52,6 +52,7 @@ __all__ = [
 # about a megabyte each: four logit maps of a 64 x 64 token grid
 KEPT_PREDICTIONS = 64
 _tickets = itertools.count(1)
+_NOTHING_FOUND: Mapping[int, MaskCrop] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,19 @@ class AnnotationSession:
         gesture: Hashable = None,
         attachment: object = None,
         undoable: bool = True,
+        found: Mapping[int, MaskCrop] = _NOTHING_FOUND,
     ) -> Change:
         """Take the prompts of the whole plane; an object that is not named has none.
+
+        ``found`` are pixels that bear the number of an object which is new: they were there all along, stay
+        until the network's answer takes their place, and come back with undo.
 
         What was asked before is answered at once from the kept predictions; the rest is ``pending``.
         Changes of one ``gesture`` (a drag) are one undo step, with the first one's ``attachment``. One that
         is nobody's doing (prompts found in a layer that was just chosen) is not ``undoable``.
         """
+        for object_id, pixels in found.items():
+            self.adopt(object_id, pixels)
         edited, none = [], Prompts()
         for object_id in dict.fromkeys((*prompts_by_object, *self._state.objects)):
             prompts = prompts_by_object.get(object_id, none)
@@ -132,7 +139,11 @@ class AnnotationSession:
                 prompts = hinted(prompts, old.refined)
             # a reopened session's prompts come back through a layer's transform, rounded
             if old is not None and prompts != old.prompts and not prompts.is_close(old.prompts):
-                edited.append(self._answered_if_kept(old.with_prompts(prompts)))
+                asked = old.with_prompts(prompts)
+                # what nobody but the network can replace stays: background points alone wipe nothing
+                if object_id in found and asked.decodable:
+                    asked = asked.given_up()
+                edited.append(self._answered_if_kept(asked))
         return self._step("prompts", edited, gesture, attachment, undoable)
 
     @property

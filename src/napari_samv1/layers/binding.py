@@ -256,8 +256,12 @@ class AnnotationBinding:
         read = read_prompts(plane, self._needed_image(), self.points, self.shapes)
         sheet.drawn, sheet.pointed = read.drawn, read.by_object
         now, revision = self._prompts.remember(), sheet.session.revision
+        found = {}
+        if self._labels is not None:
+            found = sheet.found(self._needed_image(), self._labels, read.by_object)
         change = sheet.session.set_prompts(
             read.by_object,
+            found=found,
             gesture=("prompts", self._prompts.gesture),
             attachment=self._snapshot,
             # a slice or a transform changed, but nobody touched a prompt: not a step to take back

@@ -12,6 +12,7 @@ from napari_samv1.engine.session import AnnotationSession, BrushStroke, DecodeRe
 from napari_samv1.layers.image import DisplayedPlane, PlaneKey
 from napari_samv1.layers.label_writer import LabelWriter
 from napari_samv1.layers.labels import LabelsError
+from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.prompts import Prompts
 from napari_samv1.storage.record import DrawnShape
 
@@ -63,6 +64,18 @@ class Sheet:
         """
         if object_id not in self.session.objects:
             self.session.adopt(object_id, self._writer_for(image, labels).pixels_of(object_id))
+
+    def found(self, image: Image, labels: Labels, object_ids: Iterable[int]) -> dict[int, MaskCrop]:
+        """The pixels that already bear the numbers of objects which are new to this plane."""
+        new = [object_id for object_id in object_ids if object_id not in self.session.objects]
+        if not new:
+            return {}
+        try:
+            writer = self._writer_for(image, labels)
+        except LabelsError:
+            return {}  # said when the mask is to be written
+        pixels = {object_id: writer.pixels_of(object_id) for object_id in new}
+        return {object_id: crop for object_id, crop in pixels.items() if not crop.empty}
 
     def kept_out(self, strokes: Sequence[BrushStroke]) -> str:
         """A sentence where what was brushed does not show, because others own the pixels; otherwise ""."""
