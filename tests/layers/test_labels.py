@@ -368,3 +368,14 @@ def test_after_any_edits_the_layer_shows_what_one_painting_of_all_would(viewer, 
     session.clear()
     writer.write(session)
     np.testing.assert_array_equal(labels.data, foreign)
+
+
+def test_a_mask_wholly_outside_the_layer_is_said_to_be(bound, viewer, canvas, settle):
+    bound.labels = viewer.add_labels(np.zeros((12, 60), dtype=np.uint16), name="upper part")
+    canvas.click(bound.new_points(), 30, 20)
+    (said,) = settle()
+    assert "object 1 lies outside Labels layer “upper part”" in said
+    bound.next_object()
+    canvas.click(bound.points, 6, 20)
+    assert settle() == []
+    assert set(np.unique(bound.labels.data)) == {0, 2}

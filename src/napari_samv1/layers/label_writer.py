@@ -44,6 +44,19 @@ class LabelWriter:
         self._painted: tuple[Painted, ...] = ()
         self._covered = Covered()
         self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
+        self._unseen: tuple[int, ...] = ()
+
+    @property
+    def unseen(self) -> str:
+        """A sentence where masks that were last to be written lie wholly outside the layer, otherwise ""."""
+        if not self._unseen:
+            return ""
+        numbers = ", ".join(str(object_id) for object_id in self._unseen)
+        which = f"object {numbers} lies" if len(self._unseen) == 1 else f"objects {numbers} lie"
+        return (
+            f"The mask of {which} outside Labels layer “{self._layer.name}”, which shows none of it: make a "
+            f"new layer for this image, or choose another."
+        )
 
     def write(self, session: AnnotationSession) -> bool:
         """Bring the layer up to date and redraw it; False when nothing had to change.
@@ -60,6 +73,11 @@ class LabelWriter:
         # an object without a mask yet must not wipe pixels that bear its number
         target = tuple(self._as_painted(one) for one in known if not one.mask.empty or one.id in painted)
         changed = _changed(self._painted, target)
+        self._unseen = tuple(
+            label
+            for label, crop, _ in target
+            if label in changed and crop.empty and not session.objects[label].mask.empty
+        )
         self._check_numbers(changed)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
         before = (*self._painted, *self._taken_over(changed))

@@ -34,10 +34,11 @@ class Sheet:
     def write(self, image: Image, labels: Labels) -> str:
         """Bring the Labels layer up to date with the session; "" or a sentence on why not."""
         try:
-            self._writer_for(image, labels).write(self.session)
+            writer = self._writer_for(image, labels)
+            writer.write(self.session)
         except LabelsError as error:
             return str(error)
-        return ""
+        return writer.unseen
 
     def take_strokes(self, image: Image, labels: Labels, atoms: Sequence[Any]) -> list[BrushStroke]:
         """Take what napari has just painted out of the layer; [] where it is none of this plane's.
