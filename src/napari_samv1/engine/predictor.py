@@ -7,17 +7,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-import xxhash
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
-from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.hint import hint_logits
+from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.imaging.frame import Frame
-from napari_samv1.imaging.intensity import Intensity, to_rgb8
-from napari_samv1.imaging.prepare import prepare
+from napari_samv1.imaging.intensity import Intensity
 from napari_samv1.preparation import Sizing
 from napari_samv1.prompts import Prompts
 
@@ -85,35 +84,14 @@ class Predictor:
         ValueError
             If the image, a size or the intensity cannot be used; the message says what would be.
         """
-        preparation, network = self.model.preparation, self.model.network
-        rgb8 = to_rgb8(image, intensity, gamma)
-        frame = Frame.plan(
-            rgb8.shape[:2],
-            side=preparation.side if side is None else side,
-            patch=self.model.config.patch,
-            sizing=preparation.sizing if sizing is None else sizing,
-        )
-        pixels_bchw = prepare(rgb8, frame, preparation)
-        weight = network.image_encoder.patch_embedding.projection.weight
-        key = EmbeddingKey(
-            pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
-            weights=self.model.sha256,
-            preparation=preparation,
-            frame=frame,
-            intensity=intensity,
-            gamma=gamma,
-            dtype=str(weight.dtype).removeprefix("torch."),
-            device=weight.device.type,
-        )
+        given = model_input(self.model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
         blocks = self.model.config.depth
 
         def report(index: int, _: Tensor) -> None:
             if on_progress is not None:
                 on_progress(index + 1, blocks)
 
-        with torch.inference_mode():
-            tokens = network.encode(pixels_bchw.to(weight.device, weight.dtype), on_block=report)
-            return Embedding(tokens, network.prepare_image(tokens), frame, key)
+        return encode(self.model, given, on_block=report)
 
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None

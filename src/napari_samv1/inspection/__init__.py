@@ -11,6 +11,7 @@ their names; ``Cells`` says where their cells lie on the image. Nothing here cha
 (8, 38, 48)
 """
 
+from napari_samv1.engine.model_input import ModelInput, encode, model_input
 from napari_samv1.inspection.attention import BlockAttention, TokenAttention, block_attention
 from napari_samv1.inspection.blocks import (
     Block,
@@ -24,7 +25,6 @@ from napari_samv1.inspection.blocks import (
 from napari_samv1.inspection.cells import Cells
 from napari_samv1.inspection.decoder_attention import DecoderAttention, decoder_attention, decoder_tokens
 from napari_samv1.inspection.hooks import listening
-from napari_samv1.inspection.model_input import ModelInput, encode, model_input
 from napari_samv1.inspection.positions import (
     RelativePositions,
     channel_norm,

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.model_input import ModelInput
 from napari_samv1.inspection.blocks import Block, block_at, blocks_of
 from napari_samv1.inspection.hooks import listening
-from napari_samv1.inspection.model_input import ModelInput
 
 Array = NDArray[np.float32]
 

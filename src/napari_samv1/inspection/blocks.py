@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding
-from napari_samv1.inspection.model_input import ModelInput, encode
+from napari_samv1.engine.model_input import ModelInput, encode
 from napari_samv1.model import Sam
 from napari_samv1.model.image_encoder.attention import SelfAttention
 from napari_samv1.model.image_encoder.blocks import GlobalBlock, WindowedBlock

@@ -1,4 +1,4 @@
-"""An image as the network sees it, kept so that it can be encoded in several ways."""
+"""An image as the network sees it, and its encoding, with the key that both go by."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def model_input(
     intensity: Intensity = None,
     gamma: float = 1.0,
 ) -> ModelInput:
-    """Prepare an image exactly as ``Predictor.embed`` does; the arguments mean the same."""
+    """Prepare an image for a model; the arguments are those of ``Predictor.embed``."""
     preparation = model.preparation
     rgb8 = to_rgb8(image, intensity, gamma)
     frame = Frame.plan(
