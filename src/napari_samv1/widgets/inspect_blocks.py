@@ -12,7 +12,8 @@ from napari_samv1.widgets.inspect_scene import Look, Memory, Scene, Seen, progre
 from napari_samv1.widgets.inspect_view import View
 
 if TYPE_CHECKING:
-    from napari_samv1.inspection import BlockNorms
+    from napari_samv1.inspection import BlockNorms, Cells
+    from napari_samv1.layers.inspection import Picture
     from napari_samv1.model import Sam
 
 NORMS, CHANNELS, FINAL, COLOURS = range(4)
@@ -91,21 +92,13 @@ def _norms(seen: BlockNorms, scene: Scene) -> Seen:
 
 
 def _channels(seen: BlockNorms, index: int) -> Seen:
-    from napari_samv1.inspection import Cells, unit_range
-    from napari_samv1.layers.inspection import Picture
+    from napari_samv1.inspection import Cells
 
     assert seen.kept_chw is not None
     cells = Cells.of_tokens(seen.embedding.frame)
     rows, columns = cells.shape_yx
     channels = seen.kept_chw[:, :rows, :columns]
-    picture = Picture(
-        f"channels of block {index}",
-        unit_range(channels),
-        cells,
-        ("channel",),
-        _ranges(channels),
-        contrast=(0.0, 1.0),
-    )
+    picture = _stack(f"channels of block {index}", channels, cells)
     sentence = (
         f"Block {index} ({seen.blocks[index].kind}): the slider goes through the {len(channels)} channels of "
         "its tokens, each stretched to its own range."
@@ -114,7 +107,7 @@ def _channels(seen: BlockNorms, index: int) -> Seen:
 
 
 def _result(scene: Scene, memory: Memory, ticket: Ticket, *, as_colours: bool) -> Seen:
-    from napari_samv1.inspection import Cells, image_channels, principal_colours, unit_range
+    from napari_samv1.inspection import Cells, image_channels, principal_colours
     from napari_samv1.layers.inspection import Picture
 
     embedding = scene.encoded(memory, ticket)
@@ -129,19 +122,20 @@ def _result(scene: Scene, memory: Memory, ticket: Ticket, *, as_colours: bool) -
             "network."
         )
         return Seen(sentence, {"colours": picture})
-    picture = Picture(
-        "channels of the result",
-        unit_range(channels),
-        cells,
-        ("channel",),
-        _ranges(channels),
-        contrast=(0.0, 1.0),
-    )
+    picture = _stack("channels of the result", channels, cells)
     sentence = (
         f"What the image encoder hands to the mask decoder: the slider goes through its {len(channels)} "
         "channels, each stretched to its own range."
     )
     return Seen(sentence, {"result": picture})
+
+
+def _stack(name: str, channels: np.ndarray[tuple[int, ...], np.dtype[np.float32]], cells: Cells) -> Picture:
+    """Channels (C, h, w), each stretched to its own range, with a slider through them."""
+    from napari_samv1.inspection import unit_range
+    from napari_samv1.layers.inspection import Picture
+
+    return Picture(name, unit_range(channels), cells, ("channel",), _ranges(channels), contrast=(0.0, 1.0))
 
 
 def _ranges(channels: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> tuple[str, ...]:
