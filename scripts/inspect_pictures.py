@@ -8,14 +8,12 @@ Needs a display; on Linux without one run it under ``xvfb-run -a -s "-screen 0 1
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import napari
 from PIL import Image
-from qtpy.QtWidgets import QApplication
+from window import is_answered, settle, wait_for
 
 from napari_samv1.layers.samples import coins
 from napari_samv1.widgets.inspect import InspectModel
@@ -24,7 +22,6 @@ from napari_samv1.widgets.launch import dock
 OUTPUT = Path(__file__).parent.parent / "docs" / "images"
 COIN_YX = (126, 153)
 WINDOW = (1380, 860)
-PATIENCE_SECONDS = 180
 
 # name of the picture, number of the view, and what to choose in it
 PICTURES: list[tuple[str, int, dict[str, int]]] = [
@@ -69,7 +66,7 @@ def main() -> None:
         choose(widget.view, options)
         widget.look_button.click()
         wait_for(lambda: not widget._worker.busy)
-        settle()
+        settle(3)
         if widget.message.text():
             raise RuntimeError(f"{name}: {widget.message.text()}")
         path = chosen.output / f"inspect-{name}.png"
@@ -91,31 +88,6 @@ def choose(view: Any, options: dict[str, int]) -> None:
                 spin.setValue(value)
         else:
             getattr(view, name).setValue(value)
-
-
-def is_answered(panel: Any) -> bool:
-    """Whether the current object's mask is there and answers its prompts."""
-    session = panel.controller.binding.session
-    current = panel.controller.binding.current
-    answered = current is not None and session is not None and not session.pending
-    return answered and panel.controller.binding.labels is not None
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Let the window work until something is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("nothing came; run napari from a terminal to see why")
-        settle(0.02)
-
-
-def settle(seconds: float = 3.0) -> None:
-    """Let the window draw."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        QApplication.processEvents()
-        time.sleep(0.005)
 
 
 if __name__ == "__main__":

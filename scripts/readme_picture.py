@@ -8,12 +8,10 @@ Needs a display; on Linux without one run it under ``xvfb-run -a -s "-screen 0 1
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import napari
-from qtpy.QtWidgets import QApplication
+from window import is_answered, settle, wait_for
 
 from napari_samv1.layers.samples import coins
 from napari_samv1.widgets.launch import dock
@@ -23,7 +21,6 @@ OUTPUT = Path(__file__).parent.parent / "docs" / "images" / "coins.png"
 CLICKS_YX = [(56, 101), (51, 154), (120, 270), (196, 102)]
 BOX_YX = [(167, 186), (221, 240)]
 WINDOW = (1360, 860)
-PATIENCE_SECONDS = 120
 
 
 def main() -> None:
@@ -65,30 +62,6 @@ def annotate(panel: SegmentAnythingPanel) -> None:
     assert binding.shapes is not None
     binding.shapes.add_rectangles([BOX_YX])
     wait_for(lambda: is_answered(panel))
-
-
-def is_answered(panel: SegmentAnythingPanel) -> bool:
-    """Whether the current object's mask is there and answers its prompts."""
-    session = panel.controller.binding.session
-    current = panel.controller.binding.current
-    return current is not None and session is not None and not session.pending and not current.mask.empty
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Let the window work until something is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the mask did not come; run napari from a terminal to see why")
-        settle(0.02)
-
-
-def settle(seconds: float = 0.5) -> None:
-    """Let the window draw."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        QApplication.processEvents()
-        time.sleep(0.005)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""What the scripts that take pictures do with the application's window."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QApplication
+
+from napari_samv1.widgets.panel import SegmentAnythingPanel
+
+PATIENCE_SECONDS = 180
+
+
+def is_answered(panel: SegmentAnythingPanel) -> bool:
+    """Whether the current object's mask is in the Labels layer and answers its prompts."""
+    binding = panel.controller.binding
+    session, current = binding.session, binding.current
+    if session is None or current is None or binding.labels is None:
+        return False
+    return not session.pending and not current.mask.empty
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Let the window work until something is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("nothing came; run napari from a terminal to see why")
+        settle(0.02)
+
+
+def settle(seconds: float = 0.5) -> None:
+    """Let the window draw."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.005)
