@@ -63,3 +63,8 @@ def test_every_public_name_is_there(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = napari_samv1.nonsense
+
+
+def test_the_panel_is_imported_without_torch():
+    # a click on the menu must not wait for it: the panel's threads fetch it
+    assert "torch" not in imported_by("import napari_samv1.widgets.panel")

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
+
+# torch is imported where it computes: sessions and panels know masks long before they need it
+if TYPE_CHECKING:
+    import torch
 
 _SPAN = 256  # pixels per dense block of weights: small enough to be mostly non-zero
 
@@ -89,6 +93,8 @@ def resize_block(logits_nhw: NDArray[np.float32], rows: AxisBlock, columns: Axis
     Always whole blocks: a matrix product may round differently at another size, and a pixel must not depend
     on which region was asked for.
     """
+    import torch
+
     # torch's product: numpy's has threads of its own, which fight with the network's for the same cores
     below = torch.from_numpy(logits_nhw[..., rows.source, columns.source].copy())
     block: NDArray[np.float32] = (rows.weights @ (below @ columns.weights.T)).numpy()
@@ -112,6 +118,8 @@ def _axis_blocks(size: int, input_size: int, resized_size: int, window_size: int
     to_window, window_weights = _taps(resized_size, window_size)
     sources = to_input[to_window].reshape(window_size, 4)
     weights = (window_weights[:, :, np.newaxis] * input_weights[to_window]).reshape(window_size, 4)
+    import torch
+
     blocks = []
     for start in range(0, window_size, _SPAN):
         target = slice(start, min(start + _SPAN, window_size))
