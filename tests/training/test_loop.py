@@ -2,50 +2,19 @@
 
 import csv
 
-import numpy as np
 import pytest
 import torch
 
 from napari_samv1.checkpoints.load import load_model
-from napari_samv1.model import Sam, SamConfig
+from napari_samv1.model import Sam
 from napari_samv1.preparation import BUNDLED
-from napari_samv1.training import crops
 from napari_samv1.training.export import export, in_memory
 from napari_samv1.training.loop import Run
-from napari_samv1.training.recipe import Recipe
-from napari_samv1.training.scenes.kinds import draw_scene
-
-SMALL = SamConfig(
-    width=16,
-    depth=2,
-    heads=2,
-    stages=1,
-    patch=8,
-    grid=6,
-    window=3,
-    channels=32,
-    decoder_heads=4,
-    decoder_mlp=32,
-)
-RECIPE = Recipe(tokens=72, dense_tokens=72, dense_steps=2, where_steps=1, prompt_steps=3, corrected=1.0)
-
-
-class Scenes:
-    """A source of three scenes."""
-
-    def __init__(self):
-        self.scenes = [draw_scene(np.random.default_rng(i), (64, 64), "nuclei") for i in range(3)]
-
-    def __len__(self):
-        return len(self.scenes)
-
-    def __getitem__(self, index):
-        return self.scenes[index].image, self.scenes[index].levels
+from small_run import RECIPE, SMALL, Scenes
 
 
 @pytest.fixture
-def begin(tmp_path, monkeypatch):
-    monkeypatch.setattr(crops.draw_crops, "__defaults__", (((6, 6),),))
+def begin(tmp_path):
     source = Scenes()
 
     def make(name, recipe=RECIPE):

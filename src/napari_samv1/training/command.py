@@ -20,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt-steps", type=int, help="steps of the last stage, with prompts")
     parser.add_argument("--init", help="a known model or a weight file to go on from, instead of nothing")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
-    parser.add_argument("--threads", type=int, help="processor threads")
+    parser.add_argument(
+        "--workers", type=int, help="processes that share every step (default: 2 on a processor, else 1)"
+    )
+    parser.add_argument("--threads", type=int, help="processor threads of each (default: 1)")
     parser.add_argument("--until", type=int, help="stop after this step; the same command goes on later")
     parser.add_argument(
         "--evaluate-every", type=int, default=250, help="steps between scores (0: only at the end)"

@@ -9,21 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-GRIDS: tuple[tuple[int, int], ...] = (
-    *(((32, 32),) * 6),
-    *(((24, 24),) * 2),
-    (40, 40),
-    (48, 48),
-    (24, 40),
-    (40, 24),
-    (29, 37),
-    (37, 29),
-    (18, 48),
-    (48, 20),
-    (16, 16),
-)
-"""Token grids to draw from: mostly moderate squares, and oblong, small and large ones."""
-
 
 class Source(Protocol):
     """Images with labels: a `Pool`, or a user's own."""
@@ -92,17 +77,12 @@ def _recoloured(rng: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[n
 
 
 def draw_crops(
-    rng: np.random.Generator,
-    source: Source,
-    tokens: int,
-    patch: int,
-    grids: tuple[tuple[int, int], ...] = GRIDS,
+    rng: np.random.Generator, source: Source, tokens: int, patch: int, grid_hw: tuple[int, int]
 ) -> list[Crop]:
     """A batch on one token grid with about ``tokens`` tokens in all; crops without an object are redrawn."""
-    grid = grids[int(rng.integers(len(grids)))]
-    hw = (grid[0] * patch, grid[1] * patch)
+    hw = (grid_hw[0] * patch, grid_hw[1] * patch)
     crops: list[Crop] = []
-    wanted = max(1, round(tokens / (grid[0] * grid[1])))
+    wanted = max(1, round(tokens / (grid_hw[0] * grid_hw[1])))
     for _ in range(20 * wanted):
         crop = cut(rng, *source[int(rng.integers(len(source)))], hw)
         if (crop.levels[1] > 0).sum() > 30:

@@ -22,6 +22,7 @@ from napari_samv1.training.optimizer import Optimizer
 from napari_samv1.training.recipe import Recipe
 from napari_samv1.training.state import load_state, save_state
 from napari_samv1.training.steps import Figures, Step
+from napari_samv1.training.team import Seat
 
 FIGURES = (
     "step",
@@ -41,8 +42,8 @@ STATE_SECONDS = 120
 class Run:
     """One run of a recipe in a folder; makes the next step from wherever the last one ended.
 
-    Everything random in a step comes from the seed and the step's number, so that a run that was cut off
-    ends in the same weights as one that was not.
+    Everything random in a step comes from the seed, the step's number and the seat, so that a run that was
+    cut off ends in the same weights as one that was not.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ class Run:
         Trained in place; its weights are the start where the folder holds no state yet.
     fresh : bool
         Initialise the network from the recipe's seed; otherwise its weights are a checkpoint to go on from.
+    seat : Seat
+        This process's place among those that make every step together. Only the first writes anything.
     """
 
     def __init__(
@@ -64,7 +67,11 @@ class Run:
         *,
         fresh: bool = True,
         half: bool = False,
+        seat: Seat | None = None,
     ) -> None:
+        self.seat = Seat.alone() if seat is None else seat
+        if self.seat.size != recipe.workers:
+            raise ValueError(f"the recipe is for {recipe.workers} workers, got seats for {self.seat.size}")
         self.folder, self.recipe, self.source = folder, recipe, source
         self.network = network.requires_grad_(True).train()
         if fresh:
@@ -97,7 +104,9 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
-        """Put the state on disk."""
+        """Put the state on disk, if this is the first of the processes."""
+        if self.seat.rank:
+            return
         state: dict[str, Any] = {
             "recipe": asdict(self.recipe),
             "network": self.network.state_dict(),
@@ -135,13 +144,17 @@ class Run:
         self.save()
 
     def _draw(self, step: int) -> list[Crop]:
-        rng = np.random.default_rng([self.recipe.seed, 1, step])
-        tokens = self.recipe.dense_tokens if self.recipe.is_dense(step) else self.recipe.tokens
-        return draw_crops(rng, self.source, tokens, self.network.config.patch)
+        recipe = self.recipe
+        # one grid for all: none waits for a larger one's step
+        grids = recipe.grids_at(step)
+        grid = grids[int(np.random.default_rng([recipe.seed, 0, step]).integers(len(grids)))]
+        rng = np.random.default_rng([recipe.seed, 1, step, self.seat.rank])
+        tokens = recipe.dense_tokens if recipe.is_dense(step) else recipe.tokens
+        return draw_crops(rng, self.source, tokens, self.network.config.patch, grid)
 
     def _make(self, crops: list[Crop]) -> Figures:
         recipe, maker = self.recipe, self.step_maker
-        rng = np.random.default_rng([recipe.seed, 2, self.step])
+        rng = np.random.default_rng([recipe.seed, 2, self.step, self.seat.rank])
         rate = recipe.learning_rate(self.step)
         self.optimizer.zero_grad()
         where = recipe.is_where(self.step)
@@ -164,7 +177,9 @@ class Run:
                 gradient = gradient + image.grad
         if not where:
             tokens_bchw.backward(gradient)
-        torch.nn.utils.clip_grad_norm_([p for _, p in self.trained], 1.0)
+        parameters = [p for _, p in self.trained]
+        self.seat.share_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         self.optimizer.step(rate)
         self._average()
         return figures
@@ -176,6 +191,8 @@ class Run:
             self.averages[name].lerp_(parameter, 1 - keep)
 
     def _note(self, figures: Figures) -> None:
+        if self.seat.rank:
+            return
         path = self.folder / "curves.csv"
         is_new = not path.exists()
         with path.open("a", newline="") as file:

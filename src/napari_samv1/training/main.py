@@ -8,6 +8,7 @@ import logging
 import subprocess
 import time
 from dataclasses import asdict, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from napari_samv1.checkpoints.load import load_model
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam
 from napari_samv1.model.config import TINY
-from napari_samv1.preparation import BUNDLED
+from napari_samv1.preparation import BUNDLED, Preparation
+from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.evaluate.images import TestImage, coins, from_folder, held_out
 from napari_samv1.training.evaluate.report import calibration_picture, summary, table
 from napari_samv1.training.evaluate.score import ImageScores, score_image
@@ -28,6 +30,7 @@ from napari_samv1.training.loop import Run
 from napari_samv1.training.pool import Pool, draw_pool
 from napari_samv1.training.recipe import Recipe
 from napari_samv1.training.steps import Figures
+from napari_samv1.training.team import Seat, seats
 
 logger = logging.getLogger(__name__)
 Groups = list[tuple[str, list[ImageScores]]]
@@ -36,38 +39,23 @@ Groups = list[tuple[str, list[ImageScores]]]
 def train(args: argparse.Namespace) -> int:
     """Make the model; whatever is on disk of an earlier run of the same recipe is used."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    given = {
-        "seed": args.seed,
-        "scenes": args.scenes,
-        "dense_steps": args.dense_steps,
-        "where_steps": args.where_steps,
-        "prompt_steps": args.prompt_steps,
-    }
-    recipe = replace(Recipe(), **{name: value for name, value in given.items() if value is not None})
-    work = args.work or Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False)) / "training"
-    pool = work / f"scenes-{recipe.seed}"
+    recipe, work = _recipe(args), _work(args)
     draw_pool(
-        pool,
+        work / f"scenes-{recipe.seed}",
         seed=recipe.seed,
         scenes=recipe.scenes,
         on_progress=lambda done, of: logger.info("%d of %d scenes", done, of),
     )
-    device = choose_device(args.device)
-    network, preparation = Sam(TINY), BUNDLED
-    if args.init:
-        start = load_model(args.init, device=str(device), dtype="float32")
-        network, preparation = start.network, start.preparation
-    run = Run(
-        work / f"run-{recipe.seed}",
-        recipe,
-        network.to(device),
-        preparation,
-        Pool(pool, scenes=recipe.scenes),
-        fresh=not args.init,
-        half=_has_fast_bfloat16(device),
-    )
+    network, preparation = _start(args)
+    head = DenseHead(network.config, recipe.seed)
+    first, *others = seats(recipe.workers, [*network.parameters(), *head.parameters()])
+    processes = [
+        get_context("spawn").Process(target=_help, args=(args, seat), daemon=True) for seat in others
+    ]
+    for process in processes:
+        process.start()
+    run = _begin(args, recipe, first, network, preparation)
+    device = next(network.parameters()).device
     logger.info("step %d of %d, on %s", run.step, recipe.steps, device)
 
     def on_step(run: Run, figures: Figures) -> None:
@@ -79,6 +67,8 @@ def train(args: argparse.Namespace) -> int:
             logger.info("coins: click %.3f, box %.3f", means["coins"]["click"], means["coins"]["box"])
 
     run.train(args.until, on_step)
+    for process in processes:
+        process.join()
     if run.step < recipe.steps:
         logger.info("stopped at step %d of %d; the same command goes on", run.step, recipe.steps)
         return 0
@@ -99,6 +89,55 @@ def train(args: argparse.Namespace) -> int:
     write_card(path.with_name("MODEL_CARD.md"), facts, table(groups))
     logger.info("wrote %s\n%s", path, table(groups))
     return 0
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    given = {
+        "seed": args.seed,
+        "workers": args.workers or (2 if choose_device(args.device).type == "cpu" else 1),
+        "scenes": args.scenes,
+        "dense_steps": args.dense_steps,
+        "where_steps": args.where_steps,
+        "prompt_steps": args.prompt_steps,
+    }
+    return replace(Recipe(), **{name: value for name, value in given.items() if value is not None})
+
+
+def _work(args: argparse.Namespace) -> Path:
+    folder: Path | None = args.work
+    return folder or Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False)) / "training"
+
+
+def _start(args: argparse.Namespace) -> tuple[Sam, Preparation]:
+    """The network that training starts from, on its device."""
+    device = choose_device(args.device)
+    if not args.init:
+        return Sam(TINY).to(device), BUNDLED
+    model = load_model(args.init, device=str(device), dtype="float32")
+    return model.network, model.preparation
+
+
+def _begin(
+    args: argparse.Namespace, recipe: Recipe, seat: Seat, network: Sam, preparation: Preparation
+) -> Run:
+    if args.threads or seat.size > 1:
+        torch.set_num_threads(args.threads or 1)
+    work = _work(args)
+    return Run(
+        work / f"run-{recipe.seed}",
+        recipe,
+        network,
+        preparation,
+        Pool(work / f"scenes-{recipe.seed}", scenes=recipe.scenes),
+        fresh=not args.init,
+        half=_has_fast_bfloat16(next(network.parameters()).device),
+        seat=seat,
+    )
+
+
+def _help(args: argparse.Namespace, seat: Seat) -> None:
+    """Another process of the same run: makes its share of every step, and writes nothing."""
+    _begin(args, _recipe(args), seat, *_start(args)).train(args.until)
 
 
 def score(args: argparse.Namespace) -> int:

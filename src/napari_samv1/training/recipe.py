@@ -5,22 +5,59 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import cos, pi
 
+Grids = tuple[tuple[int, int], ...]
+
+GRIDS: Grids = (
+    *(((32, 32),) * 6),
+    *(((24, 24),) * 2),
+    (40, 40),
+    (48, 48),
+    (24, 40),
+    (40, 24),
+    (29, 37),
+    (37, 29),
+    (18, 48),
+    (48, 20),
+    (16, 16),
+)
+"""Token grids to draw from: mostly moderate squares, and oblong, small and large ones."""
+
+LATE_GRIDS: Grids = (
+    *(((48, 48),) * 4),
+    *(((40, 40),) * 3),
+    *(((32, 32),) * 4),
+    (24, 24),
+    (36, 48),
+    (48, 36),
+    (29, 37),
+    (18, 48),
+    (40, 56),
+    (56, 56),
+    (64, 64),
+)
+"""About the grid that the model is used at, once it knows what a prompt is: an image costs more there."""
+
 
 @dataclass(frozen=True)
 class Recipe:
     """Seed, data, lengths and learning rates of a run.
 
-    ``dense_steps`` train the encoder on dense targets, ``prompt_steps`` the whole network on prompts. A step
-    of either sees about ``dense_tokens`` or ``tokens`` image tokens.
+    ``dense_steps`` train the encoder on dense targets, ``where_steps`` the decoder on places,
+    ``prompt_steps`` the whole network on prompts, the last ``late`` of them on ``late_grids``. In a step each
+    of ``workers`` processes sees about ``dense_tokens`` or ``tokens`` image tokens of its own.
     """
 
     seed: int = 0
-    scenes: int = 3584
+    workers: int = 2
+    scenes: int = 5120
+    grids: Grids = GRIDS
+    late_grids: Grids = LATE_GRIDS
+    late: float = 0.6
     dense_tokens: int = 2 * 1024
     tokens: int = 3 * 1024
-    dense_steps: int = 900
-    where_steps: int = 300
-    prompt_steps: int = 2400
+    dense_steps: int = 700
+    where_steps: int = 250
+    prompt_steps: int = 7000
     dense_rate: float = 1e-3
     prompt_rate: float = 5e-4
     decay: float = 0.02
@@ -38,6 +75,10 @@ class Recipe:
     def is_where(self, step: int) -> bool:
         """Whether a step teaches the decoder alone where prompts point."""
         return self.dense_steps <= step < self.dense_steps + self.where_steps
+
+    def grids_at(self, step: int) -> Grids:
+        """The token grids that a step's crops may have."""
+        return self.late_grids if self._prompted(step) >= (1 - self.late) * self.prompt_steps else self.grids
 
     def learning_rate(self, step: int) -> float:
         """Rises over 60 steps at the start of either stage, then falls along a half cosine."""

@@ -311,13 +311,13 @@ def histology(rng: Rng, hw: HW) -> Scene:
 
 
 KINDS: dict[str, tuple[Callable[[Rng, HW], Scene], float]] = {
-    "nuclei": (nuclei, 0.42),
-    "coins": (coins, 0.2),
+    "nuclei": (nuclei, 0.40),
+    "coins": (coins, 0.17),
     "particles": (particles, 0.1),
     "leaves": (leaves, 0.03),
-    "tissue": (tissue, 0.08),
-    "nested": (nested, 0.13),
-    "histology": (histology, 0.04),
+    "tissue": (tissue, 0.09),
+    "nested": (nested, 0.16),
+    "histology": (histology, 0.05),
 }
 """Name to (function, share of the pool)."""
 
