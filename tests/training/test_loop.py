@@ -10,6 +10,7 @@ from napari_samv1.model import Sam
 from napari_samv1.preparation import BUNDLED
 from napari_samv1.training.export import export, in_memory
 from napari_samv1.training.loop import Run
+from napari_samv1.training.recipe import Recipe
 from small_run import RECIPE, SMALL, Scenes
 
 
