@@ -45,6 +45,8 @@ class LabelWriter:
         self._covered = Covered()
         self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
         self._unseen: tuple[int, ...] = ()
+        self._beneath: NDArray[Any] | None = None
+        self._beneath_is_known = False
 
     @property
     def unseen(self) -> str:
@@ -57,6 +59,11 @@ class LabelWriter:
             f"The mask of {which} outside Labels layer “{self._layer.name}”, which shows none of it: make a "
             f"new layer for this image, or choose another."
         )
+
+    @property
+    def has_written(self) -> bool:
+        """Whether objects are in the layer; before, it is not known which of its pixels are theirs."""
+        return bool(self._painted)
 
     def write(self, session: AnnotationSession) -> bool:
         """Bring the layer up to date and redraw it; False when nothing had to change.
@@ -80,7 +87,9 @@ class LabelWriter:
         )
         self._check_numbers(changed)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
-        before = (*self._painted, *self._taken_over(changed))
+        taken_over = self._taken_over(changed)
+        self._beneath_is_known &= not taken_over
+        before = (*self._painted, *taken_over)
         painting = repaint(plane, before, target, changed, self._covered)
         self._painted, self._covered = target, painting.covered
         patches = [patch for patch in painting.patches if patch.changed.any()]
@@ -125,8 +134,15 @@ class LabelWriter:
     def labels_beneath(self) -> NDArray[Any] | None:
         """A copy of the plane's labels that are no object's, for the session's record.
 
-        None without any, and where the layer's pixels are not the image plane's.
+        None without any, and where the layer's pixels are not the image plane's. The same array again until
+        objects have taken pixels over that were none's.
         """
+        if not self._beneath_is_known:
+            self._beneath_is_known = True
+            self._beneath = self._find_beneath()
+        return self._beneath
+
+    def _find_beneath(self) -> NDArray[Any] | None:
         if not self._grid.same or self._grid.shape_yx != self._plane_shape:
             return None
         labels = np.asarray(self._layer.data[self._grid.index])

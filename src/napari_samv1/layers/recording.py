@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,54 @@ from napari.layers import Image, Layer
 
 from napari_samv1.layers.affine import Coordinates
 from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.sheets import Sheet
 from napari_samv1.storage.record import PlaneSource, World
+from napari_samv1.storage.recorder import Annotated
+
+_Placed = tuple[Hashable, ...]
+
+
+class SheetReader:
+    """Reads every annotated plane for the record; what has not changed is not worked out again."""
+
+    def __init__(self) -> None:
+        self._sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
+
+    def read(
+        self, sheets: Iterable[Sheet], layers: Iterable[Layer], pixels: Mapping[Hashable, str]
+    ) -> list[Annotated]:
+        """The planes whose images are among the ``layers``, in the order of images and slices.
+
+        ``pixels`` are hashes of planes by their keys.
+        """
+        images = {layer.unique_id: layer for layer in layers if isinstance(layer, Image)}
+        placed = {own_id: _placed(image) for own_id, image in images.items()}
+        order = {own_id: rank for rank, own_id in enumerate(images)}
+        found = []
+        sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
+        for sheet in sheets:
+            key = sheet.plane.key
+            image = images.get(key.layer_id)
+            if image is None:
+                continue
+            sheet.pixels = pixels.get(key, sheet.pixels)
+            now = *placed[key.layer_id], sheet.pixels
+            kept = self._sources.get(key)
+            if kept is None or kept[0] != now:
+                kept = now, plane_source(image, sheet.plane, sheet.pixels)
+            sources[key] = kept
+            place = tuple(-1 if own is None else own for own in key.index)
+            annotated = Annotated(kept[1], sheet.session, sheet.labels_beneath(), sheet.drawn)
+            found.append((order[key.layer_id], place, annotated))
+        self._sources = sources
+        return [annotated for _, _, annotated in sorted(found, key=lambda one: one[:2])]
+
+
+def _placed(image: Image) -> _Placed:
+    """What a plane's source says beside the plane itself: name, origin, and place in the world."""
+    axes = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
+    corners = tuple(float(value) for corner in axes for value in image.data_to_world(tuple(corner)))
+    return image.name, str(image.source.path), str(image.source.sample), corners, str(image.units)
 
 
 def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> PlaneSource:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from napari.layers import Image, Labels
+from numpy.typing import NDArray
 
 from napari_samv1.engine.session import AnnotationSession, BrushStroke, DecodeResult
 from napari_samv1.layers.image import DisplayedPlane, PlaneKey
@@ -22,7 +23,8 @@ class Sheet:
     """One plane, its session, and the writer of its label pixels once there is a layer.
 
     ``pointed`` are the prompts of each object as last read, and ``drawn`` those shapes that are more than
-    boxes and points, for the session's record.
+    boxes and points, for the session's record; ``beneath`` are the labels that are no object's, and
+    ``pixels`` the hash of the plane's, "" where it is not known.
     """
 
     plane: DisplayedPlane
@@ -30,6 +32,14 @@ class Sheet:
     writer: LabelWriter | None = None
     drawn: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
     pointed: Mapping[int, Prompts] = field(default_factory=dict)
+    beneath: NDArray[Any] | None = field(default=None, repr=False)
+    pixels: str = ""
+
+    def labels_beneath(self) -> NDArray[Any] | None:
+        """The labels that are no object's; where nothing was written yet, those last known."""
+        if self.writer is not None and self.writer.has_written:
+            self.beneath = self.writer.labels_beneath()
+        return self.beneath
 
     def write(self, image: Image, labels: Labels) -> str:
         """Bring the Labels layer up to date with the session; "" or a sentence on why not."""
@@ -117,6 +127,16 @@ class Sheets:
                     changed[key] = sheet
                     break
         return list(changed.values())
+
+    def annotated(self) -> list[Sheet]:
+        """The sheets with objects; where an image's data was replaced, only the newest of each plane."""
+        newest: dict[tuple[Hashable, int, tuple[int | None, ...]], Sheet] = {}
+        for key, sheet in self._by_key.items():
+            place = key.layer_id, key.level, key.index
+            known = newest.get(place)
+            if sheet.session.objects and (known is None or known.plane.key.data_revision < key.data_revision):
+                newest[place] = sheet
+        return list(newest.values())
 
     def object_ids(self) -> set[int]:
         """The objects of all planes."""

@@ -62,13 +62,7 @@ class Recorder:
 
     def record(self, planes: Iterable[Annotated]) -> SessionRecord:
         """What there is now. Objects and masks are shared, not copied."""
-        environment = Environment.now()
-        ours = {
-            weights: Computation(name, source, environment)
-            for weights, (name, source) in self._models.items()
-        }
-        unknown = Computation("", "", environment)
-        records = []
+        records, ours = [], _Ours(self._models)
         for plane in planes:
             objects = tuple(plane.session.objects.values())
             computations = {}
@@ -76,7 +70,7 @@ class Recorder:
                 if known.answered is not None:
                     opened = self._opened.get(id(known.answered))
                     weights = getattr(known.answered.embedding_key, "weights", "")
-                    computations[known.id] = opened[1] if opened else ours.get(weights, unknown)
+                    computations[known.id] = opened[1] if opened else ours.by(weights)
             records.append(
                 PlaneRecord(
                     plane.source,
@@ -89,6 +83,20 @@ class Recorder:
                 )
             )
         return SessionRecord(tuple(records), self.created)
+
+
+class _Ours:
+    """What this process computes with each model; torch is asked only where there is an answer."""
+
+    def __init__(self, models: Mapping[str, tuple[str, str]]) -> None:
+        self._models = models
+        self._made: dict[str, Computation] = {}
+
+    def by(self, weights: str) -> Computation:
+        """A model by its weights; without a name where they are not known."""
+        if weights not in self._made:
+            self._made[weights] = Computation(*self._models.get(weights, ("", "")), Environment.now())
+        return self._made[weights]
 
 
 def now() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_samv1.storage.pixels import hash_pixels
 from napari_samv1.widgets import models
 from napari_samv1.widgets.background import Outcome, Ticket, Worker
 from napari_samv1.widgets.encoding_bar import Encoding, EncodingStatus
@@ -55,6 +56,8 @@ class Encoder:
         self._on_error = on_error
         self._worker = Worker("encoding", self._finished, self._progressed)
         self._stored: OrderedDict[Hashable, Stored] = OrderedDict()
+        # of every plane ever encoded, by its key: what a session's record knows its image by
+        self.pixels: dict[Hashable, str] = {}
         self._wanted: DisplayedPlane | None = None
         self._loading: Ticket | None = None
         self._encoding: Ticket | None = None
@@ -146,14 +149,15 @@ class Encoder:
         self._progress = (0, model.predictor.model.config.depth)
         self._started = time.monotonic()
 
-        def job(ticket: Ticket) -> tuple[DisplayedPlane, Embedding]:
+        def job(ticket: Ticket) -> tuple[DisplayedPlane, Embedding, str]:
+            pixels = plane.read()
             embedding = model.predictor.embed(
-                plane.read(),
+                pixels,
                 intensity=plane.intensity,
                 gamma=plane.gamma,
                 on_progress=lambda done, total: ticket.report((done, total)),
             )
-            return plane, embedding
+            return plane, embedding, hash_pixels(pixels)
 
         self._encoding = self._worker.submit(ENCODE, job)
 
@@ -192,7 +196,8 @@ class Encoder:
             self._on_error(outcome.error)
             self._on_change()
             return
-        plane, embedding = outcome.value
+        plane, embedding, pixels = outcome.value
+        self.pixels[plane.key] = pixels
         if wanted is None or wanted.key != plane.key:
             return
         self._learn(plane)
