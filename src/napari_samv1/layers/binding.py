@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Points, Shapes
 
 from napari_samv1.engine.session import AnnotatedObject, AnnotationSession, Change, DecodeJob, DecodeResult
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
+from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane, plane_at
 from napari_samv1.layers.labels import LabelsError, first_free_id, make_labels
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
 from napari_samv1.layers.prompt_binding import TRANSFORM_EVENTS
@@ -22,7 +22,7 @@ from napari_samv1.layers.sheets import Sheet, Sheets
 from napari_samv1.layers.snapshot import PromptSnapshot
 from napari_samv1.layers.undo_keys import UndoKeys
 from napari_samv1.prompts import Prompts
-from napari_samv1.storage.record import DrawnShape
+from napari_samv1.storage.record import DrawnShape, PlaneRecord
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
@@ -37,6 +37,17 @@ def _ignore() -> None:
 
 def _ignore_sentence(_sentence: str) -> None:
     """What an unused notice with a sentence calls."""
+
+@dataclass(frozen=True, eq=False)
+class _Left:
+    """An image that another one was chosen after: its data then, and the layers that it had."""
+
+    data: Any
+    revision: int
+    points: Points | None
+    shapes: Shapes | None
+    labels: Labels | None
+
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,8 @@ class AnnotationBinding:
         self._image: Image | None = None
         self._labels: Labels | None = None
         self._labels_dismissed = False
-        self._data_revision = 0
+        self._data_revision = self._newest_revision = 0
+        self._left: dict[Hashable, _Left] = {}
         self._sheets = Sheets()
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
         self._undo_keys: UndoKeys | None = None
@@ -118,6 +130,7 @@ class AnnotationBinding:
     def image(self) -> Image | None:
         """The image that is segmented."""
         return self._image
+        self._left.clear()
 
     @image.setter
     def image(self, layer: Image | None) -> None:
@@ -125,12 +138,21 @@ class AnnotationBinding:
             return
         self._image_connections.close()
         self._image = layer
-        self._data_revision += 1
+        left = None if layer is None else self._left.pop(layer.unique_id, None)
+        if layer is not None and left is not None and left.data is layer.data:
+            self._data_revision = left.revision
+            self._come_back(left)
+        else:
+            self._next_revision()
         if layer is not None:
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
             self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._placed_anew)
         self._sheets.drop_writers()
+        if self._image is not None:
+            self._left[self._image.unique_id] = _Left(
+                self._image.data, self._data_revision, self.points, self.shapes, self._labels
+            )
         self._tell_layers()
         self._plane_changed()
 
@@ -281,6 +303,43 @@ class AnnotationBinding:
 
     def accept(self, result: DecodeResult) -> str:
         """Take a decoded mask, on whichever plane it was asked for; "" or a sentence for the panel.
+    @property
+    def sheets(self) -> list[Sheet]:
+        """All planes that hold objects, also of images that were chosen before: for the record."""
+        return self._sheets.annotated()
+
+    def go_on(
+        self,
+        image: Image,
+        points: Points | None,
+        shapes: Shapes | None,
+        labels: Labels | None,
+        planes: Iterable[PlaneRecord],
+    ) -> str:
+        """Go on with what was saved of an image, objects and all; "" or a sentence.
+
+        The layers hold the saved prompts, and ``labels`` the labels that are no object's; all are in the
+        viewer. What was annotated on this image before is forgotten.
+        """
+        self.image, self.points, self.shapes = image, points, shapes
+        self._sheets.forget(image)
+        self.labels = labels
+        problems = []
+        for record in planes:
+            plane = plane_at(image, record.source.index, data_revision=self._data_revision)
+            sheet = self._sheets.of(plane)
+            sheet.drawn, sheet.pixels, sheet.beneath = record.drawn, record.source.pixels, record.beneath
+            sheet.session.restore(record.objects, record.stack)
+            problems.append(self._write(sheet))
+        self.next_object()
+        return next((problem for problem in problems if problem), "")
+
+    def forget_all(self) -> None:
+        """Forget what was annotated, on all images; the layers stay as they are, and none is bound."""
+        self._sheets = Sheets()
+        self._left.clear()
+        self.points = self.shapes = self.labels = None
+
 
         Without a Labels layer one is made, unless the user has just deleted it: then with the next prompt.
         """
@@ -505,7 +564,7 @@ class AnnotationBinding:
         self._tell_prompts()
 
     def _image_data_changed(self, _event: Any = None) -> None:
-        self._data_revision += 1
+        self._next_revision()
         self._plane_changed()
 
     def _placed_anew(self, _event: Any = None) -> None:
@@ -534,6 +593,18 @@ class AnnotationBinding:
         # 0 is background: to erase with, and no object
         if labels is not None and 1 <= labels.selected_label != self.current_object:
             self.current_object = int(labels.selected_label)
+    def _next_revision(self) -> None:
+        self._newest_revision += 1
+        self._data_revision = self._newest_revision
+
+    def _come_back(self, left: _Left) -> None:
+        """An image that was annotated before gets the layers back that it had."""
+        present = {id(layer) for layer in self.viewer.layers}
+        for name in ("points", "shapes", "labels"):
+            layer = getattr(left, name)
+            if layer is not None and id(layer) in present:
+                setattr(self, name, layer)
+
 
     def _painted(self, event: Any) -> None:
         """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""
@@ -563,3 +634,4 @@ class AnnotationBinding:
         elif gone is self._labels:
             self.labels = None
             self._labels_dismissed = True
+        self._left.pop(gone.unique_id, None)

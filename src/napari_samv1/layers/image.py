@@ -117,11 +117,9 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
     displayed = sorted(axis - first_axis for axis in viewer.dims.displayed)
     if displayed[0] < 0:
         raise NoPlaneError(f'The view shows an axis that image "{layer.name}" does not have.')
-    rows, columns = displayed
-    shapes = _level_shapes(layer)
     point = from_viewer_world(viewer, layer)
     index: list[int | None] = []
-    for axis, size in enumerate(shapes[0]):
+    for axis, size in enumerate(_level_shapes(layer)[0]):
         if axis in displayed:
             index.append(None)
         elif not -0.5 <= point[axis] < size - 0.5:
@@ -134,6 +132,21 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
         slice(None) if own is None else int((own + 0.5) / factor)
         for own, factor in zip(index, factors, strict=True)
     )
+    return plane_at(layer, tuple(index), data_revision=data_revision)
+
+
+def plane_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int = 0) -> DisplayedPlane:
+    """A plane of an Image layer by its place, whatever the viewer shows; reads no pixels.
+
+    ``index`` is the position on the layer's axes, None on the two that are the plane's rows and columns.
+
+    Raises
+    ------
+    NoPlaneError
+        If the image is empty.
+    """
+    shapes = _level_shapes(layer)
+    rows, columns = (axis for axis, own in enumerate(index) if own is None)
     height, width = shapes[level][rows], shapes[level][columns]
     if min(height, width) < 1:
         raise NoPlaneError(f'Image "{layer.name}" is empty.')
