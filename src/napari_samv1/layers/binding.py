@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,13 +31,6 @@ DRAWING = "Finish the shape first: it is still being drawn."
 NOTHING_CHOSEN = "Choose an image layer to segment."
 
 
-def _ignore() -> None:
-    """What an unused notice calls."""
-
-
-def _ignore_sentence(_sentence: str) -> None:
-    """What an unused notice with a sentence calls."""
-
 @dataclass(frozen=True, eq=False)
 class _Left:
     """An image that another one was chosen after: its data then, and the layers that it had."""
@@ -48,6 +41,13 @@ class _Left:
     shapes: Shapes | None
     labels: Labels | None
 
+
+def _ignore() -> None:
+    """What an unused notice calls."""
+
+
+def _ignore_sentence(_sentence: str) -> None:
+    """What an unused notice with a sentence calls."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class AnnotationBinding:
         self._give_back_keys()
         self._image = self._labels = None
         self._sheets = Sheets()
+        self._left.clear()
 
     # Layers
 
@@ -130,13 +131,16 @@ class AnnotationBinding:
     def image(self) -> Image | None:
         """The image that is segmented."""
         return self._image
-        self._left.clear()
 
     @image.setter
     def image(self, layer: Image | None) -> None:
         if layer is self._image:
             return
         self._image_connections.close()
+        if self._image is not None:
+            self._left[self._image.unique_id] = _Left(
+                self._image.data, self._data_revision, self.points, self.shapes, self._labels
+            )
         self._image = layer
         left = None if layer is None else self._left.pop(layer.unique_id, None)
         if layer is not None and left is not None and left.data is layer.data:
@@ -149,10 +153,6 @@ class AnnotationBinding:
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
             self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._placed_anew)
         self._sheets.drop_writers()
-        if self._image is not None:
-            self._left[self._image.unique_id] = _Left(
-                self._image.data, self._data_revision, self.points, self.shapes, self._labels
-            )
         self._tell_layers()
         self._plane_changed()
 
@@ -296,13 +296,6 @@ class AnnotationBinding:
         problem = self._write(sheet) if change else ""
         return Synced(change, read.notes, problem, sheet.session.pending)
 
-    def jobs(self, embedding: Embedding) -> list[DecodeJob]:
-        """What is to be decoded for the displayed plane."""
-        session = self.session
-        return [] if session is None else session.jobs(embedding)
-
-    def accept(self, result: DecodeResult) -> str:
-        """Take a decoded mask, on whichever plane it was asked for; "" or a sentence for the panel.
     @property
     def sheets(self) -> list[Sheet]:
         """All planes that hold objects, also of images that were chosen before: for the record."""
@@ -340,6 +333,13 @@ class AnnotationBinding:
         self._left.clear()
         self.points = self.shapes = self.labels = None
 
+    def jobs(self, embedding: Embedding) -> list[DecodeJob]:
+        """What is to be decoded for the displayed plane."""
+        session = self.session
+        return [] if session is None else session.jobs(embedding)
+
+    def accept(self, result: DecodeResult) -> str:
+        """Take a decoded mask, on whichever plane it was asked for; "" or a sentence for the panel.
 
         Without a Labels layer one is made, unless the user has just deleted it: then with the next prompt.
         """
@@ -563,6 +563,18 @@ class AnnotationBinding:
         self._tell_plane()
         self._tell_prompts()
 
+    def _next_revision(self) -> None:
+        self._newest_revision += 1
+        self._data_revision = self._newest_revision
+
+    def _come_back(self, left: _Left) -> None:
+        """An image that was annotated before gets the layers back that it had."""
+        present = {id(layer) for layer in self.viewer.layers}
+        for name in ("points", "shapes", "labels"):
+            layer = getattr(left, name)
+            if layer is not None and id(layer) in present:
+                setattr(self, name, layer)
+
     def _image_data_changed(self, _event: Any = None) -> None:
         self._next_revision()
         self._plane_changed()
@@ -593,18 +605,6 @@ class AnnotationBinding:
         # 0 is background: to erase with, and no object
         if labels is not None and 1 <= labels.selected_label != self.current_object:
             self.current_object = int(labels.selected_label)
-    def _next_revision(self) -> None:
-        self._newest_revision += 1
-        self._data_revision = self._newest_revision
-
-    def _come_back(self, left: _Left) -> None:
-        """An image that was annotated before gets the layers back that it had."""
-        present = {id(layer) for layer in self.viewer.layers}
-        for name in ("points", "shapes", "labels"):
-            layer = getattr(left, name)
-            if layer is not None and id(layer) in present:
-                setattr(self, name, layer)
-
 
     def _painted(self, event: Any) -> None:
         """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""
@@ -624,6 +624,7 @@ class AnnotationBinding:
 
     def _layer_removed(self, event: Any) -> None:
         gone, image = event.value, self._image
+        self._left.pop(gone.unique_id, None)
         if image is not None and gone is image:
             self._sheets.forget(image)
             self.image = None
@@ -634,4 +635,3 @@ class AnnotationBinding:
         elif gone is self._labels:
             self.labels = None
             self._labels_dismissed = True
-        self._left.pop(gone.unique_id, None)
