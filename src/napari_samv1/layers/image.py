@@ -126,12 +126,6 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
             raise NoPlaneError(f'The slider is outside of image "{layer.name}": move it back.')
         else:
             index.append(int(np.floor(point[axis] + 0.5)))
-    level = _level(shapes, (rows, columns))
-    factors = np.asarray(shapes[0]) / np.asarray(shapes[level])
-    slices = tuple(
-        slice(None) if own is None else int((own + 0.5) / factor)
-        for own, factor in zip(index, factors, strict=True)
-    )
     return plane_at(layer, tuple(index), data_revision=data_revision)
 
 
@@ -147,6 +141,12 @@ def plane_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int 
     """
     shapes = _level_shapes(layer)
     rows, columns = (axis for axis, own in enumerate(index) if own is None)
+    level = _level(shapes, (rows, columns))
+    factors = np.asarray(shapes[0]) / np.asarray(shapes[level])
+    slices = tuple(
+        slice(None) if own is None else int((own + 0.5) / factor)
+        for own, factor in zip(index, factors, strict=True)
+    )
     height, width = shapes[level][rows], shapes[level][columns]
     if min(height, width) < 1:
         raise NoPlaneError(f'Image "{layer.name}" is empty.')
