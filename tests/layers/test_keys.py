@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Points, Shapes
+from napari.layers import Image, Points, Shapes, Vectors
 from napari.settings import get_settings
-from napari.utils.key_bindings import KeymapHandler
+from napari.utils.key_bindings import KeyBinding, KeymapHandler
+from napari.utils.shortcuts import default_shortcuts
 
+from napari_samv1.engine.session import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.keys import FLIP_POLARITY, KEY_ACTIONS, NEXT_OBJECT, register_keys, shown_key
 
@@ -77,9 +79,55 @@ def test_on_a_layer_that_nobody_owns_the_keys_do_nothing(bound):
 
 
 def test_no_other_kind_of_layer_is_touched():
-    taken = {action.default for action in KEY_ACTIONS}
-    for kind in (Image, Labels):
+    taken = {action.default.replace("-", "+") for action in KEY_ACTIONS}
+    assert taken <= {str(key) for key in Points.class_keymap}
+    for kind in (Image, Vectors):
         assert not taken & {str(key) for key in kind.class_keymap}
+
+
+def test_none_of_napari_s_own_keys_is_taken():
+    taken = {str(KeyBinding.from_str(action.default)) for action in KEY_ACTIONS}
+    napari_s = {str(key) for keys in default_shortcuts.values() for key in keys}
+    assert not taken & napari_s
+
+
+def test_keys_choose_one_of_the_four_masks_also_on_the_masks_themselves(bound, squares, embedding):
+    embedding.image_hw = (20, 30)
+    points = bound.new_points()
+    points.add([(10, 15)])
+    bound.sync()
+    for result in run_each(squares, bound.jobs(embedding)):
+        bound.accept(result)
+    assert bound.current.chosen == 2
+    press(points, "Alt-2")
+    assert bound.current.settings.choice == 1
+    assert bound.current.mask.area == 3 * 3
+    press(bound.labels, "Alt-1")
+    assert bound.current.mask.area == 7 * 7
+    press(bound.labels, "Alt-0")
+    assert (bound.current.settings.choice, bound.current.chosen) == ("auto", 2)
+    bound.undo()
+    assert bound.current.settings.choice == 0
+
+
+def test_before_there_is_an_object_the_choice_is_for_new_ones(bound):
+    press(bound.new_points(), "Alt-3")
+    assert bound.session.defaults.choice == 2
+
+
+def test_on_the_masks_q_switches_between_brush_and_eraser(bound):
+    bound.new_points()
+    labels = bound.new_labels()
+    bound.viewer.layers.selection.active = labels
+    labels.mode = "paint"
+    press(labels, "Q")
+    assert labels.mode == "erase"
+    press(labels, "Q")
+    assert labels.mode == "paint"
+    assert bound.polarity == "positive"
+    labels.mode = "pan_zoom"
+    press(labels, "Q")
+    assert bound.polarity == "negative"
 
 
 def test_the_shown_key_is_the_users_where_they_chose_one():

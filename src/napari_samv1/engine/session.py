@@ -266,6 +266,14 @@ class AnnotationSession:
         self._revision += 1
         return difference(before, self._state)
 
+    def empty(self, object_id: int, *, attachment: object = None) -> Change:
+        """Take away all that makes an object's mask, prompts, strokes and hint; its settings stay."""
+        old = self.get(object_id)
+        emptied = AnnotatedObject(object_id, settings=old.settings) if old is not None else None
+        if emptied is None or old == emptied:
+            return Change()
+        return self._step(f"clearing of object {object_id}", [emptied], attachment=attachment)
+
     def delete(self, object_id: int, *, attachment: object = None) -> Change:
         """Remove an object, its settings and its pixels."""
         if object_id not in self._state.objects:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 
-from napari_samv1.engine.session import AnnotatedObject, AnnotationSession, Change, DecodeJob, DecodeResult
+from napari_samv1.engine.session import (
+    AnnotatedObject,
+    AnnotationSession,
+    Change,
+    Choice,
+    DecodeJob,
+    DecodeResult,
+)
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane, plane_at
 from napari_samv1.layers.labels import LabelsError, first_free_id, make_labels
@@ -445,6 +452,20 @@ class AnnotationBinding:
             return f"Object {self.current_object} needs at least two foreground points or boxes to be split."
         return self.sync().problem
 
+    def choose(self, choice: Choice) -> None:
+        """Take one of the four masks, or "auto", for the current object; ``on_edited`` says what came of it.
+
+        Before there is an object it is what new ones begin with.
+        """
+        session, current = self.session, self.current
+        if session is None:
+            return
+        if current is None:
+            session.defaults = replace(session.defaults, choice=choice)
+            self._tell_edited("")
+        else:
+            self._tell_edited(self.apply(session.set_choice(current.id, choice)))
+
     def flip_polarity(self) -> None:
         """Turn the selected points to the other polarity; where none is being selected, the next prompt's."""
         self._prompts.flip_polarity()
@@ -468,26 +489,27 @@ class AnnotationBinding:
         return self.sync().problem
 
     def clear_current(self) -> str:
-        """Remove all prompts of the current object on this plane, and so its mask; "" or a sentence."""
-        return self._clear(self.current_object)
+        """Empty the current object on this plane; "" or a sentence.
+
+        Prompts, strokes and hint go, its number and settings stay.
+        """
+        return self._empty(self.current_object, AnnotationSession.empty)
 
     def clear_all(self) -> str:
         """Remove all prompts on this plane, and so all masks; "" or a sentence."""
-        return self._clear(None)
-
-    def delete_object(self, object_id: int) -> str:
-        """Remove an object on this plane: its prompts, its settings, its pixels; "" or a sentence."""
         if self.is_drawing:
             return DRAWING
-        self.sync()
         sheet = self._sheet()
-        if sheet is None:
-            return ""
-        before = self._snapshot
-        self._prompts.remove(sheet.plane, self._needed_image(), object_id)
-        change = sheet.session.delete(object_id, attachment=before)
-        self._snapshot = self._prompts.remember()
-        return self._write(sheet) if change else ""
+        if sheet is not None:
+            self._prompts.remove(sheet.plane, self._needed_image(), None)
+        return self.sync().problem
+
+    def delete_object(self, object_id: int) -> str:
+        """Remove an object on this plane: its prompts, its settings, its pixels; "" or a sentence.
+
+        Also a label that another tool made.
+        """
+        return self._empty(object_id, AnnotationSession.delete)
 
     # Undo
 
@@ -544,13 +566,24 @@ class AnnotationBinding:
                 return str(error)
         return "" if self._labels is None else sheet.write(image, self._labels)
 
-    def _clear(self, object_id: int | None) -> str:
+    def _empty(self, object_id: int, empty: Callable[..., Change]) -> str:
         if self.is_drawing:
             return DRAWING
-        sheet = self._sheet()
-        if sheet is not None:
-            self._prompts.remove(sheet.plane, self._needed_image(), object_id)
-        return self.sync().problem
+        problem = self.sync().problem
+        sheet, image = self._sheet(), self._image
+        if sheet is None or image is None:
+            return problem
+        if self._labels is not None:
+            try:
+                sheet.adopt(image, self._labels, object_id)
+            except LabelsError as error:
+                return str(error)
+            self._write(sheet)
+        before = self._snapshot
+        self._prompts.remove(sheet.plane, image, object_id)
+        change = empty(sheet.session, object_id, attachment=before)
+        self._snapshot = self._prompts.remember()
+        return self._write(sheet) if change else ""
 
     # Events
 

@@ -64,6 +64,12 @@ class DisplayedPlane:
         pixels = np.asarray(self._source[self._slices])
         return pixels[..., :3] if pixels.ndim == 3 else pixels
 
+    def glimpse(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[Any] | None:
+        """Some rows and columns of the pixels, (R, C) or (R, C, 3); None where they are not in memory."""
+        if not isinstance(self._source, np.ndarray):
+            return None
+        return self.read()[np.ix_(np.asarray(rows), np.asarray(columns))]
+
     def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
         """Which points lie on a pixel of the plane: (N, 2) to (N,)."""
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)

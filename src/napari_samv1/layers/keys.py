@@ -1,11 +1,12 @@
-"""Keys on the prompt layers: registered with the layer classes, so that they take over nothing else."""
+"""Keys on the annotation's layers: registered with the layer classes, so that they take over nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import partial
 
-from napari.layers import Layer, Points, Shapes
+from napari.layers import Labels, Layer, Points, Shapes
 from napari.settings import get_settings
 from napari.utils.action_manager import action_manager
 
@@ -15,12 +16,13 @@ from napari_samv1.layers.open_bindings import binding_of
 FLIP_POLARITY = "napari-samv1:flip_polarity"
 NEXT_OBJECT = "napari-samv1:next_object"
 REMOVE_LAST = "napari-samv1:remove_last"
-_ON_SHAPES = "_on_shapes"
+MASK_AUTO = "napari-samv1:mask_auto"
+MASKS = tuple(f"napari-samv1:mask_{number}" for number in (1, 2, 3, 4))
 
 
 @dataclass(frozen=True)
 class KeyAction:
-    """Something to do with a key on a prompt layer; a click on the layer's own tools stays napari's."""
+    """Something to do with a key on the annotation's layers; their own tools stay napari's."""
 
     name: str
     title: str
@@ -28,14 +30,36 @@ class KeyAction:
     do: Callable[[AnnotationBinding], object]
 
 
+def _flip(binding: AnnotationBinding) -> None:
+    labels = binding.labels
+    mode = "" if labels is None else str(labels.mode)
+    if labels is not None and binding.viewer.layers.selection.active is labels and mode in ("paint", "erase"):
+        labels.mode = "erase" if mode == "paint" else "paint"
+    else:
+        binding.flip_polarity()
+
+
+def _choose(index: int, binding: AnnotationBinding) -> None:
+    binding.choose(index)  # type: ignore[arg-type]  # 0 to 3 are choices
+
+
 KEY_ACTIONS = (
-    KeyAction(
-        FLIP_POLARITY, "switch between foreground and background", "Q", AnnotationBinding.flip_polarity
-    ),
     KeyAction(NEXT_OBJECT, "next object", "N", AnnotationBinding.next_object),
+    KeyAction(FLIP_POLARITY, "switch between object and not object, also for the brush", "Q", _flip),
     KeyAction(REMOVE_LAST, "remove the last prompt of this object", "U", AnnotationBinding.remove_last),
+    *(
+        KeyAction(name, f"take mask {number}", f"Alt-{number}", partial(_choose, number - 1))
+        for number, name in enumerate(MASKS, start=1)
+    ),
+    KeyAction(MASK_AUTO, "let the model choose the mask", "Alt-0", lambda binding: binding.choose("auto")),
 )
 
+# one action for each kind of layer, as napari binds keys by class
+_KINDS: tuple[tuple[type[Layer], str, str], ...] = (
+    (Points, "", "points"),
+    (Shapes, "_on_shapes", "boxes"),
+    (Labels, "_on_labels", "masks"),
+)
 
 _registered: set[str] = set()
 
@@ -44,8 +68,8 @@ def register_keys() -> None:
     """Register the actions, once for the process; what the user bound them to in the preferences stays."""
     user_keys = get_settings().shortcuts.shortcuts
     for action in KEY_ACTIONS:
-        _register(action, Points, action.name, "points", user_keys)
-        _register(action, Shapes, action.name + _ON_SHAPES, "boxes", user_keys)
+        for layer_class, suffix, noun in _KINDS:
+            _register(action, layer_class, action.name + suffix, noun, user_keys)
 
 
 def shown_key(name: str) -> str:
@@ -53,7 +77,8 @@ def shown_key(name: str) -> str:
     user_keys = get_settings().shortcuts.shortcuts
     if name in user_keys:
         return " or ".join(str(key) for key in user_keys[name])
-    return next((action.default for action in KEY_ACTIONS if action.name == name), "")
+    default = next((action.default for action in KEY_ACTIONS if action.name == name), "")
+    return default.replace("-", "+")
 
 
 def _register(

@@ -1,0 +1,147 @@
+"""The four candidate masks as small pictures, all of the same part of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.imaging.intensity import Intensity, to_rgb8
+from napari_samv1.masks.threshold import areas_above
+
+if TYPE_CHECKING:
+    from napari_samv1.engine.prediction import Prediction
+
+Glimpse = Callable[[NDArray[np.intp], NDArray[np.intp]], "NDArray[Any] | None"]
+
+MARGIN = 0.15  # around the masks, of their longer side
+SMALLEST_WINDOW = 16.0  # image pixels
+LARGEST_WINDOW = 3.0  # times the chosen mask's longer side: an overflowing candidate must not hide the others
+GREY, DIMMED, TINT = 90, 0.6, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Thumbnails:
+    """Pictures uint8 (4, side, side, 3), and how many pixels of the image each mask has before clean-up."""
+
+    pictures: NDArray[np.uint8] = field(repr=False)
+    areas: tuple[int, ...]
+
+
+def thumbnails(
+    prediction: Prediction,
+    *,
+    chosen: int,
+    threshold: float = 0.0,
+    side: int = 64,
+    colour: tuple[int, int, int] = (58, 142, 230),
+    glimpse: Glimpse | None = None,
+    intensity: Intensity = None,
+    gamma: float = 1.0,
+) -> Thumbnails:
+    """The part of the image that holds the masks, with each of the four in a colour on it.
+
+    ``glimpse`` gives some rows and columns of the image's pixels (R, C) or (R, C, 3), or None where that is
+    not cheap: then the ground is grey. Only side x side pixels and logits are looked at, beside one pass
+    over the logits for the areas.
+    """
+    frame = prediction.frame
+    (top, left), extent = _window(prediction, chosen, threshold)
+    steps = (np.arange(side) + 0.5) * (extent / side) - 0.5
+    rows, columns = top + steps, left + steps
+    at = frame.to_logits_yx(np.stack([rows, columns], axis=1))
+    values = _bilinear(prediction.logits, at[:, 0], at[:, 1])
+    inside = np.outer(_on(rows, frame.image_hw[0]), _on(columns, frame.image_hw[1]))
+    masks = (values > threshold) & inside
+    ground = _ground(glimpse, rows, columns, frame.image_hw, intensity, gamma) * inside[..., None]
+    tinted = (1 - TINT) * ground + TINT * np.asarray(colour, dtype=np.float32)
+    pictures = np.where(masks[..., None], tinted, DIMMED * ground)
+    pictures[_outline(masks)] = colour
+    areas = tuple(areas_above(one, prediction.placement, [threshold])[0] for one in prediction.logits)
+    return Thumbnails(pictures.astype(np.uint8), areas)
+
+
+def _window(prediction: Prediction, chosen: int, threshold: float) -> tuple[tuple[float, float], float]:
+    """The first corner and the side of a square of the image that holds the masks, in pixels."""
+    frame = prediction.frame
+    rows, columns = frame.logits_valid_hw
+    above = prediction.logits[:, :rows, :columns] > threshold
+    every = _box(above.any(axis=0))
+    if every is None:
+        every = (0, 0, rows - 1, columns - 1)
+    corners = frame.from_logits_yx([(every[0] - 0.5, every[1] - 0.5), (every[2] + 0.5, every[3] + 0.5)])
+    own = _box(above[chosen])
+    extent = float((corners[1] - corners[0]).max())
+    centre = corners.mean(axis=0)
+    if own is not None:
+        chosen_corners = frame.from_logits_yx([(own[0] - 0.5, own[1] - 0.5), (own[2] + 0.5, own[3] + 0.5)])
+        limit = LARGEST_WINDOW * float((chosen_corners[1] - chosen_corners[0]).max())
+        if extent > limit:
+            extent, centre = limit, chosen_corners.mean(axis=0)
+    extent = max(SMALLEST_WINDOW, extent * (1 + 2 * MARGIN))
+    first = centre - extent / 2
+    # towards the inside, where the image is large enough
+    first = np.clip(first, -0.5, np.maximum(np.asarray(frame.image_hw) - 0.5 - extent, -0.5))
+    return (float(first[0]) + 0.5, float(first[1]) + 0.5), extent
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return int(rows[0]), int(columns[0]), int(rows[-1]), int(columns[-1])
+
+
+def _bilinear(
+    maps: NDArray[np.float32], rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Values between the pixels of maps (N, h, w) at every row and column: (N, R, C)."""
+    row, row_part = _between(rows, maps.shape[1])
+    column, column_part = _between(columns, maps.shape[2])
+    part = row_part[:, None]
+    lines = maps[:, row] * (1 - part) + maps[:, np.minimum(row + 1, maps.shape[1] - 1)] * part
+    values: NDArray[np.float32] = lines[:, :, column] * (1 - column_part) + (
+        lines[:, :, np.minimum(column + 1, maps.shape[2] - 1)] * column_part
+    )
+    return values
+
+
+def _between(at: NDArray[np.float64], size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    clipped = np.clip(at, 0, size - 1)
+    first = clipped.astype(np.intp)
+    return first, (clipped - first).astype(np.float32)
+
+
+def _on(at: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
+    return (at >= -0.5) & (at < size - 0.5)
+
+
+def _ground(
+    glimpse: Glimpse | None,
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    image_hw: tuple[int, int],
+    intensity: Intensity,
+    gamma: float,
+) -> NDArray[np.float32]:
+    nearest = [
+        np.clip(np.floor(at + 0.5), 0, size - 1).astype(np.intp)
+        for at, size in zip((rows, columns), image_hw, strict=True)
+    ]
+    pixels = None if glimpse is None else glimpse(nearest[0], nearest[1])
+    if pixels is None:
+        return np.full((len(rows), len(columns), 3), GREY, dtype=np.float32)
+    if pixels.dtype.kind == "f":
+        pixels = np.nan_to_num(pixels)
+    return to_rgb8(pixels, intensity, gamma).astype(np.float32)
+
+
+def _outline(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of masks (N, h, w) with a neighbour that is not; the picture's edge is no outline."""
+    padded = np.pad(masks, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    core = padded[:, :-2, 1:-1] & padded[:, 2:, 1:-1] & padded[:, 1:-1, :-2] & padded[:, 1:-1, 2:]
+    outline: NDArray[np.bool_] = masks & ~core
+    return outline

@@ -1,0 +1,84 @@
+"""Clearing and deleting an object: all that made its mask goes in one step, and comes back in one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from napari_samv1.engine.session import run_each
+from napari_samv1.layers.prompt_layers import OBJECT
+from napari_samv1.masks.crop import MaskCrop
+
+
+def answer(bound, squares, embedding):
+    bound.sync()
+    for result in run_each(squares, bound.jobs(embedding)):
+        assert bound.accept(result) == ""
+
+
+def painted_and_clicked(bound, squares, embedding):
+    """Object 1 with a click, a stroke, a refinement and a threshold of its own."""
+    points = bound.new_points()
+    points.add([(20, 30)])
+    answer(bound, squares, embedding)
+    bound.refine_current()
+    answer(bound, squares, embedding)
+    stroke = MaskCrop.from_mask(np.ones((2, 5), dtype=bool), (2, 3))
+    bound.apply(bound.session.paint(1, stroke))
+    bound.apply(bound.session.set_threshold(1, -1.0))
+    return points
+
+
+def test_clearing_takes_clicks_strokes_and_the_hint_and_keeps_the_settings(bound, squares, embedding):
+    points = painted_and_clicked(bound, squares, embedding)
+    assert bound.labels.data[2, 3] == 1
+    assert bound.clear_current() == ""
+    cleared = bound.current
+    assert len(points.data) == 0
+    assert not (bound.labels.data == 1).any()
+    assert cleared.refined.empty
+    assert cleared.painted_in.empty
+    assert cleared.settings.threshold == -1.0
+    points.add([(22, 33)])
+    answer(bound, squares, embedding)
+    # a fresh click, alone: the third candidate, cut at the kept threshold, and no box or hint with it
+    assert len(squares.decoded[-1].boxes_yx) == 0
+    assert squares.decoded[-1].area is None
+    assert bound.current.mask.area == 7 * 7
+
+
+def test_clearing_is_one_step_and_comes_back_whole(bound, squares, embedding):
+    points = painted_and_clicked(bound, squares, embedding)
+    before, shown = bound.current, bound.labels.data.copy()
+    bound.clear_current()
+    assert bound.session.undo_label == "clearing of object 1"
+    assert bound.undo() == ""
+    assert replace(bound.current, answered=None) == replace(before, answered=None)
+    np.testing.assert_array_equal(bound.labels.data, shown)
+    assert list(points.features[OBJECT]) == [1]
+    bound.redo()
+    assert len(points.data) == 0
+    assert not (bound.labels.data == 1).any()
+
+
+def test_clearing_what_is_empty_is_no_step(bound):
+    bound.new_points()
+    assert bound.clear_current() == ""
+    assert not bound.session.can_undo
+    bound.session.set_prompts({})
+    assert bound.clear_current() == ""
+    assert not bound.session.can_undo
+
+
+def test_a_label_of_another_tool_can_be_deleted_and_comes_back(bound):
+    labels = bound.new_labels()
+    labels.data[5:9, 5:9] = 7
+    labels.data[20:22, 20:22] = 8
+    bound.new_points()
+    bound.current_object = 7
+    assert bound.delete_object(7) == ""
+    assert not (labels.data == 7).any()
+    assert (labels.data == 8).sum() == 4
+    bound.undo()
+    assert (labels.data == 7).sum() == 16
