@@ -13,6 +13,9 @@ from napari_samv1.model.layers import Linear, linear
 LOGITS_AT_ONCE = 2**21
 """How many attention logits exist at a time, 8 MB in float32: few enough to stay in a processor's cache."""
 
+PROJECTED_AT_ONCE = 2**22
+"""How many queries', keys' and values' numbers of windows exist at a time, 16 MB in float32."""
+
 
 class SelfAttention(nn.Module):
     """Every token looks at every other one: of the whole grid, or of its own window.
@@ -35,12 +38,21 @@ class SelfAttention(nn.Module):
 
         The published network normalises, pads with zeros, then projects, so that the queries, keys and
         values of a padded token are the projection's bias alone. Projecting the real tokens and padding
-        with that bias is equal, and spares the arithmetic.
+        with that bias is equal, and spares the arithmetic. So many rows of windows are seen to at a time
+        that their projections stay small beside the tokens.
         """
-        qkv_bhwc = self.qkv(tokens_bhwc)
-        windows = split_windows(qkv_bhwc, window, self.qkv.bias.to(qkv_bhwc.dtype))
+        batch, _, width, channels = tokens_bhwc.shape
+        row_of_windows = 3 * batch * window * width * channels
+        at_once = window * max(1, PROJECTED_AT_ONCE // row_of_windows)
+        return torch.cat(
+            [self._within_windows(rows_bhwc, window) for rows_bhwc in tokens_bhwc.split(at_once, dim=1)],
+            dim=1,
+        )
+
+    def _within_windows(self, tokens_bhwc: Tensor, window: int) -> Tensor:
         grid_hw = (tokens_bhwc.shape[1], tokens_bhwc.shape[2])
-        return self.projection(join_windows(self.mix(windows), grid_hw))
+        mixed = self.mix(split_windows(self.qkv(tokens_bhwc), window, self.qkv.bias))
+        return self.projection(join_windows(mixed, grid_hw))
 
     def mix(self, qkv: Tensor) -> Tensor:
         """Queries, keys and values side by side, ... H W 3C -> attended values, ... H W C.
@@ -49,7 +61,9 @@ class SelfAttention(nn.Module):
         """
         *grids, height, width, _ = qkv.shape
         split = qkv.unflatten(-1, (3, self.heads, -1)).movedim((-3, -2), (0, -4))  # 3 ... heads H W D
-        queries, keys, values = split.reshape(3, -1, height * width, split.shape[-1])  # each G N D
+        # of one grid, the groups are its heads, and these are views
+        queries, keys, values = (part.reshape(-1, height * width, part.shape[-1]) for part in split)  # G N D
+        del qkv, split  # of many, they are copied by now
         by_row, by_column = self.relative_position(queries.unflatten(1, (height, width)))
         mixed = attend(queries, keys, values, by_row.flatten(1, 2), by_column.flatten(1, 2))
         return mixed.view(*grids, self.heads, height, width, -1).movedim(-4, -2).flatten(-2)
