@@ -61,8 +61,10 @@ def _same_random_numbers_every_time() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_cache_and_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPARI_SAMV1_CACHE", str(_SCRATCH / "cache" / os.urandom(8).hex()))
+    # a panel that is closed leaves unsaved work for the next start to offer: not to another test's
+    monkeypatch.setenv("NAPARI_SAMV1_STATE", str(_SCRATCH / "state" / os.urandom(8).hex()))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -249,7 +249,7 @@ def test_no_session_is_one_sentence(tmp_path, capsys):
 @pytest.mark.parametrize("path", ["https://example.org/a.tif", "\\\\server\\share\\a.tif", "//server/a.tif"])
 def test_a_session_file_cannot_send_us_to_another_machine(path, case):
     source = PlaneSource("a", HW, "uint16", path=path)
-    with pytest.raises(SessionError, match="fetch it, and give it with --image"):
+    with pytest.raises(SessionError, match="not on this machine: give it with --image"):
         read_plane(source, HW)
     [plane] = case.record.planes
     made = {key: replace(value, source=path) for key, value in plane.computations.items()}

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
+from qtpy.QtGui import QAction, QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
 from napari_samv1.engine.prediction import Prediction
@@ -62,7 +62,7 @@ class DiscPredictor:
         self.threads: set[str] = set()
         self.model = SimpleNamespace(
             name="discs",
-            sha256="0",
+            sha256="0" * 64,
             device=torch.device("cpu"),
             dtype=torch.float32,
             config=SamConfig(width=64, depth=8, heads=2, patch=8, grid=32, window=8),
@@ -79,7 +79,14 @@ class DiscPredictor:
         self.encodings.append({"shape": image.shape, "intensity": intensity, "gamma": gamma})
         frame = Frame.plan(image.shape[:2], side=256, patch=8)
         key = EmbeddingKey(
-            str(len(self.encodings)), "0", self.model.preparation, frame, None, gamma, "float32", "cpu"
+            str(len(self.encodings)),
+            self.model.sha256,
+            self.model.preparation,
+            frame,
+            None,
+            gamma,
+            "float32",
+            "cpu",
         )
         return Embedding(torch.zeros(1, 1, *frame.grid_hw), None, frame, key)
 
@@ -198,6 +205,23 @@ def canvas_of(widget: QWidget) -> QWidget:
         if "Canvas" in type(child).__name__ and child.isVisible()
     ]
     return canvas
+
+
+@pytest.fixture
+def choose_from(qtbot) -> Callable[..., None]:
+    """Open a button's menu with the mouse, and click on one of its entries."""
+
+    def choose(button: QPushButton, action: QAction) -> None:
+        def click() -> None:
+            menu = QApplication.activePopupWidget()
+            qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+
+        # the menu has a loop of its own, in which this comes
+        QTimer.singleShot(50, click)
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        QApplication.processEvents()
+
+    return choose
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,15 +47,23 @@ class Autosave:
     """Writes the newest record that was offered, at most about once a second, each time as a whole.
 
     All but ``offer`` may touch the disk. Nothing raises where saving fails: the work on the canvas goes on,
-    ``problem`` holds a sentence, and the next record is tried again.
+    ``problem`` holds a sentence, and the next record is tried again. ``on_saved`` is called on the thread
+    after each attempt.
     """
 
-    def __init__(self, root: Path | None = None, *, seconds_between: float = SECONDS_BETWEEN) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        seconds_between: float = SECONDS_BETWEEN,
+        on_saved: Callable[[], None] = lambda: None,
+    ) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         self.folder = (root or autosave_root()) / f"{stamp}-{os.getpid()}-{os.urandom(4).hex()}"
         self.problem = ""
         self.saved_count = 0
         self._seconds_between = seconds_between
+        self._on_saved = on_saved
         self._lock: BaseFileLock | None = None
         self._changed = threading.Condition()
         self._offered: SessionRecord | None = None
@@ -112,6 +121,7 @@ class Autosave:
                 self.problem, self._writing = problem, False
                 self.saved_count += not problem
                 self._changed.notify_all()
+            self._on_saved()
 
     def _save(self, writer: FolderWriter, record: SessionRecord) -> str:
         try:

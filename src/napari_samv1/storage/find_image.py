@@ -48,16 +48,34 @@ def read_plane(
     return plane
 
 
-def _recorded(source: PlaneSource) -> NDArray[Any]:
+def local_file(source: PlaneSource) -> Path:
+    """Where an image was opened from, if that is on this machine.
+
+    Raises
+    ------
+    SessionError
+        If it is not.
+    """
     path = source.path
     if not path:
-        raise SessionError(f"it is not recorded where image {source.name} came from: give it with --image")
+        raise SessionError(f"it is not recorded where image {source.name} came from")
     # a session file from somebody else must not make this machine call others
     if "://" in path or path.startswith(("\\\\", "//")):
-        raise SessionError(f"the image was opened from {path}: fetch it, and give it with --image")
+        raise SessionError(f"the image was opened from {path}, which is not on this machine")
     file = Path(path)
-    if not file.is_file():
-        raise SessionError(f"image {path} is not there any more: give it with --image")
+    if not file.exists():
+        raise SessionError(f"image {path} is not there any more")
+    # nor run a program: napari would
+    if file.suffix.lower() == ".py":
+        raise SessionError(f"{path} is no image")
+    return file
+
+
+def _recorded(source: PlaneSource) -> NDArray[Any]:
+    try:
+        file = local_file(source)
+    except SessionError as error:
+        raise SessionError(f"{error}: give it with --image") from error
     return _read(file)
 
 

@@ -52,6 +52,10 @@ class Recorder:
         """A model is used from now on; ``source`` is what ``load_model`` was given."""
         self._models[model.sha256] = (model.name, source)
 
+    def begin(self) -> None:
+        """Another session begins now."""
+        self.created = now()
+
     def adopt(self, record: SessionRecord) -> None:
         """A session was opened: its objects keep where they came from until they are decoded anew."""
         self.created = record.created or self.created

@@ -1,0 +1,213 @@
+"""A saved session back on the canvas: its layers as they were, and its objects with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Image, Labels, Layer, Points, Shapes
+
+from napari_samv1.layers.affine import between_layers
+from napari_samv1.layers.image import DisplayedPlane, plane_at
+from napari_samv1.layers.label_grid import label_grid
+from napari_samv1.layers.labels import LabelsError, make_labels
+from napari_samv1.layers.prompt_layers import (
+    NEGATIVE,
+    OBJECT,
+    POLARITY,
+    POSITIVE,
+    PromptLayer,
+    make_points,
+    make_shapes,
+)
+from napari_samv1.storage.composite import label_image
+from napari_samv1.storage.prompt_tables import point_rows, shape_rows
+from napari_samv1.storage.record import PlaneRecord, PlaneSource
+
+if TYPE_CHECKING:
+    from napari_samv1.layers.binding import AnnotationBinding
+
+Placed = tuple[Image, Sequence[PlaneRecord]]
+
+
+def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
+    """Make the layers of a saved session, and go on with its objects; "" or a sentence.
+
+    ``images`` are layers of the viewer with the planes that were annotated on each. What was annotated
+    before is forgotten, its layers stay in the viewer, hidden where they hold anything.
+    """
+    spare = [layer for layer in (binding.points, binding.shapes) if layer is not None and not len(layer.data)]
+    earlier = [layer for layer in (binding.points, binding.shapes, binding.labels) if layer is not None]
+    binding.forget_all()
+    for layer in earlier:
+        if not any(layer is own for own in spare):
+            layer.visible = False
+    problems = []
+    # the first image is the one that is shown in the end
+    for image, planes in reversed(images):
+        labels, has_all = _labels_of(binding, image, planes)
+        shapes = _shapes_of(binding, image, planes, spare)
+        points = _points_of(binding, image, planes, spare)
+        _put_beneath(binding.viewer, labels, [layer for layer in (points, shapes) if layer is not None])
+        problem = binding.go_on(image, points, shapes, labels, planes)
+        problems.append(problem if has_all else "")
+    if images:
+        show(binding.viewer, images[0][0], images[0][1][0].source)
+    return next((problem for problem in problems if problem), "")
+
+
+def _put_beneath(viewer: Any, labels: Labels, prompts: Sequence[Layer]) -> None:
+    layers = viewer.layers
+    own, above = layers.index(labels), [layers.index(layer) for layer in prompts]
+    if above and own > min(above):
+        layers.move(own, min(above))
+
+
+def show(viewer: Any, image: Image, source: PlaneSource) -> None:
+    """Move the viewer's sliders to a plane of an image."""
+    position = image.data_to_world(tuple(0 if own is None else own for own in source.index))
+    first_axis = viewer.dims.ndim - image.ndim
+    for axis, own in enumerate(source.index):
+        if own is not None and first_axis + axis not in viewer.dims.displayed:
+            viewer.dims.set_point(first_axis + axis, position[axis])
+
+
+def could_be(image: Image, source: PlaneSource) -> bool:
+    """Whether an image has the shape and type of the one that was annotated."""
+    first: Any = image.data[0] if image.multiscale else image.data
+    return (
+        tuple(first.shape[: image.ndim]) == source.image_shape
+        and bool(image.rgb) == source.rgb
+        and str(np.dtype(first.dtype).newbyteorder("=")) == source.dtype
+    )
+
+
+def plane_of(image: Image, record: PlaneRecord) -> DisplayedPlane | None:
+    """The annotated plane in an image that could be it; None where its level of detail is another."""
+    plane = plane_at(image, record.source.index)
+    return plane if plane.shape_yx == record.shape_yx else None
+
+
+def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
+    """Let an image that was opened anew lie and look as it did: its place in the world, its contrast."""
+    source = planes[0].source
+    axes = [axis for axis, own in enumerate(source.index) if own is None]
+    matrix = np.asarray(source.world.matrix, dtype=np.float64)
+    if image.ndim == 2 and (matrix[0, 1] or matrix[1, 0]):
+        image.affine = np.vstack([matrix, [0, 0, 1]])
+    elif not matrix[0, 1] and not matrix[1, 0]:
+        scale, translate = np.array(image.scale), np.array(image.translate)
+        scale[axes] = np.diag(matrix) / source.factors_yx
+        translate[axes] = matrix[:, 2] - (np.asarray(source.factors_yx) - 1) / 2 * scale[axes]
+        image.scale, image.translate = scale, translate
+    units = list(map(str, image.units))
+    for axis, unit in zip(axes, source.world.units, strict=True):
+        units[axis] = unit
+    image.units = tuple(units)
+    answered = [known.answered for plane in planes for known in plane.objects if known.answered is not None]
+    key = getattr(answered[-1], "embedding_key", None) if answered else None
+    intensity = getattr(key, "intensity", None)
+    if not image.rgb and isinstance(intensity, tuple) and not isinstance(intensity[0], str):
+        image.contrast_limits = intensity
+        image.gamma = getattr(key, "gamma", 1.0)
+
+
+def _points_of(
+    binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord], spare: list[PromptLayer]
+) -> Points | None:
+    rows = point_rows(planes)
+    layer = _take_spare(spare, image, Points)
+    if layer is None and not rows.objects:
+        return None
+    if layer is None:
+        layer = make_points(image)
+        binding.viewer.add_layer(layer)
+    if rows.objects:
+        layer.add(rows.coordinates)
+        _describe(layer, rows.objects, rows.polarities)
+        layer.selected_data = set()
+    return layer
+
+
+def _shapes_of(
+    binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord], spare: list[PromptLayer]
+) -> Shapes | None:
+    rows = shape_rows(planes)
+    layer = _take_spare(spare, image, Shapes)
+    if layer is None and not rows:
+        return None
+    if layer is None:
+        layer = make_shapes(image)
+        binding.viewer.add_layer(layer)
+    if rows:
+        layer.add([row.vertices for row in rows], shape_type=[row.kind for row in rows])
+        _describe(layer, [row.object for row in rows], [row.polarity for row in rows])
+        layer.selected_data = set()
+    return layer
+
+
+def _describe(layer: PromptLayer, objects: Sequence[int], polarities: Sequence[str]) -> None:
+    features = layer.features.copy()
+    features[OBJECT] = np.asarray(objects, dtype=np.int64)
+    features[POLARITY] = pd.Series(list(polarities), dtype=pd.CategoricalDtype([POSITIVE, NEGATIVE]))
+    layer.features = features
+
+
+def _take_spare(spare: list[PromptLayer], image: Image, kind: type[Any]) -> Any:
+    """An empty prompt layer that lies as the image does, to be filled instead of making another."""
+    for layer in spare:
+        if isinstance(layer, kind) and layer.ndim == image.ndim and _lie_alike(layer, image):
+            spare.remove(layer)
+            return layer
+    return None
+
+
+def _lie_alike(layer: Layer, image: Image) -> bool:
+    corners = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
+    return bool(np.allclose(between_layers(layer, image)(corners), corners, atol=1e-6))
+
+
+def _labels_of(
+    binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord]
+) -> tuple[Labels, bool]:
+    """A Labels layer with what is no object's, and whether it reaches all planes.
+
+    Of a stack that is too large for one layer, each other plane gets a finished one of its own.
+    """
+    dtype = _dtype_for(planes)
+    main, reaches_all = _empty_labels(binding, image, planes[0], dtype), True
+    for record in planes:
+        plane = plane_at(image, record.source.index)
+        try:
+            grid = label_grid(main, image, plane)
+        except LabelsError:
+            other, reaches_all = _empty_labels(binding, image, record, dtype), False
+            other.data[label_grid(other, image, plane).index] = label_image(record)
+            other.refresh()
+            continue
+        if record.beneath is not None:
+            main.data[grid.index] = record.beneath
+    main.refresh()
+    return main, reaches_all
+
+
+def _empty_labels(
+    binding: AnnotationBinding, image: Image, record: PlaneRecord, dtype: np.dtype[Any]
+) -> Labels:
+    labels = make_labels(image, plane_at(image, record.source.index))
+    if labels.data.dtype != dtype:
+        labels.data = labels.data.astype(dtype)
+    binding.viewer.add_layer(labels)
+    return labels
+
+
+def _dtype_for(planes: Sequence[PlaneRecord]) -> np.dtype[Any]:
+    """Wide enough for every object and every label beneath."""
+    highest = max((known.id for plane in planes for known in plane.objects), default=0)
+    dtype = np.promote_types(np.uint16, np.min_scalar_type(highest))
+    for plane in planes:
+        if plane.beneath is not None:
+            dtype = np.promote_types(dtype, plane.beneath.dtype)
+    return dtype if dtype.kind in "ui" else np.dtype(np.int64)
