@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ class Controller(QObject):
         self._failure = ""  # of the last background job, until one of its kind is begun again
         self._notes = ""  # about the prompts as they are now
         self._refusal = ""  # why the last mask could not be written
+        self._warning = ""  # about saving
+        self._before_closing: list[Callable[[], None]] = []
         self.binding = AnnotationBinding(
             viewer,
             on_prompts=self._prompts_touched,
@@ -274,6 +276,12 @@ class Controller(QObject):
 
     # ---- words
 
+    def warn(self, sentence: str) -> None:
+        """Show a sentence about saving, "" for none, until there is another one."""
+        if sentence != self._warning:
+            self._warning = sentence
+            self._objects_changed()
+
     def _say(self, sentence: str) -> None:
         if sentence != self.message:
             self.message = sentence
@@ -282,7 +290,8 @@ class Controller(QObject):
     def _objects_changed(self) -> None:
         current = self.binding.current
         reason = "" if current is None else current.reason
-        self._say(self._failure or self._notes or self._refusal or reason)
+        about_masks = self._failure or self._notes or self._refusal or reason
+        self._say(" ".join(words for words in (self._warning, about_masks) if words))
         self.objects_changed.emit()
 
     def _job_failed(self, error: Exception) -> None:
@@ -291,10 +300,16 @@ class Controller(QObject):
         self._say(self._failure)
         show_error(self._failure)
 
+    def on_close(self, call: Callable[[], None]) -> None:
+        """Have something called before the layers are let go of."""
+        self._before_closing.append(call)
+
     def close(self) -> None:
         """Stop the threads and let go of the layers; a second call does nothing."""
         if self.closed:
             return
+        for call in self._before_closing:
+            call()
         self.closed = True  # a timer that still fires finds this, and does nothing
         self.binding.close()
         workers = [self._decoder.stop, self.encoder.stop]
