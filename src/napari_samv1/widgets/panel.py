@@ -20,6 +20,7 @@ from napari_samv1.widgets.mask_choice import CandidateScores, MaskChoice
 from napari_samv1.widgets.model_chooser import DownloadState, ModelChooser
 from napari_samv1.widgets.prompt_tools import PromptTools
 from napari_samv1.widgets.remembered import recall, remember
+from napari_samv1.widgets.session_part import SessionPart
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -68,6 +69,7 @@ class SegmentAnythingPanel(QScrollArea):
             viewer, _is(Labels), tooltip="Gets the masks", new_tooltip="Make a layer for masks"
         )
         self.model = ModelChooser(choices)
+        self.session = SessionPart(controller)
         self.keys = KeyList()
         self._arrange()
 
@@ -128,6 +130,7 @@ class SegmentAnythingPanel(QScrollArea):
         layout.setSpacing(6)
         layout.addWidget(self.guide)
         layout.addWidget(self.message)
+        layout.addWidget(self.session.card)
         layout.addWidget(line())
         layout.addLayout(image)
         layout.addWidget(self.encoding)
@@ -136,10 +139,11 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(line())
         layout.addWidget(self.mask_choice)
         layout.addWidget(line())
+        self.session_part = Folded("Session", self.session)
         self.model_part = Folded("Model", self.model)
         self.layers_part = Folded("Layers", layers)
         self.keys_part = Folded("Keys", self.keys)
-        for folded in (self.model_part, self.layers_part, self.keys_part):
+        for folded in (self.session_part, self.model_part, self.layers_part, self.keys_part):
             layout.addWidget(folded)
         layout.addStretch(1)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
