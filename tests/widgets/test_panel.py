@@ -63,8 +63,8 @@ def test_the_points_layer_goes_on_listening_after_the_first_mask(annotating, qtb
 def test_next_object_makes_a_second_label(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
-    qtbot.mouseClick(annotating.panel.tools.next_object, Qt.MouseButton.LeftButton)
-    assert annotating.panel.tools.object.value() == 2
+    qtbot.mouseClick(annotating.panel.objects.next_object, Qt.MouseButton.LeftButton)
+    assert annotating.panel.objects.current == 2
     annotating.hand.click(*OTHER_COIN)
     wait_for_mask(qtbot, annotating.binding, 2)
     assert annotating.binding.labels.data[COIN] == 1
@@ -140,32 +140,32 @@ def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtb
     wait_until_idle(qtbot, annotating.panel)
     mask = annotating.panel.mask_choice
     automatic = mask_area(annotating.binding, 1)
-    assert mask._buttons.button(2).text() == "2 ✓"
-    assert "0.80" in mask._scores[2].text()
-    qtbot.mouseClick(mask._buttons.button(4), Qt.MouseButton.LeftButton)
+    assert [candidate.taken for candidate in mask.candidates] == [False, True, False, False]
+    assert "0.80" in mask.scores[1].text()
+    qtbot.mouseClick(mask.candidates[3], Qt.MouseButton.LeftButton)
     smallest = mask_area(annotating.binding, 1)
     assert 0 < smallest < automatic / 4
     mask.threshold.setValue(-3.0)
     qtbot.waitUntil(lambda: mask_area(annotating.binding, 1) > smallest)
     decoded = len(annotating.discs.decoded)
-    qtbot.mouseClick(mask._buttons.button(0), Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(mask.auto, Qt.MouseButton.LeftButton)
     mask.threshold.setValue(0.0)
     qtbot.waitUntil(lambda: mask_area(annotating.binding, 1) == automatic)
     assert len(annotating.discs.decoded) == decoded
 
 
-def test_remove_last_and_clear(annotating, qtbot):
-    hand, binding, tools = annotating.hand, annotating.binding, annotating.panel.tools
+def test_remove_last_and_clear(annotating, choose_from, qtbot):
+    hand, binding, objects = annotating.hand, annotating.binding, annotating.panel.objects
     hand.click(*COIN)
     wait_for_mask(qtbot, binding)
     one = mask_area(binding, 1)
     hand.click(COIN[0], COIN[1] + 40)
     wait_until_idle(qtbot, annotating.panel)
-    qtbot.mouseClick(tools.remove_last, Qt.MouseButton.LeftButton)
+    choose_from(objects.more, objects.remove_last)
     wait_until_idle(qtbot, annotating.panel)
     assert len(binding.points.data) == 1
     assert mask_area(binding, 1) == one
-    qtbot.mouseClick(tools.clear, Qt.MouseButton.LeftButton)
+    choose_from(objects.more, objects.clear)
     wait_until_idle(qtbot, annotating.panel)
     assert len(binding.points.data) == 0
     assert mask_area(binding, 1) == 0
@@ -182,12 +182,12 @@ def test_keys_on_the_canvas_flip_the_polarity_begin_an_object_and_remove(annotat
     hand.key(Qt.Key.Key_U)
     assert len(binding.points.data) == 1
     hand.key(Qt.Key.Key_N)
-    assert tools.object.value() == 2
+    assert annotating.panel.objects.current == 2
     assert tools.foreground.isChecked()
     binding.image.visible = True
     annotating.viewer.layers.selection.active = binding.image
     hand.key(Qt.Key.Key_N)
-    assert tools.object.value() == 2
+    assert annotating.panel.objects.current == 2
 
 
 def test_selecting_a_point_brings_its_object_forward(annotating, qtbot):
@@ -198,7 +198,7 @@ def test_selecting_a_point_brings_its_object_forward(annotating, qtbot):
     wait_for_mask(qtbot, annotating.binding, 2)
     annotating.binding.points.mode = "select"
     annotating.hand.click(*COIN)
-    qtbot.waitUntil(lambda: annotating.panel.tools.object.value() == 1)
+    qtbot.waitUntil(lambda: annotating.panel.objects.current == 1)
 
 
 def test_a_scaled_and_rotated_image_gets_its_mask_where_it_was_clicked(annotating, qtbot):
@@ -255,7 +255,7 @@ def test_another_contrast_marks_the_encoding_stale_and_encodes_nothing(annotatin
         qtbot.wait(5)
     qtbot.waitUntil(lambda: "contrast changed" in panel.encoding.sentence.text())
     assert len(annotating.discs.encodings) == 1
-    qtbot.mouseClick(panel.tools.next_object, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.objects.next_object, Qt.MouseButton.LeftButton)
     hand.click(*OTHER_COIN)
     wait_for_mask(qtbot, annotating.binding, 2)
     assert len(annotating.discs.encodings) == 1

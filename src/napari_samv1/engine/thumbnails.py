@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from napari_samv1.imaging.intensity import Intensity, to_rgb8
 from napari_samv1.masks.threshold import areas_above
@@ -15,9 +16,10 @@ from napari_samv1.masks.threshold import areas_above
 if TYPE_CHECKING:
     from napari_samv1.engine.prediction import Prediction
 
+Places = NDArray[np.float64]
 Glimpse = Callable[[NDArray[np.intp], NDArray[np.intp]], "NDArray[Any] | None"]
 
-MARGIN = 0.15  # around the masks, of their longer side
+MARGIN = 0.2  # around the masks, of their longer side
 SMALLEST_WINDOW = 16.0  # image pixels
 LARGEST_WINDOW = 3.0  # times the chosen mask's longer side: an overflowing candidate must not hide the others
 GREY, DIMMED, TINT = 90, 0.6, 0.5
@@ -50,11 +52,11 @@ def thumbnails(
     """
     frame = prediction.frame
     (top, left), extent = _window(prediction, chosen, threshold)
-    steps = (np.arange(side) + 0.5) * (extent / side) - 0.5
+    steps: Places = (np.arange(side, dtype=np.float64) + 0.5) * (extent / side) - 0.5
     rows, columns = top + steps, left + steps
     at = frame.to_logits_yx(np.stack([rows, columns], axis=1))
     values = _bilinear(prediction.logits, at[:, 0], at[:, 1])
-    inside = np.outer(_on(rows, frame.image_hw[0]), _on(columns, frame.image_hw[1]))
+    inside = _on(rows, frame.image_hw[0])[:, None] & _on(columns, frame.image_hw[1])
     masks = (values > threshold) & inside
     ground = _ground(glimpse, rows, columns, frame.image_hw, intensity, gamma) * inside[..., None]
     tinted = (1 - TINT) * ground + TINT * np.asarray(colour, dtype=np.float32)
@@ -65,15 +67,18 @@ def thumbnails(
 
 
 def _window(prediction: Prediction, chosen: int, threshold: float) -> tuple[tuple[float, float], float]:
-    """The first corner and the side of a square of the image that holds the masks, in pixels."""
+    """The first pixel and the side of a square of the image that holds the masks' largest piece.
+
+    Islands far away would make it so large that nothing could be told apart.
+    """
     frame = prediction.frame
     rows, columns = frame.logits_valid_hw
     above = prediction.logits[:, :rows, :columns] > threshold
-    every = _box(above.any(axis=0))
+    every = _box(_largest_piece(above.max(axis=0)))
     if every is None:
         every = (0, 0, rows - 1, columns - 1)
     corners = frame.from_logits_yx([(every[0] - 0.5, every[1] - 0.5), (every[2] + 0.5, every[3] + 0.5)])
-    own = _box(above[chosen])
+    own = _box(_largest_piece(above[chosen]))
     extent = float((corners[1] - corners[0]).max())
     centre = corners.mean(axis=0)
     if own is not None:
@@ -88,6 +93,16 @@ def _window(prediction: Prediction, chosen: int, threshold: float) -> tuple[tupl
     return (float(first[0]) + 0.5, float(first[1]) + 0.5), extent
 
 
+def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    pieces, count = label(mask)
+    if count < 2:
+        return mask
+    areas = np.bincount(pieces.ravel())
+    areas[0] = 0
+    largest: NDArray[np.bool_] = pieces == areas.argmax()
+    return largest
+
+
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -95,34 +110,33 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     return int(rows[0]), int(columns[0]), int(rows[-1]), int(columns[-1])
 
 
-def _bilinear(
-    maps: NDArray[np.float32], rows: NDArray[np.float64], columns: NDArray[np.float64]
-) -> NDArray[np.float32]:
+def _bilinear(maps: NDArray[np.float32], rows: Places, columns: Places) -> NDArray[np.float32]:
     """Values between the pixels of maps (N, h, w) at every row and column: (N, R, C)."""
     row, row_part = _between(rows, maps.shape[1])
     column, column_part = _between(columns, maps.shape[2])
-    part = row_part[:, None]
-    lines = maps[:, row] * (1 - part) + maps[:, np.minimum(row + 1, maps.shape[1] - 1)] * part
-    values: NDArray[np.float32] = lines[:, :, column] * (1 - column_part) + (
-        lines[:, :, np.minimum(column + 1, maps.shape[2] - 1)] * column_part
+    next_row, next_column = (
+        np.minimum(first + 1, size - 1) for first, size in zip((row, column), maps.shape[1:], strict=True)
     )
-    return values
+    part = row_part[:, None]
+    lines = maps[:, row] * (1 - part) + maps[:, next_row] * part
+    values = lines[:, :, column] * (1 - column_part) + lines[:, :, next_column] * column_part
+    return np.asarray(values, dtype=np.float32)
 
 
-def _between(at: NDArray[np.float64], size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _between(at: Places, size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     clipped = np.clip(at, 0, size - 1)
     first = clipped.astype(np.intp)
     return first, (clipped - first).astype(np.float32)
 
 
-def _on(at: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
+def _on(at: Places, size: int) -> NDArray[np.bool_]:
     return (at >= -0.5) & (at < size - 0.5)
 
 
 def _ground(
     glimpse: Glimpse | None,
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
+    rows: Places,
+    columns: Places,
     image_hw: tuple[int, int],
     intensity: Intensity,
     gamma: float,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -14,7 +15,9 @@ from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError
 from napari_samv1.widgets import models
 from napari_samv1.widgets.background import Outcome, Worker
+from napari_samv1.widgets.canvas_tools import CanvasTools, Tool
 from napari_samv1.widgets.encoder import Encoder
+from napari_samv1.widgets.gesture import Gesture
 from napari_samv1.widgets.model_chooser import DownloadState
 from napari_samv1.widgets.remembered import Choices
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_samv1.engine.session import DecodeJob
+    from napari_samv1.masks.clean import CleanUp
+    from napari_samv1.masks.paint import Rule
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +38,7 @@ class Controller(QObject):
 
     encoding_changed = Signal()
     objects_changed = Signal()  # scores, choice, current object, polarity
+    tool_changed = Signal()
     layers_changed = Signal()
     model_changed = Signal()
     download_changed = Signal(object)  # DownloadState, or None
@@ -51,9 +57,11 @@ class Controller(QObject):
             viewer,
             on_prompts=self._prompts_touched,
             on_plane=self._plane_touched,
-            on_layers=self.layers_changed.emit,
+            on_layers=self._layers_changed,
             on_current=self._objects_changed,
+            on_edited=self._edited,
         )
+        self.tools = CanvasTools(viewer, self.binding, self.tool_changed.emit)
         self.encoder = Encoder(
             choices,
             on_change=self._encoder_changed,
@@ -65,8 +73,10 @@ class Controller(QObject):
         self.closed = False
         self._sync_timer = self._single_shot(self.sync)
         self._plane_timer = self._single_shot(self._plane_changed)
-        self._threshold_timer = self._single_shot(self._apply_threshold)
-        self._threshold: float | None = None
+        self._settings_timer = self._single_shot(self._apply_settings)
+        self._moved: dict[str, tuple[int, Any]] = {}  # setting -> object and newest value
+        self._gesture = Gesture()
+        self._looked_at: tuple[object, bool] = (None, False)
 
     def _single_shot(self, slot: Any) -> QTimer:
         timer = QTimer(self)
@@ -114,8 +124,7 @@ class Controller(QObject):
             self._job_failed(outcome.error)
             return
         self._failure = ""
-        for result in outcome.value or ():
-            self._refusal = self.binding.accept(result)
+        self._refusal = self.binding.accept_each(outcome.value or ())
         self._ask()
         self._objects_changed()
 
@@ -198,68 +207,107 @@ class Controller(QObject):
 
     def pick_candidate(self, candidate: int | None) -> None:
         """Take one of the four masks for the current object, or with None the automatic choice."""
-        session = self.binding.session
+        choice: Any = "auto" if candidate is None else candidate
+        self.binding.choose(choice)
+
+    def pick_rule(self, rule: Rule) -> None:
+        """Treat pixels of others in another way, for the current object or else for new ones."""
+        session, current = self.binding.session, self.binding.current
         if session is None:
             return
-        choice: Any = "auto" if candidate is None else candidate
-        current = self.binding.current
         if current is None:
-            session.defaults = replace(session.defaults, choice=choice)
+            session.defaults = replace(session.defaults, rule=rule)
+            self._edited("")
         else:
-            self._refusal = self.binding.apply(session.set_choice(current.id, choice))
-            self._ask()
-        self._objects_changed()
+            self._edited(self.binding.apply(session.set_rule(current.id, rule)))
 
     def move_threshold(self, threshold: float) -> None:
         """Cut the current object's logits elsewhere; the newest value wins."""
-        self._threshold = threshold
-        if not self._threshold_timer.isActive():
-            self._threshold_timer.start()
+        self._move("threshold", threshold)
 
-    def _apply_threshold(self) -> None:
-        session, threshold = self.binding.session, self._threshold
-        if self.closed or session is None or threshold is None:
+    def clean(self, cleanup: CleanUp | None) -> None:
+        """Clean the current object's mask in another way; the newest wish wins."""
+        self._move("cleanup", cleanup)
+
+    def _move(self, setting: str, value: Any) -> None:
+        # the object is kept with it: another may be current when the timer fires
+        self._moved[setting] = self.binding.current_object, value
+        if not self._settings_timer.isActive():
+            self._settings_timer.start()
+
+    def _apply_settings(self) -> None:
+        moved, self._moved = self._moved, {}
+        session = self.binding.session
+        if self.closed or session is None:
             return
-        current = self.binding.current
-        if current is None:
-            session.defaults = replace(session.defaults, threshold=threshold)
-        else:
-            change = session.set_threshold(current.id, threshold, gesture=("threshold", current.id))
-            self._refusal = self.binding.apply(change)
-            self._ask()
-        self._objects_changed()
+        refusal = ""
+        for setting, (object_id, value) in moved.items():
+            if session.get(object_id) is None:
+                session.defaults = replace(session.defaults, **{setting: value})
+                continue
+            change = session.set_threshold if setting == "threshold" else session.set_cleanup
+            gesture = self._gesture.of(setting, object_id)
+            refusal = refusal or self.binding.apply(change(object_id, value, gesture=gesture))
+        self._edited(refusal)
 
     def next_object(self) -> None:
+        self._refusal = ""
         self.binding.next_object()
         self._objects_changed()
 
     def pick_object(self, object_id: int) -> None:
+        self._refusal = ""
         self.binding.current_object = object_id
         self._objects_changed()
 
     def remove_last(self) -> None:
-        if self._not_while_drawing():
-            self.binding.remove_last()
-            self.sync()
+        self._done(self.binding.remove_last())
 
     def clear_object(self) -> None:
-        if self._not_while_drawing():
-            self.binding.clear_current()
-            self.sync()
+        self._done(self.binding.clear_current())
+
+    def delete_object(self) -> None:
+        """Delete the current object; the next in the list becomes current, so that Delete goes on."""
+        session, gone = self.binding.session, self.binding.current_object
+        sentence = self.binding.delete_object(gone)
+        if session is not None and not sentence and session.get(gone) is None and session.objects:
+            left = sorted(session.objects)
+            self.binding.current_object = next((one for one in left if one > gone), left[-1])
+        self._done(sentence)
+
+    def refine(self) -> None:
+        """Let the model refine the pixels that the current object has."""
+        self._done(self.binding.refine_current())
+
+    def split(self, share_background: bool) -> None:
+        """Make one object of each prompt of the current object."""
+        self._done(self.binding.split_current(share_background=share_background))
+
+    def undo(self) -> None:
+        self._done(self.binding.undo())
+
+    def redo(self) -> None:
+        self._done(self.binding.redo())
+
+    def _done(self, sentence: str) -> None:
+        self._refusal = sentence
+        self.sync()
+
+    def take_tool(self, tool: Tool) -> None:
+        """Let the canvas listen to clicks, a kind of shape, the brush or the picking of an object."""
+        if self.has_image():
+            try:
+                self.tools.take(tool)
+            except NoPlaneError as error:
+                self._say(str(error))
 
     def point_with_clicks(self) -> None:
         """Let the canvas listen to clicks: the Points layer is active, in its add mode."""
-        if self.has_image():
-            layer = self.binding.points if self.binding.points is not None else self.binding.new_points()
-            self.viewer.layers.selection.active = layer
-            layer.mode = "add"
+        self.take_tool("click")
 
     def point_with_boxes(self) -> None:
         """Let the canvas listen to rectangles: the Shapes layer is active, in its rectangle mode."""
-        if self.has_image():
-            layer = self.binding.shapes if self.binding.shapes is not None else self.binding.new_shapes()
-            self.viewer.layers.selection.active = layer
-            layer.mode = "add_rectangle"
+        self.take_tool("box")
 
     def has_image(self) -> bool:
         """Whether an image is chosen; says so if not."""
@@ -268,11 +316,17 @@ class Controller(QObject):
             return False
         return True
 
-    def _not_while_drawing(self) -> bool:
-        if self.binding.is_drawing:
-            self._say("Finish the shape that is being drawn first.")
+    @property
+    def is_foreign_label(self) -> bool:
+        """Whether the current number is a label of another tool, that is no object of ours yet."""
+        session, labels, number = self.binding.session, self.binding.labels, self.binding.current_object
+        if session is None or labels is None or self.binding.current is not None or labels.multiscale:
             return False
-        return True
+        looked_at = id(labels), number, session.revision
+        if looked_at != self._looked_at[0]:
+            shown = np.any(np.asarray(labels.data) == number)
+            self._looked_at = looked_at, bool(shown)
+        return self._looked_at[1]
 
     # ---- words
 
@@ -286,6 +340,16 @@ class Controller(QObject):
         if sentence != self.message:
             self.message = sentence
             self.message_changed.emit(sentence)
+
+    def _edited(self, sentence: str) -> None:
+        """Objects changed by a setting, a stroke or a key."""
+        self._refusal = sentence
+        self._ask()
+        self._objects_changed()
+
+    def _layers_changed(self) -> None:
+        self.tools.follow()
+        self.layers_changed.emit()
 
     def _objects_changed(self) -> None:
         current = self.binding.current
@@ -311,6 +375,7 @@ class Controller(QObject):
         for call in self._before_closing:
             call()
         self.closed = True  # a timer that still fires finds this, and does nothing
+        self.tools.close()
         self.binding.close()
         workers = [self._decoder.stop, self.encoder.stop]
         if self._downloader is not None:

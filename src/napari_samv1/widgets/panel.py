@@ -5,19 +5,26 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_samv1.layers.keys import NEXT_OBJECT, register_keys, shown_key
+from napari_samv1.layers.connections import Connections
+from napari_samv1.layers.inspection import is_picture
+from napari_samv1.layers.keys import NEXT_OBJECT, REMOVE_LAST, register_keys, shown_key
+from napari_samv1.widgets.candidate_pictures import CandidatePictures
+from napari_samv1.widgets.clean_up import CleanUpControls
 from napari_samv1.widgets.controller import Controller
 from napari_samv1.widgets.encoding_bar import EncodingBar
 from napari_samv1.widgets.guide import Situation, next_step
 from napari_samv1.widgets.key_list import KeyList
 from napari_samv1.widgets.layer_chooser import LayerChooser
 from napari_samv1.widgets.look import BLUE, ORANGE, Folded, card, line, note
-from napari_samv1.widgets.mask_choice import CandidateScores, MaskChoice
+from napari_samv1.widgets.mask_choice import MaskChoice
 from napari_samv1.widgets.model_chooser import DownloadState, ModelChooser
+from napari_samv1.widgets.object_list import ObjectList
 from napari_samv1.widgets.prompt_tools import PromptTools
 from napari_samv1.widgets.remembered import recall, remember
 from napari_samv1.widgets.session_part import SessionPart
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from napari_samv1.widgets.remembered import Choices
 
 PREFERRED_WIDTH = 310
+CLEAN_UP = "Clean-up and overlaps"
 
 _OPEN: weakref.WeakSet[SegmentAnythingPanel] = weakref.WeakSet()
 
@@ -47,7 +55,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self._followed: list[Any] = []
+        self._label_colours = Connections()
 
         choices = recall() if choices is None else choices
         self.controller = controller = Controller(viewer, choices)
@@ -55,18 +63,24 @@ class SegmentAnythingPanel(QScrollArea):
         self.guide.setWordWrap(True)
         card(self.guide, BLUE)
         self.message = card(note(), ORANGE)
-        self.image = LayerChooser(viewer, _is(Image), tooltip="The image to annotate")
+        self.image = LayerChooser(viewer, is_image, tooltip="The image to annotate")
         self.encoding = EncodingBar()
         self.tools = PromptTools()
+        self.objects = ObjectList(self._colour_of)
         self.mask_choice = MaskChoice()
+        self.pictures = CandidatePictures(controller.binding, self.mask_choice)
+        self.cleanup = CleanUpControls()
         self.points = LayerChooser(
             viewer, _is(Points), tooltip="Holds the clicks", new_tooltip="Make a layer for clicks"
         )
         self.shapes = LayerChooser(
-            viewer, _is(Shapes), tooltip="Holds the boxes", new_tooltip="Make a layer for boxes"
+            viewer,
+            _is(Shapes),
+            tooltip="Holds boxes and other shapes",
+            new_tooltip="Make a layer for boxes and other shapes",
         )
         self.labels = LayerChooser(
-            viewer, _is(Labels), tooltip="Gets the masks", new_tooltip="Make a layer for masks"
+            viewer, is_labels, tooltip="Gets the masks", new_tooltip="Make a layer for masks"
         )
         self.model = ModelChooser(choices)
         self.session = SessionPart(controller)
@@ -82,15 +96,21 @@ class SegmentAnythingPanel(QScrollArea):
         self.labels.new_wanted.connect(self._new_labels)
         self.encoding.encode_wanted.connect(controller.encode)
         self.encoding.cancel_wanted.connect(controller.encoder.cancel)
-        self.tools.click_wanted.connect(self._start_clicking)
-        self.tools.box_wanted.connect(self._start_boxing)
+        self.tools.tool_wanted.connect(controller.take_tool)
         self.tools.polarity_picked.connect(self._polarity_picked)
-        self.tools.object_picked.connect(controller.pick_object)
-        self.tools.next_object_wanted.connect(controller.next_object)
-        self.tools.remove_last_wanted.connect(controller.remove_last)
-        self.tools.clear_wanted.connect(controller.clear_object)
+        self.objects.object_picked.connect(controller.pick_object)
+        self.objects.next_object_wanted.connect(controller.next_object)
+        self.objects.delete_wanted.connect(controller.delete_object)
+        self.objects.undo_wanted.connect(controller.undo)
+        self.objects.redo_wanted.connect(controller.redo)
+        self.objects.remove_last_wanted.connect(controller.remove_last)
+        self.objects.clear_wanted.connect(controller.clear_object)
+        self.objects.refine_wanted.connect(controller.refine)
+        self.objects.split_wanted.connect(controller.split)
         self.mask_choice.candidate_picked.connect(controller.pick_candidate)
         self.mask_choice.threshold_moved.connect(controller.move_threshold)
+        self.cleanup.cleanup_changed.connect(controller.clean)
+        self.cleanup.rule_picked.connect(controller.pick_rule)
         self.model.chosen.connect(self._model_chosen)
         self.model.download_wanted.connect(controller.download)
         self.model.cancel_wanted.connect(controller.cancel_download)
@@ -100,11 +120,12 @@ class SegmentAnythingPanel(QScrollArea):
         controller.model_changed.connect(self._show_model)
         controller.download_changed.connect(self._show_download)
         controller.message_changed.connect(self._show_message)
-        viewer.layers.selection.events.active.connect(self._tool_changed)
-        viewer.dims.events.ndisplay.connect(self._tool_changed)
+        controller.tool_changed.connect(self._tool_changed)
+        self.keys.changed.connect(self._show_keys)
         self.destroyed.connect(_closing(controller))
 
         self._show_message("")
+        self._show_keys()
         self._take_what_is_there()
         self._take_model(choices)
         _OPEN.add(self)
@@ -117,7 +138,7 @@ class SegmentAnythingPanel(QScrollArea):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Points", self.points)
-        form.addRow("Boxes", self.shapes)
+        form.addRow("Shapes", self.shapes)
         form.addRow("Masks", self.labels)
         image = QFormLayout()
         image.setContentsMargins(0, 0, 0, 0)
@@ -136,16 +157,23 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.encoding)
         layout.addWidget(line())
         layout.addWidget(self.tools)
+        layout.addWidget(self.objects, 1)
         layout.addWidget(line())
         layout.addWidget(self.mask_choice)
         layout.addWidget(line())
+        self.cleanup_part = Folded(CLEAN_UP, self.cleanup)
         self.session_part = Folded("Session", self.session)
         self.model_part = Folded("Model", self.model)
         self.layers_part = Folded("Layers", layers)
         self.keys_part = Folded("Keys", self.keys)
-        for folded in (self.session_part, self.model_part, self.layers_part, self.keys_part):
+        for folded in (
+            self.cleanup_part,
+            self.session_part,
+            self.model_part,
+            self.layers_part,
+            self.keys_part,
+        ):
             layout.addWidget(folded)
-        layout.addStretch(1)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setWidget(content)
         self.setMinimumWidth(240)
@@ -161,17 +189,16 @@ class SegmentAnythingPanel(QScrollArea):
         for chooser in (self.image, self.points, self.shapes, self.labels):
             chooser.reset_choices()
         if self.image.layer is None:
-            images = [layer for layer in self.viewer.layers if isinstance(layer, Image)]
+            images = [layer for layer in self.viewer.layers if is_image(layer)]
             if len(images) == 1:
                 self.image.layer = images[0]
-        self._follow_modes()
         self._tool_changed()
 
     def _take_what_is_there(self) -> None:
         """Choose the active image, or the only one, and the prompts and masks that an earlier panel left."""
         self.reset_choices()
         active = self.viewer.layers.selection.active
-        if isinstance(active, Image):
+        if active is not None and is_image(active):
             self.image.layer = active
         self._show_encoding()
         self._show_objects()
@@ -215,16 +242,7 @@ class SegmentAnythingPanel(QScrollArea):
             self._after_binding()
 
     def _after_binding(self) -> None:
-        self._follow_modes()
         self.controller.sync()
-
-    def _start_clicking(self) -> None:
-        self.controller.point_with_clicks()
-        self._tool_changed()
-
-    def _start_boxing(self) -> None:
-        self.controller.point_with_boxes()
-        self._tool_changed()
 
     def _polarity_picked(self, foreground: bool) -> None:
         self.controller.binding.polarity = "positive" if foreground else "negative"
@@ -247,27 +265,29 @@ class SegmentAnythingPanel(QScrollArea):
 
     def _show_objects(self) -> None:
         binding = self.controller.binding
-        self.tools.show_object(binding.current_object)
+        session, current = binding.session, binding.current
         self.tools.show_polarity(binding.polarity == "positive")
-        current = binding.current
-        if current is None:
-            session = binding.session
-            if session is not None:
-                self.mask_choice.show_choice(_candidate(session.defaults.choice), session.defaults.threshold)
-            self.mask_choice.show_scores((), None)
+        self.objects.show_objects({} if session is None else session.objects, binding.current_object)
+        if session is None:
+            self.objects.show_history("", "")
         else:
-            self.mask_choice.show_choice(_candidate(current.settings.choice), current.settings.threshold)
-            scores = current.scores
-            candidates = (
-                ()
-                if scores is None
-                else tuple(
-                    CandidateScores(iou, stability)
-                    for iou, stability in zip(scores.iou, scores.stability, strict=True)
-                )
-            )
-            self.mask_choice.show_scores(candidates, current.chosen)
+            self.objects.show_history(session.undo_label, session.redo_label)
+            settings = session.defaults if current is None else current.settings
+            self.mask_choice.show_choice(_candidate(settings.choice), settings.threshold)
+            self.cleanup.show_settings(settings.cleanup, settings.rule)
+        summary = self.cleanup.summary
+        self.cleanup_part.set_title(f"Clean-up: {summary}" if summary else CLEAN_UP)
+        self.pictures.refresh()
         self._show_guide()
+
+    def _show_keys(self) -> None:
+        self.objects.show_keys(shown_key(NEXT_OBJECT), shown_key(REMOVE_LAST))
+
+    def _colour_of(self, label: int) -> QColor | None:
+        labels = self.controller.binding.labels
+        if labels is None:
+            return None
+        return QColor.fromRgbF(*(float(part) for part in np.ravel(labels.colormap.map(label))))
 
     def _show_layers(self) -> None:
         binding = self.controller.binding
@@ -279,8 +299,15 @@ class SegmentAnythingPanel(QScrollArea):
         ):
             if chooser.layer is not layer:
                 chooser.layer = layer
-        self._follow_modes()
+        self._label_colours.close()
+        if binding.labels is not None:
+            self._label_colours.connect(binding.labels.events, "colormap", self._recolour)
+        self._recolour()
         self._tool_changed()
+
+    def _recolour(self, _event: object = None) -> None:
+        self.objects.model.recolour()
+        self.pictures.refresh()
 
     def _show_model(self) -> None:
         encoder = self.controller.encoder
@@ -302,54 +329,31 @@ class SegmentAnythingPanel(QScrollArea):
 
     def _show_guide(self) -> None:
         binding, encoder = self.controller.binding, self.controller.encoder
-        current = binding.current
+        session, current = binding.session, binding.current
         self.guide.setText(
             next_step(
                 Situation(
                     has_image=binding.image is not None,
                     has_model=encoder.model is not None,
                     encoding=self.encoding.state,
-                    tool=self._tool(),
+                    tool=self.controller.tools.tool,
                     prompts=0 if current is None else len(current.prompts),
                     has_mask=current is not None and not current.mask.empty,
                     next_object_key=shown_key(NEXT_OBJECT),
                     in_3d=self.viewer.dims.ndisplay == 3,
+                    objects=0 if session is None else len(session.objects),
+                    foreign_label=binding.current_object if self.controller.is_foreign_label else 0,
                     wants_download=not self.model.is_ready_to_load and encoder.model is None,
                 )
             )
         )
 
-    # ---- the tool in hand
-
-    def _tool(self) -> str | None:
-        active = self.viewer.layers.selection.active
-        points, shapes = self.controller.binding.points, self.controller.binding.shapes
-        if active is None or self.viewer.dims.ndisplay == 3:
-            return None
-        if points is not None and active is points and str(points.mode) == "add":
-            return "click"
-        if shapes is not None and active is shapes and str(shapes.mode) == "add_rectangle":
-            return "box"
-        return None
-
-    def _tool_changed(self, _event: object = None) -> None:
+    def _tool_changed(self) -> None:
         if self.controller.closed:
             return
-        self.tools.show_tool(self._tool())
+        self.tools.show_tool(self.controller.tools.tool)
+        self.tools.show_polarity(self.controller.binding.polarity == "positive")
         self._show_guide()
-
-    def _follow_modes(self) -> None:
-        """Listen to the modes of the two prompt layers, and to no others."""
-        wanted = [
-            layer for layer in (self.controller.binding.points, self.controller.binding.shapes) if layer
-        ]
-        for layer in self._followed:
-            if not any(layer is other for other in wanted):
-                layer.events.mode.disconnect(self._tool_changed)
-        for layer in wanted:
-            if not any(layer is other for other in self._followed):
-                layer.events.mode.connect(self._tool_changed)
-        self._followed = wanted
 
     # ---- the end
 
@@ -363,11 +367,8 @@ class SegmentAnythingPanel(QScrollArea):
         """Stop the threads and disconnect; a second call does nothing."""
         if self.controller.closed:
             return
-        self.viewer.layers.selection.events.active.disconnect(self._tool_changed)
-        self.viewer.dims.events.ndisplay.disconnect(self._tool_changed)
-        for layer in self._followed:
-            layer.events.mode.disconnect(self._tool_changed)
-        self._followed = []
+        self._label_colours.close()
+        self.pictures.close()
         self.controller.close()
 
 
@@ -382,6 +383,16 @@ def _closing(controller: Controller) -> Any:
         controller.close()
 
     return close
+
+
+def is_image(layer: object) -> bool:
+    """Whether a layer is an image to annotate; pictures of a model's inside are none."""
+    return isinstance(layer, Image) and not is_picture(layer)
+
+
+def is_labels(layer: object) -> bool:
+    """Whether a layer can take masks."""
+    return isinstance(layer, Labels) and not is_picture(layer)
 
 
 def _is(kind: type) -> Any:

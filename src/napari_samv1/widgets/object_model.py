@@ -1,0 +1,128 @@
+"""The objects of the displayed plane as rows, of which only those that changed are shown anew."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
+from qtpy.QtGui import QColor
+
+if TYPE_CHECKING:
+    from napari_samv1.engine.session import AnnotatedObject
+
+Index = QModelIndex | QPersistentModelIndex
+
+ID = Qt.ItemDataRole.UserRole
+PROMPTS = Qt.ItemDataRole.UserRole + 1
+STATE = Qt.ItemDataRole.UserRole + 2
+
+# beyond, one reset is less work than so many single rows
+MOST_SINGLE_ROWS = 16
+
+NO_PROMPTS_YET = "It has no prompts yet: point at it in the image."
+ASKED = "Its mask is on the way."
+
+
+class ObjectModel(QAbstractListModel):
+    """One row for each object and one for the current number, even while nothing is pointed at.
+
+    ``colour_of`` gives the colour of a label, or None without a Labels layer; it is asked for visible rows
+    only.
+    """
+
+    def __init__(self, colour_of: Callable[[int], QColor | None]) -> None:
+        super().__init__()
+        self._colour_of = colour_of
+        self._ids: list[int] = []
+        self._known: list[AnnotatedObject | None] = []
+
+    def show(self, objects: Mapping[int, AnnotatedObject], current: int) -> None:
+        """Take the objects of the plane; records that are the same ones as before cost nothing."""
+        wanted = sorted({*objects, current})
+        if wanted != self._ids:
+            self._take(wanted, objects)
+        for row, object_id in enumerate(self._ids):
+            known = objects.get(object_id)
+            if known is not self._known[row]:
+                self._known[row] = known
+                index = self.index(row)
+                self.dataChanged.emit(index, index)
+
+    def recolour(self) -> None:
+        """The colours of labels may be others."""
+        if self._ids:
+            last = self.index(len(self._ids) - 1)
+            self.dataChanged.emit(self.index(0), last, [Qt.ItemDataRole.DecorationRole])
+
+    def row_of(self, object_id: int) -> int:
+        """The row of an object; -1 without one."""
+        row = bisect_left(self._ids, object_id)
+        return row if row < len(self._ids) and self._ids[row] == object_id else -1
+
+    def id_at(self, index: Index) -> int:
+        """The number of the object in a row."""
+        return self._ids[index.row()]
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's name and default
+        return 0 if parent.isValid() else len(self._ids)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or index.row() >= len(self._ids):
+            return None
+        object_id, known = self._ids[index.row()], self._known[index.row()]
+        if role == ID:
+            return object_id
+        if role == Qt.ItemDataRole.DecorationRole:
+            return self._colour_of(object_id)
+        if role == PROMPTS:
+            return _prompts(known)
+        if role == STATE:
+            return _state(known)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"Object {object_id}. {_reason(known)}".strip()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return f"{object_id}: {_prompts(known)}, {_state(known)}"
+        return None
+
+    def _take(self, wanted: list[int], objects: Mapping[int, AnnotatedObject]) -> None:
+        gone, new = set(self._ids).difference(wanted), set(wanted).difference(self._ids)
+        if len(gone) + len(new) > MOST_SINGLE_ROWS:
+            self.beginResetModel()
+            self._ids = wanted
+            self._known = [objects.get(object_id) for object_id in wanted]
+            self.endResetModel()
+            return
+        for object_id in gone:
+            row = self.row_of(object_id)
+            self.beginRemoveRows(QModelIndex(), row, row)
+            del self._ids[row], self._known[row]
+            self.endRemoveRows()
+        for object_id in sorted(new):
+            row = bisect_left(self._ids, object_id)
+            self.beginInsertRows(QModelIndex(), row, row)
+            self._ids.insert(row, object_id)
+            self._known.insert(row, objects.get(object_id))
+            self.endInsertRows()
+
+
+def _prompts(known: AnnotatedObject | None) -> str:
+    count = 0 if known is None else len(known.prompts)
+    return "no prompts" if count == 0 else "1 prompt" if count == 1 else f"{count} prompts"
+
+
+def _state(known: AnnotatedObject | None) -> str:
+    if known is None:
+        return "new"
+    if known.pending and known.mask.empty:
+        return "…"
+    return (
+        "no mask" if known.mask.empty else f"{known.mask.area:,} px".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    )
+
+
+def _reason(known: AnnotatedObject | None) -> str:
+    if known is None:
+        return NO_PROMPTS_YET
+    return known.reason or (ASKED if known.pending else "")
