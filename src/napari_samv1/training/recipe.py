@@ -57,7 +57,7 @@ class Recipe:
     tokens: int = 3 * 1024
     dense_steps: int = 700
     where_steps: int = 250
-    prompt_steps: int = 7000
+    prompt_steps: int = 5250
     dense_rate: float = 1e-3
     prompt_rate: float = 5e-4
     decay: float = 0.02
