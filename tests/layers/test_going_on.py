@@ -1,0 +1,215 @@
+"""A saved session in another window: several planes, labels from elsewhere, every kind of prompt."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_samv1.engine.embedding import EmbeddingKey
+from napari_samv1.engine.session import run_each
+from napari_samv1.imaging.frame import Frame
+from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.layers.recording import SheetReader
+from napari_samv1.layers.reopening import could_be, place, plane_of, reopen
+from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.masks.paint import OVERWRITE
+from napari_samv1.preparation import Preparation
+from napari_samv1.storage.prompt_tables import by_image
+from napari_samv1.storage.record import SessionRecord
+from napari_samv1.storage.recorder import Recorder
+from napari_samv1.storage.session_folder import open_session, save_session
+
+HW = (40, 60)
+PLACED = {"scale": (5, 0.2, 0.3), "translate": (1, 2, 3)}
+KEY = EmbeddingKey(
+    "0", "a" * 64, Preparation(side=64), Frame.plan(HW, side=64, patch=8), (3.0, 9.0), 0.5, "float32", "cpu"
+)
+EMBEDDING: Any = SimpleNamespace(key=KEY, image_hw=HW)
+
+
+def stack() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 9, (4, *HW), dtype=np.uint8)
+
+
+def box(height: int) -> np.ndarray:
+    return np.array([[height, 20, 20], [height, 20, 40.5], [height, 30, 40.5], [height, 30, 20]])
+
+
+def record_of(binding: AnnotationBinding) -> SessionRecord:
+    return Recorder().record(SheetReader().read(binding.sheets, binding.viewer.layers, {}))
+
+
+def through_files(record: SessionRecord, folder) -> SessionRecord:
+    return open_session(save_session(folder, record))
+
+
+def decode(binding: AnnotationBinding, squares) -> None:
+    binding.sync()
+    for result in run_each(squares, binding.jobs(EMBEDDING)):
+        assert binding.accept(result) == ""
+
+
+def shown(binding: AnnotationBinding) -> list:
+    """What each plane holds."""
+    return [
+        (sheet.plane.key.index, dict(sheet.session.objects), sheet.session.stack, sorted(sheet.drawn))
+        for sheet in sorted(binding.sheets, key=lambda one: (one.plane.name, str(one.plane.key.index)))
+    ]
+
+
+@pytest.fixture
+def bindings():
+    """Makes bindings in viewers of their own."""
+    opened: list[AnnotationBinding] = []
+
+    def make(**options: Any) -> AnnotationBinding:
+        binding = AnnotationBinding(ViewerModel())
+        opened.append(binding)
+        binding.image = binding.viewer.add_image(stack(), name="stack", **options)
+        return binding
+
+    yield make
+    for binding in opened:
+        binding.close()
+
+
+@pytest.fixture
+def annotated(bindings, squares) -> AnnotationBinding:
+    """Two planes with clicks, a box, an ellipse and a path, brush strokes, over labels from elsewhere."""
+    binding = bindings(**PLACED)
+    foreign = np.zeros((4, *HW), dtype=np.uint16)
+    foreign[1, 5:15, 5:15] = 50
+    labels = binding.viewer.add_labels(foreign, **PLACED)
+    binding.viewer.dims.set_point(0, 1 + 5 * 1)
+    binding.labels = labels
+    binding.current_object = 1
+    points, shapes = binding.new_points(), binding.new_shapes()
+    points.add((1, 14, 14))
+    decode(binding, squares)
+    binding.apply(binding.session.set_rule(1, OVERWRITE))
+    binding.current_object = 2
+    shapes.add_rectangles(box(1))
+    decode(binding, squares)
+    binding.apply(binding.session.paint(2, MaskCrop((0, 40), np.ones((4, 4), dtype=bool))))
+    binding.viewer.dims.set_point(0, 1 + 5 * 3)
+    binding.current_object = 3
+    shapes.add_ellipses(np.array([[3, 10, 10], [3, 10, 20], [3, 20, 20], [3, 20, 10]]))
+    binding.current_object = 4
+    shapes.add_paths(np.array([[3, 30, 5], [3, 30, 50]]))
+    decode(binding, squares)
+    assert binding.labels.data[1, 14, 14] == 1
+    assert (binding.labels.data[3] == 3).any()
+    return binding
+
+
+def test_a_session_of_several_planes_comes_back_as_it_was(annotated, bindings, squares, tmp_path):
+    record = through_files(record_of(annotated), tmp_path / "session")
+    assert [plane.source.index for plane in record.planes] == [(1, None, None), (3, None, None)]
+    assert record.planes[0].beneath is not None
+    assert record.planes[1].beneath is None
+    decoded = len(squares.decoded)
+
+    again = bindings(**PLACED)
+    [planes] = by_image(record.planes)
+    assert could_be(again.image, planes[0].source)
+    assert reopen(again, [(again.image, planes)]) == ""
+    np.testing.assert_array_equal(again.labels.data, annotated.labels.data)
+    assert shown(again) == shown(annotated)
+    assert again.plane().key.index == (1, None, None)
+    for height in (1, 3):
+        again.viewer.dims.set_point(0, 1 + 5 * height)
+        assert again.sync().pending == ()
+    assert len(squares.decoded) == decoded
+    assert again.current_object == 51  # a click begins something new
+
+    # what an object covered comes back when it goes
+    again.viewer.dims.set_point(0, 1 + 5)
+    assert again.delete_object(1) == ""
+    assert again.labels.data[1, 14, 14] == 50
+    # and the record goes on with the same labels beneath
+    assert record_of(again).planes[0].beneath is planes[0].beneath or np.array_equal(
+        record_of(again).planes[0].beneath, planes[0].beneath
+    )
+
+
+def test_labels_beneath_are_not_copied_for_each_record(annotated):
+    first, second = record_of(annotated), record_of(annotated)
+    assert first.planes[0].beneath is second.planes[0].beneath
+    annotated.viewer.dims.set_point(0, 1 + 5)
+    annotated.current_object = 60
+    annotated.points.add((1, 35, 35))
+    annotated.sync()
+    assert record_of(annotated).planes[0].beneath is first.planes[0].beneath
+
+
+def test_an_image_opened_anew_lies_and_looks_as_it_did(annotated, bindings, tmp_path):
+    record = through_files(record_of(annotated), tmp_path / "session")
+    again = bindings()
+    place(again.image, record.planes)
+    np.testing.assert_allclose(again.image.scale[1:], PLACED["scale"][1:])
+    np.testing.assert_allclose(again.image.translate[1:], PLACED["translate"][1:])
+    assert tuple(again.image.contrast_limits) == (3, 9)
+    assert again.image.gamma == 0.5
+
+
+def test_another_image_is_none_that_the_session_fits(annotated, bindings):
+    [first, _] = record_of(annotated).planes
+    viewer = annotated.viewer
+    assert plane_of(annotated.image, first) is not None
+    assert not could_be(viewer.add_image(stack()[:3]), first.source)
+    assert not could_be(viewer.add_image(stack().astype(np.uint16)), first.source)
+    assert not could_be(viewer.add_image(np.zeros((4, *HW, 3), dtype=np.uint8), rgb=True), first.source)
+
+
+def test_empty_prompt_layers_are_filled_and_those_of_earlier_work_are_hidden(
+    annotated, bindings, squares, tmp_path
+):
+    record = through_files(record_of(annotated), tmp_path / "session")
+    again = bindings(**PLACED)
+    empty = again.new_points()
+    boxes = again.new_shapes()
+    again.viewer.dims.set_point(0, 1)
+    boxes.add_rectangles(box(0))
+    decode(again, squares)
+    labels = again.labels
+    assert reopen(again, [(again.image, record.planes)]) == ""
+    assert again.points is empty
+    assert len(empty.data) == 1
+    assert again.shapes is not boxes
+    assert not boxes.visible
+    assert not labels.visible
+    assert again.labels.visible
+    layers = list(again.viewer.layers)
+    assert layers.index(again.labels) < layers.index(again.points)
+
+
+def test_two_images_keep_their_own_layers_and_objects(bindings, squares, tmp_path):
+    binding = bindings()
+    binding.viewer.dims.set_point(0, 0)
+    binding.new_points().add((0, 10, 10))
+    decode(binding, squares)
+    second = binding.viewer.add_image(stack()[:, :, ::-1].copy(), name="other")
+    binding.image = second
+    binding.points = binding.labels = None
+    binding.new_points().add((0, 20, 30))
+    decode(binding, squares)
+    binding.apply(binding.session.paint(1, MaskCrop((0, 0), np.ones((2, 2), dtype=bool))))
+    record = through_files(record_of(binding), tmp_path / "session")
+    assert [plane.source.name for plane in record.planes] == ["stack", "other"]
+
+    again = bindings()
+    other = again.viewer.add_image(stack()[:, :, ::-1].copy(), name="other")
+    images = [(again.image, [record.planes[0]]), (other, [record.planes[1]])]
+    assert reopen(again, images) == ""
+    assert again.image is images[0][0]
+    assert shown(again) == shown(binding)
+    for image in (other, images[0][0], other):
+        again.image = image
+        again.sync()
+        assert shown(again) == shown(binding)
+    assert again.labels.data[0, 20, 30] == 1
+    assert again.labels.data[0, 0, 0] == 1
