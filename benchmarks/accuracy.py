@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import copy
 import warnings
+from collections.abc import Callable
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model.layers import Linear
 from napari_samv1.prompts import Prompts
 
-IMAGES = {
+IMAGES: dict[str, Callable[[], Any]] = {
     "coins": data.coins,
     "cell": data.cell,
     "stained tissue": data.immunohistochemistry,

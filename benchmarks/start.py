@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from statistics import median
 
 from benchmarks.measure import in_turns, table
@@ -54,7 +55,7 @@ def compare(rounds: int) -> str:
             words = [sys.executable, "-W", "ignore", "-c", code]
             return subprocess.run(words, env=environment, check=True, capture_output=True, text=True).stdout
 
-        cases = {
+        cases: dict[str, Callable[[], object]] = {
             "napari": lambda: run(HIDDEN + START + LEAVE),
             "napari with the plugin": lambda: run(START + LEAVE),
             "python": lambda: run("pass"),
