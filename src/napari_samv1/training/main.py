@@ -23,6 +23,7 @@ from napari_samv1.model.config import TINY
 from napari_samv1.preparation import BUNDLED, Preparation
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.evaluate.images import TestImage, coins, from_folder, held_out
+from napari_samv1.training.evaluate.nested import ambiguity
 from napari_samv1.training.evaluate.report import calibration_picture, summary, table
 from napari_samv1.training.evaluate.score import ImageScores, score_image
 from napari_samv1.training.export import export, in_memory, write_card
@@ -86,8 +87,9 @@ def train(args: argparse.Namespace) -> int:
         "sha256": sha256,
         "scores": summary(groups),
     }
-    write_card(path.with_name("MODEL_CARD.md"), facts, table(groups))
-    logger.info("wrote %s\n%s", path, table(groups))
+    tables = f"{table(groups)}\n\n{_nested(_predictor(run))}"
+    write_card(path.with_name("MODEL_CARD.md"), facts, tables)
+    logger.info("wrote %s\n%s", path, tables)
     return 0
 
 
@@ -147,12 +149,16 @@ def score(args: argparse.Namespace) -> int:
     predictor = Predictor(load_model(args.score, device=args.device))
     started = time.monotonic()
     groups = _scores(predictor, _all_images(args.images))
-    print(table(groups))
+    print(f"{table(groups)}\n\n{_nested(predictor)}\n")
     print(json.dumps(summary(groups), indent=1))
     print(f"{time.monotonic() - started:.0f} s")
     if args.export:
         calibration_picture([s for _, scores in groups for s in scores], args.export / "calibration.png")
     return 0
+
+
+def _nested(predictor: Predictor) -> str:
+    return ambiguity(predictor, held_out("nested", 8)).table()
 
 
 def _all_images(folder: Path | None) -> list[tuple[str, list[TestImage]]]:
