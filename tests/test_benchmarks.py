@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmap import mmap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -61,6 +62,24 @@ def test_a_moved_point_reaches_the_labels_layer():
     assert before.any()
     assert after.any()
     assert (before != after).any()
+
+
+def test_every_action_on_one_of_many_objects_changes_what_it_is_about(qapp, monkeypatch, tmp_path):
+    from benchmarks.objects import Annotation
+
+    from napari_samv1.widgets import models
+
+    monkeypatch.setenv("NAPARI_SAMV1_STATE", str(tmp_path))
+    monkeypatch.setattr(models, "load", models.load)  # the benchmark puts its own in its place
+    annotation = Annotation(256, 9)
+    binding = annotation.binding
+    assert set(np.unique(binding.labels.data)) == set(range(10))
+    annotation.choose()
+    for act in (annotation.edit, annotation.cut, annotation.brush, annotation.undo):
+        before = binding.labels.data.copy()
+        act()
+        assert (before != binding.labels.data).any(), act.__name__
+    annotation.close()
 
 
 def test_what_is_resident_beyond_before_is_measured():

@@ -35,7 +35,7 @@ class CandidatePictures(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MILLISECONDS)
-        self._timer.timeout.connect(self._make)
+        self._timer.timeout.connect(self.make)
         choice.logits_toggled.connect(self.toggle_logits)
 
     def refresh(self) -> None:
@@ -67,7 +67,8 @@ class CandidatePictures(QObject):
         session = self._binding.session
         return None if session is None else session.prediction(self._binding.current_object)
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Make what is missing now; ``refresh`` does it a moment later."""
         self._show_logits()
         prediction, current = self._prediction(), self._binding.current
         if prediction is None or current is None or current.chosen is None:

@@ -281,6 +281,9 @@ class SegmentAnythingPanel(QScrollArea):
         self._show_guide()
 
     def _show_keys(self) -> None:
+        # a window that is made later announces its keys to a panel that is going away as well
+        if self.controller.closed:
+            return
         self.objects.show_keys(shown_key(NEXT_OBJECT), shown_key(REMOVE_LAST))
 
     def _colour_of(self, label: int) -> QColor | None:

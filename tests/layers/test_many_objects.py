@@ -1,0 +1,115 @@
+"""Five hundred objects on one plane: what concerns one of them touches no other."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_samv1.engine.session import run_each
+from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.layers.prompt_layers import OBJECT
+from napari_samv1.masks.crop import MaskCrop
+from squares import HALF_SIDES, SquarePredictor
+
+SIDE, COUNT, ACROSS = 2048, 500, 23
+
+
+class LocalSquares(SquarePredictor):
+    """As the squares' model, with crops as large as the squares and not as the image."""
+
+    def predict_each(self, embedding, prompts):
+        self.decoded.extend(prompts)
+        return [LocalPrediction(one) for one in prompts]
+
+
+class LocalPrediction(SimpleNamespace):
+    def __init__(self, prompts):
+        super().__init__(
+            prompts=prompts,
+            iou=(0.9, 0.5, 0.7, 0.6),
+            batch=(0, 1),
+            frame=SimpleNamespace(image_hw=(SIDE, SIDE)),
+        )
+
+    def best(self):
+        return 2
+
+    def stability(self, threshold=0.0):
+        return (0.9, 0.8, 0.7, 0.6)
+
+    def crop(self, index, threshold=0.0):
+        reach = HALF_SIDES[index]
+        y, x = (round(value) for value in self.prompts.points_yx[0])
+        return MaskCrop((y - reach, x - reach), np.ones((2 * reach + 1, 2 * reach + 1), dtype=bool))
+
+
+@pytest.fixture
+def many():
+    viewer, squares = ViewerModel(), LocalSquares()
+    binding = AnnotationBinding(viewer)
+    binding.image = viewer.add_image(np.zeros((SIDE, SIDE), dtype=np.uint8))
+    places = np.stack(np.divmod(np.arange(COUNT), ACROSS), axis=1) * 80 + 40
+    points = binding.new_points()
+    points.add(places)
+    features = points.features.copy()
+    features[OBJECT] = np.arange(1, COUNT + 1)
+    points.features = features
+    embedding = SimpleNamespace(key="first")
+    made = SimpleNamespace(binding=binding, points=points, squares=squares, places=places)
+    made.answer = lambda: binding.accept_each(run_each(squares, binding.jobs(embedding)))
+    binding.sync()
+    assert made.answer() == ""
+    yield made
+    binding.close()
+
+
+def test_all_of_them_have_their_own_label(many):
+    labels = many.binding.labels.data
+    rows, columns = many.places.T
+    np.testing.assert_array_equal(labels[rows, columns], np.arange(1, COUNT + 1))
+    assert np.count_nonzero(labels) == COUNT * 25
+
+
+def test_editing_one_decodes_and_writes_that_one_alone(many, monkeypatch):
+    binding, points = many.binding, many.points
+    before, kept = binding.labels.data.copy(), dict(binding.session.objects)
+    many.squares.decoded.clear()
+    moved = np.array(points.data)
+    moved[249] += (0, 20)
+    points.data = moved
+    assert binding.sync().pending == (250,)
+    assert many.answer() == ""
+    assert len(many.squares.decoded) == 1
+    changed = np.argwhere(before != binding.labels.data)
+    y, x = many.places[249]
+    np.testing.assert_array_equal(changed.min(axis=0), (y - 2, x - 2))
+    np.testing.assert_array_equal(changed.max(axis=0), (y + 2, x + 22))
+    others = {number for number, known in binding.session.objects.items() if known is not kept[number]}
+    assert others == {250}
+
+
+def test_choosing_one_decodes_and_writes_nothing(many):
+    binding = many.binding
+    before = binding.labels.data.copy()
+    many.squares.decoded.clear()
+    for number in (7, 250, 500):
+        binding.current_object = number
+        assert binding.sync().pending == ()
+        assert many.answer() == ""
+    assert many.squares.decoded == []
+    np.testing.assert_array_equal(before, binding.labels.data)
+
+
+def test_deleting_one_and_undoing_it_leaves_the_others(many):
+    binding = many.binding
+    before = binding.labels.data.copy()
+    many.squares.decoded.clear()
+    assert binding.delete_object(250) == ""
+    assert set(np.unique(before)) - set(np.unique(binding.labels.data)) == {250}
+    assert binding.undo() == ""
+    assert many.answer() == ""
+    assert many.squares.decoded == []
+    np.testing.assert_array_equal(before, binding.labels.data)
