@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from napari_samv1.widgets.session_part import SessionPart
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_samv1.layers.binding import AnnotationBinding
     from napari_samv1.widgets.remembered import Choices
 
 PREFERRED_WIDTH = 310
@@ -66,7 +68,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.image = LayerChooser(viewer, is_image, tooltip="The image to annotate")
         self.encoding = EncodingBar()
         self.tools = PromptTools()
-        self.objects = ObjectList(self._colour_of)
+        self.objects = ObjectList(_colours(controller.binding))
         self.mask_choice = MaskChoice()
         self.pictures = CandidatePictures(controller.binding, self.mask_choice)
         self.cleanup = CleanUpControls()
@@ -286,12 +288,6 @@ class SegmentAnythingPanel(QScrollArea):
             return
         self.objects.show_keys(shown_key(NEXT_OBJECT), shown_key(REMOVE_LAST))
 
-    def _colour_of(self, label: int) -> QColor | None:
-        labels = self.controller.binding.labels
-        if labels is None:
-            return None
-        return QColor.fromRgbF(*(float(part) for part in np.ravel(labels.colormap.map(label))))
-
     def _show_layers(self) -> None:
         binding = self.controller.binding
         for chooser, layer in (
@@ -386,6 +382,16 @@ def _closing(controller: Controller) -> Any:
         controller.close()
 
     return close
+
+
+def _colours(binding: AnnotationBinding) -> Callable[[int], QColor | None]:
+    # holds the binding and not the panel, which Qt's connections would then keep alive
+    def colour_of(label: int) -> QColor | None:
+        if binding.labels is None:
+            return None
+        return QColor.fromRgbF(*(float(part) for part in np.ravel(binding.labels.colormap.map(label))))
+
+    return colour_of
 
 
 def is_image(layer: object) -> bool:
