@@ -248,6 +248,12 @@ def open_panel(make_napari_viewer, qtbot) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def hand_on() -> Callable[[Any], Hand]:
+    """The hand on the canvas beside a panel."""
+    return lambda panel: Hand(panel.viewer, canvas_of(panel))
+
+
+@pytest.fixture
 def annotating(open_panel, discs, coins, qtbot) -> SimpleNamespace:
     """The coins, the panel, and the canvas listening to clicks."""
     panel = open_panel()

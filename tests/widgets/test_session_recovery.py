@@ -5,71 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Points
-from qtpy.QtCore import Qt
 
 from napari_samv1.storage.recovery import recoverable
-
-COIN = (120, 175)
-OTHER_COIN = (200, 150)
-
-
-def wait_until_autosaved(qtbot, panel) -> None:
-    qtbot.waitUntil(
-        lambda: (
-            not panel.session.keeper._timer.isActive()
-            and (panel.session.keeper.autosaved or panel.session.keeper.is_saved)
-        ),
-        timeout=20_000,
-    )
-
-
-def annotate(qtbot, at) -> None:
-    """Two objects by real clicks, one with a background point."""
-    binding, hand = at.binding, at.hand
-    hand.click(*COIN)
-    hand.click(COIN[0], COIN[1] + 8, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: binding.labels is not None and (binding.labels.data == 1).any(), timeout=20_000)
-    hand.key(Qt.Key.Key_N)
-    hand.click(*OTHER_COIN)
-    qtbot.waitUntil(lambda: (binding.labels.data == 2).any(), timeout=20_000)
-    wait_until_idle(qtbot, at.panel)
-
-
-def wait_until_idle(qtbot, panel) -> None:
-    controller = panel.controller
-
-    def idle() -> bool:
-        session = controller.binding.session
-        waits = session is not None and bool(session.pending)
-        return not controller.encoder.busy and not controller._decoder.busy and not waits
-
-    qtbot.wait(80)
-    qtbot.waitUntil(idle, timeout=20_000)
-
-
-def press(qtbot, panel, words: str) -> None:
-    """Press one of the answers of the panel's question."""
-    qtbot.waitUntil(lambda: words in panel.session.card.buttons, timeout=20_000)
-    qtbot.mouseClick(panel.session.card.buttons[words], Qt.MouseButton.LeftButton)
-
-
-def picture(binding) -> tuple:
-    """All that a person sees of an annotation, and all that made it."""
-    points = binding.points
-    rows = sorted(
-        (*np.round(yx, 6), int(own), str(polarity))
-        for yx, own, polarity in zip(
-            points.data, points.features["object"], points.features["polarity"], strict=True
-        )
-    )
-    return rows, binding.labels.data.copy(), dict(binding.session.objects), binding.session.stack
-
-
-def assert_same_picture(first: tuple, second: tuple) -> None:
-    assert first[0] == second[0]
-    np.testing.assert_array_equal(first[1], second[1])
-    assert first[2] == second[2]
-    assert first[3] == second[3]
+from session_steps import (
+    OTHER_COIN,
+    annotate,
+    assert_same_picture,
+    picture,
+    press,
+    wait_for_worker,
+    wait_until_autosaved,
+    wait_until_idle,
+)
 
 
 def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, discs, coins, qtbot):
@@ -80,12 +27,12 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
 
     panel = open_panel()
     panel.viewer.add_image(coins, name="coins")
-    qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=20_000)
+    qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
     assert panel.session.card.isVisible()
     assert "on “coins”, 2 objects, was not saved." in panel.session.card.sentence.text()
     press(qtbot, panel, "Restore")
     binding = panel.controller.binding
-    qtbot.waitUntil(lambda: binding.session is not None and len(binding.session.objects) == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: binding.session is not None and len(binding.session.objects) == 2, timeout=60_000)
     wait_until_idle(qtbot, panel)
     assert_same_picture(picture(binding), before)
     assert len(discs.decoded) == decoded
@@ -93,12 +40,12 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     binding.current_object = 2
     assert isinstance(binding.points, Points)
     binding.points.add((OTHER_COIN[0] + 25, OTHER_COIN[1]))
-    qtbot.waitUntil(lambda: binding.labels.data[OTHER_COIN[0] + 25, OTHER_COIN[1]] == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: binding.labels.data[OTHER_COIN[0] + 25, OTHER_COIN[1]] == 2, timeout=60_000)
     wait_until_idle(qtbot, panel)
     np.testing.assert_array_equal(binding.labels.data == 1, before[1] == 1)
     # the new autosave has it, and the old one is gone
     wait_until_autosaved(qtbot, panel)
-    qtbot.waitUntil(lambda: not panel.session.worker.busy)
+    wait_for_worker(qtbot, panel)
     assert recoverable() == []
     panel.viewer.close()
     [left] = recoverable()
@@ -142,5 +89,5 @@ def test_what_is_discarded_is_asked_about_and_then_gone(annotating, open_panel, 
     panel = open_panel()
     press(qtbot, panel, "Discard")
     press(qtbot, panel, "Discard for good")
-    qtbot.waitUntil(lambda: not panel.session.worker.busy)
+    wait_for_worker(qtbot, panel)
     assert recoverable() == []

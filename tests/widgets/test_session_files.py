@@ -1,0 +1,243 @@
+"""Save, open and export with real clicks; the native dialogs are answered by the tests."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Image
+from qtpy.QtWidgets import QFileDialog
+
+from napari_samv1.storage.recovery import recoverable
+from napari_samv1.widgets.session_exports import EXPORTS
+from session_steps import (
+    COIN,
+    annotate,
+    assert_same_picture,
+    click,
+    picture,
+    press,
+    wait_for_worker,
+    wait_until_autosaved,
+    wait_until_idle,
+)
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What the next dialogs are answered."""
+    given: list[str] = []
+    asked: list[tuple] = []
+
+    def save(_parent, _title, suggested, filters):
+        asked.append((suggested, filters))
+        return given.pop(0), filters.split(";;")[0]
+
+    def folder(_parent, _title, start):
+        asked.append((start,))
+        return given.pop(0)
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", save)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", folder)
+    return given
+
+
+def said(panel) -> str:
+    return panel.session.status.text()
+
+
+def save_as(qtbot, panel, answers, folder) -> None:
+    answers.append(str(folder))
+    click(qtbot, panel.session.save_as)
+    wait_for_worker(qtbot, panel)
+
+
+def open_folder(qtbot, panel, answers, folder) -> None:
+    answers.append(str(folder))
+    click(qtbot, panel.session.open)
+    wait_for_worker(qtbot, panel)
+    wait_for_worker(qtbot, panel)
+
+
+def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coins, answers, qtbot, tmp_path):
+    panel, session = annotating.panel, annotating.panel.session
+    panel.session_part.open = True
+    click(qtbot, session.save_as)
+    assert said(panel) == "There is nothing to save yet: point at an object first."
+    annotate(qtbot, annotating)
+
+    foreign = tmp_path / "holiday"
+    foreign.mkdir()
+    (foreign / "beach.jpg").write_bytes(b"waves")
+    save_as(qtbot, panel, answers, foreign)
+    assert "holds other files (beach.jpg): choose an empty or a new folder" in panel.message.text()
+    assert list(foreign.iterdir()) == [foreign / "beach.jpg"]
+
+    folder = tmp_path / "coins session"
+    save_as(qtbot, panel, answers, folder)
+    assert panel.message.text() == ""
+    assert said(panel) == "Saved in “coins session”: 2 objects. All is saved."
+    np.testing.assert_array_equal(tifffile.imread(folder / "labels.tif"), annotating.binding.labels.data)
+    assert len((folder / "points.csv").read_text().splitlines()) == 1 + 3
+
+    # an edit later it is not saved any more, and "Save" asks nothing
+    annotating.hand.click(COIN[0] - 10, COIN[1])
+    wait_until_idle(qtbot, panel)
+    wait_until_autosaved(qtbot, panel)
+    assert "kept for the next start until you save it" in said(panel)
+    annotating.binding.current_object = 1
+    click(qtbot, session.save_again)
+    wait_for_worker(qtbot, panel)
+    assert session.keeper.is_saved
+
+    # another session's folder is asked about
+    other = tmp_path / "other session"
+    other.mkdir()
+    (other / "session.json").write_text((folder / "session.json").read_text())
+    save_as(qtbot, panel, answers, other)
+    assert "There is a session in “other session” already." in session.card.sentence.text()
+    press(qtbot, panel, "Cancel")
+    assert session.keeper.folder == folder
+
+    before, decoded = picture(annotating.binding), len(discs.decoded)
+    annotating.viewer.close()
+    assert recoverable() == []  # all was saved
+
+    panel = open_panel()
+    panel.viewer.add_image(coins, name="renamed")
+    open_folder(qtbot, panel, answers, folder)
+    assert said(panel) == "Opened “coins session”: 2 objects. All is saved."
+    wait_until_idle(qtbot, panel)
+    assert_same_picture(picture(panel.controller.binding), before)
+    assert len(discs.decoded) == decoded
+    assert panel.session.keeper.folder == folder
+    panel.viewer.close()
+    assert recoverable() == []  # nothing was edited
+
+
+def test_an_image_with_other_pixels_is_never_taken_in_silence(
+    annotating, open_panel, coins, answers, qtbot, tmp_path
+):
+    annotate(qtbot, annotating)
+    save_as(qtbot, annotating.panel, answers, tmp_path / "s")
+    before = picture(annotating.binding)
+    annotating.viewer.close()
+
+    panel = open_panel()
+    binding, card = panel.controller.binding, panel.session.card
+    panel.viewer.add_image(coins[:-1], name="coins")
+    open_folder(qtbot, panel, answers, tmp_path / "s")
+    assert card.sentence.text().startswith(
+        "This session needs image “coins” (303 x 384, uint8). It is not recorded where image coins came from."
+    )
+    brighter = panel.viewer.add_image(coins // 2, name="brighter")
+    press(qtbot, panel, "Try again")
+    wait_for_worker(qtbot, panel)
+    assert "Image “brighter” holds other pixels than “coins” (303 x 384, uint8)" in card.sentence.text()
+    press(qtbot, panel, "No")
+    assert binding.session is None or not binding.session.objects
+    assert card.sentence.text().startswith("This session needs image “coins”")
+    press(qtbot, panel, "Try again")
+    press(qtbot, panel, "Use this image")
+    assert binding.image is brighter
+    assert_same_picture(picture(binding), before)
+
+
+def test_the_image_is_opened_from_where_it_came(open_panel, discs, coins, qtbot, tmp_path):
+    tifffile.imwrite(tmp_path / "my coins.tif", coins)
+    panel = open_panel()
+    [image] = panel.viewer.open(str(tmp_path / "my coins.tif"), plugin="napari")
+    image.scale = (0.5, 0.5)
+    image.contrast_limits = (10, 200)
+    click(qtbot, panel.tools.click)
+    binding = panel.controller.binding
+    binding.points.add(COIN)
+    qtbot.waitUntil(lambda: binding.labels is not None, timeout=60_000)
+    wait_until_idle(qtbot, panel)
+    before = picture(binding)
+    panel.viewer.close()
+
+    panel = open_panel()
+    press(qtbot, panel, "Restore")
+    binding = panel.controller.binding
+    qtbot.waitUntil(lambda: bool(binding.session and binding.session.objects), timeout=60_000)
+    assert_same_picture(picture(binding), before)
+    assert isinstance(binding.image, Image)
+    assert tuple(binding.image.scale) == (0.5, 0.5)
+    assert [layer.name for layer in panel.viewer.layers] == [
+        "my coins",
+        "my coins objects",
+        "my coins points",
+    ]
+
+
+def test_exports(annotating, answers, qtbot, tmp_path, monkeypatch):
+    panel, session = annotating.panel, annotating.panel.session
+    panel.session_part.open = True
+    annotate(qtbot, annotating)
+
+    def export(name: str) -> str:
+        answers.append(str(tmp_path / name))
+        click(qtbot, session.export)
+        wait_for_worker(qtbot, panel)
+        return said(panel)
+
+    assert export("masks.json").startswith("Exported “masks.json”.")
+    assert len(json.loads((tmp_path / "masks.json").read_text())["annotations"]) == 2
+    assert "Exported “masks.geojson”." in export("masks.geojson")
+    assert len(json.loads((tmp_path / "masks.geojson").read_text())["features"]) == 2
+    export("masks.csv")
+    assert len((tmp_path / "masks.csv").read_text().splitlines()) == 1 + 2
+    # without an ending, the dialog's format
+    assert "Exported “masks.json.json”" not in export("plain")
+    assert (tmp_path / "plain.json").exists()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "zarr", None)
+        export("masks.zarr")
+    assert panel.message.text() == "OME-Zarr needs the package zarr: run `pip install 'napari-samv1[zarr]'`."
+    if "zarr" in sys.modules:
+        export("masks.zarr")
+        assert (tmp_path / "masks.zarr" / "zarr.json").exists()
+        assert panel.message.text() == ""
+    answers.append("")
+    click(qtbot, session.export)  # thought better of it
+    # not saved: an export holds no prompts
+    assert not session.keeper.is_saved
+
+    # one file for each plane, where the format holds one
+    record = session.keeper.current()
+    geojson = EXPORTS[1]
+    both = replace(record, planes=record.planes * 2)
+    assert geojson.write(tmp_path / "two.geojson", both) == [
+        tmp_path / "two-1.geojson",
+        tmp_path / "two-2.geojson",
+    ]
+    assert (tmp_path / "two-2.geojson").exists()
+    assert not (tmp_path / "two.geojson").exists()
+
+
+def test_what_was_annotated_on_an_image_that_is_closed_is_offered_back(annotating, qtbot):
+    annotate(qtbot, annotating)
+    wait_until_autosaved(qtbot, annotating.panel)
+    annotating.viewer.layers.clear()
+    qtbot.wait(300)
+    [left] = recoverable()
+    assert left.record is not None
+    assert left.record.object_count == 2
+    assert all(not known.mask.empty for known in left.record.planes[0].objects)
+
+
+def test_autosave_that_fails_is_said_in_the_panel(annotating, qtbot, tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    monkeypatch.setenv("NAPARI_SAMV1_STATE", str(blocked))
+    annotate(qtbot, annotating)
+    qtbot.waitUntil(
+        lambda: "Autosave failed, save the session yourself" in annotating.panel.message.text(),
+        timeout=60_000,
+    )
+    assert annotating.panel.message.isVisible()
