@@ -9,7 +9,7 @@ import pytest
 from napari_samv1.engine.session import AnnotationSession, ObjectSettings, run, run_each
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.masks.paint import OVERWRITE, Rule
+from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
 from napari_samv1.prompts import Prompts
 
 HW = (40, 60)
@@ -274,6 +274,16 @@ def test_an_object_that_grows_lies_above_under_overwrite(session, answer):
     assert session.stack == (1, 2)
     session.set_choice(1, 3)
     assert session.stack == (2, 1)
+
+
+def test_an_object_that_may_overwrite_from_now_on_lies_above_what_it_meets_and_back_again(session, answer):
+    session.set_prompts({1: point(10, 10), 2: point(10, 13), 3: point(30, 40)})
+    answer()
+    assert session.stack == (3, 2, 1)
+    session.set_rule(2, OVERWRITE)
+    assert session.stack == (3, 1, 2)
+    session.set_rule(2, KEEP)
+    assert session.stack == (3, 2, 1)
 
 
 def test_an_object_inside_another_lies_right_above_it(session):

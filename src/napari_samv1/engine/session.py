@@ -375,7 +375,8 @@ class AnnotationSession:
 
     def _place(self, new: AnnotatedObject) -> None:
         old = self.get(new.id)
-        before = old.mask if old is not None else EMPTY
+        # under another rule it has to find its place anew, above or beneath all that it meets
+        before = old.mask if old is not None and old.settings.rule == new.settings.rule else EMPTY
         objects = self._state.objects
         objects[new.id] = new
         self._state = State(objects, restack(self._state.stack, objects, new, before))
