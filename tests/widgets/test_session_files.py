@@ -195,6 +195,11 @@ def test_exports(annotating, answers, qtbot, tmp_path, monkeypatch):
     # without an ending, the dialog's format
     assert "Exported “masks.json.json”" not in export("plain")
     assert (tmp_path / "plain.json").exists()
+    (tmp_path / "plain.json").write_text("precious")
+    export("plain")  # the dialog could not ask about this name
+    assert session.card.sentence.text() == "plain.json is there already. Replace?"
+    press(qtbot, panel, "Cancel")
+    assert (tmp_path / "plain.json").read_text() == "precious"
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "zarr", None)
         export("masks.zarr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
@@ -23,7 +24,16 @@ def ask_what_to_open(parent: QWidget, start: Path) -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def ask_where_to_export(parent: QWidget, suggested: Path) -> tuple[Path, Export] | None:
+@dataclass(frozen=True)
+class Target:
+    """Where to export to, and as what; ``confirmed`` is the file of which the dialog itself has asked."""
+
+    path: Path
+    export: Export
+    confirmed: Path
+
+
+def ask_where_to_export(parent: QWidget, suggested: Path) -> Target | None:
     """A file and its format, which the name's ending says, or else the filter that was chosen."""
     filters = {f"{export.title} (*{export.suffix})": export for export in EXPORTS}
     chosen, picked = QFileDialog.getSaveFileName(
@@ -34,6 +44,6 @@ def ask_where_to_export(parent: QWidget, suggested: Path) -> tuple[Path, Export]
     path = Path(chosen)
     for export in EXPORTS:
         if path.name.lower().endswith(export.suffix):
-            return path, export
+            return Target(path, export, path)
     export = filters.get(picked, EXPORTS[0])
-    return path.with_name(path.name + export.suffix), export
+    return Target(path.with_name(path.name + export.suffix), export, path)

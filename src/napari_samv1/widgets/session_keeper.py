@@ -48,7 +48,8 @@ class SessionKeeper(QObject):
         self._record: SessionRecord | None = None
         self._saved: SessionRecord | None = None
         self._recorded_images: set[Any] = set()
-        self._layers_go = False
+        self._layers_go = QTimer(self)
+        self._layers_go.setSingleShot(True)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(NOTICE_MILLISECONDS)
@@ -155,14 +156,11 @@ class SessionKeeper(QObject):
         Of many that go at once, as when the window closes, the first counts: what the others leave behind is
         nobody's work.
         """
-        if not self._layers_go:
+        if not self._layers_go.isActive():
             if self._timer.isActive():
                 self.offer()
-            self._layers_go = True
-            QTimer.singleShot(0, self, self._layers_gone)
-
-    def _layers_gone(self) -> None:
-        self._layers_go = False
+            # runs out with the next turn of the event loop
+            self._layers_go.start(0)
 
     def _tell(self) -> None:
         with suppress(RuntimeError):  # the window is gone

@@ -175,10 +175,10 @@ class SessionPart(QWidget):
         chosen = session_dialogs.ask_where_to_export(self, self._suggested("masks"))
         if chosen is None:
             return
-        path, export = chosen
+        path, export = chosen.path, chosen.export
         record = self.keeper.current()
-        # of the name itself the dialog has asked
-        there = [file.name for file in export.files(path, record) if file != path and file.exists()]
+        files = export.files(path, record)
+        there = [file.name for file in files if file != chosen.confirmed and file.is_file()]
         if there:
             self.card.ask(
                 f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there already. Replace?",
