@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import napari
 
-from napari_samv1.layers.samples import coins
 from napari_samv1.widgets.menu import TITLE
 from napari_samv1.widgets.panel import SegmentAnythingPanel
-from napari_samv1.widgets.remembered import recall
+from napari_samv1.widgets.remembered import PLUGIN, recall
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -37,8 +36,8 @@ def launch(
     if files:
         viewer.open([str(file) for file in files], plugin=None)
     else:
-        for data, options, _ in coins():
-            viewer.add_image(data, **options)
+        # by its name, so that a session knows where its image came from
+        viewer.open_sample(PLUGIN, "coins")
     dock(viewer, model=model, device=device)
     run()
     return 0

@@ -1,0 +1,47 @@
+"""A session of the real window with the bundled model: replayed without napari, mask for mask the same."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
+
+from napari_samv1.cli import main
+from napari_samv1.storage.session_folder import open_session
+from session_steps import click, wait_for_worker, wait_until_idle
+
+
+def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
+    open_panel, hand_on, qtbot, tmp_path, monkeypatch, capsys
+):
+    panel = open_panel()
+    viewer, binding = panel.viewer, panel.controller.binding
+    viewer.open_sample("napari-samv1", "coins")
+    click(qtbot, panel.tools.click)
+    viewer.reset_view()
+    qtbot.wait(60)
+    hand = hand_on(panel)
+    hand.click(56, 101)
+    hand.click(51, 154, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: binding.labels is not None, timeout=120_000)
+    wait_until_idle(qtbot, panel)
+    hand.key(Qt.Key.Key_N)
+    click(qtbot, panel.tools.box)
+    hand.drag((167, 186), (221, 240))
+    wait_until_idle(qtbot, panel)
+    panel.controller.move_threshold(0.5)
+    wait_until_idle(qtbot, panel)
+    assert [known.mask.empty for known in binding.session.objects.values()] == [False, False]
+
+    folder = tmp_path / "coins session"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(folder), ""))
+    click(qtbot, panel.session.save_as)
+    wait_for_worker(qtbot, panel)
+    [plane] = open_session(folder).planes
+    assert plane.source.sample == "napari-samv1:coins"
+    assert plane.source.pixels.startswith("xxh3-128:")
+    assert {own.model for own in plane.computations.values()} == {"tiny"}
+
+    assert main(["replay", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("identical") >= 2
+    assert "differ" not in said
