@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_samv1.training.scenes.kinds import KINDS, draw_scene
+from napari_samv1.training.scenes.kinds import KINDS, LATE_SHARES, draw_scene
 from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
 
 
@@ -39,3 +39,13 @@ def test_a_part_lies_in_one_object_and_an_object_in_at_most_one_group(seed):
 def test_an_unknown_share_of_kinds_is_drawn_by_default():
     kinds = {draw_scene(np.random.default_rng(seed), (48, 48)).kind for seed in range(12)}
     assert len(kinds) > 2
+
+
+def test_the_late_pool_is_mostly_crowds_and_a_crowd_is_many_neighbours():
+    kinds = [draw_scene(np.random.default_rng(seed), (48, 48), shares=LATE_SHARES).kind for seed in range(30)]
+    assert max(set(kinds), key=kinds.count) == "crowd"
+    counts = [
+        len(np.unique(draw_scene(np.random.default_rng(seed), (256, 256), "crowd").levels[OBJECT])) - 1
+        for seed in range(5)
+    ]
+    assert np.median(counts) > 20

@@ -53,6 +53,8 @@ class Run:
         Trained in place; its weights are the start where the folder holds no state yet.
     fresh : bool
         Initialise the network from the recipe's seed; otherwise its weights are a checkpoint to go on from.
+    late_source : Source
+        Where a share of the crops of the last part come from; by default it is ``source`` again.
     seat : Seat
         This process's place among those that make every step together. Only the first writes anything.
     """
@@ -67,12 +69,14 @@ class Run:
         *,
         fresh: bool = True,
         half: bool = False,
+        late_source: Source | None = None,
         seat: Seat | None = None,
     ) -> None:
         self.seat = Seat.alone() if seat is None else seat
         if self.seat.size != recipe.workers:
             raise ValueError(f"the recipe is for {recipe.workers} workers, got seats for {self.seat.size}")
-        self.folder, self.recipe, self.source = folder, recipe, source
+        self.folder, self.recipe = folder, recipe
+        self.source, self.late_source = source, late_source or source
         self.network = network.requires_grad_(True).train()
         if fresh:
             initialise(network, recipe.seed)
@@ -150,7 +154,9 @@ class Run:
         grid = grids[int(np.random.default_rng([recipe.seed, 0, step]).integers(len(grids)))]
         rng = np.random.default_rng([recipe.seed, 1, step, self.seat.rank])
         tokens = recipe.dense_tokens if recipe.is_dense(step) else recipe.tokens
-        return draw_crops(rng, self.source, tokens, self.network.config.patch, grid)
+        is_late = recipe.is_late(step) and rng.random() < recipe.late_share
+        source = self.late_source if is_late else self.source
+        return draw_crops(rng, source, tokens, self.network.config.patch, grid)
 
     def _make(self, crops: list[Crop]) -> Figures:
         recipe, maker = self.recipe, self.step_maker

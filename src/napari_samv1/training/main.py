@@ -30,8 +30,11 @@ from napari_samv1.training.export import export, in_memory, write_card
 from napari_samv1.training.loop import Run
 from napari_samv1.training.pool import Pool, draw_pool
 from napari_samv1.training.recipe import Recipe
+from napari_samv1.training.scenes.kinds import LATE_SHARES
 from napari_samv1.training.steps import Figures
 from napari_samv1.training.team import Seat, seats
+
+LATE_SIDE = 512
 
 logger = logging.getLogger(__name__)
 Groups = list[tuple[str, list[ImageScores]]]
@@ -41,12 +44,7 @@ def train(args: argparse.Namespace) -> int:
     """Make the model; whatever is on disk of an earlier run of the same recipe is used."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe, work = _recipe(args), _work(args)
-    draw_pool(
-        work / f"scenes-{recipe.seed}",
-        seed=recipe.seed,
-        scenes=recipe.scenes,
-        on_progress=lambda done, of: logger.info("%d of %d scenes", done, of),
-    )
+    _draw_scenes(recipe, work)
     network, preparation = _start(args)
     head = DenseHead(network.config, recipe.seed)
     first, *others = seats(recipe.workers, [*network.parameters(), *head.parameters()])
@@ -93,6 +91,21 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _draw_scenes(recipe: Recipe, work: Path) -> None:
+    def say(done: int, of: int) -> None:
+        logger.info("%d of %d scenes", done, of)
+
+    draw_pool(work / f"scenes-{recipe.seed}", seed=recipe.seed, scenes=recipe.scenes, on_progress=say)
+    draw_pool(
+        work / f"late-scenes-{recipe.seed}",
+        seed=recipe.seed + 1,
+        scenes=recipe.late_scenes,
+        side=LATE_SIDE,
+        shares=LATE_SHARES,
+        on_progress=say,
+    )
+
+
 def _recipe(args: argparse.Namespace) -> Recipe:
     given = {
         "seed": args.seed,
@@ -133,6 +146,7 @@ def _begin(
         Pool(work / f"scenes-{recipe.seed}", scenes=recipe.scenes),
         fresh=not args.init,
         half=_has_fast_bfloat16(next(network.parameters()).device),
+        late_source=Pool(work / f"late-scenes-{recipe.seed}", scenes=recipe.late_scenes),
         seat=seat,
     )
 

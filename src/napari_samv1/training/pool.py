@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.training.scenes.kinds import draw_scene
+from napari_samv1.training.scenes.kinds import SHARES, Shares, draw_scene
 
 SHARD = 64
 
@@ -26,13 +26,14 @@ def _write(path: Path, array: NDArray[np.generic]) -> None:
     part.replace(path)
 
 
-def draw_shard(folder: Path, seed: int, index: int, side: int) -> None:
+def draw_shard(folder: Path, seed: int, index: int, side: int, shares: Shares = SHARES) -> None:
     """Draw one shard, unless it is there."""
     labels_path = folder / f"labels_{index:05d}.npy"
     if labels_path.exists():
         return
     scenes = [
-        draw_scene(np.random.default_rng([seed, index * SHARD + i]), (side, side)) for i in range(SHARD)
+        draw_scene(np.random.default_rng([seed, index * SHARD + i]), (side, side), shares=shares)
+        for i in range(SHARD)
     ]
     _write(folder / f"images_{index:05d}.npy", np.stack([scene.image for scene in scenes]))
     _write(labels_path, np.stack([scene.levels for scene in scenes]))
@@ -44,6 +45,7 @@ def draw_pool(
     seed: int,
     scenes: int,
     side: int = 384,
+    shares: Shares = SHARES,
     workers: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -54,7 +56,7 @@ def draw_pool(
     if not missing:
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
-        jobs = [processes.submit(draw_shard, folder, seed, i, side) for i in missing]
+        jobs = [processes.submit(draw_shard, folder, seed, i, side, shares) for i in missing]
         for done, job in enumerate(jobs, 1):
             job.result()
             if on_progress is not None:

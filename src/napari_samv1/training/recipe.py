@@ -43,8 +43,9 @@ class Recipe:
     """Seed, data, lengths and learning rates of a run.
 
     ``dense_steps`` train the encoder on dense targets, ``where_steps`` the decoder on places,
-    ``prompt_steps`` the whole network on prompts, the last ``late`` of them on ``late_grids``. In a step each
-    of ``workers`` processes sees about ``dense_tokens`` or ``tokens`` image tokens of its own.
+    ``prompt_steps`` the whole network on prompts. The last ``late`` of these are on ``late_grids`` and mostly
+    on the ``late_scenes``, which are larger and more crowded. In a step each of ``workers`` processes sees
+    about ``dense_tokens`` or ``tokens`` image tokens of its own.
     """
 
     seed: int = 0
@@ -52,12 +53,14 @@ class Recipe:
     scenes: int = 5120
     grids: Grids = GRIDS
     late_grids: Grids = LATE_GRIDS
-    late: float = 0.6
+    late: float = 0.57
+    late_scenes: int = 1024
+    late_share: float = 0.6
     dense_tokens: int = 2 * 1024
     tokens: int = 3 * 1024
     dense_steps: int = 700
     where_steps: int = 250
-    prompt_steps: int = 5250
+    prompt_steps: int = 4900
     dense_rate: float = 1e-3
     prompt_rate: float = 5e-4
     decay: float = 0.02
@@ -76,9 +79,13 @@ class Recipe:
         """Whether a step teaches the decoder alone where prompts point."""
         return self.dense_steps <= step < self.dense_steps + self.where_steps
 
+    def is_late(self, step: int) -> bool:
+        """Whether a step belongs to the last part of the last stage."""
+        return self._prompted(step) >= (1 - self.late) * self.prompt_steps
+
     def grids_at(self, step: int) -> Grids:
         """The token grids that a step's crops may have."""
-        return self.late_grids if self._prompted(step) >= (1 - self.late) * self.prompt_steps else self.grids
+        return self.late_grids if self.is_late(step) else self.grids
 
     def learning_rate(self, step: int) -> float:
         """Rises over 60 steps at the start of either stage, then falls along a half cosine."""

@@ -64,6 +64,45 @@ def nuclei(rng: Rng, hw: HW) -> Scene:
     return Scene(image, _levels(hw, objects=layout.labels), "nuclei")
 
 
+def crowd(rng: Rng, hw: HW) -> Scene:
+    """Nuclei of a confluent layer, shoulder to shoulder, with bare patches between."""
+    radius = _log_uniform(rng, 4.5, 26)
+    layout = lay(
+        rng,
+        hw,
+        radius=radius,
+        count=min(room_for(hw, radius, rng.uniform(1, 4)), 1600),
+        outlines=("ellipse",) if rng.random() < 0.7 else ("ellipse", "ellipse", "lobed"),
+        style="scattered" if rng.random() < 0.8 else "clumps",
+        spread=rng.uniform(0.06, 0.25),
+        wobble=rng.uniform(0, 0.12),
+        gap=rng.choice([0.0, 0.0, 0.06]),
+        crossing=rng.uniform(0.02, 0.2),
+    )
+    labels = layout.labels
+    if rng.random() < 0.6:
+        patches = smooth_noise(rng, hw, radius * rng.uniform(2, 8))
+        lonely = ndimage.mean(patches, labels, np.arange(layout.count + 1)) > rng.uniform(0, 1.5)
+        lonely[0] = True
+        labels = np.where(lonely[labels], 0, labels).astype(np.uint16)
+    lively = labels > 0
+    light = bodies(rng, layout, radius, spread=rng.uniform(0.05, 0.4), grain=rng.uniform(0, 0.3))
+    if rng.random() < 0.5:
+        light = light * (1 + rng.uniform(0.2, 0.9) * spots(rng, layout, radius))
+    if rng.random() < 0.6:
+        light = light * (1 - rng.uniform(0.1, 0.6) * np.clip((layout.depth - 0.75) / 0.25, 0, 1))
+    if rng.random() < 0.3:
+        dividing = np.ones(layout.count + 1, np.float32)
+        dividing[rng.integers(0, layout.count + 1, 4)] = rng.uniform(1.5, 4)
+        light = light * dividing[layout.labels]
+    light = light * lively
+    haze = blurred(lively.astype(np.float32), radius * rng.uniform(0.8, 3))
+    glow = rng.uniform(0, 0.2) * haze
+    light = np.asarray(light + glow + rng.uniform(0, 0.15) + background(rng, hw, 0.03), np.float32)
+    image = photograph(rng, light, blur=(0.3, max(0.6, min(2.0, radius / 7))))
+    return Scene(image, _levels(hw, objects=labels), "crowd")
+
+
 def coins(rng: Rng, hw: HW) -> Scene:
     """Embossed discs on a bright, uneven, grained table, with shadows."""
     radius = _log_uniform(rng, 11, 55)
@@ -310,21 +349,48 @@ def histology(rng: Rng, hw: HW) -> Scene:
     return Scene(photograph(rng, picture, blur=(0.3, 1.2)), _levels(hw, objects=layout.labels), "histology")
 
 
-KINDS: dict[str, tuple[Callable[[Rng, HW], Scene], float]] = {
-    "nuclei": (nuclei, 0.40),
-    "coins": (coins, 0.17),
-    "particles": (particles, 0.1),
-    "leaves": (leaves, 0.03),
-    "tissue": (tissue, 0.09),
-    "nested": (nested, 0.16),
-    "histology": (histology, 0.05),
+Kind = Callable[[Rng, HW], Scene]
+
+KINDS: dict[str, Kind] = {
+    "nuclei": nuclei,
+    "coins": coins,
+    "particles": particles,
+    "leaves": leaves,
+    "tissue": tissue,
+    "nested": nested,
+    "histology": histology,
+    "crowd": crowd,
 }
-"""Name to (function, share of the pool)."""
+
+Shares = dict[str, float]
+
+SHARES: Shares = {
+    "nuclei": 0.40,
+    "coins": 0.17,
+    "particles": 0.10,
+    "leaves": 0.03,
+    "tissue": 0.09,
+    "nested": 0.16,
+    "histology": 0.05,
+}
+"""How much of a pool is of each kind."""
+
+LATE_SHARES: Shares = {
+    "crowd": 0.34,
+    "nuclei": 0.14,
+    "coins": 0.08,
+    "particles": 0.14,
+    "leaves": 0.02,
+    "tissue": 0.10,
+    "nested": 0.12,
+    "histology": 0.06,
+}
+"""The same for the larger scenes of the last part: mostly many objects side by side."""
 
 
-def draw_scene(rng: Rng, hw: HW, kind: str | None = None) -> Scene:
+def draw_scene(rng: Rng, hw: HW, kind: str | None = None, shares: Shares = SHARES) -> Scene:
     """One scene of a kind, or of a kind drawn by its share."""
     if kind is None:
-        shares = np.array([share for _, share in KINDS.values()])
-        kind = str(rng.choice(list(KINDS), p=shares / shares.sum()))
-    return KINDS[kind][0](rng, hw)
+        parts = np.array([*shares.values()])
+        kind = str(rng.choice([*shares], p=parts / parts.sum()))
+    return KINDS[kind](rng, hw)
