@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPalette
+from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPalette, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
@@ -188,6 +188,11 @@ class _View(QListView):
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         return QSize(100, self.minimumHeight())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        super().resizeEvent(event)
+        # a part that opens below makes the list shorter
+        self.scrollTo(self.currentIndex())
 
     def currentChanged(  # noqa: N802 - Qt's name
         self, current: QModelIndex | QPersistentModelIndex, previous: QModelIndex | QPersistentModelIndex
