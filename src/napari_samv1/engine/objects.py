@@ -20,7 +20,7 @@ Choice = Literal["auto", 0, 1, 2, 3]
 CHOICES: tuple[Choice, ...] = ("auto", 0, 1, 2, 3)
 
 EMPTY = MaskCrop((0, 0), np.zeros((0, 0), dtype=bool))
-NO_PROMPTS = "This object has no prompts on this plane, so its mask is empty."
+NO_PROMPTS = "This object has no prompts on this plane, so its mask is empty: point at it, or undo."
 ONLY_BACKGROUND = (
     "This object has background points only, so its mask is empty: add a foreground point or a box."
 )

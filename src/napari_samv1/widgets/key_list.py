@@ -1,4 +1,4 @@
-"""The keys that the prompt layers listen to, as the user's preferences have them now."""
+"""The keys that the annotation's layers listen to, as the user's preferences have them now."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class KeyList(QWidget):
             self._keys[action.name] = key
             grid.addWidget(key, row, 0)
             grid.addWidget(note(action.title), row, 1)
-        shift = note("Shift+click: a point of the other kind")
-        grid.addWidget(shift, len(KEY_ACTIONS), 0, 1, 2)
+        fixed = note("Shift+click: a point of the other kind\nCtrl+Z, Ctrl+Shift+Z: undo, redo")
+        grid.addWidget(fixed, len(KEY_ACTIONS), 0, 1, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(grid)
         layout.addWidget(
-            note("On the Points and Shapes layers. Change them in File > Preferences > Shortcuts.")
+            note("On the points, shapes and masks layers. Change them in File > Preferences > Shortcuts.")
         )
         self.refresh()
         events: Any = action_manager.events
