@@ -29,7 +29,7 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     panel.viewer.add_image(coins, name="coins")
     qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
     assert panel.session.card.isVisible()
-    assert "on “coins”, 2 objects, was not saved." in panel.session.card.sentence.text()
+    assert "Work on “coins” (2 objects, today " in panel.session.card.sentence.text()
     press(qtbot, panel, "Restore")
     binding = panel.controller.binding
     qtbot.waitUntil(lambda: binding.session is not None and len(binding.session.objects) == 2, timeout=60_000)

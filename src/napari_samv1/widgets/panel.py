@@ -116,6 +116,8 @@ class SegmentAnythingPanel(QScrollArea):
         self.model.chosen.connect(self._model_chosen)
         self.model.download_wanted.connect(controller.download)
         self.model.cancel_wanted.connect(controller.cancel_download)
+        self.session.state_changed.connect(self._show_session)
+        self.session.spoke.connect(self._open_session)
         controller.encoding_changed.connect(self._show_encoding)
         controller.objects_changed.connect(self._show_objects)
         controller.layers_changed.connect(self._show_layers)
@@ -321,6 +323,12 @@ class SegmentAnythingPanel(QScrollArea):
     def _show_download(self, state: DownloadState | None) -> None:
         self.model.show_download(state)
         self._show_guide()
+
+    def _show_session(self, state: str) -> None:
+        self.session_part.set_title(f"Session: {state}" if state else "Session")
+
+    def _open_session(self) -> None:
+        self.session_part.open = True
 
     def _show_message(self, sentence: str) -> None:
         self.message.setText(sentence)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.layers.reopening import Placed
@@ -32,8 +33,12 @@ NOTHING_TO_SAVE = "There is nothing to save yet: point at an object first."
 class SessionPart(QWidget):
     """Buttons and words; ``keeper`` autosaves, ``opener`` finds images, ``worker`` touches the disk.
 
-    ``card`` asks questions; it is shown at the top of the panel.
+    ``card`` asks questions; it is shown at the top of the panel. ``state_changed`` says in a word or two how
+    safe the work is, and ``spoke`` that there is something to read.
     """
+
+    state_changed = Signal(str)
+    spoke = Signal()
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -213,10 +218,10 @@ class SessionPart(QWidget):
             self.card.ask(f"Work that was not saved cannot be read: {lost.problem}.", [discard, later])
             return
         others = len(self._lost) - 1
-        more = f" ({others} more after this.)" if others else ""
-        work = f"Work {_when(lost.record.saved)} on {_images(lost.record)}, {_objects(lost.record)}"
+        more = f" After it, {others} more." if others else ""
+        what = f"{_objects(lost.record)}, {_when(lost.record.saved)}"
         self.card.ask(
-            f"{work}, was not saved.{more}",
+            f"Work on {_images(lost.record)} ({what}) was not saved.{more}",
             [("Restore", partial(self._restore, lost)), discard, later],
         )
 
@@ -292,6 +297,7 @@ class SessionPart(QWidget):
         self._said = sentence
         if sentence:
             self.controller.warn("")
+            self.spoke.emit()
         self._show_status()
 
     def _show_status(self) -> None:
@@ -302,12 +308,14 @@ class SessionPart(QWidget):
         if keeper.folder is not None:
             self.save_again.setToolTip(f"Save in {keeper.folder}")
         self.save_as.setText("Save as…" if keeper.folder is not None else "Save session…")
-        if keeper.is_saved:
-            state = "All is saved." if keeper.object_count else ""
-        elif keeper.autosaved:
-            state = "Autosaved: kept for the next start until you save it."
-        else:
-            state = ""
+        state = short = ""
+        if keeper.is_saved and keeper.object_count:
+            state, short = "All is saved.", "saved"
+        elif keeper.problem:
+            short = "not saved"
+        elif keeper.object_count and not keeper.is_saved:
+            state, short = "Autosaved: kept for the next start until you save it.", "autosaved"
+        self.state_changed.emit(short)
         self.status.setText(" ".join(words for words in (self._said, state) if words))
         self.status.setVisible(bool(self.status.text()))
 
@@ -356,14 +364,14 @@ def _images(record: SessionRecord) -> str:
 
 
 def _when(saved: str) -> str:
-    """The time of an autosave, in this place's time: "of 14:03" today, otherwise with the day."""
+    """The time of an autosave on this place's clocks: "today 14:03", or with the date."""
     try:
         moment = datetime.fromisoformat(saved).astimezone()
     except ValueError:
-        return "of an unknown time"
+        return "nobody knows when"
     if moment.date() == datetime.now().astimezone().date():
-        return f"of today, {moment:%H:%M}"
-    return f"of {moment:%Y-%m-%d, %H:%M}"
+        return f"today {moment:%H:%M}"
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def _kept(count: int, folder: Path | None) -> str:
