@@ -17,6 +17,7 @@ from typing import Any
 
 import napari
 import numpy as np
+from napari.layers import Labels
 
 from benchmarks.measure import in_turns, say, table
 from napari_samv1.engine.embedding import EmbeddingKey
@@ -26,7 +27,7 @@ from napari_samv1.imaging.frame import Frame
 from napari_samv1.preparation import PUBLISHED
 from napari_samv1.prompts import Prompts
 from napari_samv1.widgets import models
-from napari_samv1.widgets.background import JobCancelled
+from napari_samv1.widgets.background import JobCancelled, Ticket
 from napari_samv1.widgets.panel import SegmentAnythingPanel
 from napari_samv1.widgets.remembered import Choices
 
@@ -76,7 +77,14 @@ class Annotation:
         features["object"] = np.arange(1, count + 1)
         self.points.features = features
         self.edit_done()
-        self.binding.labels.brush_size = 15
+        self.labels.brush_size = 15
+
+    @property
+    def labels(self) -> Labels:
+        """The layer of the masks, made with the first of them."""
+        labels = self.binding.labels
+        assert labels is not None
+        return labels
 
     def close(self) -> None:
         self.panel.close_down()
@@ -112,9 +120,8 @@ class Annotation:
 
     def brush(self) -> None:
         """A stroke of one dab on the current object."""
-        labels = self.binding.labels
         where = self.points.data[self.binding.current_object - 1] + self.random.uniform(-RADIUS, RADIUS, 2)
-        labels.paint(tuple(where), self.binding.current_object)
+        self.labels.paint(tuple(where), self.binding.current_object)
         self._show()
 
     def undo(self) -> None:
@@ -135,7 +142,7 @@ class Annotation:
         self.panel.objects.view.grab()
 
 
-def _no_model(_choices: object, _ticket: object) -> Any:
+def _no_model(choices: Choices, ticket: Ticket) -> models.ReadyModel:
     raise JobCancelled
 
 
