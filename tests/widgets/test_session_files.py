@@ -12,6 +12,7 @@ import tifffile
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog
 
+from napari_samv1.storage.autosave import autosave_root
 from napari_samv1.storage.recovery import recoverable
 from napari_samv1.widgets.session_exports import EXPORTS
 from session_steps import (
@@ -93,6 +94,7 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     click(qtbot, session.save_again)
     wait_for_worker(qtbot, panel)
     assert session.keeper.is_saved
+    assert not list((autosave_root()).iterdir())  # even a kill would leave nothing to be offered
 
     # another session's folder is asked about
     other = tmp_path / "other session"

@@ -110,8 +110,10 @@ class SessionKeeper(QObject):
         return autosave is not None and autosave.flush(timeout)
 
     def saved(self, record: SessionRecord, folder: Path) -> None:
-        """A record is in a session folder now."""
+        """A record is in a session folder now: until the next edit there is nothing to autosave."""
         self._saved, self.folder = record, folder
+        if self.is_saved:
+            self._end_autosave()
         self.changed.emit()
 
     def go_on(self, record: SessionRecord, images: Sequence[Placed], folder: Path | None = None) -> str:
