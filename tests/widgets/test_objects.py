@@ -359,6 +359,7 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     assert viewer.layers.selection.active is binding.points
     assert binding.current_object == 7
     assert "Refine" in panel.guide.text()
+    assert panel.objects.model.index(0).data(STATE) == "from elsewhere"
     choose_from(panel.objects.more, panel.objects.refine)
     answered(panel)
     # the discs' model fills the box of the hint
@@ -366,6 +367,7 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     hand.click(150, 175)
     answered(panel)
     assert binding.labels.data[150, 175] == 7
+    assert panel.objects.model.index(0).data(STATE).endswith("px")
 
 
 # Tools

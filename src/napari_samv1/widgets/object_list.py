@@ -122,14 +122,15 @@ class ObjectList(QWidget):
         index = self.view.currentIndex()
         return self.model.id_at(index) if index.isValid() else None
 
-    def show_objects(self, objects: Mapping[int, AnnotatedObject], current: int) -> None:
+    def show_objects(
+        self, objects: Mapping[int, AnnotatedObject], current: int, *, foreign: bool = False
+    ) -> None:
         """Show the objects of the plane and highlight the current one, without reporting it as a person's."""
         with self.view.unheard():
-            self.model.show(objects, current)
+            self.model.show(objects, current, foreign=foreign)
             row = self.model.row_of(current)
             if self.view.currentIndex().row() != row:
                 self.view.setCurrentIndex(self.model.index(row))
-        self.delete.setEnabled(bool(objects) or current > 0)
 
     def show_history(self, undo: str, redo: str) -> None:
         """Say what undo would take back and redo bring again; "" where there is nothing."""

@@ -22,6 +22,7 @@ STATE = Qt.ItemDataRole.UserRole + 2
 MOST_SINGLE_ROWS = 16
 
 NO_PROMPTS_YET = "It has no prompts yet: point at it in the image."
+FOUND = "from elsewhere"
 ASKED = "Its mask is on the way."
 
 
@@ -37,15 +38,21 @@ class ObjectModel(QAbstractListModel):
         self._colour_of = colour_of
         self._ids: list[int] = []
         self._known: list[AnnotatedObject | None] = []
+        self._foreign = 0
 
-    def show(self, objects: Mapping[int, AnnotatedObject], current: int) -> None:
-        """Take the objects of the plane; records that are the same ones as before cost nothing."""
+    def show(self, objects: Mapping[int, AnnotatedObject], current: int, *, foreign: bool = False) -> None:
+        """Take the objects of the plane; records that are the same ones as before cost nothing.
+
+        ``foreign`` says that the current number is a label of another tool, and no object yet.
+        """
         wanted = sorted({*objects, current})
         if wanted != self._ids:
             self._take(wanted, objects)
+        was_foreign, self._foreign = self._foreign, current if foreign else 0
         for row, object_id in enumerate(self._ids):
             known = objects.get(object_id)
-            if known is not self._known[row]:
+            turned = was_foreign != self._foreign and object_id in (was_foreign, self._foreign)
+            if known is not self._known[row] or turned:
                 self._known[row] = known
                 index = self.index(row)
                 self.dataChanged.emit(index, index)
@@ -78,12 +85,13 @@ class ObjectModel(QAbstractListModel):
             return self._colour_of(object_id)
         if role == PROMPTS:
             return _prompts(known)
+        state = FOUND if known is None and object_id == self._foreign else _state(known)
         if role == STATE:
-            return _state(known)
+            return state
         if role == Qt.ItemDataRole.ToolTipRole:
             return f"Object {object_id}. {_reason(known)}".strip()
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return f"{object_id}: {_prompts(known)}, {_state(known)}"
+            return f"{object_id}: {_prompts(known)}, {state}"
         return None
 
     def _take(self, wanted: list[int], objects: Mapping[int, AnnotatedObject]) -> None:

@@ -271,7 +271,11 @@ class SegmentAnythingPanel(QScrollArea):
         binding = self.controller.binding
         session, current = binding.session, binding.current
         self.tools.show_polarity(binding.polarity == "positive")
-        self.objects.show_objects({} if session is None else session.objects, binding.current_object)
+        self.objects.show_objects(
+            {} if session is None else session.objects,
+            binding.current_object,
+            foreign=self.controller.is_foreign_label,
+        )
         if session is None:
             self.objects.show_history("", "")
         else:
