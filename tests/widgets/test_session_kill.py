@@ -1,4 +1,4 @@
-"""napari killed while somebody annotates: the next start offers it back, whole, but for the last second."""
+"""napari killed while somebody annotates: the next start offers it back, whole, but for the last moment."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def somebody() -> Iterator[Callable[[Path, float], Said]]:
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
-def test_a_killed_napari_loses_a_second_at_most(
+def test_a_killed_napari_comes_back_but_for_its_last_moment(
     seed, somebody, open_panel, discs, qtbot, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("NAPARI_SAMV1_STATE", str(tmp_path))
