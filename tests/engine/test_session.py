@@ -266,6 +266,23 @@ def test_an_object_that_grows_into_anothers_mask_goes_beneath_it_under_keep(sess
     assert 1 in {mask.id for mask in change.masks}
 
 
+def test_an_answer_that_is_no_longer_kept_is_recalled_without_touching_the_object(squares, embedding):
+    session = AnnotationSession(HW, kept_predictions=1)
+    for number, place in ((1, (10, 10)), (2, (20, 20))):
+        pointed = {known.id: known.prompts for known in session.objects.values()}
+        session.set_prompts({**pointed, number: point(*place)})
+        session.accept(run(squares, session.jobs(embedding)[0]))
+    assert session.recall(2, embedding) is None
+    assert session.prediction(1) is None
+    assert session.recall(1, SimpleNamespace(key="another", image_hw=HW)) is None
+    before, revision = session.get(1), session.revision
+    session.remember(run(squares, session.recall(1, embedding)))
+    assert session.prediction(1) is not None
+    assert session.recall(1, embedding) is None
+    assert session.get(1) is before
+    assert session.revision == revision
+
+
 def test_an_object_that_grows_lies_above_under_overwrite(session, answer):
     session.defaults = ObjectSettings(rule=OVERWRITE)
     session.set_prompts({1: point(10, 10)})

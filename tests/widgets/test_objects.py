@@ -235,6 +235,21 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
     assert panel.mask_choice.scores[0].text() == "-\n-\n-"
 
 
+def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects, qtbot):
+    panel, session, discs = two_objects.panel, two_objects.binding.session, two_objects.discs
+    second = panel.mask_choice.candidates[0].grab().toImage()
+    session._predictions.clear()  # as after many other objects
+    kept, undo, decoded = session.get(1), session.undo_label, len(discs.decoded)
+    click_row(qtbot, panel.objects, 0)
+    qtbot.waitUntil(lambda: session.prediction(1) is not None)
+    qtbot.wait(80)
+    assert discs.decoded[decoded:] == [1]
+    assert panel.mask_choice.scores[0].text().splitlines()[-1] != "-"
+    assert panel.mask_choice.candidates[0].grab().toImage() != second
+    assert session.get(1) is kept
+    assert session.undo_label == undo
+
+
 def test_the_size_under_a_candidate_is_its_area(two_objects, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     for number, candidate in enumerate(panel.mask_choice.candidates):

@@ -194,6 +194,24 @@ class AnnotationSession:
         derived = derive(result.prediction, old.settings) if settings_changed else result.derived
         return self._replace(old, old.with_derived(derived, result.request))
 
+    def recall(self, object_id: int, embedding: Embedding) -> DecodeJob | None:
+        """A job for the answer that an object's mask came from, where it is no longer kept.
+
+        None where there is nothing to recall, or it was asked of another encoding. ``remember`` takes its
+        result: the object itself stays as it is.
+        """
+        known = self.get(object_id)
+        if known is None or known.pending or known.scores is None or known.answered is None:
+            return None
+        if known.answered.embedding_key != embedding.key or self._kept(known.answered) is not None:
+            return None
+        return DecodeJob(object_id, next(_tickets), known.answered, known.settings, embedding)
+
+    def remember(self, result: DecodeResult) -> None:
+        """Keep a recalled answer."""
+        if result.prediction is not None:
+            self._keep(result.request, result.prediction)
+
     def forget_requests(self) -> None:
         """Whatever was asked will not be answered (cancelled, another model): ``jobs`` asks anew."""
         self._asked.clear()

@@ -72,9 +72,9 @@ class CandidatePictures(QObject):
         self._show_logits()
         prediction, current = self._prediction(), self._binding.current
         if prediction is None or current is None or current.chosen is None:
-            if current is None or current.scores is None:
-                self._made, self._made_of = None, ()
-                self._choice.show_pictures(())
+            self._made, self._made_of = None, ()
+            self._choice.show_pictures(())
+            self._show_scores()
             return
         side = round(SIDE * self._choice.devicePixelRatioF())
         colour = self._colour()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from napari_samv1.widgets.remembered import Choices
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_samv1.engine.session import DecodeJob
+    from napari_samv1.engine.session import AnnotationSession, DecodeJob
     from napari_samv1.masks.clean import CleanUp
     from napari_samv1.masks.paint import Rule
 
@@ -76,6 +76,7 @@ class Controller(QObject):
         self._settings_timer = self._single_shot(self._apply_settings)
         self._moved: dict[str, tuple[int, Any]] = {}  # setting -> object and newest value
         self._gesture = Gesture()
+        self._recalled: Hashable = None  # the last request that was
         self._looked_at: tuple[object, bool] = (None, False)
 
     def _single_shot(self, slot: Any) -> QTimer:
@@ -124,9 +125,32 @@ class Controller(QObject):
             self._job_failed(outcome.error)
             return
         self._failure = ""
-        self._refusal = self.binding.accept_each(outcome.value or ())
+        if isinstance(outcome.key, _Recall):
+            for result in outcome.value or ():
+                outcome.key.session.remember(result)
+                self._recalled = None if result.prediction is not None else self._recalled
+        else:
+            self._refusal = self.binding.accept_each(outcome.value or ())
         self._ask()
         self._objects_changed()
+
+    def _recall(self) -> None:
+        """Fetch what the current object's candidates looked like, where that is no longer kept."""
+        session, plane = self.binding.session, self._known_plane()
+        stored = None if plane is None else self.encoder.stored(plane)
+        if session is None or stored is None or self.encoder.model is None or self._decoder.busy:
+            return
+        job = session.recall(self.binding.current_object, stored.embedding)
+        # once: an answer that fails is not asked for again and again
+        if job is not None and job.request != self._recalled:
+            self._recalled = job.request
+            self._decoder.submit(_Recall(session), _decoding(self.encoder.model.predictor, [job]))
+
+    def _known_plane(self) -> DisplayedPlane | None:
+        try:
+            return self.binding.plane()
+        except NoPlaneError:
+            return None
 
     def _prompts_touched(self) -> None:
         # a throttle, not a debounce: a dragged rectangle keeps redrawing
@@ -356,6 +380,7 @@ class Controller(QObject):
         reason = "" if current is None else current.reason
         about_masks = self._failure or self._notes or self._refusal or reason
         self._say(" ".join(words for words in (self._warning, about_masks) if words))
+        self._recall()
         self.objects_changed.emit()
 
     def _job_failed(self, error: Exception) -> None:
@@ -383,6 +408,13 @@ class Controller(QObject):
         for stop in workers:
             if not stop():
                 logger.warning("a background thread is still finishing its step")
+
+
+@dataclass(frozen=True, eq=False)
+class _Recall:
+    """Names a job whose answer is only to be looked at."""
+
+    session: AnnotationSession
 
 
 def _decoding(predictor: Any, jobs: list[DecodeJob]) -> Any:
