@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -10,6 +12,8 @@ from qtpy.QtWidgets import QApplication
 from napari_samv1.widgets.panel import SegmentAnythingPanel
 
 PATIENCE_SECONDS = 180
+# nobody is to be offered a picture's annotation back, nor a picture to show somebody's work
+os.environ["NAPARI_SAMV1_STATE"] = tempfile.mkdtemp(prefix="napari-samv1-pictures-")
 
 
 def is_answered(panel: SegmentAnythingPanel) -> bool:
