@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
+from numpy.typing import NDArray
 
 from napari_samv1.engine.session import (
     AnnotatedObject,
@@ -109,6 +110,7 @@ class AnnotationBinding:
         self._labels: Labels | None = None
         self._labels_dismissed = False
         self._data_revision = self._newest_revision = 0
+        self._place: NDArray[np.floating] | None = None  # of the image that was left last
         self._left: dict[Hashable, _Left] = {}
         self._sheets = Sheets()
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
@@ -145,6 +147,7 @@ class AnnotationBinding:
             return
         self._image_connections.close()
         if self._image is not None:
+            self._place = self._image.extent.world
             self._left[self._image.unique_id] = _Left(
                 self._image.data, self._data_revision, self.points, self.shapes, self._labels
             )
@@ -155,6 +158,8 @@ class AnnotationBinding:
             self._come_back(left)
         else:
             self._next_revision()
+            if layer is not None and self._place is not None and not _fills(layer, self._place):
+                self._leave_prompts()
         if layer is not None:
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
@@ -608,6 +613,11 @@ class AnnotationBinding:
             if layer is not None and id(layer) in present:
                 setattr(self, name, layer)
 
+    def _leave_prompts(self) -> None:
+        """Prompts for one image mean nothing on another; it gets layers of its own with its first prompt."""
+        if any(layer is not None and len(layer.data) for layer in (self.points, self.shapes)):
+            self.points = self.shapes = self.labels = None
+
     def _image_data_changed(self, _event: Any = None) -> None:
         self._next_revision()
         self._plane_changed()
@@ -668,3 +678,9 @@ class AnnotationBinding:
         elif gone is self._labels:
             self.labels = None
             self._labels_dismissed = True
+
+
+def _fills(image: Image, corners: NDArray[np.floating]) -> bool:
+    """Whether an image lies where another one was, as a channel does: its prompts then serve both."""
+    place = image.extent.world
+    return place.shape == corners.shape and np.allclose(place, corners)
