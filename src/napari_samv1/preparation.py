@@ -33,7 +33,7 @@ PUBLISHED = Preparation()
 MEDSAM = Preparation(sizing="stretched", resampling="bicubic", minmax=True, box_only=True)
 """Ma et al. 2024 (MedSAM): stretched to a square, values to 0..1, boxes only."""
 
-BUNDLED = Preparation(side=256, minmax=True)
+BUNDLED = Preparation(side=448, minmax=True)
 """The bundled model's: dim microscopy images are as good as bright ones."""
 
 PREPARATIONS = {"published": PUBLISHED, "medsam": MEDSAM, "bundled": BUNDLED}
