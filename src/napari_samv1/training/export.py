@@ -52,7 +52,7 @@ def write_card(path: Path, facts: Mapping[str, Any], tables: str) -> None:
         "# Model card: the bundled model",
         "",
         "Segment Anything's network (Kirillov et al. 2023) in the TINY size, trained from nothing on",
-        "synthetic scenes: nuclei, coins, particles, tissues, nested cells, stained sections. It has seen",
+        "synthetic scenes: nuclei, crowds, coins, particles, tissues, nested cells, stained sections. It has seen",
         "no photograph.",
         "",
         "## What it was made of",
