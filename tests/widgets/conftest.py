@@ -216,9 +216,10 @@ def choose_from(qtbot) -> Callable[..., None]:
             menu = QApplication.activePopupWidget()
             qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
-        # the menu has a loop of its own, in which this comes
+        # of Qt's versions, some open the menu with a loop of its own, in which this comes
         QTimer.singleShot(50, click)
-        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        with qtbot.waitSignal(action.triggered):
+            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         QApplication.processEvents()
 
     return choose
