@@ -19,11 +19,10 @@ import napari
 import numpy as np
 from napari.layers import Labels
 
+from benchmarks.discs import Disc
 from benchmarks.measure import in_turns, say, table
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.jobs import run_each
-from napari_samv1.engine.prediction import Prediction
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.preparation import PUBLISHED
 from napari_samv1.prompts import Prompts
 from napari_samv1.widgets import models
@@ -34,31 +33,13 @@ from napari_samv1.widgets.remembered import Choices
 RADIUS = 30
 
 
-class Disc:
-    """Answers every prompt with a disc around its first point, at once."""
-
-    def __init__(self, side: int) -> None:
-        self.frame = Frame.plan((side, side), side=1024, patch=16)
-
-    def predict_each(self, _embedding: Any, prompts: Sequence[Prompts]) -> list[Prediction]:
-        return [self._disc(one) for one in prompts]
-
-    def _disc(self, prompts: Prompts) -> Prediction:
-        step = self.frame.image_hw[0] / self.frame.logits_hw[0]
-        centres = (np.arange(self.frame.logits_hw[0], dtype=np.float32) + 0.5) * step - 0.5
-        y, x = prompts.points_yx[0]
-        distance = np.hypot((centres - y)[:, None], centres - x)
-        logits = np.repeat(((RADIUS - distance) / step)[None].astype(np.float32), 4, axis=0)
-        return Prediction(logits, np.full(4, 0.9, np.float32), self.frame, True, batch=(0, 1))
-
-
 class Annotation:
     """A window with the panel, one image, and a number of objects with their masks."""
 
     def __init__(self, side: int, count: int) -> None:
         # no model is loaded: what it would answer is made here
         models.load = _no_model
-        self.predictor: Any = Disc(side)
+        self.predictor: Any = Disc(side, RADIUS)
         frame = self.predictor.frame
         key = EmbeddingKey("blank", "none", PUBLISHED, frame, None, 1.0, "float32", "cpu")
         self.embedding: Any = SimpleNamespace(key=key, frame=frame)

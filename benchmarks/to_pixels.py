@@ -8,7 +8,6 @@ itself is not.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from functools import partial
 from statistics import median
 from types import SimpleNamespace
@@ -17,32 +16,13 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 
+from benchmarks.discs import Disc
 from benchmarks.measure import MB, in_turns, peak_beyond, say, table
 from napari_samv1.engine.jobs import run
-from napari_samv1.engine.prediction import Prediction
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.prompts import Prompts
 
 RADIUS = 150
-
-
-class Disc:
-    """Answers every prompt with a disc of ``RADIUS`` image pixels, at once."""
-
-    def __init__(self, side: int) -> None:
-        self.frame = Frame.plan((side, side), side=1024, patch=16)
-
-    def predict_each(self, _embedding: Any, prompts: Sequence[Prompts]) -> list[Prediction]:
-        return [self._disc(one) for one in prompts]
-
-    def _disc(self, prompts: Prompts) -> Prediction:
-        step = self.frame.image_hw[0] / self.frame.logits_hw[0]
-        centres = (np.arange(self.frame.logits_hw[0], dtype=np.float32) + 0.5) * step - 0.5
-        y, x = prompts.points_yx[0]
-        distance = np.hypot((centres - y)[:, None], centres - x)
-        logits = np.repeat(((RADIUS - distance) / step)[None].astype(np.float32), 4, axis=0)
-        return Prediction(logits, np.full(4, 0.9, np.float32), self.frame, True, batch=(0, 1))
 
 
 class Annotation:
@@ -51,7 +31,7 @@ class Annotation:
     def __init__(self, side: int) -> None:
         viewer = ViewerModel()
         self.side = side
-        self.predictor: Any = Disc(side)
+        self.predictor: Any = Disc(side, RADIUS)
         self.embedding: Any = SimpleNamespace(key="of a blank image", frame=self.predictor.frame)
         self.binding = AnnotationBinding(viewer)
         self.binding.image = viewer.add_image(np.zeros((side, side), np.uint8))
