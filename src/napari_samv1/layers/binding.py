@@ -420,11 +420,8 @@ class AnnotationBinding:
         sheet, image, object_id = self._sheet(), self._image, self.current_object
         if sheet is None or image is None:
             return problem
-        if self._labels is not None:
-            try:
-                sheet.adopt(image, self._labels, object_id)
-            except LabelsError as error:
-                return str(error)
+        if refusal := self._adopt(sheet, image, object_id):
+            return refusal
         known = sheet.session.get(object_id)
         if known is None or known.mask.empty:
             return f"Object {object_id} has no pixels on this plane that could be refined."
@@ -571,6 +568,16 @@ class AnnotationBinding:
                 return str(error)
         return "" if self._labels is None else sheet.write(image, self._labels)
 
+    def _adopt(self, sheet: Sheet, image: Image, object_id: int) -> str:
+        """Make an object of a label that another tool made, if it is one; "" or a sentence."""
+        if self._labels is None:
+            return ""
+        try:
+            sheet.adopt(image, self._labels, object_id)
+        except LabelsError as error:
+            return str(error)
+        return ""
+
     def _empty(self, object_id: int, empty: Callable[..., Change]) -> str:
         if self.is_drawing:
             return DRAWING
@@ -578,11 +585,9 @@ class AnnotationBinding:
         sheet, image = self._sheet(), self._image
         if sheet is None or image is None:
             return problem
+        if refusal := self._adopt(sheet, image, object_id):
+            return refusal
         if self._labels is not None:
-            try:
-                sheet.adopt(image, self._labels, object_id)
-            except LabelsError as error:
-                return str(error)
             self._write(sheet)
         before = self._snapshot
         self._prompts.remove(sheet.plane, image, object_id)
