@@ -34,6 +34,18 @@ def test_a_right_mask_costs_nearly_nothing_and_a_wrong_one_much():
     assert mask_loss(wrong, wanted).item() > 10
 
 
+def test_a_neighbour_s_pixel_weighs_as_much_as_the_object_s_own_once_it_is_taken():
+    wanted = torch.zeros(1, 1, 64, 64)
+    wanted[..., 8:16, 8:16] = 1
+    logits = 40 * wanted - 20
+    logits[..., 40:42, 40:42] = 20
+    far = 64 * 64 - 14 * 14
+    weight = 72 / far + 1
+    total = 14 * 14 + 72 + 4
+    dice = 1 - (2 * 64 + 1) / (64 + 4 + 64 + 1)
+    assert mask_loss(logits, wanted).item() == pytest.approx(2 * 4 * 20 * weight / total + dice, rel=1e-4)
+
+
 def test_dense_targets_point_from_every_pixel_to_its_object_s_centre():
     levels = np.zeros((3, 16, 16), np.uint16)
     levels[1, 2:9, 4:11] = 7

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from napari_samv1.training.prompting import correction, deepest, first_round, where_only
+from napari_samv1.training.prompting import (
+    NESTED,
+    ONE_LEVEL,
+    correction,
+    deepest,
+    first_round,
+    refinement,
+    where_only,
+)
 
 HW = (64, 96)
 
@@ -50,6 +58,24 @@ def test_a_click_on_the_part_means_part_object_and_group_in_this_order(levels):
     assert (144, 900, 1500) in found  # in the part
     assert (900, 900, 1500) in found  # beside it, in the object
     assert all(fine <= middle <= coarse for fine, middle, coarse in found)
+
+
+def test_clicks_that_may_mean_several_things_count_more_for_the_masks_that_tell_them_apart(levels):
+    alone = np.zeros_like(levels)
+    alone[1] = levels[1]
+    nested = first_round(np.random.default_rng(0), levels, 6, HW, kind="point")
+    flat = first_round(np.random.default_rng(0), alone, 6, HW, kind="point")
+    assert nested.weights.tolist() == [pytest.approx(NESTED)] * 6
+    assert flat.weights.tolist() == [pytest.approx(ONE_LEVEL)] * 6
+
+
+@pytest.mark.parametrize("index", [1, 2, 3])
+def test_a_hint_says_which_of_the_masks_is_meant(levels, index):
+    asked = first_round(np.random.default_rng(3), levels, 6, HW, kind="point")
+    again = refinement(asked, index, slice(0, 3))
+    assert torch.equal(again.points_xy01, asked.points_xy01[:3])
+    for mask in range(4):
+        assert torch.equal(again.wanted[:, mask], asked.wanted[:3, index])
 
 
 @pytest.mark.parametrize("seed", range(4))

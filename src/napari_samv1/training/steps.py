@@ -13,12 +13,13 @@ from napari_samv1.preparation import Preparation
 from napari_samv1.training.crops import Crop
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss
-from napari_samv1.training.prompting import Round, correction, first_round, where_only
+from napari_samv1.training.prompting import Round, correction, first_round, refinement, where_only
 from napari_samv1.training.targets import dense_targets
 
-SINGLE_WEIGHTS = (0.35, 0.3, 0.5, 0.2)
-SEVERAL_WEIGHTS = (1.0, 0.1, 0.1, 0.1)
-"""How much each of the four masks counts after a single prompt, and after more."""
+SCORE_WEIGHT = 4.0
+"""How much a mask's predicted IoU counts beside the mask."""
+REFINED = 0.3
+"""How many of the second rounds repeat the prompt with a hint, instead of correcting the answer."""
 DENSE_CLICKS = 8
 DECODED_TOKENS = 6 * 1024
 """Image tokens times prompts that one image of a step decodes."""
@@ -115,10 +116,16 @@ class Step:
             sums.setdefault("loss", []).append(float(loss.detach()))
             if rng.random() < corrected:
                 keep = slice(0, max(1, count // 2))
-                index = 2 if asked.single else 0
-                shown = logits[keep, index].detach()
-                again = correction(rng, asked, shown.cpu(), int(rng.choice([1, 1, 2, 4])), keep)
-                hint = shown[:, None] if rng.random() < 0.75 else None
+                hint: Tensor | None = None
+                if asked.single and rng.random() < REFINED:
+                    index = int(rng.integers(1, 4))
+                    again = refinement(asked, index, keep)
+                    hint = logits[keep, index, None].detach()
+                else:
+                    shown = logits[keep, 2 if asked.single else 0].detach()
+                    again = correction(rng, asked, shown.cpu(), int(rng.choice([1, 1, 2, 4])), keep)
+                    if rng.random() < 0.75:
+                        hint = shown[:, None]
                 logits, scores = self._decode(image, again, hint)
                 more, iou = _round_loss(logits, scores, again)
                 loss = loss + 0.6 * more
@@ -139,11 +146,10 @@ class Step:
 
 def _round_loss(logits: Tensor, scores: Tensor, asked: Round) -> tuple[Tensor, float]:
     wanted = asked.wanted.to(logits.device)
-    weights = logits.new_tensor(SINGLE_WEIGHTS if asked.single else SEVERAL_WEIGHTS)
     ious = mask_iou(logits, wanted)
-    per_mask = mask_loss(logits, wanted) + (scores - ious) ** 2
+    per_mask = mask_loss(logits, wanted) + SCORE_WEIGHT * (scores - ious) ** 2
     chosen = 2 if asked.single else 0
-    return (per_mask * weights).sum(1).mean(), float(ious[:, chosen].mean())
+    return (per_mask * asked.weights.to(logits.device)).sum(1).mean(), float(ious[:, chosen].mean())
 
 
 def _name(asked: Round) -> str:

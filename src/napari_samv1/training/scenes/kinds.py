@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from napari_samv1.training.scenes.layout import Layout, lay, room_for
-from napari_samv1.training.scenes.optics import blurred, photograph
+from napari_samv1.training.scenes.optics import blurred, halo, photograph
 from napari_samv1.training.scenes.render import background, bodies, per_label, shading, spots, stained
 from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART, Scene
 from napari_samv1.training.scenes.textures import Field, any_texture, relief, smooth_noise
@@ -59,6 +59,8 @@ def nuclei(rng: Rng, hw: HW) -> Scene:
     if rng.random() < 0.3:
         ghosts = lay(rng, hw, radius=radius * 1.2, count=room_for(hw, radius, 0.15))
         light = light + rng.uniform(0.05, 0.25) * blurred(bodies(rng, ghosts, radius), radius / 2)
+    if rng.random() < 0.6:
+        light = halo(rng, light, radius)
     light = light + rng.uniform(0, 0.25) + background(rng, hw, rng.uniform(0, 0.05))
     image = photograph(rng, light, blur=(0.3, max(0.8, min(3.0, radius / 6))))
     return Scene(image, _levels(hw, objects=layout.labels), "nuclei")
@@ -98,6 +100,8 @@ def crowd(rng: Rng, hw: HW) -> Scene:
     light = light * lively
     haze = blurred(lively.astype(np.float32), radius * rng.uniform(0.8, 3))
     glow = rng.uniform(0, 0.2) * haze
+    if rng.random() < 0.5:
+        light = halo(rng, light, radius)
     light = np.asarray(light + glow + rng.uniform(0, 0.15) + background(rng, hw, 0.03), np.float32)
     image = photograph(rng, light, blur=(0.3, max(0.6, min(2.0, radius / 7))))
     return Scene(image, _levels(hw, objects=labels), "crowd")
@@ -300,9 +304,9 @@ def nested(rng: Rng, hw: HW) -> Scene:
         picture = ground + cell_level * whole + rng.choice([-0.35, 0.8, 0.8]) * core
     else:
         rim = np.exp(-(((layout.depth - 0.93) / 0.07) ** 2)) * (layout.labels > 0)
-        halo = blurred((layout.labels > 0).astype(np.float32), 3) * (layout.labels == 0)
+        fringe = blurred((layout.labels > 0).astype(np.float32), 3) * (layout.labels == 0)
         picture = 0.6 + ground + rng.uniform(-0.3, 0.3) * whole + rng.uniform(-0.5, 0.5) * rim
-        picture = picture + rng.uniform(0, 0.5) * halo + rng.uniform(-0.35, 0.35) * core
+        picture = picture + rng.uniform(0, 0.5) * fringe + rng.uniform(-0.35, 0.35) * core
     picture = np.asarray(picture - min(float(picture.min()), 0.0), np.float32)
     return Scene(
         photograph(rng, picture, blur=(0.3, 1.8)),
@@ -376,16 +380,16 @@ SHARES: Shares = {
 """How much of a pool is of each kind."""
 
 LATE_SHARES: Shares = {
-    "crowd": 0.34,
-    "nuclei": 0.14,
+    "crowd": 0.22,
+    "nuclei": 0.20,
     "coins": 0.08,
-    "particles": 0.14,
+    "particles": 0.10,
     "leaves": 0.02,
-    "tissue": 0.10,
-    "nested": 0.12,
-    "histology": 0.06,
+    "tissue": 0.12,
+    "nested": 0.21,
+    "histology": 0.05,
 }
-"""The same for the larger scenes of the last part: mostly many objects side by side."""
+"""The same for the larger scenes of the last part: many objects side by side, or one in another."""
 
 
 def draw_scene(rng: Rng, hw: HW, kind: str | None = None, shares: Shares = SHARES) -> Scene:

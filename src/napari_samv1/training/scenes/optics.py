@@ -29,6 +29,15 @@ def haze(rng: np.random.Generator, picture: Picture) -> Picture:
     return (1 - share) * picture + share * blurred(picture, rng.uniform(4, 14))
 
 
+def halo(rng: np.random.Generator, light: Picture, radius: float) -> Picture:
+    """Wide-field light: a share of what every point of an object sends out arrives far around it.
+
+    The object's outline stays where it was; what glows beyond it is none of the object.
+    """
+    share = rng.uniform(0.08, 0.55)
+    return (1 - share) * light + share * blurred(light, radius * rng.uniform(0.2, 1.3))
+
+
 def uneven_light(rng: np.random.Generator, picture: Picture, strength: float) -> Picture:
     """Vignetting, a lamp at one side, a soft shadow: added or multiplied."""
     hw = (picture.shape[0], picture.shape[1])
