@@ -59,13 +59,13 @@ class Ours:
     """This package, as scripts call it."""
 
     def __init__(self, network: Sam, dtype: torch.dtype = torch.float32) -> None:
-        network.image_encoder.to(dtype)
-        self.network, self.dtype = network, dtype
+        network.image_encoder.stages.to(dtype)
+        self.network = network
         self.predictor = Predictor(LoadedModel(network, network.config, PUBLISHED, "random", "random"))
 
     @torch.inference_mode()
     def encode(self, pixels_bchw: Tensor) -> Tensor:
-        return self.network.encode(pixels_bchw.to(self.dtype)).float()
+        return self.network.encode(pixels_bchw)
 
     @torch.inference_mode()
     def image(self, tokens_bchw: Tensor) -> Embedding:

@@ -141,13 +141,16 @@ def test_half_precision_files_become_float32(tmp_path, small_tensors):
     assert torch.equal(network.image_encoder.channel_projection.narrow.weight, expected)
 
 
-def test_in_bfloat16_the_coordinates_stay_exact(saved, small_tensors):
+def test_in_bfloat16_only_the_encoder_s_stages_are_rounded(saved, small_tensors):
     model = load(saved, dtype="bfloat16")
     assert model.dtype == torch.bfloat16
+    rounded = {name for name, p in model.network.named_parameters() if p.dtype == torch.bfloat16}
+    stages = {name for name, _ in model.network.named_parameters() if name.startswith("image_encoder.stages")}
+    assert rounded == stages
     frequencies = small_tensors["prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"]
     assert torch.equal(model.network.coordinate_encoder.frequencies, frequencies)
     with torch.no_grad():
-        assert model.network.encode(torch.randn(1, 3, 24, 24).bfloat16()).isfinite().all()
+        assert model.network.encode(torch.randn(1, 3, 24, 24)).isfinite().all()
 
 
 def test_a_network_built_from_tensors_shares_none_of_them(small_tensors, small_config):

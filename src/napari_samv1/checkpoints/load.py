@@ -96,16 +96,16 @@ def build_network(
 ) -> Sam:
     """A network of these sizes with published tensors as its weights, for use and not for training.
 
-    The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Only the image
-    encoder takes the dtype; prompts and masks are little work, and their exactness shows. Raises
-    ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
+    The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Only the stages
+    of the image encoder take the dtype; pixels, prompts and masks are little work, and their exactness shows.
+    Raises ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
     """
     with torch.device("meta"):  # neither memory nor time for weights that are replaced at once
         network = Sam(config)
     _require_same(tensors, to_published(network.state_dict(), config))
 
     def dtype_of(name: str) -> torch.dtype:
-        return dtype if name.startswith("image_encoder.") else torch.float32
+        return dtype if name.startswith("image_encoder.stages.") else torch.float32
 
     network.load_state_dict(
         {

@@ -27,5 +27,5 @@ class LoadedModel:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the image encoder computes in; the decoder, and so the answers, are float32 in any case."""
-        return self.network.image_encoder.patch_embedding.projection.weight.dtype
+        """What the image encoder's stages compute in; pixels, prompts and masks are float32 in any case."""
+        return next(self.network.image_encoder.stages.parameters()).dtype

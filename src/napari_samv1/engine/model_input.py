@@ -48,7 +48,6 @@ def model_input(
         sizing=preparation.sizing if sizing is None else sizing,
     )
     pixels_bchw = prepare(rgb8, frame, preparation)
-    weight = model.network.image_encoder.patch_embedding.projection.weight
     key = EmbeddingKey(
         pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
         weights=model.sha256,
@@ -56,10 +55,10 @@ def model_input(
         frame=frame,
         intensity=intensity,
         gamma=gamma,
-        dtype=str(weight.dtype).removeprefix("torch."),
-        device=weight.device.type,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=model.device.type,
     )
-    return ModelInput(pixels_bchw.to(weight.device, weight.dtype), frame, key)
+    return ModelInput(pixels_bchw.to(model.device), frame, key)
 
 
 def encode(

@@ -74,9 +74,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
 
     Queries, keys and values are G N D for G heads of all grids; the relative terms G N h and G N w with
     N = h * w keys in reading order. The logits of all pairs at once would be the largest tensor of the
-    whole network.
+    whole network. On a CPU they and their softmax are float32 whatever the queries are: rounded to bfloat16,
+    large logits turn into attention that is off by percents, and the matrix products are not what takes the
+    time.
     """
     groups, count, head_width = queries.shape
+    dtype = torch.float32 if queries.device.type == "cpu" else queries.dtype
     on_cpu = queries.device.type == "cpu"
     attend_chunk = _attend_by_products if on_cpu else _attend_fused
     groups_at_once = max(1, LOGITS_AT_ONCE // count**2) if on_cpu else groups
@@ -84,11 +87,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
     mixed = []
     for first in range(0, groups, groups_at_once):
         some = slice(first, first + groups_at_once)
-        k, v = keys[some] * head_width**-0.5, values[some].contiguous()
+        k, v = keys[some].to(dtype) * head_width**-0.5, values[some].to(dtype).contiguous()
         chunks = []
         for start in range(0, count, rows_at_once):
             chunk = some, slice(start, start + rows_at_once)
-            chunks.append(attend_chunk(queries[chunk], k, v, by_row[chunk], by_column[chunk]))
+            attended = attend_chunk(queries[chunk].to(dtype), k, v, by_row[chunk], by_column[chunk])
+            chunks.append(attended.to(queries.dtype))
         mixed.append(torch.cat(chunks, dim=1) if len(chunks) > 1 else chunks[0])
     return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
 

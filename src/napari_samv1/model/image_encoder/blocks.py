@@ -28,11 +28,11 @@ class GlobalBlock(nn.Module):
 
     def think(self, tokens_bhwc: Tensor) -> Tensor:
         """The block's second half, which no token shares with another."""
-        return tokens_bhwc + self.mlp(self.norm_mlp(tokens_bhwc.to(self.norm_mlp.weight.dtype)))
+        return tokens_bhwc + self.mlp(_normalised(self.norm_mlp, tokens_bhwc))
 
     def normalised(self, tokens_bhwc: Tensor) -> Tensor:
         """What the attention sees of the tokens."""
-        return self.norm_attention(tokens_bhwc.to(self.norm_attention.weight.dtype))
+        return _normalised(self.norm_attention, tokens_bhwc)
 
 
 class WindowedBlock(nn.Module):
@@ -46,3 +46,11 @@ class WindowedBlock(nn.Module):
         block = self.block
         attended = block.attention.within_windows(block.normalised(tokens_bhwc), window)
         return block.think(tokens_bhwc + attended)
+
+
+def _normalised(norm: nn.LayerNorm, tokens_bhwc: Tensor) -> Tensor:
+    """In the tokens' precision, then rounded to the weights': what is common to all is gone by then."""
+    dtype = tokens_bhwc.dtype
+    weight, bias = norm.weight.to(dtype), norm.bias.to(dtype)
+    exact = functional.layer_norm(tokens_bhwc, norm.normalized_shape, weight, bias, norm.eps)
+    return exact.to(norm.weight.dtype)

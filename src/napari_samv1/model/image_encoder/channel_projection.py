@@ -18,5 +18,6 @@ class ChannelProjection(nn.Module):
         self.norm_smooth = LayerNorm2d(channels)
 
     def forward(self, tokens_bhwc: Tensor) -> Tensor:
-        x_bchw = self.norm_narrow(self.narrow(tokens_bhwc.permute(0, 3, 1, 2)))
+        x_bchw = tokens_bhwc.to(self.narrow.weight.dtype).permute(0, 3, 1, 2)
+        x_bchw = self.norm_narrow(self.narrow(x_bchw))
         return self.norm_smooth(self.smooth(x_bchw))

@@ -39,7 +39,7 @@ class ImageEncoder(nn.Module):
         raises ends the encoding. It must not change the tokens.
         """
         windows = self._checked(image_bchw, window_sizes)
-        # in bfloat16 the sum over all blocks would lose what the later ones add
+        # float32 wherever the stages are not: in bfloat16 the sum over all blocks would lose the later ones'
         tokens_bhwc = self.position_encoding(self.patch_embedding(image_bchw).float())
         blocks_done = 0
 
@@ -51,7 +51,7 @@ class ImageEncoder(nn.Module):
 
         for stage, window in zip(self.stages, windows, strict=True):
             tokens_bhwc = stage(tokens_bhwc, window, report)
-        return self.channel_projection(tokens_bhwc.to(image_bchw.dtype))
+        return self.channel_projection(tokens_bhwc)
 
     def _checked(self, image_bchw: Tensor, window_sizes: Sequence[int] | None) -> tuple[int, ...]:
         height, width = image_bchw.shape[-2:]

@@ -13,4 +13,4 @@ class PatchEmbedding(nn.Module):
         self.projection = nn.Conv2d(3, width, kernel_size=patch, stride=patch)
 
     def forward(self, image_bchw: Tensor) -> Tensor:
-        return self.projection(image_bchw).permute(0, 2, 3, 1)  # B h w C
+        return self.projection(image_bchw.to(self.projection.weight.dtype)).permute(0, 2, 3, 1)  # B h w C
