@@ -10,10 +10,10 @@ from transformers import SamConfig as OracleConfig
 from transformers import SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from napari_samv1.checkpoints.errors import CheckpointError
-from napari_samv1.checkpoints.load import build_network, load_model
+from napari_samv1.checkpoints.load import build_network, load_model, takes_dtype
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.registry import MODELS
-from napari_samv1.model.config import TINY
+from napari_samv1.model.config import TINY, VIT_B
 from napari_samv1.preparation import BUNDLED, MEDSAM, Preparation
 
 # transformers' names -> the published ones, as transformers' own conversion pairs them
@@ -141,12 +141,21 @@ def test_half_precision_files_become_float32(tmp_path, small_tensors):
     assert torch.equal(network.image_encoder.channel_projection.narrow.weight, expected)
 
 
+@pytest.mark.parametrize(("config", "mlp"), [(TINY, False), (VIT_B, True)], ids=["narrow", "wide"])
+def test_a_wide_network_s_mlps_are_rounded_and_a_narrow_one_s_are_not(config, mlp):
+    stage = "image_encoder.stages.0.whole"
+    assert takes_dtype(f"{stage}.attention.qkv.weight", config)
+    assert takes_dtype(f"{stage}.mlp.expand.weight", config) is mlp
+    assert takes_dtype(f"{stage}.norm_mlp.weight", config) is mlp
+    assert not takes_dtype("mask_decoder.transformer.blocks.0.mlp.expand.weight", config)
+
+
 def test_in_bfloat16_only_the_encoder_s_stages_are_rounded(saved, small_tensors):
     model = load(saved, dtype="bfloat16")
     assert model.dtype == torch.bfloat16
     rounded = {name for name, p in model.network.named_parameters() if p.dtype == torch.bfloat16}
     stages = {name for name, _ in model.network.named_parameters() if name.startswith("image_encoder.stages")}
-    assert rounded == stages
+    assert rounded == {name for name in stages if "mlp" not in name}  # this network is narrow
     frequencies = small_tensors["prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"]
     assert torch.equal(model.network.coordinate_encoder.frequencies, frequencies)
     with torch.no_grad():

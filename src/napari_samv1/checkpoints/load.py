@@ -28,6 +28,10 @@ SHOWN = 3
 """How many tensors an error names; the rest it counts."""
 
 
+WIDE = 256
+"""Token width from which on the MLPs are most of an encoder's work."""
+
+
 def load_model(
     name_or_path: str | os.PathLike[str],
     *,
@@ -96,25 +100,34 @@ def build_network(
 ) -> Sam:
     """A network of these sizes with published tensors as its weights, for use and not for training.
 
-    The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Only the stages
-    of the image encoder take the dtype; pixels, prompts and masks are little work, and their exactness shows.
-    Raises ``CheckpointError`` that names tensors which are missing, unknown or misshapen.
+    The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Only weights
+    that ``takes_dtype`` names take the dtype. Raises ``CheckpointError`` that names tensors which are
+    missing, unknown or misshapen.
     """
     with torch.device("meta"):  # neither memory nor time for weights that are replaced at once
         network = Sam(config)
     _require_same(tensors, to_published(network.state_dict(), config))
 
-    def dtype_of(name: str) -> torch.dtype:
-        return dtype if name.startswith("image_encoder.stages.") else torch.float32
-
     network.load_state_dict(
         {
-            name: tensor.to(device, dtype_of(name), copy=True).contiguous()
+            name: tensor.to(
+                device, dtype if takes_dtype(name, config) else torch.float32, copy=True
+            ).contiguous()
             for name, tensor in to_ours(tensors, config).items()
         },
         assign=True,
     )
     return network.eval().requires_grad_(False)
+
+
+def takes_dtype(name: str, config: SamConfig) -> bool:
+    """Whether a parameter, by our name, is float32 only if the whole network is.
+
+    Those of the image encoder's stages: pixels, prompts and masks are little work, and their exactness shows.
+    So are the MLPs of a narrow network, and half of what rounding would move its masks by.
+    """
+    is_exact = config.width < WIDE and "mlp" in name
+    return name.startswith("image_encoder.stages.") and not is_exact
 
 
 def _known_file(known: KnownModel, download: bool) -> tuple[Path, str]:
