@@ -10,8 +10,8 @@ from napari_samv1.model.image_encoder.relative_position import RelativePosition
 from napari_samv1.model.image_encoder.windows import join_windows, split_windows
 from napari_samv1.model.layers import Linear, linear
 
-LOGITS_AT_ONCE = 2**21
-"""How many attention logits exist at a time, 8 MB in float32: few enough to stay in a processor's cache."""
+LOGITS_AT_ONCE = 2**20
+"""How many attention logits exist at a time, 4 MB: of more, the allocator returns the pages after every use."""
 
 PROJECTED_AT_ONCE = 2**22
 """How many queries', keys' and values' numbers of windows exist at a time, 16 MB in float32."""
