@@ -11,7 +11,7 @@ from napari_samv1.model.image_encoder.windows import join_windows, split_windows
 from napari_samv1.model.layers import Linear, linear
 
 LOGITS_AT_ONCE = 2**20
-"""How many attention logits exist at a time, 4 MB: of more, the allocator returns the pages after every use."""
+"""How many attention logits exist at a time, 4 MB: of more, the allocator returns the pages every time."""
 
 PROJECTED_AT_ONCE = 2**22
 """How many queries', keys' and values' numbers of windows exist at a time, 16 MB in float32."""
