@@ -79,6 +79,7 @@ def test_attention_in_chunks_equals_attention_at_once(monkeypatch, logits, kerne
     term = (by_row[..., :, None] + by_column[..., None, :]).flatten(-2)
     expected = (queries @ keys.mT / 5**0.5 + term).softmax(-1) @ values
     monkeypatch.setattr(attention, "LOGITS_AT_ONCE", logits)
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 1)
     if kernel == "fused":  # what other devices run, run here
         monkeypatch.setattr(attention, "_attend_by_products", attention._attend_fused)
     assert torch.allclose(attend(queries, keys, values, by_row, by_column), expected, atol=1e-5)

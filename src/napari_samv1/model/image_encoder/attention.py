@@ -13,6 +13,9 @@ from napari_samv1.model.layers import Linear, linear
 LOGITS_AT_ONCE = 2**20
 """How many attention logits exist at a time, 4 MB: of more, the allocator returns the pages every time."""
 
+ROWS_AT_ONCE = 256
+"""How many queries share a matrix product at least: packing the keys for fewer outweighs multiplying them."""
+
 PROJECTED_AT_ONCE = 2**22
 """How many queries', keys' and values' numbers of windows exist at a time, 16 MB in float32."""
 
@@ -83,7 +86,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
     on_cpu = queries.device.type == "cpu"
     attend_chunk = _attend_by_products if on_cpu else _attend_fused
     groups_at_once = max(1, LOGITS_AT_ONCE // count**2) if on_cpu else groups
-    rows_at_once = max(1, LOGITS_AT_ONCE // (groups_at_once * count))
+    rows_at_once = max(ROWS_AT_ONCE, LOGITS_AT_ONCE // (groups_at_once * count))
     mixed = []
     for first in range(0, groups, groups_at_once):
         some = slice(first, first + groups_at_once)
