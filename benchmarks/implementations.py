@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_samv1.checkpoints.load import takes_dtype
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
@@ -59,7 +60,9 @@ class Ours:
     """This package, as scripts call it."""
 
     def __init__(self, network: Sam, dtype: torch.dtype = torch.float32) -> None:
-        network.image_encoder.stages.to(dtype)
+        for name, parameter in network.named_parameters():
+            if takes_dtype(name, network.config):
+                parameter.data = parameter.data.to(dtype)
         self.network = network
         self.predictor = Predictor(LoadedModel(network, network.config, PUBLISHED, "random", "random"))
 

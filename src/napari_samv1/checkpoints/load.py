@@ -27,7 +27,6 @@ from napari_samv1.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparati
 SHOWN = 3
 """How many tensors an error names; the rest it counts."""
 
-
 WIDE = 256
 """Token width from which on the MLPs are most of an encoder's work."""
 

@@ -16,8 +16,8 @@ def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     Pixels in the object and within `BAND` pixels of it weigh 1 each, so that the threshold of 0 stays where
     coverage is one half; all others together weigh as much as the object, so that a small object is not
     drowned by an image of background, and those that are taken for the object (its neighbour's, mostly) as
-    much again. (A focal loss summed over the image kept every mask empty for hundreds
-    of steps; one balanced over all pixels draws the outline too far out.)
+    much again. (A focal loss summed over the image kept every mask empty for hundreds of steps; one balanced
+    over all pixels draws the outline too far out.)
     """
     plain = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     area = wanted.sum((-2, -1), keepdim=True)

@@ -151,7 +151,8 @@ def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: 
 
     What a user is after from here on is one mask: the one they first had in mind, ``wanted[:, 0]``.
     """
-    wanted = before.wanted[keep, 0]
+    same = refinement(before, 0, keep)
+    wanted = same.wanted[:, 0]
     real, shown = (wanted > 0.5).numpy(), (logits > 0).numpy()
     height, width = real.shape[1:]
     points = torch.zeros(len(real), clicks, 2)
@@ -163,13 +164,11 @@ def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: 
             y, x = _in_the_worst(rng, place)
             points[i, j, 0], points[i, j, 1] = (x + 0.5) / width, (y + 0.5) / height
             labels[i, j] = int(real[i, y, x])
-    return Round(
-        points_xy01=torch.cat([before.points_xy01[keep], points], dim=1),
-        labels=torch.cat([before.labels[keep], labels], dim=1),
-        boxes_xy01=before.boxes_xy01[keep],
-        wanted=wanted[:, None].expand(-1, 4, -1, -1),
+    return replace(
+        same,
+        points_xy01=torch.cat([same.points_xy01, points], dim=1),
+        labels=torch.cat([same.labels, labels], dim=1),
         weights=torch.tensor(SEVERAL).expand(len(real), -1),
-        single=False,
     )
 
 

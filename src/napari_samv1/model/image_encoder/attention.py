@@ -82,8 +82,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
     time.
     """
     groups, count, head_width = queries.shape
-    dtype = torch.float32 if queries.device.type == "cpu" else queries.dtype
     on_cpu = queries.device.type == "cpu"
+    dtype = torch.float32 if on_cpu else queries.dtype
     attend_chunk = _attend_by_products if on_cpu else _attend_fused
     groups_at_once = max(1, LOGITS_AT_ONCE // count**2) if on_cpu else groups
     rows_at_once = max(ROWS_AT_ONCE, LOGITS_AT_ONCE // (groups_at_once * count))
