@@ -42,12 +42,10 @@ def test_an_unknown_share_of_kinds_is_drawn_by_default():
     assert len(kinds) > 2
 
 
-def test_the_late_pool_is_mostly_crowds_and_nested_cells_and_a_crowd_is_many_neighbours():
-    kinds = [
-        draw_scene(np.random.default_rng(seed), (48, 48), shares=LATE_SHARES).kind for seed in range(120)
-    ]
-    commonest = sorted(set(kinds), key=kinds.count)[-3:]
-    assert {"crowd", "nested"} < set(commonest)
+def test_a_third_of_the_late_pool_are_crowds_and_nested_cells_and_a_crowd_is_many_neighbours():
+    kinds = [draw_scene(np.random.default_rng(seed), (48, 48), shares=LATE_SHARES).kind for seed in range(60)]
+    assert kinds.count("crowd") > len(kinds) / len(KINDS)
+    assert kinds.count("crowd") + kinds.count("nested") > len(kinds) / 3
     counts = [
         len(np.unique(draw_scene(np.random.default_rng(seed), (256, 256), "crowd").levels[OBJECT])) - 1
         for seed in range(5)
