@@ -32,9 +32,9 @@ def linear(tokens: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
     On a CPU with AVX-512 it is computed as a convolution of one pixel. torch leaves a float32 matrix product
     to MKL, which makes no use of AVX-512 on AMD's processors, but a convolution to oneDNN, which does: twice
-    as fast there.
+    as fast there. What autocast rounds goes to oneDNN in any case.
     """
-    if tokens.device.type != "cpu" or not _CONVOLUTION_IS_FASTER:
+    if tokens.device.type != "cpu" or not _CONVOLUTION_IS_FASTER or torch.is_autocast_enabled("cpu"):
         return functional.linear(tokens, weight, bias)
     rows = tokens.reshape(-1, tokens.shape[-1])
     # with one thread, torch sends only batches of 16 images to oneDNN

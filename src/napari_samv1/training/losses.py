@@ -21,7 +21,7 @@ def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     """
     plain = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     area = wanted.sum((-2, -1), keepdim=True)
-    near = (functional.max_pool2d(wanted.flatten(0, -3), 2 * BAND + 1, 1, BAND) > 0).view_as(wanted)
+    near = _widened(wanted, BAND) > 0
     far = (~near).sum((-2, -1), keepdim=True)
     chance = torch.sigmoid(logits)
     taken = chance.detach() * ~near
@@ -31,6 +31,13 @@ def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     overlap = (chance * wanted).sum((-2, -1))
     dice = 1 - (2 * overlap + 1) / (chance.sum((-2, -1)) + area[..., 0, 0] + 1)
     return 2 * entropy + dice
+
+
+def _widened(masks: Tensor, reach: int) -> Tensor:
+    """The largest value within ``reach`` pixels, one axis after the other."""
+    planes = masks.flatten(0, -3)
+    planes = functional.max_pool2d(planes, (2 * reach + 1, 1), 1, (reach, 0))
+    return functional.max_pool2d(planes, (1, 2 * reach + 1), 1, (0, reach)).view_as(masks)
 
 
 @torch.no_grad()

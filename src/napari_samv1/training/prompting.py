@@ -11,7 +11,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from napari_samv1.engine.hint import SURE
 from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
+from napari_samv1.training.scenes.textures import smooth_noise
 
 SMALLEST = 14
 """Pixels of the model's input that an object must have to be pointed at."""
@@ -183,6 +185,55 @@ def refinement(before: Round, index: int, keep: slice) -> Round:
         weights=torch.tensor(SAME).expand(len(wanted), -1),
         single=False,
     )
+
+
+def from_rough(rng: np.random.Generator, before: Round, keep: slice) -> tuple[Round, Tensor]:
+    """The same objects, each with a rough mask of it as a hint, and a round that asks for the object.
+
+    What a label of another tool is when it is refined, or an area that was drawn: too large or too small,
+    with a ragged outline, or only an ellipse around it. Without another box there is one around the rough
+    mask. The hint, P 1 h w, is as sure as `hint_logits` makes it.
+    """
+    same = refinement(before, 0, keep)
+    real = (same.wanted[:, 0] > 0.5).numpy()
+    height, width = real.shape[1:]
+    hints, boxes = [], []
+    for one in real:
+        rough = _rough(rng, one)
+        hints.append(rough)
+        y0, x0, y1, x1 = _extent(rough)
+        boxes.append([x0 / width, y0 / height, x1 / width, y1 / height])
+    hint = torch.from_numpy(np.stack(hints).astype(np.float32))[:, None]
+    if not same.boxes_xy01.shape[1]:
+        same = replace(same, boxes_xy01=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 1, 2, 2))
+    return same, (2 * hint - 1) * SURE
+
+
+def _rough(rng: np.random.Generator, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if not mask.any():
+        return mask
+    radius = float(np.sqrt(mask.sum() / np.pi))
+    hw = (mask.shape[0], mask.shape[1])
+    if rng.random() < 0.25:
+        y0, x0, y1, x1 = _extent(mask)
+        y, x = np.mgrid[: hw[0], : hw[1]] + 0.5
+        tall, wide = (y1 - y0) / 2, (x1 - x0) / 2
+        stretch = rng.uniform(0.8, 1.3)
+        return np.asarray(
+            ((y - y0 - tall) / tall) ** 2 + ((x - x0 - wide) / wide) ** 2 < stretch**2, np.bool_
+        )
+    depth = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask)
+    bent = smooth_noise(rng, hw, radius * rng.uniform(0.5, 2)) * rng.uniform(0, 0.3)
+    rough = depth + radius * (rng.uniform(-0.3, 0.35) + bent) > 0
+    return np.asarray(rough if (rough & mask).any() else mask, np.bool_)
+
+
+def _extent(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """y0 x0 y1 x1 of a mask, the ends beyond it; of an empty one a pixel."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return 0, 0, 1, 1
+    return int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1
 
 
 def _visible(levels: NDArray[np.uint16]) -> list[tuple[int, int, tuple[slice, slice]]]:

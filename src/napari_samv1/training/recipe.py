@@ -38,14 +38,24 @@ LATE_GRIDS: Grids = (
 """About the grid that the model is used at, once it knows what a prompt is: an image costs more there."""
 
 
+SHORT = 5000
+"""Prompted steps of a run whose stages need not be shortened."""
+COOLING = 0.25
+"""The share of the last stage in which the rate falls to nearly nothing."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Seed, data, lengths and learning rates of a run.
 
     ``dense_steps`` train the encoder on dense targets, ``where_steps`` the decoder on places,
-    ``prompt_steps`` the whole network on prompts. The last ``late`` of these are on ``late_grids`` and mostly
-    on the ``late_scenes``, which are larger and more crowded. In a step each of ``workers`` processes sees
+    ``prompt_steps`` the whole network on prompts: those from ``late_from`` on use ``late_grids`` and mostly
+    the ``late_scenes``, which are larger and more crowded. In a step each of ``workers`` processes sees
     about ``dense_tokens`` or ``tokens`` image tokens of its own.
+
+    What changes during the last stage does so at fixed steps, and only the last quarter, in which the rate
+    falls to nearly nothing, depends on ``prompt_steps``: a longer run is the same run up to there. In a run
+    of less than `SHORT` prompted steps all of it happens sooner in proportion.
     """
 
     seed: int = 0
@@ -53,19 +63,19 @@ class Recipe:
     scenes: int = 5120
     grids: Grids = GRIDS
     late_grids: Grids = LATE_GRIDS
-    late: float = 0.77
+    late_from: int = 1600
     late_scenes: int = 2048
     late_share: float = 0.6
     dense_tokens: int = 2 * 1024
     tokens: int = 3 * 1024
     dense_steps: int = 700
     where_steps: int = 250
-    prompt_steps: int = 9300
+    prompt_steps: int = 7000
     dense_rate: float = 1e-3
     prompt_rate: float = 5e-4
     decay: float = 0.02
     averaging: float = 0.995
-    corrected: float = 0.35
+    corrected: float = 0.4
 
     @property
     def steps(self) -> int:
@@ -80,39 +90,47 @@ class Recipe:
         return self.dense_steps <= step < self.dense_steps + self.where_steps
 
     def is_late(self, step: int) -> bool:
-        """Whether a step belongs to the last part of the last stage."""
-        return self._prompted(step) >= (1 - self.late) * self.prompt_steps
+        """Whether a step belongs to the later part of the last stage."""
+        return self._prompted(step) >= self.late_from
 
     def grids_at(self, step: int) -> Grids:
         """The token grids that a step's crops may have."""
         return self.late_grids if self.is_late(step) else self.grids
 
     def learning_rate(self, step: int) -> float:
-        """Rises over 60 steps at the start of either stage, then falls along a half cosine."""
+        """Rises over 60 steps at the start of every stage; falls along a half cosine in the first two."""
         if self.is_dense(step):
             return self.dense_rate * _rise_and_fall(step, self.dense_steps, 0.3)
         if self.is_where(step):
             return self.prompt_rate * _rise_and_fall(step - self.dense_steps, self.where_steps, 0.3)
-        return self.prompt_rate * _rise_and_fall(self._prompted(step), self.prompt_steps, 0.02)
+        return self.prompt_rate * self._prompt_rate(step - self.dense_steps - self.where_steps)
 
-    def _prompted(self, step: int) -> int:
-        return step - self.dense_steps - self.where_steps
+    def _prompt_rate(self, step: int) -> float:
+        """Falls slowly, by a half in 9,000 steps, then to a fiftieth in the last quarter."""
+        rise = min(1.0, (step + 1) / 60)
+        left = (self.prompt_steps - step) / max(1.0, COOLING * self.prompt_steps)
+        return rise * (1 + self._scaled(step) / 3000) ** -0.5 * min(1.0, 0.02 + 0.98 * left)
+
+    def _scaled(self, step: float) -> float:
+        return step * max(1.0, SHORT / max(1, self.prompt_steps))
+
+    def _prompted(self, step: int) -> float:
+        """How far into the last stage a step is, in steps of a run that is not short."""
+        return self._scaled(step - self.dense_steps - self.where_steps)
 
     def dense_share(self, step: int) -> float:
-        """The dense loss's weight: all of the first stage, then a half, gone halfway through the second."""
+        """The dense loss's weight: all of the first stage, then a half, gone within 4,000 prompted steps."""
         if self.is_dense(step):
             return 1.0
         if self.is_where(step):
             return 0.0
-        done = self._prompted(step) / max(1, self.prompt_steps)
-        return 0.5 * max(0.0, 1 - 2 * done)
+        return 0.5 * max(0.0, 1 - self._prompted(step) / 4000)
 
     def correction_chance(self, step: int) -> float:
         """Corrections start once there is something to correct."""
         if self.is_where(step):
             return 0.0
-        done = self._prompted(step) / max(1, self.prompt_steps)
-        return self.corrected * min(1.0, max(0.0, 8 * done - 0.8))
+        return self.corrected * min(1.0, max(0.0, (self._prompted(step) - 600) / 1000))
 
 
 def _rise_and_fall(step: int, steps: int, last: float) -> float:

@@ -13,13 +13,21 @@ from napari_samv1.preparation import Preparation
 from napari_samv1.training.crops import Crop
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss
-from napari_samv1.training.prompting import Round, correction, first_round, refinement, where_only
+from napari_samv1.training.prompting import (
+    Round,
+    correction,
+    first_round,
+    from_rough,
+    refinement,
+    where_only,
+)
 from napari_samv1.training.targets import dense_targets
 
 SCORE_WEIGHT = 4.0
 """How much a mask's predicted IoU counts beside the mask."""
-REFINED = 0.3
-"""How many of the second rounds repeat the prompt with a hint, instead of correcting the answer."""
+REFINED, ROUGH = 0.2, 0.2
+"""How many of the second rounds repeat the prompt with one of its answers as a hint, or with a rough mask of
+the object; the others correct the answer."""
 DENSE_CLICKS = 8
 DECODED_TOKENS = 6 * 1024
 """Image tokens times prompts that one image of a step decodes."""
@@ -103,7 +111,7 @@ class Step:
         sums: dict[str, list[float]] = {}
         for i, crop in enumerate(crops):
             token_count = tokens_bchw.shape[2] * tokens_bchw.shape[3]
-            count = int(np.clip(DECODED_TOKENS // token_count, 3, 24))
+            count = int(np.clip(DECODED_TOKENS // token_count, 4, 24))
             asked = first_round(rng, crop.levels, count, _logits_hw(tokens_bchw))
             if asked is None:
                 continue
@@ -117,7 +125,11 @@ class Step:
             if rng.random() < corrected:
                 keep = slice(0, max(1, count // 2))
                 hint: Tensor | None = None
-                if asked.single and rng.random() < REFINED:
+                kind = rng.random()
+                if kind < ROUGH:
+                    again, rough = from_rough(rng, asked, keep)
+                    hint = rough.to(self.device)
+                elif asked.single and kind < ROUGH + REFINED:
                     index = int(rng.integers(1, 4))
                     again = refinement(asked, index, keep)
                     hint = logits[keep, index, None].detach()

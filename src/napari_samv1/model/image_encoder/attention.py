@@ -79,23 +79,26 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
     N = h * w keys in reading order. The logits of all pairs at once would be the largest tensor of the
     whole network. On a CPU they and their softmax are float32 whatever the queries are: rounded to bfloat16,
     large logits turn into attention that is off by percents, and the matrix products are not what takes the
-    time.
+    time. (Autocast, that is training, rounds the products all the same.)
     """
     groups, count, head_width = queries.shape
     on_cpu = queries.device.type == "cpu"
-    dtype = torch.float32 if on_cpu else queries.dtype
+    exact = on_cpu and not torch.is_autocast_enabled("cpu")
+    dtype = torch.float32 if exact else queries.dtype
     attend_chunk = _attend_by_products if on_cpu else _attend_fused
     groups_at_once = max(1, LOGITS_AT_ONCE // count**2) if on_cpu else groups
     rows_at_once = max(ROWS_AT_ONCE, LOGITS_AT_ONCE // (groups_at_once * count))
     mixed = []
-    for first in range(0, groups, groups_at_once):
-        some = slice(first, first + groups_at_once)
-        k, v = keys[some].to(dtype) * head_width**-0.5, values[some].to(dtype).contiguous()
-        chunks = []
-        for start in range(0, count, rows_at_once):
-            chunk = some, slice(start, start + rows_at_once)
-            attended = attend_chunk(queries[chunk].to(dtype), k, v, by_row[chunk], by_column[chunk])
-            chunks.append(attended.to(queries.dtype))
+    # split, not sliced: what flows back through a slice is as large as the whole
+    for some in zip(
+        *(x.split(groups_at_once) for x in (queries, by_row, by_column, keys, values)), strict=True
+    ):
+        *rows, k, v = some
+        k, v = k.to(dtype) * head_width**-0.5, v.to(dtype).contiguous()
+        chunks = [
+            attend_chunk(q.to(dtype), k, v, by_row_q, by_column_q).to(queries.dtype)
+            for q, by_row_q, by_column_q in zip(*(x.split(rows_at_once, 1) for x in rows), strict=True)
+        ]
         mixed.append(torch.cat(chunks, dim=1) if len(chunks) > 1 else chunks[0])
     return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
 
@@ -105,8 +108,9 @@ def _attend_by_products(
 ) -> Tensor:
     """On a CPU two matrix products around a softmax are faster than fused attention with a mask."""
     logits = _times_transposed(queries, keys).unflatten(2, (by_row.shape[2], by_column.shape[2]))
-    logits += by_row[..., :, None]
-    logits += by_column[..., None, :]
+    for term in (by_row[..., :, None], by_column[..., None, :]):
+        # in place, unless the way back is wanted: autograd would copy the whole for every addition to a view
+        logits = logits + term if logits.requires_grad else logits.add_(term)
     return _times_transposed(logits.flatten(2).softmax(-1), values.mT)
 
 

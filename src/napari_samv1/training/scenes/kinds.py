@@ -13,6 +13,7 @@ from napari_samv1.training.scenes.layout import Layout, lay, room_for
 from napari_samv1.training.scenes.optics import blurred, halo, photograph
 from napari_samv1.training.scenes.render import background, bodies, per_label, shading, spots, stained
 from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART, Scene
+from napari_samv1.training.scenes.shapes import ellipse
 from napari_samv1.training.scenes.textures import Field, any_texture, relief, smooth_noise
 
 HW = tuple[int, int]
@@ -268,6 +269,35 @@ def _clumps(layout: Layout) -> NDArray[np.uint16]:
     return np.where(members[groups] > 1, groups, 0).astype(np.uint16)
 
 
+def _cores(rng: Rng, cells: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """A nucleus for most cells, in few two: somewhere well inside, and one piece each."""
+    cores = np.zeros(cells.shape, np.uint16)
+    size, wobble = rng.uniform(0.4, 0.85), rng.uniform(0, 0.12)
+    for label, bounds in enumerate(ndimage.find_objects(cells.astype(np.int32)), 1):
+        if bounds is None:
+            continue
+        cell = np.pad(cells[bounds] == label, 1)
+        room = ndimage.distance_transform_edt(cell)[1:-1, 1:-1]
+        for _ in range(int(rng.choice([0, 1, 2], p=[0.08, 0.86, 0.06]))):
+            rows, columns = np.nonzero(room >= rng.uniform(0.6, 1) * max(room.max(), 1))
+            if not len(rows):
+                continue
+            pick = int(rng.integers(len(rows)))
+            y, x = int(rows[pick]), int(columns[pick])
+            depth = ellipse(rng, max(size * room.max(), 2.0), wobble)
+            reach = depth.shape[0] // 2
+            near = np.s_[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
+            seen = depth[max(reach - y, 0) :, max(reach - x, 0) :][
+                : room[near].shape[0], : room[near].shape[1]
+            ]
+            core, _ = ndimage.label((seen < 1) & (room[near] > 1.5))
+            here = core == core[y - near[0].start, x - near[1].start]
+            if core[y - near[0].start, x - near[1].start]:
+                cores[bounds][near][here] = cores.max() + 1
+                room[near][here] = 0
+    return cores
+
+
 def nested(rng: Rng, hw: HW) -> Scene:
     """Nucleus in cell in colony, in fluorescence or bright field."""
     radius = _log_uniform(rng, 14, 60)
@@ -282,18 +312,11 @@ def nested(rng: Rng, hw: HW) -> Scene:
         wobble=rng.uniform(0.02, 0.25),
         crossing=0.35,
     )
-    size = rng.uniform(0.3, 0.65)
     cell_level = rng.uniform(0.25, 0.7)
-    parts = np.zeros(hw, np.uint16)
-    inner = layout.depth < size
-    if rng.random() < 0.6:
-        wobble = 1 + 0.15 * smooth_noise(rng, hw, radius)
-        inner = layout.depth * wobble < size
-    parts[inner & (layout.labels > 0)] = layout.labels[inner & (layout.labels > 0)]
-    bare = rng.random(layout.count + 1) < 0.08
-    parts[bare[layout.labels]] = 0
+    parts = _cores(rng, layout.labels)
     whole = bodies(rng, layout, radius, spread=rng.uniform(0.05, 0.4))
-    core = (parts > 0) * per_label(rng, layout, 1.0, 0.25) * (1 + 0.3 * any_texture(rng, hw, radius / 4))
+    levels = np.exp(rng.normal(0, 0.25, int(parts.max()) + 1)).astype(np.float32)
+    core = (parts > 0) * levels[parts] * (1 + 0.3 * any_texture(rng, hw, radius / 4))
     core = core * (1 + 0.5 * spots(rng, layout, radius * 0.5))
     ground = rng.uniform(0, 0.3) + background(rng, hw, rng.uniform(0, 0.06))
     if rng.random() < 0.35:
@@ -306,7 +329,7 @@ def nested(rng: Rng, hw: HW) -> Scene:
         rim = np.exp(-(((layout.depth - 0.93) / 0.07) ** 2)) * (layout.labels > 0)
         fringe = blurred((layout.labels > 0).astype(np.float32), 3) * (layout.labels == 0)
         picture = 0.6 + ground + rng.uniform(-0.3, 0.3) * whole + rng.uniform(-0.5, 0.5) * rim
-        picture = picture + rng.uniform(0, 0.5) * fringe + rng.uniform(-0.35, 0.35) * core
+        picture = picture + rng.uniform(0, 0.5) * fringe + rng.uniform(0.12, 0.4) * rng.choice([-1, 1]) * core
     picture = np.asarray(picture - min(float(picture.min()), 0.0), np.float32)
     return Scene(
         photograph(rng, picture, blur=(0.3, 1.8)),
