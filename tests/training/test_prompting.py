@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from napari_samv1.engine.hint import SURE
 from napari_samv1.training.prompting import (
     NESTED,
     ONE_LEVEL,
     correction,
     deepest,
     first_round,
+    from_rough,
     refinement,
     where_only,
 )
@@ -76,6 +78,29 @@ def test_a_hint_says_which_of_the_masks_is_meant(levels, index):
     assert torch.equal(again.points_xy01, asked.points_xy01[:3])
     for mask in range(4):
         assert torch.equal(again.wanted[:, mask], asked.wanted[:3, index])
+
+
+@pytest.mark.parametrize("kind", ["point", "box"])
+def test_a_rough_mask_is_near_the_object_it_is_a_hint_for_and_seldom_equal_to_it(levels, kind):
+    ious = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        asked = first_round(rng, levels, 6, HW, kind=kind)
+        again, hint = from_rough(rng, asked, slice(0, 4))
+        assert hint.shape == (4, 1, *HW)
+        assert hint.abs().unique().tolist() == pytest.approx([SURE])
+        assert torch.equal(again.wanted[:, 2], asked.wanted[:4, 0])
+        rough, real = hint[:, 0] > 0, asked.wanted[:4, 0] > 0.5
+        ious += ((rough & real).sum((1, 2)) / (rough | real).sum((1, 2))).tolist()
+        if kind == "box":
+            assert torch.equal(again.boxes_xy01, asked.boxes_xy01[:4])
+        for box, mask in zip(again.boxes_xy01[:, 0], rough, strict=True):
+            rows, columns = np.nonzero(mask.numpy())
+            around = [[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]]
+            if kind == "point":
+                assert (box * torch.tensor([HW[1], HW[0]])).tolist() == pytest.approx(np.array(around))
+    assert min(ious) > 0.2
+    assert 0.5 < np.median(ious) < 0.95
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_samv1.training.scenes.kinds import KINDS, LATE_SHARES, draw_scene
 from napari_samv1.training.scenes.optics import halo
@@ -35,6 +36,13 @@ def test_a_part_lies_in_one_object_and_an_object_in_at_most_one_group(seed):
     assert not (levels[PART][levels[OBJECT] == 0]).any()
     for one in np.unique(levels[OBJECT])[1:]:
         assert len(np.unique(levels[GROUP][levels[OBJECT] == one])) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_nucleus_of_a_nested_scene_is_one_piece(seed):
+    parts = draw_scene(np.random.default_rng(seed), (160, 160), "nested").levels[PART]
+    for part in np.unique(parts)[1:]:
+        assert ndimage.label(parts == part)[1] == 1
 
 
 def test_an_unknown_share_of_kinds_is_drawn_by_default():
