@@ -28,6 +28,9 @@ SCORE_WEIGHT = 4.0
 REFINED, ROUGH = 0.2, 0.2
 """How many of the second rounds repeat the prompt with one of its answers as a hint, or with a rough mask of
 the object; the others correct the answer."""
+CARRIED = 0.5
+"""How many corrections come with the answer's logits as a hint: scripts may hand them on, the plugin decodes
+an object from its prompts alone."""
 DENSE_CLICKS = 8
 DECODED_TOKENS = 6 * 1024
 """Image tokens times prompts that one image of a step decodes."""
@@ -136,7 +139,7 @@ class Step:
                 else:
                     shown = logits[keep, 2 if asked.single else 0].detach()
                     again = correction(rng, asked, shown.cpu(), int(rng.choice([1, 1, 2, 4])), keep)
-                    if rng.random() < 0.75:
+                    if rng.random() < CARRIED:
                         hint = shown[:, None]
                 logits, scores = self._decode(image, again, hint)
                 more, iou = _round_loss(logits, scores, again)
