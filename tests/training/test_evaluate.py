@@ -83,6 +83,9 @@ def scores():
         stability=1 - click,
         hinted=click,
         curve=np.stack([click] * 8 + [np.ones(3)], axis=1),
+        carried=np.stack([click] * 9, axis=1),
+        rough=click - 0.1,
+        refined=click,
     )
 
 
@@ -97,6 +100,8 @@ def test_the_summary_holds_correlations(scores):
     assert means["predicted_correlation"] == 1
     assert means["stability_correlation"] == -1
     assert means["curve"][-1] == 1
+    assert means["carried"][-1] == pytest.approx(0.7)
+    assert means["refined"] - means["rough"] == pytest.approx(0.1)
 
 
 def test_the_calibration_picture_is_written(scores, tmp_path):

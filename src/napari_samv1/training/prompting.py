@@ -199,7 +199,7 @@ def from_rough(rng: np.random.Generator, before: Round, keep: slice) -> tuple[Ro
     height, width = real.shape[1:]
     hints, boxes = [], []
     for one in real:
-        rough = _rough(rng, one)
+        rough = rough_mask(rng, one)
         hints.append(rough)
         y0, x0, y1, x1 = _extent(rough)
         boxes.append([x0 / width, y0 / height, x1 / width, y1 / height])
@@ -209,7 +209,8 @@ def from_rough(rng: np.random.Generator, before: Round, keep: slice) -> tuple[Ro
     return same, (2 * hint - 1) * SURE
 
 
-def _rough(rng: np.random.Generator, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def rough_mask(rng: np.random.Generator, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask too large or too small with a ragged outline, or an ellipse in its bounding box."""
     if not mask.any():
         return mask
     radius = float(np.sqrt(mask.sum() / np.pi))

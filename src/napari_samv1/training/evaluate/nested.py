@@ -1,4 +1,4 @@
-"""Whether the three masks of one click mean the part, the object and the group."""
+"""Whether the three masks of one click mean part, object and group, and a second click settles which."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
 
 LEVELS = (PART, OBJECT, GROUP)
 SMALLEST = 30
+Spot = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +26,17 @@ class Ambiguity:
     """Mean IoU of masks with what was clicked, as it is nested: columns are part, object, group.
 
     ``masks`` has a row for each of masks 1 to 3, ``best`` is the best of them for each click and ``chosen``
-    the one that the default rule takes. Of the ``clicks``, not all lie in a group.
+    the one that the default rule takes. ``grown`` and ``cut`` are of what it takes after a second click, in
+    the object beside the part: positive, so that the object is meant, or negative, so that the part is. Not
+    all of the ``clicks`` lie in a group.
     """
 
     clicks: int
     masks: NDArray[np.float64]
     best: NDArray[np.float64]
     chosen: NDArray[np.float64]
+    grown: NDArray[np.float64]
+    cut: NDArray[np.float64]
 
     def table(self) -> str:
         """The same as Markdown."""
@@ -39,58 +44,81 @@ class Ambiguity:
             "| a click in a part | with the part | with the object | with the group |",
             "|---|" + 3 * "---:|",
         ]
-        named = [*((f"mask {i + 1}", row) for i, row in enumerate(self.masks))]
-        for name, row in [*named, ("best of 3", self.best), ("chosen", self.chosen)]:
+        named = [
+            *((f"mask {i + 1}", row) for i, row in enumerate(self.masks)),
+            ("best of 3", self.best),
+            ("chosen", self.chosen),
+            ("chosen, with a positive click beside the part", self.grown),
+            ("chosen, with a negative click beside the part", self.cut),
+        ]
+        for name, row in named:
             rows.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
         return "\n".join(rows)
 
 
 def ambiguity(predictor: Predictor, tests: Sequence[TestImage]) -> Ambiguity:
-    """Click into every part of scenes whose ``levels`` are known.
+    """Click into every part of scenes whose ``levels`` are known, and once more beside it.
 
     Raises
     ------
     ValueError
         If no scene has a part that is large enough.
     """
-    masks, chosen = [], []
+    first: list[list[NDArray[np.float64]]] = []
+    second: list[NDArray[np.float64]] = []
     for test in tests:
-        if test.levels is None:
-            continue
-        spots = _parts(test.levels)
-        if not spots:
+        spots = [] if test.levels is None else _parts(test.levels)
+        if test.levels is None or not spots:
             continue
         embedding = predictor.embed(test.image)
-        for spot, answer in zip(
-            spots, predictor.predict_each(embedding, [Prompts([spot], [1]) for spot in spots]), strict=True
-        ):
+        clicked = predictor.predict_each(embedding, [Prompts([spot], [1]) for spot, _ in spots])
+        settled = predictor.predict_each(
+            embedding, [Prompts(pair, [1, sign]) for pair in spots for sign in (1, 0)]
+        )
+        for (spot, _), answer, grown, cut in zip(spots, clicked, settled[::2], settled[1::2], strict=True):
             wanted = [_at(test.levels[level], spot) for level in LEVELS]
-            shown = [answer.mask(i) for i in (1, 2, 3)]
-            masks.append([[np.nan if w is None else iou(s, w) for w in wanted] for s in shown])
-            chosen.append(masks[-1][answer.best() - 1])
-    if not masks:
+            first.append([_ious(answer.mask(i), wanted) for i in (1, 2, 3)])
+            second.append(np.stack([_ious(one.mask(one.best()), wanted) for one in (answer, grown, cut)]))
+    if not first:
         raise ValueError("expected scenes with parts, got none; give scenes of the kind 'nested'")
-    all_masks = np.array(masks)  # clicks 3 3
+    all_masks = np.array(first)  # clicks 3 3
+    chosen, grown_ious, cut_ious = np.nanmean(np.array(second), axis=0)
     return Ambiguity(
-        clicks=len(masks),
+        clicks=len(first),
         masks=np.nanmean(all_masks, axis=0),
         best=np.nanmean(all_masks.max(axis=1), axis=0),
-        chosen=np.nanmean(np.array(chosen), axis=0),
+        chosen=chosen,
+        grown=grown_ious,
+        cut=cut_ious,
     )
 
 
-def _parts(levels: NDArray[np.uint16]) -> list[tuple[int, int]]:
-    """The deepest pixel of every part that lies in an object."""
+def _parts(levels: NDArray[np.uint16]) -> list[tuple[Spot, Spot]]:
+    """The deepest pixel of every part that lies in an object, and that of the object without its parts."""
     spots = []
     for label, bounds in enumerate(ndimage.find_objects(levels[PART].astype(np.int32)), 1):
         if bounds is None:
             continue
         mask = levels[PART][bounds] == label
-        y, x = deepest(mask)
-        spot = (y + bounds[0].start, x + bounds[1].start)
-        if mask.sum() >= SMALLEST and levels[OBJECT][spot]:
-            spots.append(spot)
+        if mask.sum() < SMALLEST:
+            continue
+        spot = _deepest_in(levels[PART] == label)
+        whole = levels[OBJECT][spot]
+        beside = (levels[OBJECT] == whole) & (levels[PART] == 0)
+        if whole and beside.sum() >= SMALLEST:
+            spots.append((spot, _deepest_in(beside)))
     return spots
+
+
+def _deepest_in(mask: NDArray[np.bool_]) -> Spot:
+    rows, columns = np.nonzero(mask)
+    top, left = int(rows.min()), int(columns.min())
+    y, x = deepest(mask[top : rows.max() + 1, left : columns.max() + 1])
+    return y + top, x + left
+
+
+def _ious(shown: NDArray[np.bool_], wanted: list[NDArray[np.bool_] | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if one is None else iou(shown, one) for one in wanted])
 
 
 def _at(plane: NDArray[np.uint16], spot: tuple[int, int]) -> NDArray[np.bool_] | None:

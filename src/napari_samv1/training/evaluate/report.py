@@ -32,12 +32,6 @@ def table(groups: Sequence[tuple[str, Sequence[ImageScores]]]) -> str:
     return "\n".join(rows)
 
 
-def curve_line(scores: Sequence[ImageScores]) -> str:
-    """Mean IoU after the click and each correction, as one line."""
-    means = np.concatenate([s.curve for s in scores]).mean(axis=0)
-    return " → ".join(f"{value:.2f}" for value in means)
-
-
 def summary(groups: Sequence[tuple[str, Sequence[ImageScores]]]) -> dict[str, Any]:
     """Every mean as plain numbers, for the model card."""
     result: dict[str, Any] = {}
@@ -53,13 +47,18 @@ def summary(groups: Sequence[tuple[str, Sequence[ImageScores]]]) -> dict[str, An
                 "hinted",
                 "predicted",
                 "stability",
+                "rough",
+                "refined",
             )
         }
         result[name] = {
             **{field: round(float(values.mean()), 4) for field, values in joined.items()},
             "objects": len(joined["click"]),
             "share_over_wand": round(float((joined["click"] > joined["wand"]).mean()), 4),
-            "curve": np.concatenate([s.curve for s in scores]).mean(axis=0).round(4).tolist(),
+            **{
+                curve: np.concatenate([getattr(s, curve) for s in scores]).mean(axis=0).round(4).tolist()
+                for curve in ("curve", "carried")
+            },
             "predicted_correlation": _correlation(joined["predicted"], joined["click"]),
             "stability_correlation": _correlation(joined["stability"], joined["click"]),
         }

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_samv1.engine.objects import hinted
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
+from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.prompts import Prompts
 from napari_samv1.training.evaluate.images import TestImage
 from napari_samv1.training.evaluate.objects import Target, iou, targets
 from napari_samv1.training.evaluate.wand import best_wand
-from napari_samv1.training.prompting import deepest
+from napari_samv1.training.prompting import deepest, rough_mask
 
 CORRECTIONS = 8
 SLACK = 0.1
@@ -27,7 +29,9 @@ class ImageScores:
 
     ``best_of_3`` is the best of masks 1 to 3 after the click, ``predicted`` and ``stability`` are of the
     mask that was chosen after it. ``curve`` is (objects, 1 + CORRECTIONS): after the click and after each
-    correction. ``hinted`` repeats the click with its own answer as a mask hint.
+    correction, all clicks together and nothing else, as in the plugin; ``carried`` is the same with the
+    latest answer as a mask hint, as in the paper. ``hinted`` repeats the click with its own answer as a mask
+    hint. ``rough`` is of a rough mask of the object, ``refined`` of the answer to it and the box around it.
     """
 
     name: str
@@ -41,6 +45,9 @@ class ImageScores:
     stability: Scores
     hinted: Scores
     curve: Scores
+    carried: Scores
+    rough: Scores
+    refined: Scores
 
     @property
     def share_over_wand(self) -> float:
@@ -66,16 +73,20 @@ def score_image(
     chosen = [answer.best() for answer in clicked]
     hints = [answer.logits[index] for answer, index in zip(clicked, chosen, strict=True)]
     wand, tolerance = best_wand(test.image, objects)
-    curve = np.zeros((len(objects), 1 + CORRECTIONS))
-    curve[:, 0] = _ious(clicked, objects)
-    latest, prompts = clicked, [one.click for one in objects]
-    for turn in range(1, 1 + CORRECTIONS):
-        prompts = [_corrected(p, a, one) for p, a, one in zip(prompts, latest, objects, strict=True)]
-        latest = answers(prompts, [answer.logits[answer.best()] for answer in latest])
-        curve[:, turn] = _ious(latest, objects)
+    roughs = [rough_mask(rng, one.mask) for one in objects]
+
+    def corrected(*, carried: bool) -> Scores:
+        latest, prompts = clicked, [one.click for one in objects]
+        curve = [_ious(latest, objects)]
+        for _ in range(CORRECTIONS):
+            prompts = [_corrected(p, a, one) for p, a, one in zip(prompts, latest, objects, strict=True)]
+            latest = answers(prompts, [a.logits[a.best()] for a in latest] if carried else None)
+            curve.append(_ious(latest, objects))
+        return np.stack(curve, axis=1)
+
     return ImageScores(
         name=test.name,
-        click=curve[:, 0],
+        click=_ious(clicked, objects),
         best_of_3=np.array(
             [
                 max(iou(a.mask(i), one.mask) for i in (1, 2, 3))
@@ -89,7 +100,10 @@ def score_image(
         predicted=np.array([float(a.iou[i]) for a, i in zip(clicked, chosen, strict=True)]),
         stability=np.array([float(a.stability()[i]) for a, i in zip(clicked, chosen, strict=True)]),
         hinted=_ious(answers([one.click for one in objects], hints), objects, chosen),
-        curve=curve,
+        curve=corrected(carried=False),
+        carried=corrected(carried=True),
+        rough=np.array([iou(rough, one.mask) for rough, one in zip(roughs, objects, strict=True)]),
+        refined=_ious(answers([hinted(Prompts(), MaskCrop.from_mask(rough)) for rough in roughs]), objects),
     )
 
 
