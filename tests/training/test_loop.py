@@ -90,7 +90,7 @@ def test_the_learning_rate_rises_at_the_start_of_each_stage_and_falls_to_its_end
 
 def test_a_longer_run_is_the_same_run_until_the_shorter_one_cools():
     short, long = Recipe(prompt_steps=6000), Recipe(prompt_steps=24000)
-    cools = short.dense_steps + short.where_steps + 4500
+    cools = short.dense_steps + short.where_steps + 3600
     for step in range(cools):
         assert short.learning_rate(step) == pytest.approx(long.learning_rate(step))
         assert short.grids_at(step) == long.grids_at(step)

@@ -40,7 +40,7 @@ LATE_GRIDS: Grids = (
 
 SHORT = 5000
 """Prompted steps of a run whose stages need not be shortened."""
-COOLING = 0.25
+COOLING = 0.4
 """The share of the last stage in which the rate falls to nearly nothing."""
 
 
@@ -53,7 +53,7 @@ class Recipe:
     the ``late_scenes``, which are larger and more crowded. In a step each of ``workers`` processes sees
     about ``dense_tokens`` or ``tokens`` image tokens of its own.
 
-    What changes during the last stage does so at fixed steps, and only the last quarter, in which the rate
+    What changes during the last stage does so at fixed steps, and only the last two fifths, in which the rate
     falls to nearly nothing, depends on ``prompt_steps``: a longer run is the same run up to there. In a run
     of less than `SHORT` prompted steps all of it happens sooner in proportion.
     """
@@ -70,7 +70,7 @@ class Recipe:
     tokens: int = 3 * 1024
     dense_steps: int = 700
     where_steps: int = 250
-    prompt_steps: int = 7000
+    prompt_steps: int = 6400
     dense_rate: float = 1e-3
     prompt_rate: float = 5e-4
     decay: float = 0.02
@@ -106,7 +106,7 @@ class Recipe:
         return self.prompt_rate * self._prompt_rate(step - self.dense_steps - self.where_steps)
 
     def _prompt_rate(self, step: int) -> float:
-        """Falls slowly, by a half in 9,000 steps, then to a fiftieth in the last quarter."""
+        """Falls slowly, by a half in 9,000 steps, then to a fiftieth in the last two fifths."""
         rise = min(1.0, (step + 1) / 60)
         left = (self.prompt_steps - step) / max(1.0, COOLING * self.prompt_steps)
         return rise * (1 + self._scaled(step) / 3000) ** -0.5 * min(1.0, 0.02 + 0.98 * left)
