@@ -21,6 +21,7 @@ from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam
 from napari_samv1.model.config import TINY
 from napari_samv1.preparation import BUNDLED, Preparation
+from napari_samv1.training.curves import curves_picture, read_curves, thinned, write_curves
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.evaluate.images import TestImage, coins, from_folder, held_out
 from napari_samv1.training.evaluate.nested import ambiguity
@@ -43,7 +44,7 @@ Groups = list[tuple[str, list[ImageScores]]]
 def train(args: argparse.Namespace) -> int:
     """Make the model; whatever is on disk of an earlier run of the same recipe is used."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    recipe, work = _recipe(args), _work(args)
+    recipe, work, threads = _recipe(args), _work(args), torch.get_num_threads()
     _draw_scenes(recipe, work)
     network, preparation = _start(args)
     head = DenseHead(network.config, recipe.seed)
@@ -71,10 +72,14 @@ def train(args: argparse.Namespace) -> int:
     if run.step < recipe.steps:
         logger.info("stopped at step %d of %d; the same command goes on", run.step, recipe.steps)
         return 0
+    torch.set_num_threads(args.threads or threads)  # the other processes have ended
     path = args.export or work / f"run-{recipe.seed}" / "tiny.pt"
     sha256 = export(run.averaged(), run.network.config, path)
     groups = _scores(_predictor(run), _all_images(args.images))
     calibration_picture([s for _, scores in groups for s in scores], path.with_name("calibration.png"))
+    curves = thinned(read_curves(run.folder / "curves.csv"))
+    write_curves(curves, path.with_name("curves_thinned.csv"))
+    curves_picture(curves, path.with_name("curves.png"))
     facts: dict[str, Any] = {
         "config": asdict(run.network.config),
         "preparation": asdict(run.step_maker.preparation),
