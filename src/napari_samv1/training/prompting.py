@@ -45,10 +45,12 @@ class Round:
 
 
 def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """The pixel farthest from the outline; the frame counts as outline."""
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), mask.shape)
-    return int(row), int(column)
+    """The pixel of ``mask``, which has some, farthest from its outline; the frame counts as outline."""
+    (bounds,) = ndimage.find_objects(mask.astype(np.uint8))
+    part = mask[bounds]
+    depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), part.shape)
+    return int(row) + bounds[0].start, int(column) + bounds[1].start
 
 
 def click_inside(
@@ -290,10 +292,8 @@ def _click_outside(
 
 def _in_the_worst(rng: np.random.Generator, wrong: NDArray[np.bool_]) -> tuple[int, int]:
     """The middle of the widest error, or any wrong pixel."""
-    rows, columns = np.nonzero(wrong)
     if rng.random() < 0.4:
+        rows, columns = np.nonzero(wrong)
         pick = int(rng.integers(len(rows)))
         return int(rows[pick]), int(columns[pick])
-    top, left = rows.min(), columns.min()
-    y, x = deepest(wrong[top : rows.max() + 1, left : columns.max() + 1])
-    return y + int(top), x + int(left)
+    return deepest(wrong)

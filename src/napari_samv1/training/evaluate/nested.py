@@ -102,19 +102,12 @@ def _parts(levels: NDArray[np.uint16]) -> list[tuple[Spot, Spot]]:
         mask = levels[PART][bounds] == label
         if mask.sum() < SMALLEST:
             continue
-        spot = _deepest_in(levels[PART] == label)
+        spot = deepest(levels[PART] == label)
         whole = levels[OBJECT][spot]
         beside = (levels[OBJECT] == whole) & (levels[PART] == 0)
         if whole and beside.sum() >= SMALLEST:
-            spots.append((spot, _deepest_in(beside)))
+            spots.append((spot, deepest(beside)))
     return spots
-
-
-def _deepest_in(mask: NDArray[np.bool_]) -> Spot:
-    rows, columns = np.nonzero(mask)
-    top, left = int(rows.min()), int(columns.min())
-    y, x = deepest(mask[top : rows.max() + 1, left : columns.max() + 1])
-    return y + top, x + left
 
 
 def _ious(shown: NDArray[np.bool_], wanted: list[NDArray[np.bool_] | None]) -> NDArray[np.float64]:

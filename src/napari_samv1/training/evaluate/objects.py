@@ -45,11 +45,10 @@ def targets(labels: NDArray[np.int64], smallest: int = 20) -> list[Target]:
         inside = labels[bounds] == label
         if inside.sum() < smallest:
             continue
-        y, x = deepest(inside)
         mask = np.zeros(labels.shape, bool)
         mask[bounds] = inside
         box = (rows.start - 0.5, columns.start - 0.5, rows.stop - 0.5, columns.stop - 0.5)
-        found.append(Target(mask, (y + rows.start, x + columns.start), box))
+        found.append(Target(mask, deepest(mask), box))
     return found
 
 

@@ -122,10 +122,7 @@ def _corrected(prompts: Prompts, answer: Prediction, target: Target) -> Prompts:
     wrong = answer.mask(answer.best()) != target.mask
     if not wrong.any():
         return prompts
-    rows, columns = np.nonzero(wrong)
-    top, left = int(rows.min()), int(columns.min())
-    y, x = deepest(wrong[top : rows.max() + 1, left : columns.max() + 1])
-    spot = (y + top, x + left)
+    spot = deepest(wrong)
     return Prompts(
         points_yx=[*prompts.points_yx, spot],
         labels=[*prompts.labels, int(target.mask[spot])],
