@@ -46,7 +46,7 @@ class Round:
 
 def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
     """The pixel of ``mask``, which has some, farthest from its outline; the frame counts as outline."""
-    (bounds,) = ndimage.find_objects(mask.astype(np.uint8))
+    (bounds,) = ndimage.find_objects(mask.view(np.uint8))
     part = mask[bounds]
     depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), part.shape)
