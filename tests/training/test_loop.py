@@ -1,6 +1,7 @@
 """A run that is cut off ends where an uninterrupted one does; what it exports loads."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
@@ -100,10 +101,30 @@ def test_a_longer_run_is_the_same_run_until_the_shorter_one_cools():
 
 
 def test_a_short_run_gets_to_every_part_of_the_last_stage():
-    recipe = Recipe(dense_steps=0, where_steps=0, prompt_steps=50)
-    assert not recipe.is_late(0)
-    assert recipe.is_late(20)
-    assert recipe.dense_share(0) > 0
-    assert recipe.dense_share(45) == 0
-    assert recipe.correction_chance(0) == 0
-    assert recipe.correction_chance(20) == recipe.corrected
+    recipe = Recipe(dense_steps=1, where_steps=1, prompt_steps=50)
+    assert not recipe.is_late(2)
+    assert recipe.is_late(22)
+    assert recipe.dense_share(2) > 0
+    assert recipe.dense_share(47) == 0
+    assert recipe.correction_chance(2) == 0
+    assert recipe.correction_chance(22) == recipe.corrected
+
+
+def test_a_run_from_a_checkpoint_asks_as_the_end_of_the_first_did(tmp_path):
+    recipe = replace(
+        RECIPE, dense_steps=0, where_steps=0, prompt_steps=2, prompt_rate=Recipe.going_on().prompt_rate
+    )
+    assert recipe.is_late(0)
+    assert recipe.correction_chance(0) == recipe.corrected
+    first = Run(tmp_path / "first", RECIPE, Sam(SMALL), BUNDLED, Scenes())
+    known = {name: tensor.clone() for name, tensor in first.network.state_dict().items()}
+    run = Run(tmp_path / "second", recipe, first.network, BUNDLED, Scenes(), fresh=False)
+    assert all(torch.equal(tensor, known[name]) for name, tensor in run.network.state_dict().items())
+    run.train()
+    with (run.folder / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["dense"] for row in rows] == ["", ""]
+    assert all(float(row["loss"]) > 0 for row in rows)
+    name = "image_encoder.patch_embedding.projection.weight"
+    moved = (run.network.get_parameter(name) - known[name]).abs().max()
+    assert 0 < moved < 1e-3

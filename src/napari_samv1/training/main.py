@@ -120,7 +120,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         "where_steps": args.where_steps,
         "prompt_steps": args.prompt_steps,
     }
-    return replace(Recipe(), **{name: value for name, value in given.items() if value is not None})
+    usual = Recipe.going_on() if args.init else Recipe()
+    return replace(usual, **{name: value for name, value in given.items() if value is not None})
 
 
 def _work(args: argparse.Namespace) -> Path:

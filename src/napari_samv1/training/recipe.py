@@ -56,6 +56,9 @@ class Recipe:
     What changes during the last stage does so at fixed steps, and only the last two fifths, in which the rate
     falls to nearly nothing, depends on ``prompt_steps``: a longer run is the same run up to there. In a run
     of less than `SHORT` prompted steps all of it happens sooner in proportion.
+
+    A run of prompted steps alone goes on from weights that know what a prompt is (`going_on`): larger grids
+    and corrections from its first step, no dense loss.
     """
 
     seed: int = 0
@@ -77,6 +80,15 @@ class Recipe:
     averaging: float = 0.995
     corrected: float = 0.4
 
+    @classmethod
+    def going_on(cls) -> Recipe:
+        """From a checkpoint instead of from random weights, at half the rate."""
+        return cls(dense_steps=0, where_steps=0, prompt_steps=SHORT, prompt_rate=2.5e-4)
+
+    @property
+    def goes_on(self) -> bool:
+        return self.dense_steps == self.where_steps == 0
+
     @property
     def steps(self) -> int:
         return self.dense_steps + self.where_steps + self.prompt_steps
@@ -91,7 +103,7 @@ class Recipe:
 
     def is_late(self, step: int) -> bool:
         """Whether a step belongs to the later part of the last stage."""
-        return self._prompted(step) >= self.late_from
+        return self.goes_on or self._prompted(step) >= self.late_from
 
     def grids_at(self, step: int) -> Grids:
         """The token grids that a step's crops may have."""
@@ -122,7 +134,7 @@ class Recipe:
         """The dense loss's weight: all of the first stage, then a half, gone within 4,000 prompted steps."""
         if self.is_dense(step):
             return 1.0
-        if self.is_where(step):
+        if self.is_where(step) or self.goes_on:
             return 0.0
         return 0.5 * max(0.0, 1 - self._prompted(step) / 4000)
 
@@ -130,6 +142,8 @@ class Recipe:
         """Corrections start once there is something to correct."""
         if self.is_where(step):
             return 0.0
+        if self.goes_on:
+            return self.corrected
         return self.corrected * min(1.0, max(0.0, (self._prompted(step) - 600) / 1000))
 
 

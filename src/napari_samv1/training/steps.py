@@ -25,7 +25,7 @@ from napari_samv1.training.targets import dense_targets
 
 SCORE_WEIGHT = 4.0
 """How much a mask's predicted IoU counts beside the mask."""
-REFINED, ROUGH = 0.2, 0.2
+REFINED, ROUGH = 0.2, 0.1
 """How many of the second rounds repeat the prompt with one of its answers as a hint, or with a rough mask of
 the object; the others correct the answer."""
 CARRIED = 0.5
