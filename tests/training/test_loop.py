@@ -116,6 +116,9 @@ def test_a_run_from_a_checkpoint_asks_as_the_end_of_the_first_did(tmp_path):
     )
     assert recipe.is_late(0)
     assert recipe.correction_chance(0) == recipe.corrected
+    longer = Recipe.going_on()
+    assert longer.learning_rate(longer.steps // 2) == pytest.approx(longer.prompt_rate / 2)
+    assert longer.learning_rate(longer.steps - 1) == pytest.approx(longer.prompt_rate / 50)
     first = Run(tmp_path / "first", RECIPE, Sam(SMALL), BUNDLED, Scenes())
     known = {name: tensor.clone() for name, tensor in first.network.state_dict().items()}
     run = Run(tmp_path / "second", recipe, first.network, BUNDLED, Scenes(), fresh=False)

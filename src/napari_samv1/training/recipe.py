@@ -82,8 +82,8 @@ class Recipe:
 
     @classmethod
     def going_on(cls) -> Recipe:
-        """From a checkpoint instead of from random weights, at half the rate."""
-        return cls(dense_steps=0, where_steps=0, prompt_steps=SHORT, prompt_rate=2.5e-4)
+        """From a checkpoint instead of from random weights, at less than half the rate."""
+        return cls(dense_steps=0, where_steps=0, prompt_steps=SHORT, prompt_rate=2e-4)
 
     @property
     def goes_on(self) -> bool:
@@ -118,8 +118,13 @@ class Recipe:
         return self.prompt_rate * self._prompt_rate(step - self.dense_steps - self.where_steps)
 
     def _prompt_rate(self, step: int) -> float:
-        """Falls slowly, by a half in 9,000 steps, then to a fiftieth in the last two fifths."""
+        """Falls slowly, by a half in 9,000 steps, then to a fiftieth in the last two fifths.
+
+        From a checkpoint it falls evenly: what is known is lost at a high rate, and comes back as it falls.
+        """
         rise = min(1.0, (step + 1) / 60)
+        if self.goes_on:
+            return rise * max(0.02, 1 - step / self.prompt_steps)
         left = (self.prompt_steps - step) / max(1.0, COOLING * self.prompt_steps)
         return rise * (1 + self._scaled(step) / 3000) ** -0.5 * min(1.0, 0.02 + 0.98 * left)
 
