@@ -1,7 +1,7 @@
 """`napari-samv1 train`, from scenes to a model card, in a run of four steps."""
 
 import json
-from functools import partial
+from dataclasses import dataclass
 
 import pytest
 
@@ -9,16 +9,31 @@ from napari_samv1.checkpoints.load import load_model
 from napari_samv1.cli import main
 from napari_samv1.training import main as training
 from napari_samv1.training.evaluate.images import coins
-from napari_samv1.training.recipe import Recipe
+from napari_samv1.training.recipe import Grids, Recipe
+
+STEPS = ("--dense-steps", "1", "--where-steps", "1", "--prompt-steps", "2")
+
+
+@dataclass(frozen=True)
+class Small(Recipe):
+    scenes: int = 64
+    late_scenes: int = 64
+    grids: Grids = ((8, 8),)
+    late_grids: Grids = ((8, 8),)
+    tokens: int = 64
+    dense_tokens: int = 64
+
+
+def facts_of(card):
+    return json.loads(card.split("```json")[1].split("```")[0])
 
 
 @pytest.mark.slow
-def test_a_run_cut_off_and_gone_on_with_writes_weights_curves_and_a_card(tmp_path, monkeypatch):
-    small = partial(Recipe, late_scenes=64, grids=((8, 8),), late_grids=((8, 8),), tokens=64, dense_tokens=64)
-    monkeypatch.setattr(training, "Recipe", small)
+def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "Recipe", Small)
     monkeypatch.setattr(training, "_all_images", lambda folder: [("coins", [coins()])])
-    steps = ["--dense-steps", "1", "--where-steps", "1", "--prompt-steps", "2", "--scenes", "64"]
-    command = ["train", "--work", str(tmp_path), "--workers", "1", *steps]
+    common = ["train", "--work", str(tmp_path), "--workers", "1"]
+    command = [*common, *STEPS]
     assert main([*command, "--until", "3"]) == 0
     folder = tmp_path / "run-0"
     assert not (folder / "tiny.pt").exists()
@@ -28,10 +43,17 @@ def test_a_run_cut_off_and_gone_on_with_writes_weights_curves_and_a_card(tmp_pat
     assert model.sha256 in card
     assert "| coins | 24 |" in card
     assert "| mask 1 |" in card
-    facts = json.loads(card.split("```json")[1].split("```")[0])
+    facts = facts_of(card)
     assert facts["recipe"]["prompt_steps"] == 2
     assert facts["started from"] == "random weights"
     steps_seen = [line.split(",")[0] for line in (folder / "curves.csv").read_text().splitlines()]
     assert steps_seen == ["step", "1", "2", "3", "4"]
     for name in ("curves.png", "calibration.png", "curves_thinned.csv"):
         assert (folder / name).stat().st_size > 0
+
+    first = folder.rename(tmp_path / "first")  # the scenes of the seed are drawn
+    assert main([*common, "--init", str(first / "tiny.pt"), "--prompt-steps", "1"]) == 0
+    facts = facts_of((folder / "MODEL_CARD.md").read_text())
+    assert facts["started from"] == f"weights of sha256 {model.sha256}"
+    assert (facts["recipe"]["dense_steps"], facts["recipe"]["prompt_steps"]) == (0, 1)
+    assert len((folder / "curves.csv").read_text().splitlines()) == 2

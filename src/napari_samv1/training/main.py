@@ -46,7 +46,7 @@ def train(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe, work, threads = _recipe(args), _work(args), torch.get_num_threads()
     _draw_scenes(recipe, work)
-    network, preparation = _start(args)
+    network, preparation, origin = _start(args)
     head = DenseHead(network.config, recipe.seed)
     first, *others = seats(recipe.workers, [*network.parameters(), *head.parameters()])
     processes = [
@@ -84,7 +84,7 @@ def train(args: argparse.Namespace) -> int:
         "config": asdict(run.network.config),
         "preparation": asdict(run.step_maker.preparation),
         "recipe": asdict(recipe),
-        "started from": args.init or "random weights",
+        "started from": origin,
         "commit": _commit(),
         "hours": round(run.seconds / 3600, 2),
         "sha256": sha256,
@@ -129,13 +129,13 @@ def _work(args: argparse.Namespace) -> Path:
     return folder or Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False)) / "training"
 
 
-def _start(args: argparse.Namespace) -> tuple[Sam, Preparation]:
-    """The network that training starts from, on its device."""
+def _start(args: argparse.Namespace) -> tuple[Sam, Preparation, str]:
+    """The network that training starts from, on its device, and where its weights are from."""
     device = choose_device(args.device)
     if not args.init:
-        return Sam(TINY).to(device), BUNDLED
+        return Sam(TINY).to(device), BUNDLED, "random weights"
     model = load_model(args.init, device=str(device), dtype="float32")
-    return model.network, model.preparation
+    return model.network, model.preparation, f"weights of sha256 {model.sha256}"
 
 
 def _begin(
@@ -159,7 +159,8 @@ def _begin(
 
 def _help(args: argparse.Namespace, seat: Seat) -> None:
     """Another process of the same run: makes its share of every step, and writes nothing."""
-    _begin(args, _recipe(args), seat, *_start(args)).train(args.until)
+    network, preparation, _ = _start(args)
+    _begin(args, _recipe(args), seat, network, preparation).train(args.until)
 
 
 def score(args: argparse.Namespace) -> int:
