@@ -131,3 +131,6 @@ def test_a_run_from_a_checkpoint_asks_as_the_end_of_the_first_did(tmp_path):
     name = "image_encoder.patch_embedding.projection.weight"
     moved = (run.network.get_parameter(name) - known[name]).abs().max()
     assert 0 < moved < 1e-3
+    kept = 0.3 * known[name] + 0.7 * run.averages[name]
+    assert torch.allclose(run.averaged()[name], kept, atol=1e-7)
+    assert not torch.equal(run.averaged()[name], run.averages[name])
