@@ -57,3 +57,13 @@ def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, 
     assert facts["started from"] == f"weights of sha256 {model.sha256}"
     assert (facts["recipe"]["dense_steps"], facts["recipe"]["prompt_steps"]) == (0, 1)
     assert len((folder / "curves.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_a_model_is_scored_on_as_many_objects_as_are_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(training, "_all_images", lambda folder: [("coins", [coins()])])
+    assert main(["train", "--score", "tiny", "--objects", "3"]) == 0
+    assert "| coins | 3 |" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["train", "--score", "tiny", "--objects", "0"])
+    assert "expected 1 or more, got 0" in capsys.readouterr().err

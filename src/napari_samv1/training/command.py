@@ -29,8 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--evaluate-every", type=int, default=250, help="steps between scores (0: only at the end)"
     )
     parser.add_argument("--images", type=Path, help="folder of NAME.* and NAME_labels.* to score as well")
+    parser.add_argument(
+        "--objects", type=_some, default=24, help="score at most as many of an image (default: 24)"
+    )
     parser.add_argument("--export", type=Path, help="where the weights go at the end (default: in --work)")
     parser.add_argument("--score", help="train nothing: print the tables of a known model or a weight file")
+
+
+def _some(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {count}")
+    return count
 
 
 def run(args: argparse.Namespace) -> int:

@@ -63,7 +63,7 @@ def train(args: argparse.Namespace) -> int:
             shown = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
             logger.info("step %d of %d: %s", run.step, recipe.steps, shown)
         if args.evaluate_every and run.step % args.evaluate_every == 0 and not recipe.is_dense(run.step):
-            means = summary(_scores(_predictor(run), [("coins", [coins()])]))
+            means = summary(_scores(_predictor(run), [("coins", [coins()])], args.objects))
             logger.info("coins: click %.3f, box %.3f", means["coins"]["click"], means["coins"]["box"])
 
     run.train(args.until, on_step)
@@ -75,7 +75,7 @@ def train(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads or threads)  # the other processes have ended
     path = args.export or work / f"run-{recipe.seed}" / "tiny.pt"
     sha256 = export(run.averaged(), run.network.config, path)
-    groups = _scores(_predictor(run), _all_images(args.images))
+    groups = _scores(_predictor(run), _all_images(args.images), args.objects)
     calibration_picture([s for _, scores in groups for s in scores], path.with_name("calibration.png"))
     curves = thinned(read_curves(run.folder / "curves.csv"))
     write_curves(curves, path.with_name("curves_thinned.csv"))
@@ -169,7 +169,7 @@ def score(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     predictor = Predictor(load_model(args.score, device=args.device))
     started = time.monotonic()
-    groups = _scores(predictor, _all_images(args.images))
+    groups = _scores(predictor, _all_images(args.images), args.objects)
     print(f"{table(groups)}\n\n{_nested(predictor)}\n")
     print(json.dumps(summary(groups), indent=1))
     print(f"{time.monotonic() - started:.0f} s")
@@ -193,8 +193,8 @@ def _all_images(folder: Path | None) -> list[tuple[str, list[TestImage]]]:
     return groups
 
 
-def _scores(predictor: Predictor, groups: list[tuple[str, list[TestImage]]]) -> Groups:
-    return [(name, [score_image(predictor, test, most=24) for test in tests]) for name, tests in groups]
+def _scores(predictor: Predictor, groups: list[tuple[str, list[TestImage]]], most: int) -> Groups:
+    return [(name, [score_image(predictor, test, most=most) for test in tests]) for name, tests in groups]
 
 
 def _predictor(run: Run) -> Predictor:
