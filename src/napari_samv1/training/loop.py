@@ -38,7 +38,7 @@ FIGURES = (
 )
 STATE_SECONDS = 120
 KEPT = 0.3
-"""How much of the checkpoint that a run went on from stays in what it gives: half-way weights are better on
+"""How much of the checkpoint that a run went on from stays in what it gives: weights in between are better on
 images unlike those trained on than either end (Wortsman et al. 2022, Robust fine-tuning of zero-shot
 models)."""
 
