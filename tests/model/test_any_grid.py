@@ -85,6 +85,24 @@ def test_attention_in_chunks_equals_attention_at_once(monkeypatch, logits, kerne
     assert torch.allclose(attend(queries, keys, values, by_row, by_column), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("logits", [7 * 30, 3 * 30 * 30, 4 * 30 * 30])
+def test_attention_in_training_has_the_gradients_of_attention_at_once(monkeypatch, logits):
+    torch.manual_seed(0)
+    shapes = [(4, 30, 5), (4, 30, 5), (4, 30, 5), (4, 30, 5), (4, 30, 6)]
+    inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    queries, keys, values, by_row, by_column = inputs
+    term = (by_row[..., :, None] + by_column[..., None, :]).flatten(-2)
+    expected = (queries @ keys.mT / 5**0.5 + term).softmax(-1) @ values
+    toward = torch.randn_like(expected)
+    monkeypatch.setattr(attention, "LOGITS_AT_ONCE", logits)
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 1)
+    got = attend(*inputs)
+    assert torch.allclose(got, expected, atol=1e-5)
+    wanted = torch.autograd.grad(expected, inputs, toward)
+    for one, other in zip(torch.autograd.grad(got, inputs, toward), wanted, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("grid_hw", [(1, 1), (1, 13), (9, 9), (7, 12), (20, 3)])
 @pytest.mark.parametrize("windows", [None, (1, 2, 5, 32)])

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
-from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss
+from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss, widened
 from napari_samv1.training.targets import dense_targets
 
 
@@ -44,6 +45,17 @@ def test_a_neighbour_s_pixel_weighs_as_much_as_the_object_s_own_once_it_is_taken
     total = 14 * 14 + 72 + 4
     dice = 1 - (2 * 64 + 1) / (64 + 4 + 64 + 1)
     assert mask_loss(logits, wanted).item() == pytest.approx(2 * 4 * 20 * weight / total + dice, rel=1e-4)
+
+
+@pytest.mark.parametrize("reach", [0, 1, 2, 3, 6])
+@pytest.mark.parametrize("hw", [(40, 31), (4, 9), (1, 1)])
+def test_widening_is_a_dilation_by_a_square(reach, hw):
+    masks = np.random.default_rng(reach).random((2, 3, *hw)) < 0.02
+    masks[0, 0, -1, -1] = True
+    dilated = ndimage.maximum_filter(masks, size=(1, 1, 2 * reach + 1, 2 * reach + 1), mode="constant")
+    kept = torch.from_numpy(masks.copy())
+    assert np.array_equal(widened(kept, reach).numpy(), dilated)
+    assert np.array_equal(kept.numpy(), masks)
 
 
 def test_dense_targets_point_from_every_pixel_to_its_object_s_centre():

@@ -21,7 +21,7 @@ def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     """
     plain = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     area = wanted.sum((-2, -1), keepdim=True)
-    near = _widened(wanted, BAND) > 0
+    near = widened(wanted > 0, BAND)
     far = (~near).sum((-2, -1), keepdim=True)
     chance = torch.sigmoid(logits)
     taken = chance.detach() * ~near
@@ -33,11 +33,19 @@ def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     return 2 * entropy + dice
 
 
-def _widened(masks: Tensor, reach: int) -> Tensor:
-    """The largest value within ``reach`` pixels, one axis after the other."""
-    planes = masks.flatten(0, -3)
-    planes = functional.max_pool2d(planes, (2 * reach + 1, 1), 1, (reach, 0))
-    return functional.max_pool2d(planes, (1, 2 * reach + 1), 1, (0, reach)).view_as(masks)
+def widened(masks: Tensor, reach: int) -> Tensor:
+    """Where a pixel of a bool mask is at most ``reach`` rows and columns away."""
+    near = masks.clone()
+    for axis in (-2, -1):
+        done = 0
+        while done < reach:  # 1, then 2, then 4 pixels on
+            step = min(done + 1, reach - done, near.shape[axis])
+            length = near.shape[axis] - step
+            before = near.clone()
+            near.narrow(axis, step, length).logical_or_(before.narrow(axis, 0, length))
+            near.narrow(axis, 0, length).logical_or_(before.narrow(axis, step, length))
+            done += step
+    return near
 
 
 @torch.no_grad()

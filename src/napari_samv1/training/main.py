@@ -21,6 +21,7 @@ from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam
 from napari_samv1.model.config import TINY
 from napari_samv1.preparation import BUNDLED, Preparation
+from napari_samv1.training.allocator import keep_memory
 from napari_samv1.training.curves import curves_picture, read_curves, thinned, write_curves
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.evaluate.images import TestImage, coins, from_folder, held_out
@@ -141,6 +142,7 @@ def _start(args: argparse.Namespace) -> tuple[Sam, Preparation, str]:
 def _begin(
     args: argparse.Namespace, recipe: Recipe, seat: Seat, network: Sam, preparation: Preparation
 ) -> Run:
+    keep_memory()
     if args.threads or seat.size > 1:
         torch.set_num_threads(args.threads or 1)
     work = _work(args)

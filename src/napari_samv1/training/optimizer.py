@@ -18,15 +18,15 @@ MOMENTUM = 0.95
 Named = tuple[str, nn.Parameter]
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """About the nearest matrix with orthonormal rows or columns: five Newton-Schulz steps in bfloat16."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """About the nearest matrices with orthonormal rows or columns: five Newton-Schulz steps in bfloat16."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = (matrices.mT if tall else matrices).bfloat16()
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(5):
-        square = x @ x.T
+        square = x @ x.mT
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrices.dtype)
 
 
 def takes_muon(name: str, parameter: nn.Parameter) -> bool:
@@ -52,6 +52,7 @@ class Optimizer:
             ],
             lr=rate,
             betas=(0.9, 0.98),
+            fused=True,
         )
 
     def zero_grad(self) -> None:
@@ -65,14 +66,19 @@ class Optimizer:
         for group in self.adam.param_groups:
             group["lr"] = rate
         self.adam.step()
+        alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
         for parameter, momentum in zip(self.matrices, self.momenta, strict=True):
             if parameter.grad is None:
                 continue
             momentum.lerp_(parameter.grad, 1 - MOMENTUM)
             ahead = parameter.grad.lerp(momentum, MOMENTUM)
-            stretch = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
-            parameter.mul_(1 - rate * self.decay)
-            parameter.add_(orthogonal(ahead), alpha=-MUON_RATE * rate * stretch)
+            alike.setdefault(parameter.shape, []).append((parameter, ahead))
+        for (rows, columns), pairs in alike.items():
+            stretch = max(1.0, rows / columns) ** 0.5
+            directions = orthogonal(torch.stack([ahead for _, ahead in pairs]))
+            for (matrix, _), direction in zip(pairs, directions, strict=True):
+                matrix.mul_(1 - rate * self.decay)
+                matrix.add_(direction, alpha=-MUON_RATE * rate * stretch)
 
     def state_dict(self) -> dict[str, Any]:
         return {"adam": self.adam.state_dict(), "momenta": self.momenta}

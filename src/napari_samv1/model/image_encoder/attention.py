@@ -107,11 +107,23 @@ def _attend_by_products(
     queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
 ) -> Tensor:
     """On a CPU two matrix products around a softmax are faster than fused attention with a mask."""
-    logits = _times_transposed(queries, keys).unflatten(2, (by_row.shape[2], by_column.shape[2]))
+    height, width = by_row.shape[2], by_column.shape[2]
+    if queries.requires_grad:
+        # each addition would be copied for the way back, in short rows: the product adds them as well
+        placed = torch.cat([keys, _places(height, width, keys)], dim=2)
+        logits = torch.cat([queries, by_row.to(queries), by_column.to(queries)], dim=2) @ placed.mT
+        return logits.softmax(-1) @ values
+    logits = _times_transposed(queries, keys).unflatten(2, (height, width))
     for term in (by_row[..., :, None], by_column[..., None, :]):
-        # in place, unless the way back is wanted: autograd would copy the whole for every addition to a view
-        logits = logits + term if logits.requires_grad else logits.add_(term)
+        logits.add_(term)
     return _times_transposed(logits.flatten(2).softmax(-1), values.mT)
+
+
+def _places(height: int, width: int, keys: Tensor) -> Tensor:
+    """A one at every key's row and a one at its column, for G heads of height * width keys."""
+    rows = torch.eye(height, dtype=keys.dtype, device=keys.device).repeat_interleave(width, dim=0)
+    columns = torch.eye(width, dtype=keys.dtype, device=keys.device).repeat(height, 1)
+    return torch.cat([rows, columns], dim=1).expand(len(keys), -1, -1)
 
 
 def _times_transposed(left: Tensor, right: Tensor) -> Tensor:

@@ -1,0 +1,34 @@
+"""What is freed stays with the process, so that a step need not ask for it again."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import ctypes
+from pathlib import Path
+from napari_samv1.training.allocator import keep_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+kept = keep_memory() if {keep} else False
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+block = libc.malloc(ctypes.c_size_t(2**26))
+ctypes.memset(block, 1, 2**26)
+full = resident()
+libc.free(ctypes.c_void_p(block))
+print(kept, (full - resident()) // 2**20)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's setting")
+@pytest.mark.parametrize("keep", [True, False])
+def test_freed_memory_is_kept_where_it_was_asked_for(keep):
+    command = [sys.executable, "-c", PROGRAM.format(keep=keep)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    kept, returned = done.stdout.split()
+    assert kept == str(keep)
+    assert int(returned) == pytest.approx(0 if keep else 64, abs=2)
