@@ -40,8 +40,6 @@ LATE_GRIDS: Grids = (
 
 SHORT = 5000
 """Prompted steps of a run whose stages need not be shortened."""
-COOLING = 0.4
-"""The share of the last stage in which the rate falls to nearly nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,8 @@ class Recipe:
     the ``late_scenes``, which are larger and more crowded. In a step each of ``workers`` processes sees
     about ``dense_tokens`` or ``tokens`` image tokens of its own.
 
-    What changes during the last stage does so at fixed steps, and only the last two fifths, in which the rate
-    falls to nearly nothing, depends on ``prompt_steps``: a longer run is the same run up to there. In a run
-    of less than `SHORT` prompted steps all of it happens sooner in proportion.
+    What changes during the last stage does so at fixed steps; in a run of less than `SHORT` prompted steps
+    all of it happens sooner in proportion. The rate falls evenly over the whole stage.
 
     A run of prompted steps alone goes on from weights that know what a prompt is (`going_on`): larger grids
     and corrections from its first step, no dense loss.
@@ -63,11 +60,11 @@ class Recipe:
 
     seed: int = 0
     workers: int = 2
-    scenes: int = 5120
+    scenes: int = 4096
     grids: Grids = GRIDS
     late_grids: Grids = LATE_GRIDS
     late_from: int = 1600
-    late_scenes: int = 2048
+    late_scenes: int = 3072
     late_share: float = 0.6
     dense_tokens: int = 2 * 1024
     tokens: int = 3 * 1024
@@ -110,23 +107,18 @@ class Recipe:
         return self.late_grids if self.is_late(step) else self.grids
 
     def learning_rate(self, step: int) -> float:
-        """Rises over 60 steps at the start of every stage; falls along a half cosine in the first two."""
+        """Rises over 60 steps at the start of every stage.
+
+        It falls along a half cosine in the first two, evenly to a fiftieth in the last: at a high rate the
+        losses stay where they are, and come down as it falls.
+        """
         if self.is_dense(step):
             return self.dense_rate * _rise_and_fall(step, self.dense_steps, 0.3)
-        if self.is_where(step):
-            return self.prompt_rate * _rise_and_fall(step - self.dense_steps, self.where_steps, 0.3)
-        return self.prompt_rate * self._prompt_rate(step - self.dense_steps - self.where_steps)
-
-    def _prompt_rate(self, step: int) -> float:
-        """Falls slowly, by a half in 9,000 steps, then to a fiftieth in the last two fifths.
-
-        From a checkpoint it falls evenly: what is known is lost at a high rate, and comes back as it falls.
-        """
-        rise = min(1.0, (step + 1) / 60)
-        if self.goes_on:
-            return rise * max(0.02, 1 - step / self.prompt_steps)
-        left = (self.prompt_steps - step) / max(1.0, COOLING * self.prompt_steps)
-        return rise * (1 + self._scaled(step) / 3000) ** -0.5 * min(1.0, 0.02 + 0.98 * left)
+        step -= self.dense_steps
+        if step < self.where_steps:
+            return self.prompt_rate * _rise_and_fall(step, self.where_steps, 0.3)
+        step -= self.where_steps
+        return self.prompt_rate * min(1.0, (step + 1) / 60) * max(0.02, 1 - step / self.prompt_steps)
 
     def _scaled(self, step: float) -> float:
         return step * max(1.0, SHORT / max(1, self.prompt_steps))
