@@ -94,6 +94,8 @@ def test_a_short_run_gets_to_every_part_of_the_last_stage():
     recipe = Recipe(dense_steps=1, where_steps=1, prompt_steps=50)
     assert not recipe.is_late(2)
     assert recipe.is_late(22)
+    assert recipe.grids_at(22) == recipe.grids
+    assert recipe.grids_at(47) == recipe.large_grids
     assert recipe.dense_share(2) > 0
     assert recipe.dense_share(47) == 0
     assert recipe.correction_chance(2) == 0

@@ -19,7 +19,7 @@ class Small(Recipe):
     scenes: int = 64
     late_scenes: int = 64
     grids: Grids = ((8, 8),)
-    late_grids: Grids = ((8, 8),)
+    large_grids: Grids = ((8, 8),)
     tokens: int = 64
     dense_tokens: int = 64
 

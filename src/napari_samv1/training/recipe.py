@@ -22,7 +22,7 @@ GRIDS: Grids = (
 )
 """Token grids to draw from: mostly moderate squares, and oblong, small and large ones."""
 
-LATE_GRIDS: Grids = (
+LARGE_GRIDS: Grids = (
     *(((48, 48),) * 4),
     *(((40, 40),) * 3),
     *(((32, 32),) * 4),
@@ -35,7 +35,7 @@ LATE_GRIDS: Grids = (
     (56, 56),
     (64, 64),
 )
-"""About the grid that the model is used at, once it knows what a prompt is: an image costs more there."""
+"""About the grid that the model is used at: an image costs more there, and shows no more of its prompts."""
 
 
 SHORT = 5000
@@ -47,9 +47,9 @@ class Recipe:
     """Seed, data, lengths and learning rates of a run.
 
     ``dense_steps`` train the encoder on dense targets, ``where_steps`` the decoder on places,
-    ``prompt_steps`` the whole network on prompts: those from ``late_from`` on use ``late_grids`` and mostly
-    the ``late_scenes``, which are larger and more crowded. In a step each of ``workers`` processes sees
-    about ``dense_tokens`` or ``tokens`` image tokens of its own.
+    ``prompt_steps`` the whole network on prompts: from ``late_from`` on mostly in the ``late_scenes``, which
+    are larger and more crowded, and from ``large_from`` on with the ``large_grids``. In a step each of
+    ``workers`` processes sees about ``dense_tokens`` or ``tokens`` image tokens of its own.
 
     What changes during the last stage does so at fixed steps; in a run of less than `SHORT` prompted steps
     all of it happens sooner in proportion. The rate falls evenly over the whole stage.
@@ -62,15 +62,16 @@ class Recipe:
     workers: int = 2
     scenes: int = 4096
     grids: Grids = GRIDS
-    late_grids: Grids = LATE_GRIDS
+    large_grids: Grids = LARGE_GRIDS
     late_from: int = 1600
+    large_from: int = 4000
     late_scenes: int = 3072
     late_share: float = 0.6
     dense_tokens: int = 2 * 1024
     tokens: int = 3 * 1024
     dense_steps: int = 700
     where_steps: int = 250
-    prompt_steps: int = 6400
+    prompt_steps: int = 6600
     dense_rate: float = 1e-3
     prompt_rate: float = 5e-4
     decay: float = 0.02
@@ -99,12 +100,16 @@ class Recipe:
         return self.dense_steps <= step < self.dense_steps + self.where_steps
 
     def is_late(self, step: int) -> bool:
-        """Whether a step belongs to the later part of the last stage."""
+        """Whether a step sees the larger, more crowded scenes."""
         return self.goes_on or self._prompted(step) >= self.late_from
+
+    def is_large(self, step: int) -> bool:
+        """Whether a step's crops are about as large as the images that the model is used on."""
+        return self.goes_on or self._prompted(step) >= self.large_from
 
     def grids_at(self, step: int) -> Grids:
         """The token grids that a step's crops may have."""
-        return self.late_grids if self.is_late(step) else self.grids
+        return self.large_grids if self.is_large(step) else self.grids
 
     def learning_rate(self, step: int) -> float:
         """Rises over 60 steps at the start of every stage.

@@ -32,8 +32,8 @@ CARRIED = 0.5
 """How many corrections come with the answer's logits as a hint: scripts may hand them on, the plugin decodes
 an object from its prompts alone."""
 DENSE_CLICKS = 8
-DECODED_TOKENS = 6 * 1024
-"""Image tokens times prompts that one image of a step decodes."""
+DECODED_TOKENS = 4 * 1024
+"""Image tokens times prompts that one image of a step decodes; at least four prompts."""
 
 Figures = dict[str, float]
 
