@@ -133,3 +133,16 @@ def test_where_only_answers_a_box_with_its_inside():
 
 def test_an_image_without_objects_asks_for_nothing():
     assert first_round(np.random.default_rng(0), np.zeros((3, 32, 32), np.uint16), 4, (16, 16)) is None
+
+
+def test_an_object_thinner_than_a_pixel_of_the_mask_is_corrected_by_clicks_on_it():
+    planes = np.zeros((3, *HW), np.uint16)
+    planes[1, 10:40, 21] = 1
+    rng = np.random.default_rng(0)
+    asked = first_round(rng, planes, 2, (32, 48), kind="point")
+    assert (asked.wanted[:, 0] <= 0.5).all()
+    nothing = torch.full((2, 32, 48), -5.0)
+    again = correction(rng, asked, nothing, 3, slice(0, 2))
+    assert (again.labels == 1).all()
+    columns = (again.points_xy01[..., 0] * 48).long()
+    assert (columns == 10).all()

@@ -163,11 +163,14 @@ def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: 
     labels = torch.zeros(len(real), clicks, dtype=torch.long)
     for i in range(len(real)):
         wrong = real[i] != shown[i]
-        place = wrong if wrong.any() else real[i]
+        if wrong.any():
+            place, sign = wrong, None
+        else:  # an object thinner than a pixel may be nowhere real
+            place, sign = real[i] if real[i].any() else wanted[i].numpy() > 0, 1
         for j in range(clicks):
             y, x = _in_the_worst(rng, place)
             points[i, j, 0], points[i, j, 1] = (x + 0.5) / width, (y + 0.5) / height
-            labels[i, j] = int(real[i, y, x])
+            labels[i, j] = int(real[i, y, x]) if sign is None else sign
     return replace(
         same,
         points_xy01=torch.cat([same.points_xy01, points], dim=1),
