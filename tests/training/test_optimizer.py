@@ -18,17 +18,22 @@ def test_orthogonal_keeps_a_matrix_s_directions_and_makes_their_lengths_about_on
 
 
 def test_matrices_that_are_stepped_together_move_as_each_would_alone():
+    shapes = [(8, 24), (24, 8), (8, 24), (8, 24)]
     named = [
         (f"image_encoder.stages.{i}.weight", nn.Parameter(torch.randn(shape)))
-        for i, shape in enumerate([(8, 24), (24, 8), (8, 24)])
+        for i, shape in enumerate(shapes)
     ]
-    optimizer = Optimizer(named, rate=0.1, decay=0.5)
-    before = [p.detach().clone() for _, p in named]
-    for _, parameter in named[:2]:
-        parameter.grad = torch.randn_like(parameter)
-    optimizer.step(0.01)
-    for (_, parameter), old, stretch in zip(named[:2], before, [1, 3**0.5], strict=False):
-        ahead = parameter.grad * (1 - MOMENTUM) * MOMENTUM + parameter.grad * (1 - MOMENTUM)
-        wanted = old * (1 - 0.01 * 0.5) - MUON_RATE * 0.01 * stretch * orthogonal(ahead)
-        assert torch.allclose(parameter, wanted, atol=0.01)
-    assert torch.equal(named[2][1], before[2])  # it has no gradient
+    rate, decay = 0.01, 20.0
+    optimizer = Optimizer(named, rate=0.1, decay=decay)
+    wanted = [p.detach().clone() for _, p in named]
+    momenta = [torch.zeros(shape) for shape in shapes]
+    for _ in range(2):
+        for i, (_, parameter) in enumerate(named[:3]):  # the last has no gradient
+            parameter.grad = torch.randn_like(parameter)
+            momenta[i] = MOMENTUM * momenta[i] + (1 - MOMENTUM) * parameter.grad
+            ahead = MOMENTUM * momenta[i] + (1 - MOMENTUM) * parameter.grad
+            stretch = 3**0.5 if i == 1 else 1
+            wanted[i] = wanted[i] * (1 - rate * decay) - MUON_RATE * rate * stretch * orthogonal(ahead)
+        optimizer.step(rate)
+    for (_, parameter), one in zip(named, wanted, strict=True):
+        assert torch.allclose(parameter, one, atol=0.01)
