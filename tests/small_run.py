@@ -1,9 +1,11 @@
 """A recipe of six steps for a network of a few thousand weights."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from napari_samv1.model import SamConfig
-from napari_samv1.training.recipe import Recipe
+from napari_samv1.training.recipe import Grids, Recipe
 from napari_samv1.training.scenes.kinds import draw_scene
 
 SMALL = SamConfig(
@@ -29,6 +31,18 @@ RECIPE = Recipe(
     prompt_steps=3,
     corrected=1.0,
 )
+
+
+@dataclass(frozen=True)
+class SmallRecipe(Recipe):
+    """The recipe, on so few scenes and tokens that a step takes a moment."""
+
+    scenes: int = 64
+    late_scenes: int = 64
+    grids: Grids = ((8, 8),)
+    large_grids: Grids = ((8, 8),)
+    tokens: int = 64
+    dense_tokens: int = 64
 
 
 class Scenes:

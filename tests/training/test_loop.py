@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -69,6 +70,46 @@ def test_another_recipe_does_not_go_on_from_the_state(begin):
         begin("mine", Recipe(**{**RECIPE.__dict__, "seed": 1}))
 
 
+def test_a_run_from_other_weights_does_not_go_on_from_the_state(tmp_path):
+    recipe = replace(RECIPE, dense_steps=0, where_steps=0)
+    network = Sam(SMALL)
+
+    def begin(origin, commit="1"):
+        return Run(tmp_path, recipe, network, BUNDLED, Scenes(), origin=origin, commit=commit)
+
+    begin("weights A").train(until=1)
+    again = begin("weights A", "2")
+    again.train(until=2)
+    assert begin("weights A", "2").commits == ["1", "2"]
+    with pytest.raises(ValueError, match="from weights A, not from weights B"):
+        begin("weights B")
+
+
+def test_a_new_run_draws_no_curves_of_an_old_one(begin):
+    begin("curves").train(until=3)
+    (begin("curves").folder / "state.pt").unlink()
+    begin("curves").train(until=1)
+    with (begin("curves").folder / "curves.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1"]
+
+
+def test_later_crops_come_from_the_late_scenes_and_then_on_larger_grids(tmp_path):
+    class Flat(Scenes):
+        def __init__(self, value):
+            super().__init__()
+            for scene in self.scenes:
+                scene.image[:] = value
+
+    recipe = replace(
+        RECIPE, dense_steps=0, where_steps=1, prompt_steps=5000, late_share=1.0, large_grids=((7, 5),)
+    )
+    run = Run(tmp_path, recipe, Sam(SMALL), BUNDLED, Flat(0), late_source=Flat(200))
+    seen = {step: run._draw(step)[0].image for step in (0, 1600, 1601, 4000, 4001)}
+    is_late = {step: bool(np.median(image) > 30) for step, image in seen.items()}
+    assert is_late == {0: False, 1600: False, 1601: True, 4000: True, 4001: True}
+    assert [image.shape[:2] for image in seen.values()] == [(48, 48)] * 4 + [(56, 40)]
+
+
 def test_exported_weights_load_by_their_path_and_differ_by_rounding_alone(begin, tmp_path):
     run = begin("export")
     sha256 = export(run.averaged(), SMALL, tmp_path / "small.pt")
@@ -113,7 +154,7 @@ def test_a_run_from_a_checkpoint_asks_as_the_end_of_the_first_did(tmp_path):
     assert longer.learning_rate(longer.steps - 1) == pytest.approx(longer.prompt_rate / 50)
     first = Run(tmp_path / "first", RECIPE, Sam(SMALL), BUNDLED, Scenes())
     known = {name: tensor.clone() for name, tensor in first.network.state_dict().items()}
-    run = Run(tmp_path / "second", recipe, first.network, BUNDLED, Scenes(), fresh=False)
+    run = Run(tmp_path / "second", recipe, first.network, BUNDLED, Scenes(), origin="the first")
     assert all(torch.equal(tensor, known[name]) for name, tensor in run.network.state_dict().items())
     run.train()
     with (run.folder / "curves.csv").open() as file:

@@ -63,6 +63,14 @@ def test_two_seats_train_the_same_network_on_different_crops(tmp_path):
     assert len((tmp_path / "curves.csv").read_text().splitlines()) == recipe.steps + 1
 
 
+def test_a_worker_that_fails_ends_the_run_at_once():
+    parameter = nn.Parameter(torch.zeros(1))
+    seat, other = seats(2, [parameter])
+    other.leave()
+    with pytest.raises(RuntimeError, match="start the same command again"):
+        seat.share_gradients([parameter])
+
+
 def test_a_missing_worker_ends_the_run_with_a_sentence(monkeypatch):
     monkeypatch.setattr("napari_samv1.training.team.PATIENCE_SECONDS", 0.05)
     parameter = nn.Parameter(torch.zeros(1))

@@ -1,7 +1,7 @@
 """`napari-samv1 train`, from scenes to a model card, in a run of four steps."""
 
 import json
-from dataclasses import dataclass
+import logging
 
 import pytest
 
@@ -9,19 +9,9 @@ from napari_samv1.checkpoints.load import load_model
 from napari_samv1.cli import main
 from napari_samv1.training import main as training
 from napari_samv1.training.evaluate.images import coins
-from napari_samv1.training.recipe import Grids, Recipe
+from small_run import SmallRecipe
 
 STEPS = ("--dense-steps", "1", "--where-steps", "1", "--prompt-steps", "2")
-
-
-@dataclass(frozen=True)
-class Small(Recipe):
-    scenes: int = 64
-    late_scenes: int = 64
-    grids: Grids = ((8, 8),)
-    large_grids: Grids = ((8, 8),)
-    tokens: int = 64
-    dense_tokens: int = 64
 
 
 def facts_of(card):
@@ -29,20 +19,23 @@ def facts_of(card):
 
 
 @pytest.mark.slow
-def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "Recipe", Small)
+def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(training, "Recipe", SmallRecipe)
     monkeypatch.setattr(training, "_all_images", lambda folder: [("coins", [coins()])])
-    common = ["train", "--work", str(tmp_path), "--workers", "1"]
-    command = [*common, *STEPS]
-    assert main([*command, "--until", "3"]) == 0
+    common = ["train", "--work", str(tmp_path), "--objects", "2"]
+    command = [*common, "--workers", "2", *STEPS]
+    assert main([*command, "--until", "3", "--evaluate-every", "3"]) == 0
+    assert sum("coins: click 0." in record.message for record in caplog.records) == 1
     folder = tmp_path / "run-0"
     assert not (folder / "tiny.pt").exists()
     assert main(command) == 0
     model = load_model(folder / "tiny.pt", preparation=load_model("tiny").preparation)
     card = (folder / "MODEL_CARD.md").read_text()
     assert model.sha256 in card
-    assert "| coins | 24 |" in card
+    assert "| coins | 2 |" in card
     assert "| mask 1 |" in card
+    assert "trained from nothing" in card
     facts = facts_of(card)
     assert facts["recipe"]["prompt_steps"] == 2
     assert facts["started from"] == "random weights"
@@ -52,8 +45,12 @@ def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, 
         assert (folder / name).stat().st_size > 0
 
     first = folder.rename(tmp_path / "first")  # the scenes of the seed are drawn
-    assert main([*common, "--init", str(first / "tiny.pt"), "--prompt-steps", "1"]) == 0
-    facts = facts_of((folder / "MODEL_CARD.md").read_text())
+    common += ["--workers", "1", "--init", str(first / "tiny.pt")]
+    assert main([*common, "--prompt-steps", "1"]) == 0
+    assert (folder / "trained.pt").exists()
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "trained further from a checkpoint" in card
+    facts = facts_of(card)
     assert facts["started from"] == f"weights of sha256 {model.sha256}"
     assert (facts["recipe"]["dense_steps"], facts["recipe"]["prompt_steps"]) == (0, 1)
     assert len((folder / "curves.csv").read_text().splitlines()) == 2

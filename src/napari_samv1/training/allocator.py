@@ -21,5 +21,7 @@ def keep_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    settings = ((M_MMAP_THRESHOLD, UNTIL), (M_TRIM_THRESHOLD, UNTIL), (M_TOP_PAD, 2**28))
-    return all(mallopt(name, value) == 1 for name, value in settings)
+    mallopt(M_TRIM_THRESHOLD, UNTIL)
+    mallopt(M_TOP_PAD, 2**28)
+    # older releases take no more than the second
+    return any(mallopt(M_MMAP_THRESHOLD, size) == 1 for size in (UNTIL, 2**25))

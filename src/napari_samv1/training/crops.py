@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+ZOOM = (0.7, 2.4)
+
 
 class Source(Protocol):
     """Images with labels: a `Pool`, or a user's own."""
@@ -33,11 +35,10 @@ def cut(
     image: NDArray[np.uint8],
     levels: NDArray[np.uint16],
     hw: tuple[int, int],
-    zoom: tuple[float, float] = (0.7, 2.4),
 ) -> Crop:
     """A window of an image, resized to ``hw`` by a random zoom, turned and mirrored."""
     height, width = image.shape[:2]
-    factor = float(np.exp(rng.uniform(np.log(zoom[0]), np.log(zoom[1]))))
+    factor = float(np.exp(rng.uniform(np.log(ZOOM[0]), np.log(ZOOM[1]))))
     squash = float(np.exp(rng.normal(0, 0.06)))
     tall = min(height, int(hw[0] / factor * squash))
     wide = min(width, int(hw[1] / factor / squash))

@@ -46,14 +46,17 @@ def export(weights: Mapping[str, Tensor], config: SamConfig, path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_card(path: Path, facts: Mapping[str, Any], tables: str) -> None:
-    """A model card beside the weights: what they were made of, how good they are, what they are bad at."""
+def write_card(path: Path, facts: Mapping[str, Any], tables: str, *, bundled: bool) -> None:
+    """A model card beside the weights: what they were made of, how good they are, what they are bad at.
+
+    ``bundled`` says that they were trained from nothing, not from a checkpoint.
+    """
+    begun = "in the TINY size, trained from nothing" if bundled else "trained further from a checkpoint"
     lines = [
-        "# Model card: the bundled model",
+        "# Model card: the bundled model" if bundled else "# Model card",
         "",
-        "Segment Anything's network (Kirillov et al. 2023) in the TINY size, trained from nothing on",
-        "synthetic scenes: nuclei, crowds, coins, particles, tissues, nested cells, stained sections. It has",
-        "seen no photograph.",
+        f"Segment Anything's network (Kirillov et al. 2023) {begun}, on synthetic scenes: nuclei, crowds,",
+        "coins, particles, tissues, nested cells, stained sections; no photograph is among them.",
         "",
         "## What it was made of",
         "",

@@ -40,7 +40,7 @@ def initialise(network: Sam, seed: int) -> None:
     frequencies = network.coordinate_encoder.frequencies
     normal(frequencies, 1.0)
     # some positions coarse, for boxes across the image, some fine: small nuclei lie a token apart
-    frequencies.mul_(torch.logspace(log(0.7), log(3), frequencies.shape[1], base=e))
+    frequencies.mul_(torch.logspace(log(0.7), log(3), frequencies.shape[1], base=e).to(frequencies))
     _initialise_encoder(network)
     prompts = network.prompt_encoder
     for vector in (prompts.background, prompts.foreground, prompts.box_start, prompts.box_end):

@@ -55,8 +55,11 @@ class Run:
         Where the state and the curves lie.
     network : Sam
         Trained in place; its weights are the start where the folder holds no state yet.
-    fresh : bool
-        Initialise the network from the recipe's seed; otherwise its weights are a checkpoint to go on from.
+    origin : str
+        The checkpoint whose weights the network has, in words; where empty, it is initialised from the
+        recipe's seed. A state of a run from another one is refused.
+    commit : str
+        Which code this is: the state keeps all that made it.
     late_source : Source
         Where a share of the crops of the last part come from; by default it is ``source`` again.
     seat : Seat
@@ -71,7 +74,8 @@ class Run:
         preparation: Preparation,
         source: Source,
         *,
-        fresh: bool = True,
+        origin: str = "",
+        commit: str = "",
         half: bool = False,
         late_source: Source | None = None,
         seat: Seat | None = None,
@@ -82,7 +86,8 @@ class Run:
         self.folder, self.recipe = folder, recipe
         self.source, self.late_source = source, late_source or source
         self.network = network.requires_grad_(True).train()
-        if fresh:
+        self.origin, self.commits = origin, [commit]
+        if not origin:
             initialise(network, recipe.seed)
         self.head = DenseHead(network.config, recipe.seed).to(next(network.parameters()).device)
         self.step_maker = Step(network, self.head, preparation, half)
@@ -92,7 +97,7 @@ class Run:
         ]
         self.optimizer = Optimizer(self.trained, recipe.dense_rate, recipe.decay)
         self.averages = {name: p.detach().clone() for name, p in network.named_parameters()}
-        self.start = None if fresh else {name: t.clone() for name, t in self.averages.items()}
+        self.start = {name: t.clone() for name, t in self.averages.items()} if origin else None
         self.step = 0
         self.seconds = 0.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,15 +107,22 @@ class Run:
     def state_path(self) -> Path:
         return self.folder / "state.pt"
 
+    @property
+    def _curves_path(self) -> Path:
+        return self.folder / "curves.csv"
+
     def _resume(self) -> None:
-        state = load_state(self.state_path, self.recipe)
+        state = load_state(self.state_path, self.recipe, self.origin)
         if state is None:
+            if self.seat.rank == 0:
+                self._curves_path.unlink(missing_ok=True)
             return
         self.network.load_state_dict(state["network"])
         self.head.load_state_dict(state["head"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.averages = {name: t.to(self.averages[name].device) for name, t in state["averages"].items()}
         self.step, self.seconds = state["step"], state["seconds"]
+        self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
 
     def save(self) -> None:
         """Put the state on disk, if this is the first of the processes."""
@@ -118,6 +130,8 @@ class Run:
             return
         state: dict[str, Any] = {
             "recipe": asdict(self.recipe),
+            "origin": self.origin,
+            "commits": self.commits,
             "network": self.network.state_dict(),
             "head": self.head.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -140,6 +154,8 @@ class Run:
     def train(self, until: int | None = None, on_step: Callable[[Run, Figures], None] | None = None) -> None:
         """Make steps up to ``until`` (default: the recipe's end), saving every two minutes and at the end."""
         last = self.recipe.steps if until is None else min(until, self.recipe.steps)
+        if self.step >= last:
+            return
         saved = time.monotonic()
         with ThreadPoolExecutor(1) as ahead:
             waiting = ahead.submit(self._draw, self.step)
@@ -210,9 +226,8 @@ class Run:
     def _note(self, figures: Figures) -> None:
         if self.seat.rank:
             return
-        path = self.folder / "curves.csv"
-        is_new = not path.exists()
-        with path.open("a", newline="") as file:
+        is_new = not self._curves_path.exists()
+        with self._curves_path.open("a", newline="") as file:
             writer = csv.DictWriter(file, FIGURES, restval="", extrasaction="ignore")
             if is_new:
                 writer.writeheader()

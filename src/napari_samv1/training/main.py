@@ -8,6 +8,7 @@ import logging
 import subprocess
 import time
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import platformdirs
 import torch
 
-from napari_samv1.checkpoints.device import choose_device
+from napari_samv1.checkpoints.device import choose_device, choose_dtype
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam
@@ -50,12 +51,14 @@ def train(args: argparse.Namespace) -> int:
     network, preparation, origin = _start(args)
     head = DenseHead(network.config, recipe.seed)
     first, *others = seats(recipe.workers, [*network.parameters(), *head.parameters()])
+    run = _begin(args, recipe, first, network, preparation, origin)
+    last = recipe.steps if args.until is None else min(args.until, recipe.steps)
     processes = [
-        get_context("spawn").Process(target=_help, args=(args, seat), daemon=True) for seat in others
+        get_context("spawn").Process(target=_help, args=(args, recipe, seat), daemon=True)
+        for seat in (others if run.step < last else [])
     ]
     for process in processes:
         process.start()
-    run = _begin(args, recipe, first, network, preparation)
     device = next(network.parameters()).device
     logger.info("step %d of %d, on %s", run.step, recipe.steps, device)
 
@@ -74,7 +77,7 @@ def train(args: argparse.Namespace) -> int:
         logger.info("stopped at step %d of %d; the same command goes on", run.step, recipe.steps)
         return 0
     torch.set_num_threads(args.threads or threads)  # the other processes have ended
-    path = args.export or work / f"run-{recipe.seed}" / "tiny.pt"
+    path = args.export or work / f"run-{recipe.seed}" / ("trained.pt" if origin else "tiny.pt")
     sha256 = export(run.averaged(), run.network.config, path)
     groups = _scores(_predictor(run), _all_images(args.images), args.objects)
     calibration_picture([s for _, scores in groups for s in scores], path.with_name("calibration.png"))
@@ -85,14 +88,14 @@ def train(args: argparse.Namespace) -> int:
         "config": asdict(run.network.config),
         "preparation": asdict(run.step_maker.preparation),
         "recipe": asdict(recipe),
-        "started from": origin,
-        "commit": _commit(),
+        "started from": origin or "random weights",
+        "commit": ", ".join(run.commits),
         "hours": round(run.seconds / 3600, 2),
         "sha256": sha256,
         "scores": summary(groups),
     }
     tables = f"{table(groups)}\n\n{_nested(_predictor(run))}"
-    write_card(path.with_name("MODEL_CARD.md"), facts, tables)
+    write_card(path.with_name("MODEL_CARD.md"), facts, tables, bundled=not origin)
     logger.info("wrote %s\n%s", path, tables)
     return 0
 
@@ -131,16 +134,21 @@ def _work(args: argparse.Namespace) -> Path:
 
 
 def _start(args: argparse.Namespace) -> tuple[Sam, Preparation, str]:
-    """The network that training starts from, on its device, and where its weights are from."""
+    """The network that training starts from, on its device, and where its weights are from, if anywhere."""
     device = choose_device(args.device)
     if not args.init:
-        return Sam(TINY).to(device), BUNDLED, "random weights"
+        return Sam(TINY).to(device), BUNDLED, ""
     model = load_model(args.init, device=str(device), dtype="float32")
     return model.network, model.preparation, f"weights of sha256 {model.sha256}"
 
 
 def _begin(
-    args: argparse.Namespace, recipe: Recipe, seat: Seat, network: Sam, preparation: Preparation
+    args: argparse.Namespace,
+    recipe: Recipe,
+    seat: Seat,
+    network: Sam,
+    preparation: Preparation,
+    origin: str,
 ) -> Run:
     keep_memory()
     if args.threads or seat.size > 1:
@@ -152,17 +160,21 @@ def _begin(
         network,
         preparation,
         Pool(work / f"scenes-{recipe.seed}", scenes=recipe.scenes),
-        fresh=not args.init,
-        half=_has_fast_bfloat16(next(network.parameters()).device),
+        origin=origin,
+        commit=_commit(),
+        half=choose_dtype("auto", next(network.parameters()).device) is torch.bfloat16,
         late_source=Pool(work / f"late-scenes-{recipe.seed}", scenes=recipe.late_scenes),
         seat=seat,
     )
 
 
-def _help(args: argparse.Namespace, seat: Seat) -> None:
+def _help(args: argparse.Namespace, recipe: Recipe, seat: Seat) -> None:
     """Another process of the same run: makes its share of every step, and writes nothing."""
-    network, preparation, _ = _start(args)
-    _begin(args, _recipe(args), seat, network, preparation).train(args.until)
+    try:
+        _begin(args, recipe, seat, *_start(args)).train(args.until)
+    except BaseException:
+        seat.leave()
+        raise
 
 
 def score(args: argparse.Namespace) -> int:
@@ -204,28 +216,15 @@ def _predictor(run: Run) -> Predictor:
     return Predictor(in_memory(run.averaged(), config, preparation, "in training"))
 
 
-def _has_fast_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and "bf16" in _cpu_flags()
-
-
-def _cpu_flags() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
 def _commit() -> str:
+    """Which code this is, as git names it, with "-dirty" where it was changed since."""
+    here = Path(__file__)
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        for command in (
+            ["git", "ls-files", "--error-unmatch", here.name],  # an environment may lie in another repository
+            ["git", "describe", "--always", "--dirty", "--exclude", "*"],
+        ):
+            done = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return f"napari-samv1 {version('napari-samv1')}"
     return done.stdout.strip()

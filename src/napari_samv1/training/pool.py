@@ -6,15 +6,18 @@ needs. Every scene depends on the seed and its own number alone: a pool can grow
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.training.scenes.kinds import SHARES, Shares, draw_scene
+from napari_samv1.training.scenes.kinds import KINDS, SHARES, Shares, draw_scene
 
 SHARD = 64
 
@@ -49,8 +52,15 @@ def draw_pool(
     workers: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Draw what is missing of a pool of about ``scenes`` scenes."""
+    """Draw what is missing of a pool of about ``scenes`` scenes.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds scenes that were drawn otherwise.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, {"seed": seed, "side": side, "shares": dict(shares), "drawing": fingerprint()})
     shards = max(1, scenes // SHARD)
     missing = [i for i in range(shards) if not (folder / f"labels_{i:05d}.npy").exists()]
     if not missing:
@@ -61,6 +71,31 @@ def draw_pool(
             job.result()
             if on_progress is not None:
                 on_progress(done * SHARD, len(missing) * SHARD)
+
+
+def fingerprint() -> str:
+    """A hash of a small scene of every kind: another where the code draws otherwise."""
+    digest = hashlib.sha256()
+    for kind in KINDS:
+        scene = draw_scene(np.random.default_rng(0), (64, 64), kind)
+        digest.update(scene.image.tobytes())
+        digest.update(scene.levels.tobytes())
+    return digest.hexdigest()
+
+
+def _claim(folder: Path, drawn_by: dict[str, Any]) -> None:
+    """Write what makes a folder's scenes, unless it holds some already; then it must be the same."""
+    path = folder / "pool.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if known is None and not any(folder.glob("labels_*.npy")):
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps(drawn_by), encoding="utf-8")
+        part.replace(path)
+    elif known != drawn_by:
+        other = [name for name, value in drawn_by.items() if known is None or known.get(name) != value]
+        raise ValueError(
+            f"{folder} holds scenes of another {', '.join(other)}; delete it, or give another --work folder"
+        )
 
 
 class Pool:

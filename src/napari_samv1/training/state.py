@@ -22,17 +22,21 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     part.replace(path)
 
 
-def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
-    """The state of an earlier run of the same recipe, or None.
+def load_state(path: Path, recipe: Recipe, origin: str) -> dict[str, Any] | None:
+    """The state of an earlier run of the same recipe from the same weights, or None.
 
     Raises
     ------
     ValueError
-        If the state is of another recipe.
+        If the state is of another recipe, or of a run from other weights.
     """
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, weights_only=True)
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    if state["origin"] != origin:
+        raise ValueError(
+            f"{path} is of a run from {state['origin']}, not from {origin}; give another --work folder"
+        )
     if state["recipe"] != asdict(recipe):
         changed = [name for name, value in asdict(recipe).items() if state["recipe"].get(name) != value]
         raise ValueError(

@@ -1,4 +1,4 @@
-"""One training step of either stage: crops in, gradients out."""
+"""One training step of any stage: crops in, gradients out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pixels(crops: Sequence[Crop], preparation: Preparation, device: torch.device
 
 
 class Step:
-    """What both stages share: the network, the head, the device and its precision."""
+    """What all stages share: the network, the head, the device and its precision."""
 
     def __init__(self, network: Sam, head: DenseHead, preparation: Preparation, half: bool) -> None:
         self.network = network
@@ -105,7 +105,7 @@ class Step:
         corrected: float,
         where: bool,
     ) -> tuple[Tensor, Figures]:
-        """The second stage's gradient with respect to the image tokens; the decoder's own is accumulated.
+        """The prompted stages' gradient with respect to the image tokens; the decoder's own is accumulated.
 
         Image by image, so that one image's decoder activations are in memory at a time. ``corrected`` is the
         chance that an image's answers are corrected in a second round; ``where`` asks only for the place.

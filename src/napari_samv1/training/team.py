@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, multiprocessing, nn
 
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 1800.0
+"""The first process may be scoring meanwhile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Seat:
         Raises
         ------
         RuntimeError
-            If another process has ended, or does not come within ten minutes.
+            If another process has ended, or does not come within half an hour.
         """
         if self.size == 1:
             return
@@ -63,6 +64,11 @@ class Seat:
             some = mean[place : place + parameter.numel()].view_as(parameter)
             parameter.grad = some.to(parameter.device) if is_given else None
             place += parameter.numel()
+
+    def leave(self) -> None:
+        """Let the others know at once that this process makes no further step."""
+        if self.size > 1:
+            self.barrier.abort()
 
     def _wait(self) -> None:
         try:

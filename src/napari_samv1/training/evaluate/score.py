@@ -40,7 +40,6 @@ class ImageScores:
     box: Scores
     sloppy_box: Scores
     wand: Scores
-    wand_tolerance: int
     predicted: Scores
     stability: Scores
     hinted: Scores
@@ -49,19 +48,12 @@ class ImageScores:
     rough: Scores
     refined: Scores
 
-    @property
-    def share_over_wand(self) -> float:
-        """Share of objects that the click segments better than the wand."""
-        return float((self.click > self.wand).mean())
 
-
-def score_image(
-    predictor: Predictor, test: TestImage, *, most: int = 60, side: int | None = None
-) -> ImageScores:
+def score_image(predictor: Predictor, test: TestImage, *, most: int = 60) -> ImageScores:
     """Prompt for every object of an image, or for ``most`` of them drawn evenly."""
     objects = targets(test.labels)
     objects = [objects[i] for i in np.linspace(0, len(objects) - 1, min(most, len(objects))).astype(int)]
-    embedding = predictor.embed(test.image, side=side)
+    embedding = predictor.embed(test.image)
     rng = np.random.default_rng(0)
 
     def answers(
@@ -72,7 +64,6 @@ def score_image(
     clicked = answers([one.click for one in objects])
     chosen = [answer.best() for answer in clicked]
     hints = [answer.logits[index] for answer, index in zip(clicked, chosen, strict=True)]
-    wand, tolerance = best_wand(test.image, objects)
     roughs = [rough_mask(rng, one.mask) for one in objects]
 
     def corrected(*, carried: bool) -> Scores:
@@ -95,8 +86,7 @@ def score_image(
         ),
         box=_ious(answers([one.box for one in objects]), objects),
         sloppy_box=_ious(answers([one.sloppy_box(rng, SLACK) for one in objects]), objects),
-        wand=wand,
-        wand_tolerance=tolerance,
+        wand=best_wand(test.image, objects),
         predicted=np.array([float(a.iou[i]) for a, i in zip(clicked, chosen, strict=True)]),
         stability=np.array([float(a.stability()[i]) for a, i in zip(clicked, chosen, strict=True)]),
         hinted=_ious(answers([one.click for one in objects], hints), objects, chosen),

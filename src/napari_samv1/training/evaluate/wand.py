@@ -15,8 +15,8 @@ from napari_samv1.training.evaluate.objects import Target, iou
 TOLERANCES = (2, 4, 6, 9, 13, 18, 24, 32, 42, 55, 72, 95, 125)
 
 
-def best_wand(image: NDArray[Any], objects: Sequence[Target]) -> tuple[NDArray[np.float64], int]:
-    """IoU of each object at the one tolerance that is best for the whole image, and that tolerance.
+def best_wand(image: NDArray[Any], objects: Sequence[Target]) -> NDArray[np.float64]:
+    """IoU of each object at the one tolerance that is best for the whole image.
 
     The tolerance is chosen with the answers known, as no user could: the wand at its very best.
     """
@@ -24,5 +24,4 @@ def best_wand(image: NDArray[Any], objects: Sequence[Target]) -> tuple[NDArray[n
     scores = np.array(
         [[iou(flood(grey, one.centre_yx, tolerance=t), one.mask) for one in objects] for t in TOLERANCES]
     )
-    best = int(scores.mean(axis=1).argmax())
-    return scores[best], TOLERANCES[best]
+    return np.asarray(scores[scores.mean(axis=1).argmax()], np.float64)
