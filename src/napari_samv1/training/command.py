@@ -19,11 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt-steps", type=int, help="steps of the last stage, with prompts")
     parser.add_argument("--init", help="a known model or a weight file to go on from, instead of nothing")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--workers", type=int, help="processes that share every step (default: 2 on a processor, else 1)"
     )
-    parser.add_argument("--threads", type=int, help="processor threads of each (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, help="processor threads of each (default: 1; of a lone one all)"
+    )
     parser.add_argument("--until", type=int, help="stop after this step; the same command goes on later")
     parser.add_argument(
         "--evaluate-every", type=int, default=250, help="steps between scores (0: only at the end)"
@@ -32,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objects", type=_some, default=24, help="score at most as many of an image (default: 24)"
     )
-    parser.add_argument("--export", type=Path, help="where the weights go at the end (default: in --work)")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        help="file for the weights at the end, with a card and pictures beside it (default: in --work); "
+        "with --score, folder for the calibration plot",
+    )
     parser.add_argument("--score", help="train nothing: print the tables of a known model or a weight file")
 
 

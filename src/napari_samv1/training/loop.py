@@ -61,7 +61,7 @@ class Run:
     commit : str
         Which code this is: the state keeps all that made it.
     late_source : Source
-        Where a share of the crops of the last part come from; by default it is ``source`` again.
+        Where a share of the later crops come from; by default it is ``source`` again.
     seat : Seat
         This process's place among those that make every step together. Only the first writes anything.
     """

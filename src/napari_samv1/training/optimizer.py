@@ -30,7 +30,10 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def takes_muon(name: str, parameter: nn.Parameter) -> bool:
-    """The encoder's and the decoder's attention matrices, and the encoder's perceptrons."""
+    """Matrices of the encoder's blocks and the decoder's transformer, unless too large to be worth it.
+
+    In the TINY network that is all of their attention, and the encoder's perceptrons.
+    """
     inner = "image_encoder.stages" in name or "mask_decoder.transformer" in name
     wide = max(parameter.shape, default=0) > 1024
     return parameter.ndim == 2 and inner and not wide and "relative_position" not in name

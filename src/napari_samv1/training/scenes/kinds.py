@@ -412,7 +412,7 @@ LATE_SHARES: Shares = {
     "nested": 0.21,
     "histology": 0.05,
 }
-"""The same for the larger scenes of the last part: many objects side by side, or one in another."""
+"""The same for the larger scenes, which join later: many objects side by side, or one in another."""
 
 
 def draw_scene(rng: Rng, hw: HW, kind: str | None = None, shares: Shares = SHARES) -> Scene:
