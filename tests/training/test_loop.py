@@ -83,6 +83,8 @@ def test_a_run_from_other_weights_does_not_go_on_from_the_state(tmp_path):
     assert begin("weights A", "2").commits == ["1", "2"]
     with pytest.raises(ValueError, match="from weights A, not from weights B"):
         begin("weights B")
+    with pytest.raises(ValueError, match="from weights A, not from random weights"):
+        begin("")
 
 
 def test_a_new_run_draws_no_curves_of_an_old_one(begin):

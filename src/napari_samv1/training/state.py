@@ -33,14 +33,13 @@ def load_state(path: Path, recipe: Recipe, origin: str) -> dict[str, Any] | None
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    if state["origin"] != origin:
-        raise ValueError(
-            f"{path} is of a run from {state['origin']}, not from {origin}; give another --work folder"
-        )
     if state["recipe"] != asdict(recipe):
         changed = [name for name, value in asdict(recipe).items() if state["recipe"].get(name) != value]
         raise ValueError(
             f"{path} is of a run with another {', '.join(changed)}; "
             "give the same recipe or another --work folder"
         )
+    if state["origin"] != origin:
+        known, asked = (name or "random weights" for name in (state["origin"], origin))
+        raise ValueError(f"{path} is of a run from {known}, not from {asked}; give another --work folder")
     return state
