@@ -125,12 +125,10 @@ class Recipe:
         step -= self.where_steps
         return self.prompt_rate * min(1.0, (step + 1) / 60) * max(0.02, 1 - step / self.prompt_steps)
 
-    def _scaled(self, step: float) -> float:
-        return step * max(1.0, SHORT / max(1, self.prompt_steps))
-
     def _prompted(self, step: int) -> float:
         """How far into the last stage a step is, in steps of a run that is not short."""
-        return self._scaled(step - self.dense_steps - self.where_steps)
+        into = step - self.dense_steps - self.where_steps
+        return into * max(1.0, SHORT / max(1, self.prompt_steps))
 
     def dense_share(self, step: int) -> float:
         """The dense loss's weight: all of the first stage, then a half, gone within 4,000 prompted steps."""
