@@ -19,7 +19,7 @@ class Disc:
         self.radius = radius
         self.frame = Frame.plan((side, side), side=1024, patch=16)
 
-    def predict_each(self, _embedding: Any, prompts: Sequence[Prompts]) -> list[Prediction]:
+    def answer_each(self, _embedding: Any, prompts: Sequence[Prompts]) -> list[Prediction]:
         return [self._disc(one) for one in prompts]
 
     def _disc(self, prompts: Prompts) -> Prediction:

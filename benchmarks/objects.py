@@ -113,7 +113,7 @@ class Annotation:
 
     def answer(self) -> None:
         """Only what stands for the network."""
-        self.predictor.predict_each(None, [Prompts(points_yx=[(9, 9)], labels=[1])])
+        self.predictor.answer_each(None, [Prompts(points_yx=[(9, 9)], labels=[1])])
 
     def _any(self) -> int:
         return int(self.random.integers(1, self.count + 1))

@@ -69,7 +69,7 @@ def main() -> None:
     cases = {name: one.move for name, one in made.items()}
     seconds = in_turns(cases, chosen.rounds)
     click = [Prompts(points_yx=[(9, 9)], labels=[1])]
-    answered = in_turns({name: partial(one.predict_each, None, click) for name, one in stand_in.items()}, 5)
+    answered = in_turns({name: partial(one.answer_each, None, click) for name, one in stand_in.items()}, 5)
     rows = []
     for name, one in made.items():
         labels = one.binding.labels

@@ -57,7 +57,7 @@ class SquarePredictor:
         self.decoded: list[Prompts] = []
         self.fails_with: Exception | None = None
 
-    def predict_each(self, embedding: Any, prompts: Sequence[Prompts]) -> list[SquarePrediction]:
+    def answer_each(self, embedding: Any, prompts: Sequence[Prompts]) -> list[SquarePrediction]:
         if self.fails_with is not None:
             raise self.fails_with
         self.decoded.extend(prompts)

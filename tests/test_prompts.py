@@ -51,6 +51,23 @@ def test_what_was_pointed_at(prompts, single, background):
     assert prompts.only_background is background
 
 
+BOX = (0, 0, 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "first"),
+    [
+        (Prompts([(1, 1)], [1]), Prompts([(1, 1)], [1])),
+        (Prompts([(1, 1), (2, 2), (3, 3)], [0, 1, 1]), Prompts([(2, 2)], [1])),
+        (Prompts([(1, 1)], [1], [BOX]), Prompts(boxes_yx=[BOX])),
+        (Prompts([(1, 1)], [0]), Prompts([(1, 1)], [0])),
+        (Prompts(), Prompts()),
+    ],
+)
+def test_boxes_come_first_or_else_the_first_foreground_point(prompts, first):
+    assert prompts.first == first
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -109,6 +109,17 @@ class Prompts:
         return len(self) == 1 and self.area is None
 
     @property
+    def first(self) -> Prompts:
+        """What the object was pointed at with before anything was corrected: its boxes, or else a point.
+
+        The point is the first one in the foreground; where there is none, all prompts are first.
+        """
+        if len(self.boxes_yx):
+            return Prompts(boxes_yx=self.boxes_yx)
+        index = np.flatnonzero(self.labels == FOREGROUND)[:1]
+        return Prompts(self.points_yx[index], self.labels[index]) if len(index) else self
+
+    @property
     def only_background(self) -> bool:
         """Something is excluded, but nothing is pointed at."""
         return len(self) > 0 and len(self.boxes_yx) == 0 and not self.labels.any()

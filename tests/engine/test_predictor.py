@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.predictor import Cancelled, Predictor
+from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.model import Sam, SamConfig
 from napari_samv1.preparation import MEDSAM, PUBLISHED, Preparation
 from napari_samv1.prompts import Prompts
@@ -161,6 +162,64 @@ def test_objects_of_all_kinds_decode_together_as_they_do_alone(predictor):
         assert np.allclose(prediction.logits, alone.logits, atol=1e-4)
         assert np.allclose(prediction.iou, alone.iou, atol=1e-5)
         assert prediction.ambiguous == alone.ambiguous
+
+
+@pytest.mark.parametrize(
+    ("prompts", "first"),
+    [
+        (Prompts([(9, 9), (30, 40), (50, 8)], [0, 1, 1]), CLICK),
+        (Prompts([(30, 40)], [0], [(3, 4, 40, 50)]), Prompts(boxes_yx=[(3, 4, 40, 50)])),
+    ],
+)
+def test_further_prompts_correct_the_best_answer_to_the_first(predictor, prompts, first):
+    embedding = predictor.embed(picture(64, 80))
+    begun = predictor.predict(embedding, first)
+    by_hand = predictor.predict(embedding, prompts, mask_hint=begun.logits[1 + np.argmax(begun.iou[1:])])
+    answer = predictor.answer(embedding, prompts)
+    assert np.array_equal(answer.logits, by_hand.logits)
+    assert np.array_equal(answer.iou, by_hand.iou)
+    assert answer.best() == 0
+    assert not np.allclose(answer.logits, predictor.predict(embedding, prompts).logits)
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        CLICK,
+        Prompts(boxes_yx=[(3, 4, 40, 50)]),
+        Prompts([(30, 40), (9, 9)], [1, 0], area=MaskCrop((20, 20), np.ones((20, 30), dtype=bool))),
+    ],
+)
+def test_a_first_prompt_or_an_area_is_answered_as_it_is(predictor, prompts):
+    embedding = predictor.embed(picture(64, 80))
+    answer, plain = predictor.answer(embedding, prompts), predictor.predict(embedding, prompts)
+    assert np.array_equal(answer.logits, plain.logits)
+    assert answer.ambiguous == plain.ambiguous
+
+
+def test_a_network_that_knows_no_hints_gets_none():
+    predictor = Predictor(random_model(Preparation(**{**vars(MEDSAM), "side": 64})))
+    embedding = predictor.embed(picture(50, 90))
+    prompts = Prompts([(20, 20)], [0], [(5, 5, 40, 40)])
+    answer, plain = predictor.answer(embedding, prompts), predictor.predict(embedding, prompts)
+    assert np.array_equal(answer.logits, plain.logits)
+
+
+def test_objects_of_all_kinds_are_corrected_together_as_they_are_alone(predictor, monkeypatch):
+    monkeypatch.setattr("napari_samv1.engine.predictor.BATCH_TOKENS", 3 * 6 * 8)
+    embedding = predictor.embed(picture(64, 80))
+    prompts = [
+        CLICK,
+        *(Prompts([(10 + i, 40 - i), (9, 9 + i)], [1, 0]) for i in range(4)),
+        Prompts([(9, 9), (30, 40)], [0, 0]),
+        Prompts([(30, 40)], [1], [(3, 4, 40, 50)]),
+    ]
+    together = predictor.answer_each(embedding, prompts)
+    for answer, prompt in zip(together, prompts, strict=True):
+        alone = predictor.answer(embedding, prompt)
+        assert np.allclose(answer.logits, alone.logits, atol=1e-4)
+        assert answer.best() == alone.best()
+    assert [answer.batch for answer in together] == [(0, 1), (0, 3), (1, 3), (2, 3), (0, 1), (0, 1), (0, 1)]
 
 
 def test_large_batches_are_split(predictor, monkeypatch):

@@ -138,7 +138,10 @@ def test_the_decoders_tokens_look_where_transformers_says(twins, square):
         for module in [*modules, transformer.final_attn_token_to_image]
     ]
     points = (torch.tensor([[[[20.5, 12.5], [5.5, 30.5]]]])) - 0.5
-    sparse, dense = theirs.prompt_encoder(points, torch.tensor([[[1, 0]]]), None, None)
+    # the second point corrects the answer to the first
+    first = predictor.predict(embedding, Prompts(points_yx=[(12, 20)], labels=[1]))
+    hint_b1hw = torch.from_numpy(first.logits[first.best()])[None, None]
+    sparse, dense = theirs.prompt_encoder(points, torch.tensor([[[1, 0]]]), None, hint_b1hw)
     theirs.mask_decoder(
         image_embeddings=embedding.tokens_bchw.clone(),
         image_positional_embeddings=theirs.get_image_wide_positional_embeddings(),

@@ -20,7 +20,7 @@ SIDE, COUNT, ACROSS = 2048, 500, 23
 class LocalSquares(SquarePredictor):
     """As the squares' model, with crops as large as the squares and not as the image."""
 
-    def predict_each(self, embedding, prompts):
+    def answer_each(self, embedding, prompts):
         self.decoded.extend(prompts)
         return [LocalPrediction(one) for one in prompts]
 

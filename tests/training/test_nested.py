@@ -42,7 +42,9 @@ def knowing(levels):
     def predict_each(_embedding, prompts):
         return [answer(prompt) for prompt in prompts]
 
-    return SimpleNamespace(embed=lambda image: None, predict_each=predict_each), seen
+    return SimpleNamespace(
+        embed=lambda image: None, predict_each=predict_each, answer_each=predict_each
+    ), seen
 
 
 def test_each_mask_is_scored_against_each_level():

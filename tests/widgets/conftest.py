@@ -90,7 +90,7 @@ class DiscPredictor:
         )
         return Embedding(torch.zeros(1, 1, *frame.grid_hw), None, frame, key)
 
-    def predict_each(self, embedding, prompts, *, mask_hints=None) -> list[Prediction]:
+    def answer_each(self, embedding, prompts) -> list[Prediction]:
         self.threads.add(threading.current_thread().name)
         time.sleep(self.decode_seconds)
         self.decoded.append(len(prompts))

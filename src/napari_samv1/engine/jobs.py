@@ -53,7 +53,7 @@ def run_each(predictor: Predictor, jobs: Sequence[DecodeJob]) -> list[DecodeResu
     if any(job.embedding is not jobs[0].embedding for job in jobs):
         raise ValueError("jobs of one batch must share one embedding; run them apart")
     try:
-        predictions = predictor.predict_each(jobs[0].embedding, [job.request.prompts for job in jobs])
+        predictions = predictor.answer_each(jobs[0].embedding, [job.request.prompts for job in jobs])
         return [_result(job, prediction) for job, prediction in zip(jobs, predictions, strict=True)]
     # an exception that leaves a worker never reaches the person who clicked
     except Exception as error:

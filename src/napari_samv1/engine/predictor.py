@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -123,29 +123,69 @@ class Predictor:
             raise ValueError(
                 f"mask_hints must hold one hint or None for each of {len(prompts)} prompts, got {len(hints)}"
             )
+        self._check_own(embedding)
+        hints = [
+            hint_logits(one.area, embedding.frame) if hint is None and one.area is not None else hint
+            for one, hint in zip(prompts, hints, strict=True)
+        ]
+        checked = [None if hint is None else _checked_hint(hint, embedding.frame) for hint in hints]
+        alike = [
+            (len(one.points_yx), len(one.boxes_yx), hint is None)
+            for one, hint in zip(prompts, checked, strict=True)
+        ]
+        predictions: dict[int, Prediction] = {}
+        for some in self._batches(embedding, alike):
+            answers = self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
+            predictions.update(zip(some, answers, strict=True))
+        return [predictions[index] for index in range(len(prompts))]
+
+    def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
+        """Decode one object's prompts as the panel does; see ``answer_each``."""
+        return self.answer_each(embedding, [prompts])[0]
+
+    def answer_each(self, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Prediction]:
+        """Decode several objects, where all that comes after the first prompt corrects the answer to that.
+
+        First come an object's boxes, or else its first foreground point. They are decoded alone, and the
+        best of their masks is the hint with which all of the prompts are decoded, so that a correction does
+        not lose what was right. The answer depends on the prompts alone, not on the way to them.
+
+        An area in the prompts is a hint already; a network that was trained on boxes alone knows no hints.
+        """
+        self._check_own(embedding)
+        network_takes_hints = not self.model.preparation.box_only
+        corrected = [network_takes_hints and one.area is None and one.first != one for one in prompts]
+        alike = [
+            (len(one.points_yx), len(one.boxes_yx), one.area is None, corrects)
+            for one, corrects in zip(prompts, corrected, strict=True)
+        ]
+        predictions: dict[int, Prediction] = {}
+        for some in self._batches(embedding, alike):
+            asked, hints = [prompts[i] for i in some], None
+            # both in a batch of the same objects: sums may round by an object's place in it
+            if corrected[some[0]]:
+                first = self.predict_each(embedding, [one.first for one in asked])
+                hints = [answer.logits[answer.best()] for answer in first]
+            answers = self.predict_each(embedding, asked, mask_hints=hints)
+            predictions.update(zip(some, answers, strict=True))
+        return [predictions[index] for index in range(len(prompts))]
+
+    def _check_own(self, embedding: Embedding) -> None:
         if embedding.key.weights != self.model.sha256:
             raise ValueError(
                 f"this embedding was made by another model than {self.model.name}; embed the image anew"
             )
-        frame = embedding.frame
-        hints = [
-            hint_logits(one.area, frame) if hint is None and one.area is not None else hint
-            for one, hint in zip(prompts, hints, strict=True)
-        ]
-        checked = [None if hint is None else _checked_hint(hint, frame) for hint in hints]
-        alike: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
-        for index, (one, hint) in enumerate(zip(prompts, checked, strict=True)):
-            alike[len(one.points_yx), len(one.boxes_yx), hint is not None].append(index)
+
+    def _batches(self, embedding: Embedding, alike: Sequence[Hashable]) -> Iterator[list[int]]:
+        """The places of objects that are decoded together: equal in ``alike``, no more than fit."""
         height, width = embedding.frame.grid_hw
         tokens = BATCH_TOKENS if self.model.device.type == "cpu" else BATCH_TOKENS * GPU_BATCHES
-        batch = max(1, tokens // (height * width))
-        predictions: dict[int, Prediction] = {}
-        for indices in alike.values():
-            for start in range(0, len(indices), batch):
-                some = indices[start : start + batch]
-                answers = self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
-                predictions.update(zip(some, answers, strict=True))
-        return [predictions[index] for index in range(len(prompts))]
+        most = max(1, tokens // (height * width))
+        places: dict[Hashable, list[int]] = defaultdict(list)
+        for place, kind in enumerate(alike):
+            places[kind].append(place)
+        for same in places.values():
+            yield from (same[start : start + most] for start in range(0, len(same), most))
 
     @torch.inference_mode()
     def _decode(

@@ -35,7 +35,10 @@ class DecoderAttention:
 
 
 def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Prompts) -> DecoderAttention:
-    """Decode once and recompute where each mask token and prompt token looked."""
+    """Decode as the panel does, and recompute where each mask token and prompt token looked.
+
+    Where the prompts correct the answer to the first of them, it is the decoding of all of them that counts.
+    """
     network = predictor.model.network
     transformer = network.mask_decoder.transformer
     inner = cast(list[TwoWayLayer], list(transformer.layers))
@@ -45,7 +48,7 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
     modules |= {("image", i + 1): layer.norm_image for i, layer in enumerate(inner)}
     heard: dict[tuple[str, int], Tensor] = {}
     with listening(modules, heard.__setitem__):
-        predictor.predict(embedding, prompts)
+        predictor.answer(embedding, prompts)
     prepared = embedding.decoder_image
     with torch.inference_mode():
         placed = [prepared.placed_bnc] + [

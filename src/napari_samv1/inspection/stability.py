@@ -79,7 +79,7 @@ def masks_when_downscaled(
 
     def mask_at(scale: float) -> NDArray[np.bool_]:
         embedding = predictor.embed(with_less_detail(rgb8, scale))
-        prediction = predictor.predict(embedding, prompts)
+        prediction = predictor.answer(embedding, prompts)
         return prediction.mask(prediction.best())
 
     for done, scale in enumerate(scales):

@@ -64,7 +64,7 @@ def predict_with_windows(
     # moving one number off the device waits for all of it
     float(embedding.tokens_bchw[0, 0, 0, 0])
     encoded = time.perf_counter()
-    prediction = predictor.predict(embedding, prompts)
+    prediction = predictor.answer(embedding, prompts)
     decoded = time.perf_counter()
     return TimedPrediction(
         trained if window_sizes is None else tuple(window_sizes),

@@ -167,7 +167,7 @@ def _derived(predictor: Predictor, embedding: Embedding, known: AnnotatedObject)
     """The object decoded at the place that it had in a batch of that size: sums may round by both."""
     place, size = known.batch
     prompts = known.answered.prompts if known.answered is not None else known.prompts
-    predictions = predictor.predict_each(embedding, [prompts] * size)
+    predictions = predictor.answer_each(embedding, [prompts] * size)
     return derive(predictions[place], known.settings)
 
 

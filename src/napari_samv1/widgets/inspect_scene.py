@@ -119,7 +119,7 @@ class Scene:
         if self.mask is not None and not self.mask.empty:
             return self.mask.to_mask(self.shape_yx)
         assert self.prompts is not None
-        prediction = self.predictor.predict(self.encoded(memory, ticket), self.prompts)
+        prediction = self.predictor.answer(self.encoded(memory, ticket), self.prompts)
         return prediction.mask(prediction.best())
 
 

@@ -49,7 +49,7 @@ class StabilityView(View):
             assert scene.prompts is not None
             if kind == DETAIL:
                 return _less_detail(scene, ticket)
-            prediction = scene.predictor.predict(scene.encoded(memory, ticket), scene.prompts)
+            prediction = scene.predictor.answer(scene.encoded(memory, ticket), scene.prompts)
             index = prediction.best() if candidate < 0 else candidate
             return _thresholds(prediction, index, low, high, offset)
 

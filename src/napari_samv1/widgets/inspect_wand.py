@@ -31,7 +31,7 @@ class WandView(View):
             from napari_samv1.layers.inspection import Picture
 
             assert scene.prompts is not None
-            prediction = scene.predictor.predict(scene.encoded(memory, ticket), scene.prompts)
+            prediction = scene.predictor.answer(scene.encoded(memory, ticket), scene.prompts)
             pixels = memory.recall(("pixels", scene.key), scene.pixels)
             wand = magic_wand(pixels, scene.focus_yx, tolerance, **scene.display)
             masks = prediction.masks()

@@ -72,7 +72,7 @@ def ambiguity(predictor: Predictor, tests: Sequence[TestImage]) -> Ambiguity:
             continue
         embedding = predictor.embed(test.image)
         clicked = predictor.predict_each(embedding, [Prompts([spot], [1]) for spot, _ in spots])
-        settled = predictor.predict_each(
+        settled = predictor.answer_each(
             embedding, [Prompts(pair, [1, sign]) for pair in spots for sign in (1, 0)]
         )
         for (spot, _), answer, grown, cut in zip(spots, clicked, settled[::2], settled[1::2], strict=True):

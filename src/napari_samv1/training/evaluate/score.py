@@ -29,8 +29,8 @@ class ImageScores:
 
     ``best_of_3`` is the best of masks 1 to 3 after the click, ``predicted`` and ``stability`` are of the
     mask that was chosen after it. ``curve`` is (objects, 1 + CORRECTIONS): after the click and after each
-    correction, all clicks together and nothing else, as in the plugin; ``carried`` is the same with the
-    latest answer as a mask hint, as in the paper. ``hinted`` repeats the click with its own answer as a mask
+    correction, as in the plugin, with the answer to the click as a mask hint; ``carried`` is the same with
+    the latest answer, as in the paper. ``hinted`` repeats the click with its own answer as a mask
     hint. ``rough`` is of a rough mask of the object, ``refined`` of the answer to it and the box around it.
     """
 
@@ -66,12 +66,15 @@ def score_image(predictor: Predictor, test: TestImage, *, most: int = 60) -> Ima
     hints = [answer.logits[index] for answer, index in zip(clicked, chosen, strict=True)]
     roughs = [rough_mask(rng, one.mask) for one in objects]
 
-    def corrected(*, carried: bool) -> Scores:
+    def corrected(*, carry: bool) -> Scores:
         latest, prompts = clicked, [one.click for one in objects]
         curve = [_ious(latest, objects)]
         for _ in range(CORRECTIONS):
             prompts = [_corrected(p, a, one) for p, a, one in zip(prompts, latest, objects, strict=True)]
-            latest = answers(prompts, [a.logits[a.best()] for a in latest] if carried else None)
+            if carry:
+                latest = answers(prompts, [a.logits[a.best()] for a in latest])
+            else:
+                latest = predictor.answer_each(embedding, prompts)
             curve.append(_ious(latest, objects))
         return np.stack(curve, axis=1)
 
@@ -90,8 +93,8 @@ def score_image(predictor: Predictor, test: TestImage, *, most: int = 60) -> Ima
         predicted=np.array([float(a.iou[i]) for a, i in zip(clicked, chosen, strict=True)]),
         stability=np.array([float(a.stability()[i]) for a, i in zip(clicked, chosen, strict=True)]),
         hinted=_ious(answers([one.click for one in objects], hints), objects, chosen),
-        curve=corrected(carried=False),
-        carried=corrected(carried=True),
+        curve=corrected(carry=False),
+        carried=corrected(carry=True),
         rough=np.array([iou(rough, one.mask) for rough, one in zip(roughs, objects, strict=True)]),
         refined=_ious(answers([hinted(Prompts(), MaskCrop.from_mask(rough)) for rough in roughs]), objects),
     )
