@@ -79,8 +79,8 @@ def annotate(
     rng = np.random.default_rng(3)
     prompts = {number: Prompts(rng.uniform(5, min(hw) - 5, (1, 2)), [1]) for number in range(1, 8)}
     prompts[8] = Prompts(rng.uniform(5, min(hw) - 5, (3, 2)), [1, 1, 0], [(10, 10, 50, 60.5)])
-    for number in (9, 10, 11):
-        prompts[number] = Prompts(rng.uniform(5, min(hw) - 5, (2 + number % 2, 2)), [1, 0, 1][: 2 + number % 2])
+    for number, labels in ((9, [1, 0]), (10, [1, 0, 1]), (11, [0, 1])):
+        prompts[number] = Prompts(rng.uniform(5, min(hw) - 5, (len(labels), 2)), labels)
     session.set_prompts(prompts)
     for result in run_each(predictor, session.jobs(embedding)):
         session.accept(result)
