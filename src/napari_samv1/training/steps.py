@@ -28,7 +28,7 @@ SCORE_WEIGHT = 4.0
 REFINED, ROUGH = 0.2, 0.1
 """How many of the second rounds repeat the prompt with one of its answers as a hint, or with a rough mask of
 the object; the others correct the answer."""
-CARRIED = 0.5
+CARRIED = 0.8
 """How many corrections come with the answer's logits as a hint, as in the plugin; scripts may give none."""
 DENSE_CLICKS = 8
 DECODED_TOKENS = 4 * 1024

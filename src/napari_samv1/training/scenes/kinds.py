@@ -63,7 +63,7 @@ def nuclei(rng: Rng, hw: HW) -> Scene:
     if rng.random() < 0.6:
         light = halo(rng, light, radius)
     light = light + rng.uniform(0, 0.25) + background(rng, hw, rng.uniform(0, 0.05))
-    image = photograph(rng, light, blur=(0.3, max(0.8, min(3.0, radius / 6))))
+    image = photograph(rng, light, blur=(0.3, max(0.8, min(4.0, radius / 4))))
     return Scene(image, _levels(hw, objects=layout.labels), "nuclei")
 
 
@@ -104,7 +104,7 @@ def crowd(rng: Rng, hw: HW) -> Scene:
     if rng.random() < 0.5:
         light = halo(rng, light, radius)
     light = np.asarray(light + glow + rng.uniform(0, 0.15) + background(rng, hw, 0.03), np.float32)
-    image = photograph(rng, light, blur=(0.3, max(0.6, min(2.0, radius / 7))))
+    image = photograph(rng, light, blur=(0.3, max(0.8, min(3.0, radius / 4.5))))
     return Scene(image, _levels(hw, objects=labels), "crowd")
 
 
