@@ -169,3 +169,7 @@ def test_a_run_from_a_checkpoint_asks_as_the_end_of_the_first_did(tmp_path):
     kept = 0.3 * known[name] + 0.7 * run.averages[name]
     assert torch.allclose(run.averaged()[name], kept, atol=1e-7)
     assert not torch.equal(run.averaged()[name], run.averages[name])
+    # what was trained is the same, whatever is kept
+    alone = Run(run.folder, recipe, Sam(SMALL), BUNDLED, Scenes(), origin="the first", kept=0)
+    assert alone.step == recipe.steps
+    assert torch.equal(alone.averaged()[name], run.averages[name])

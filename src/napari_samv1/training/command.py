@@ -19,6 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt-steps", type=int, help="steps of the last stage, with prompts")
     parser.add_argument("--init", help="a known model or a weight file to go on from, instead of nothing")
+    parser.add_argument(
+        "--keep",
+        type=_share,
+        default=0.3,
+        help="how much of the weights of --init stays in those at the end, 0 to 1 (default: 0.3)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--workers", type=int, help="processes that share every step (default: 2 on a processor, else 1)"
@@ -48,6 +54,13 @@ def _some(text: str) -> int:
     if count < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, got {count}")
     return count
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text}")
+    return share
 
 
 def run(args: argparse.Namespace) -> int:

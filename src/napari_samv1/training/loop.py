@@ -38,9 +38,9 @@ FIGURES = (
 )
 STATE_SECONDS = 120
 KEPT = 0.3
-"""How much of the checkpoint that a run went on from stays in what it gives: weights in between are better on
-images unlike those trained on than either end (Wortsman et al. 2022, Robust fine-tuning of zero-shot
-models)."""
+"""How much of the checkpoint that a run went on from stays in what it gives, unless told otherwise: weights in
+between are better on images unlike those trained on than either end (Wortsman et al. 2022, Robust fine-tuning
+of zero-shot models)."""
 
 
 class Run:
@@ -58,6 +58,8 @@ class Run:
     origin : str
         The checkpoint whose weights the network has, in words; where empty, it is initialised from the
         recipe's seed. A state of a run from another one is refused.
+    kept : float
+        How much of the checkpoint's weights stays in those that are given out, 0 to 1; training is the same.
     commit : str
         Which code this is: the state keeps all that made it.
     late_source : Source
@@ -75,6 +77,7 @@ class Run:
         source: Source,
         *,
         origin: str = "",
+        kept: float = KEPT,
         commit: str = "",
         half: bool = False,
         late_source: Source | None = None,
@@ -86,7 +89,7 @@ class Run:
         self.folder, self.recipe = folder, recipe
         self.source, self.late_source = source, late_source or source
         self.network = network.requires_grad_(True).train()
-        self.origin, self.commits = origin, [commit]
+        self.origin, self.kept, self.commits = origin, kept, [commit]
         if not origin:
             initialise(network, recipe.seed)
         self.head = DenseHead(network.config, recipe.seed).to(next(network.parameters()).device)
@@ -144,11 +147,11 @@ class Run:
     def averaged(self) -> dict[str, torch.Tensor]:
         """The network's state with its parameters' running averages: what is evaluated and shipped.
 
-        In a run from a checkpoint, with `KEPT` of what that held.
+        In a run from a checkpoint, with the share ``kept`` of what that held.
         """
         averages = self.averages
         if self.start is not None:
-            averages = {name: t.lerp(self.start[name], KEPT) for name, t in averages.items()}
+            averages = {name: t.lerp(self.start[name], self.kept) for name, t in averages.items()}
         return {**self.network.state_dict(), **averages}
 
     def train(self, until: int | None = None, on_step: Callable[[Run, Figures], None] | None = None) -> None:
