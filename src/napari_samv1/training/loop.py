@@ -38,9 +38,9 @@ FIGURES = (
 )
 STATE_SECONDS = 120
 KEPT = 0.3
-"""How much of the checkpoint that a run went on from stays in what it gives, unless told otherwise: weights in
-between are better on images unlike those trained on than either end (Wortsman et al. 2022, Robust fine-tuning
-of zero-shot models)."""
+"""How much of the checkpoint that a run went on from stays in what it gives, unless it is told otherwise:
+weights in between are better on images unlike those trained on than either end (Wortsman et al. 2022, Robust
+fine-tuning of zero-shot models)."""
 
 
 class Run:
