@@ -147,7 +147,10 @@ def _train(words: list[str]) -> int:
         description="Make the bundled model from a seed; continues where it was cut off.",
     )
     command.add_arguments(parser)
-    return command.run(parser.parse_args(words))
+    chosen = parser.parse_args(words)
+    if chosen.keep is not None and not chosen.init:
+        parser.error("--keep is for a run that goes on from weights: give them with --init")
+    return command.run(chosen)
 
 
 def _replay(words: list[str]) -> int:

@@ -110,9 +110,10 @@ class Prompts:
 
     @property
     def first(self) -> Prompts:
-        """What the object was pointed at with before anything was corrected: its boxes, or else a point.
+        """What all other prompts are taken to correct: the boxes, or else the first foreground point.
 
-        The point is the first one in the foreground; where there is none, all prompts are first.
+        By their kind and order, not by time: a box counts as first whenever it was drawn. Background points
+        alone correct nothing, so that all of them are first.
         """
         if len(self.boxes_yx):
             return Prompts(boxes_yx=self.boxes_yx)

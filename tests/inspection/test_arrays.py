@@ -32,6 +32,7 @@ from napari_samv1.inspection import (
     watch_blocks,
     with_less_detail,
 )
+from napari_samv1.prompts import Prompts
 
 
 def test_the_learned_grid_is_the_table_and_others_are_its_interpolation(model):
@@ -201,9 +202,12 @@ def test_mask_difference_and_overlap():
     assert overlap(before & ~before, after & ~after) == 1
 
 
-def test_the_trained_windows_predict_as_the_predictor_does(predictor, picture, click):
-    expected = predictor.predict(predictor.embed(picture), click)
-    trained = predict_with_windows(predictor, picture, click)
+CORRECTED = Prompts(points_yx=[(30, 40), (12, 60)], labels=[1, 0])
+
+
+def test_the_trained_windows_answer_as_the_panel_does(predictor, picture, click):
+    expected = predictor.answer(predictor.embed(picture), CORRECTED)
+    trained = predict_with_windows(predictor, picture, CORRECTED)
     np.testing.assert_array_equal(trained.prediction.logits, expected.logits)
     assert (trained.window_sizes, trained.side) == ((3, 3), 64)
     changed = predict_with_windows(predictor, picture, click, window_sizes=(1, 8), side=96)
@@ -240,9 +244,9 @@ def test_less_detail_keeps_the_size_and_the_mean():
     assert with_less_detail(image, 1.0) is image
 
 
-def test_downscaled_masks_end_with_the_whole_images(predictor, picture, click):
-    seen = masks_when_downscaled(predictor, picture, click, (0.1, 0.5, 1.0))
-    prediction = predictor.predict(predictor.embed(picture), click)
+def test_downscaled_masks_end_with_the_whole_images(predictor, picture):
+    seen = masks_when_downscaled(predictor, picture, CORRECTED, (0.1, 0.5, 1.0))
+    prediction = predictor.answer(predictor.embed(picture), CORRECTED)
     assert seen.masks_shw.shape == (3, 61, 88)
     np.testing.assert_array_equal(seen.masks_shw[2], prediction.mask(prediction.best()))
     assert seen.overlaps_s[2] == 1

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.inspection import block_attention, blocks_of, decoder_attention, model_input
+from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.model import SamConfig
 from napari_samv1.preparation import Preparation
 from napari_samv1.prompts import Prompts
@@ -41,11 +43,14 @@ def model_tests_oracle():
 
 
 @pytest.fixture(scope="module")
+@torch.no_grad()
 def twins():
     from transformers.models.sam.modeling_sam import SamVisionAttention
 
     oracle = model_tests_oracle()
     network = oracle.randomised(ORACLE_CONFIG)
+    # a hint that differs from place to place by as much as the image does
+    network.mask_decoder.mask_hint_encoder.widen.weight.mul_(200)
     theirs = oracle.twin(network)
     theirs.set_attn_implementation("eager")
     for layer in theirs.vision_encoder.layers:
@@ -123,11 +128,12 @@ def test_a_block_or_token_that_is_not_there_is_refused(model, picture):
 
 
 @torch.no_grad()
-def test_the_decoders_tokens_look_where_transformers_says(twins, square):
+@pytest.mark.parametrize("area", [None, MaskCrop((5, 8), np.ones((12, 20), dtype=bool))])
+def test_the_decoders_tokens_look_where_transformers_says(twins, square, area):
     model, theirs = twins
     predictor = Predictor(model)
     embedding = predictor.embed(square)
-    prompts = Prompts(points_yx=[(12, 20), (30, 5)], labels=[1, 0])
+    prompts = Prompts(points_yx=[(12, 20), (30, 5)], labels=[1, 0], area=area)
     ours = decoder_attention(predictor, embedding, prompts)
 
     expected = []
@@ -138,9 +144,10 @@ def test_the_decoders_tokens_look_where_transformers_says(twins, square):
         for module in [*modules, transformer.final_attn_token_to_image]
     ]
     points = (torch.tensor([[[[20.5, 12.5], [5.5, 30.5]]]])) - 0.5
-    # the second point corrects the answer to the first
+    # the second point corrects the answer to the first, where no area is a hint already
     first = predictor.predict(embedding, Prompts(points_yx=[(12, 20)], labels=[1]))
-    hint_b1hw = torch.from_numpy(first.logits[first.best()])[None, None]
+    hint_hw = first.logits[first.best()] if area is None else hint_logits(area, embedding.frame)
+    hint_b1hw = torch.from_numpy(hint_hw)[None, None]
     sparse, dense = theirs.prompt_encoder(points, torch.tensor([[[1, 0]]]), None, hint_b1hw)
     theirs.mask_decoder(
         image_embeddings=embedding.tokens_bchw.clone(),

@@ -40,11 +40,12 @@ def knowing(levels):
         return Answer([levels[1] > 9, *planes], best)
 
     def predict_each(_embedding, prompts):
+        return [answer(prompt) for prompt in prompts if prompt.is_single]
+
+    def answer_each(_embedding, prompts):
         return [answer(prompt) for prompt in prompts]
 
-    return SimpleNamespace(
-        embed=lambda image: None, predict_each=predict_each, answer_each=predict_each
-    ), seen
+    return SimpleNamespace(embed=lambda image: None, predict_each=predict_each, answer_each=answer_each), seen
 
 
 def test_each_mask_is_scored_against_each_level():

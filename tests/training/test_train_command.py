@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+import torch
 
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.cli import main
@@ -46,14 +47,32 @@ def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, 
 
     first = folder.rename(tmp_path / "first")  # the scenes of the seed are drawn
     common += ["--workers", "1", "--init", str(first / "tiny.pt")]
-    assert main([*common, "--prompt-steps", "1"]) == 0
-    assert (folder / "trained.pt").exists()
+    assert main([*common, "--prompt-steps", "1", "--keep", "1"]) == 0
+    # all of what it began from
+    begun, ended = (
+        torch.load(path, weights_only=True) for path in (first / "tiny.pt", folder / "trained.pt")
+    )
+    assert all(torch.equal(tensor, begun[name]) for name, tensor in ended.items())
     card = (folder / "MODEL_CARD.md").read_text()
     assert "trained further from a checkpoint" in card
     facts = facts_of(card)
     assert facts["started from"] == f"weights of sha256 {model.sha256}"
+    assert facts["kept of that"] == 1
     assert (facts["recipe"]["dense_steps"], facts["recipe"]["prompt_steps"]) == (0, 1)
     assert len((folder / "curves.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--init", "tiny", "--keep", "1.5"], "expected a share from 0 to 1, got 1.5"),
+        (["--keep", "0.5"], "--keep is for a run that goes on from weights: give them with --init"),
+    ],
+)
+def test_a_share_to_keep_is_one_of_something(given, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", *given])
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -96,7 +96,9 @@ class Predictor:
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None
     ) -> Prediction:
-        """Decode one object's prompts, with the logits of an earlier mask as a hint if given.
+        """Decode one object's prompts once, with the logits of an earlier mask as a hint if given.
+
+        The panel uses ``answer``, which is the same for a single click or box.
 
         ``mask_hint`` is (h, w) as in ``Prediction.logits[i]``: four times the token grid.
 
@@ -147,8 +149,9 @@ class Predictor:
         """Decode several objects, where all that comes after the first prompt corrects the answer to that.
 
         First come an object's boxes, or else its first foreground point. They are decoded alone, and the
-        best of their masks is the hint with which all of the prompts are decoded, so that a correction does
-        not lose what was right. The answer depends on the prompts alone, not on the way to them.
+        best of their masks, whichever a person may have chosen, is the hint with which all of the prompts are
+        decoded, so that a correction does not lose what was right. The answer depends on the prompts alone,
+        not on the way to them.
 
         An area in the prompts is a hint already; a network that was trained on boxes alone knows no hints.
         """

@@ -46,14 +46,18 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
     modules: dict[tuple[str, int], nn.Module] = {("query", i): look.query for i, look in enumerate(looks)}
     # what the image says after each layer is what the next one looks at
     modules |= {("image", i + 1): layer.norm_image for i, layer in enumerate(inner)}
+    modules["hint", 0] = network.mask_decoder.mask_hint_encoder
     heard: dict[tuple[str, int], Tensor] = {}
     with listening(modules, heard.__setitem__):
         predictor.answer(embedding, prompts)
     prepared = embedding.decoder_image
     with torch.inference_mode():
-        placed = [prepared.placed_bnc] + [
-            heard["image", i] + prepared.encoding_bnc for i in range(1, len(looks))
-        ]
+        placed = [heard["image", i] + prepared.encoding_bnc for i in range(1, len(looks))]
+        if ("hint", 0) in heard:
+            hint_bnc = heard["hint", 0].flatten(2).transpose(1, 2)
+            placed.insert(0, prepared.tokens_bnc + hint_bnc + prepared.encoding_bnc)
+        else:
+            placed.insert(0, prepared.placed_bnc)
         maps = [_looks(look, heard["query", i], placed[i]) for i, look in enumerate(looks)]
     height, width = prepared.grid_hw
     layers = [f"layer {i + 1}" for i in range(len(looks) - 1)]

@@ -70,7 +70,7 @@ def masks_when_downscaled(
     gamma: float = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> DownscaledMasks:
-    """Encode the image with ever less detail and decode the same prompts on each.
+    """Encode the image with ever less detail and decode the same prompts on each, as the panel does.
 
     ``on_progress(scales_done, scales)`` may raise to end it.
     """

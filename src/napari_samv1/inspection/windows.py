@@ -47,7 +47,7 @@ def predict_with_windows(
     gamma: float = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> TimedPrediction:
-    """Encode with these window sizes (one per stage, in tokens) and this side, then decode the prompts.
+    """Encode with these window sizes (one per stage, in tokens) and this side, then decode as the panel does.
 
     What is left out is as the model was trained. ``on_progress(blocks_done, blocks)`` may raise to end it.
     """

@@ -30,7 +30,7 @@ from napari_samv1.training.evaluate.nested import ambiguity
 from napari_samv1.training.evaluate.report import calibration_picture, summary, table
 from napari_samv1.training.evaluate.score import ImageScores, score_image
 from napari_samv1.training.export import export, in_memory, write_card
-from napari_samv1.training.loop import Run
+from napari_samv1.training.loop import KEPT, Run
 from napari_samv1.training.pool import Pool, draw_pool
 from napari_samv1.training.recipe import Recipe
 from napari_samv1.training.scenes.kinds import LATE_SHARES
@@ -89,7 +89,7 @@ def train(args: argparse.Namespace) -> int:
         "preparation": asdict(run.step_maker.preparation),
         "recipe": asdict(recipe),
         "started from": origin or "random weights",
-        "kept of that": args.keep if origin else 0,
+        "kept of that": run.kept if origin else 0,
         "commit": ", ".join(run.commits),
         "hours": round(run.seconds / 3600, 2),
         "sha256": sha256,
@@ -162,7 +162,7 @@ def _begin(
         preparation,
         Pool(work / f"scenes-{recipe.seed}", scenes=recipe.scenes),
         origin=origin,
-        kept=args.keep,
+        kept=KEPT if args.keep is None else args.keep,
         commit=_commit(),
         half=choose_dtype("auto", next(network.parameters()).device) is torch.bfloat16,
         late_source=Pool(work / f"late-scenes-{recipe.seed}", scenes=recipe.late_scenes),
