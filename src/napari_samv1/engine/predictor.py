@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import torch
@@ -125,7 +125,10 @@ class Predictor:
             raise ValueError(
                 f"mask_hints must hold one hint or None for each of {len(prompts)} prompts, got {len(hints)}"
             )
-        self._check_own(embedding)
+        if embedding.key.weights != self.model.sha256:
+            raise ValueError(
+                f"this embedding was made by another model than {self.model.name}; embed the image anew"
+            )
         hints = [
             hint_logits(one.area, embedding.frame) if hint is None and one.area is not None else hint
             for one, hint in zip(prompts, hints, strict=True)
@@ -135,11 +138,11 @@ class Predictor:
             (len(one.points_yx), len(one.boxes_yx), hint is None)
             for one, hint in zip(prompts, checked, strict=True)
         ]
-        predictions: dict[int, Prediction] = {}
-        for some in self._batches(embedding, alike):
-            answers = self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
-            predictions.update(zip(some, answers, strict=True))
-        return [predictions[index] for index in range(len(prompts))]
+
+        def decode(some: list[int]) -> list[Prediction]:
+            return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
+
+        return self._in_batches(embedding, alike, decode)
 
     def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Decode one object's prompts as the panel does; see ``answer_each``."""
@@ -155,40 +158,42 @@ class Predictor:
 
         An area in the prompts is a hint already; a network that was trained on boxes alone knows no hints.
         """
-        self._check_own(embedding)
         network_takes_hints = not self.model.preparation.box_only
         corrected = [network_takes_hints and one.area is None and one.first != one for one in prompts]
         alike = [
             (len(one.points_yx), len(one.boxes_yx), one.area is None, corrects)
             for one, corrects in zip(prompts, corrected, strict=True)
         ]
-        predictions: dict[int, Prediction] = {}
-        for some in self._batches(embedding, alike):
+
+        def decode(some: list[int]) -> list[Prediction]:
             asked, hints = [prompts[i] for i in some], None
             # both in a batch of the same objects: sums may round by an object's place in it
             if corrected[some[0]]:
                 first = self.predict_each(embedding, [one.first for one in asked])
                 hints = [answer.logits[answer.best()] for answer in first]
-            answers = self.predict_each(embedding, asked, mask_hints=hints)
-            predictions.update(zip(some, answers, strict=True))
-        return [predictions[index] for index in range(len(prompts))]
+            return self.predict_each(embedding, asked, mask_hints=hints)
 
-    def _check_own(self, embedding: Embedding) -> None:
-        if embedding.key.weights != self.model.sha256:
-            raise ValueError(
-                f"this embedding was made by another model than {self.model.name}; embed the image anew"
-            )
+        return self._in_batches(embedding, alike, decode)
 
-    def _batches(self, embedding: Embedding, alike: Sequence[Hashable]) -> Iterator[list[int]]:
-        """The places of objects that are decoded together: equal in ``alike``, no more than fit."""
+    def _in_batches(
+        self,
+        embedding: Embedding,
+        alike: Sequence[Hashable],
+        decode: Callable[[list[int]], list[Prediction]],
+    ) -> list[Prediction]:
+        """Have objects decoded together, by their places, that are equal in ``alike``, as many as fit."""
         height, width = embedding.frame.grid_hw
         tokens = BATCH_TOKENS if self.model.device.type == "cpu" else BATCH_TOKENS * GPU_BATCHES
         most = max(1, tokens // (height * width))
         places: dict[Hashable, list[int]] = defaultdict(list)
         for place, kind in enumerate(alike):
             places[kind].append(place)
+        predictions: dict[int, Prediction] = {}
         for same in places.values():
-            yield from (same[start : start + most] for start in range(0, len(same), most))
+            for start in range(0, len(same), most):
+                some = same[start : start + most]
+                predictions.update(zip(some, decode(some), strict=True))
+        return [predictions[place] for place in range(len(alike))]
 
     @torch.inference_mode()
     def _decode(
