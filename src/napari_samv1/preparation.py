@@ -14,7 +14,8 @@ class Preparation:
     """The size, arrangement and value range in which a network was trained to see images.
 
     ``side`` is the longer side in pixels. ``mean`` and ``std`` are per RGB channel in 0..255 and apply
-    unless ``minmax`` is set: then the resized image is stretched to 0..1 instead.
+    unless ``minmax`` is set: then the resized image is stretched to 0..1 instead, from one of the
+    ``percentiles`` of its values to the other; what lies beyond them is clipped.
     ``box_only`` marks a network trained on boxes alone, whose answer is always mask 0.
     """
 
@@ -24,6 +25,7 @@ class Preparation:
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     resampling: Resampling = "bilinear"
     minmax: bool = False
+    percentiles: tuple[float, float] = (0.0, 100.0)
     box_only: bool = False
 
 
@@ -33,8 +35,8 @@ PUBLISHED = Preparation()
 MEDSAM = Preparation(sizing="stretched", resampling="bicubic", minmax=True, box_only=True)
 """Ma et al. 2024 (MedSAM): stretched to a square, values to 0..1, boxes only."""
 
-BUNDLED = Preparation(side=448, minmax=True)
-"""The bundled model's: dim microscopy images are as good as bright ones."""
+BUNDLED = Preparation(side=448, minmax=True, percentiles=(0.1, 99.9))
+"""The bundled model's: dim microscopy images are as good as bright ones, and no hot pixel dims them."""
 
 PREPARATIONS = {"published": PUBLISHED, "medsam": MEDSAM, "bundled": BUNDLED}
 """What a user may choose for a checkpoint of their own."""

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from napari_samv1.imaging import Frame, prepare
-from napari_samv1.preparation import MEDSAM, PUBLISHED, Preparation
+from napari_samv1.preparation import BUNDLED, MEDSAM, PUBLISHED, Preparation
 
 
 def picture(height, width, seed=0):
@@ -84,9 +84,31 @@ def test_medsam_stretches_to_a_square_and_to_values_from_zero_to_one():
     assert tensor.max() == 1
 
 
-def test_a_constant_image_survives_minmax():
+@pytest.mark.parametrize("preparation", [MEDSAM, BUNDLED])
+def test_a_constant_image_survives_stretching(preparation):
     frame = Frame.plan((20, 30), side=32, patch=16, sizing="stretched")
-    assert not prepare(np.full((20, 30, 3), 9, dtype=np.uint8), frame, MEDSAM).any()
+    assert not prepare(np.full((20, 30, 3), 9, dtype=np.uint8), frame, preparation).any()
+
+
+def test_for_the_bundled_model_a_hot_pixel_dims_nothing_and_a_dead_one_lifts_nothing():
+    ramp = np.repeat(np.linspace(50, 90, 100).round().astype(np.uint8)[None], 100, axis=0)
+    marred = ramp.copy()
+    marred[3, 4], marred[80, 20] = 255, 0
+    frame = Frame.plan((100, 100), side=100, patch=4)
+    clean, spotted = (prepare(np.stack([grey] * 3, axis=-1), frame, BUNDLED) for grey in (ramp, marred))
+    assert (clean.min(), clean.max()) == (0, 1)
+    torch.testing.assert_close(clean[0, 0], (torch.from_numpy(ramp).float() - 50) / 40)
+    assert (spotted[0, :, 3, 4] == 1).all()
+    assert (spotted[0, :, 80, 20] == 0).all()
+    assert ((clean != spotted)[0, 0]).sum() == 2
+
+
+def test_a_few_bright_pixels_on_an_even_ground_are_still_seen():
+    image = np.full((100, 100, 3), 7, np.uint8)
+    image[50, 50] = 200
+    tensor = prepare(image, Frame.plan((100, 100), side=100, patch=4), BUNDLED)
+    assert tensor[0, 0, 50, 50] == 1
+    assert tensor.sum() == 3
 
 
 @pytest.mark.parametrize("image_hw", [(1, 1), (1, 1000), (1000, 1), (3, 2)])

@@ -49,7 +49,7 @@ def key(**changes: object) -> EmbeddingKey:
     values: dict[str, object] = {
         "pixels": "0" * 32,
         "weights": "a" * 64,
-        "preparation": Preparation(side=64, minmax=True),
+        "preparation": Preparation(side=64, minmax=True, percentiles=(0.1, 99.9)),
         "frame": Frame.plan(SHAPE, side=64, patch=8),
         "intensity": None,
         "gamma": 1.0,

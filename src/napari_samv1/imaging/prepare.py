@@ -35,18 +35,20 @@ def prepare(rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation) -> 
         )
     resized_h, resized_w = frame.resized_hw
     window = Image.fromarray(np.ascontiguousarray(rgb8[frame.window_slices]))
-    resized = window.resize((resized_w, resized_h), _PILLOW_FILTERS[preparation.resampling])
-    # np.array copies: torch refuses to share memory that it may not write
-    pixels_chw = torch.from_numpy(np.array(resized)).permute(2, 0, 1).to(torch.float32)
+    resized = np.asarray(window.resize((resized_w, resized_h), _PILLOW_FILTERS[preparation.resampling]))
     pad_h, pad_w = frame.input_hw[0] - resized_h, frame.input_hw[1] - resized_w
-    padded_chw = functional.pad(_normalised(pixels_chw, preparation), (0, pad_w, 0, pad_h))
+    padded_chw = functional.pad(normalised(resized, preparation), (0, pad_w, 0, pad_h))
     return padded_chw.unsqueeze(0).contiguous()
 
 
-def _normalised(pixels_chw: torch.Tensor, preparation: Preparation) -> torch.Tensor:
+def normalised(rgb8: NDArray[np.uint8], preparation: Preparation) -> torch.Tensor:
+    """Into the model's value range: (H, W, 3) uint8 of the model's size -> 3 H W float32."""
+    pixels_chw = torch.from_numpy(rgb8.astype(np.float32)).permute(2, 0, 1)
     if preparation.minmax:
-        low, high = pixels_chw.aminmax()
-        return (pixels_chw - low) / (high - low).clamp(min=1e-8)
+        low, high = np.percentile(rgb8, preparation.percentiles)
+        if low == high:  # a few bright pixels on an even ground: the percentiles would hide them
+            low, high = float(rgb8.min()), float(rgb8.max())
+        return ((pixels_chw - low) / max(high - low, 1e-8)).clamp_(0, 1)
     mean = torch.tensor(preparation.mean).view(3, 1, 1)
     std = torch.tensor(preparation.std).view(3, 1, 1)
     return (pixels_chw - mean) / std

@@ -123,7 +123,7 @@ def _encoding(value: Json) -> EmbeddingKey:
         pixels=value["pixels"],
         weights=value["weights"],
         preparation=Preparation(
-            **{**preparation, "mean": tuple(preparation["mean"]), "std": tuple(preparation["std"])}
+            **{name: tuple(v) if isinstance(v, list) else v for name, v in preparation.items()}
         ),
         frame=Frame(**frame),
         intensity=tuple(intensity) if isinstance(intensity, list) else intensity,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_samv1.imaging.prepare import normalised
 from napari_samv1.model import Sam
 from napari_samv1.preparation import Preparation
 from napari_samv1.training.crops import Crop
@@ -39,14 +40,7 @@ Figures = dict[str, float]
 
 def pixels(crops: Sequence[Crop], preparation: Preparation, device: torch.device) -> Tensor:
     """Crops -> B 3 H W in the range that the model wants."""
-    stacked = torch.from_numpy(np.stack([crop.image for crop in crops]))
-    x_bchw = stacked.permute(0, 3, 1, 2).float().to(device)
-    if preparation.minmax:
-        low, high = x_bchw.amin((1, 2, 3), keepdim=True), x_bchw.amax((1, 2, 3), keepdim=True)
-        return (x_bchw - low) / (high - low).clamp(min=1e-8)
-    mean = torch.tensor(preparation.mean, device=device).view(3, 1, 1)
-    std = torch.tensor(preparation.std, device=device).view(3, 1, 1)
-    return (x_bchw - mean) / std
+    return torch.stack([normalised(crop.image, preparation) for crop in crops]).to(device)
 
 
 class Step:
