@@ -31,6 +31,14 @@ def _levels(hw: HW, **planes: NDArray[np.uint16]) -> NDArray[np.uint16]:
     return levels
 
 
+def _glaring(rng: Rng, layout: Layout) -> Field:
+    """1, but for the few objects that are many times brighter than the rest: dying or dividing."""
+    times = np.ones(layout.count + 1, np.float32)
+    few = rng.integers(0, layout.count + 1, rng.integers(1, 3 + layout.count // 12))
+    times[few] = _log_uniform(rng, 1.5, 12)
+    return np.asarray(times[layout.labels], np.float32)
+
+
 def nuclei(rng: Rng, hw: HW) -> Scene:
     """Fluorescent nuclei on black: dim beside bright, clumped, blurred, few photons."""
     radius = _log_uniform(rng, 5.5, 40)
@@ -47,10 +55,8 @@ def nuclei(rng: Rng, hw: HW) -> Scene:
         gap=rng.choice([0.0, 0.0, 0.08, 0.3]),
     )
     light = bodies(rng, layout, radius, spread=rng.uniform(0.05, 0.75), grain=rng.uniform(0, 0.4))
-    if rng.random() < 0.25:
-        dying = np.ones(layout.count + 1, np.float32)
-        dying[rng.integers(0, layout.count + 1, 3)] = rng.uniform(2, 6)
-        light = light * dying[layout.labels]
+    if rng.random() < 0.3:
+        light = light * _glaring(rng, layout)
     if rng.random() < 0.4:
         light = light * (1 + rng.uniform(0.2, 0.8) * spots(rng, layout, radius))
     if rng.random() < 0.4:
@@ -63,7 +69,7 @@ def nuclei(rng: Rng, hw: HW) -> Scene:
     if rng.random() < 0.6:
         light = halo(rng, light, radius)
     light = light + rng.uniform(0, 0.25) + background(rng, hw, rng.uniform(0, 0.05))
-    image = photograph(rng, light, blur=(0.3, max(0.8, min(4.0, radius / 4))))
+    image = photograph(rng, light, blur=(0.3, max(0.8, min(4.0, radius / 3))))
     return Scene(image, _levels(hw, objects=layout.labels), "nuclei")
 
 
@@ -95,16 +101,14 @@ def crowd(rng: Rng, hw: HW) -> Scene:
     if rng.random() < 0.6:
         light = light * (1 - rng.uniform(0.1, 0.6) * np.clip((layout.depth - 0.75) / 0.25, 0, 1))
     if rng.random() < 0.3:
-        dividing = np.ones(layout.count + 1, np.float32)
-        dividing[rng.integers(0, layout.count + 1, 4)] = rng.uniform(1.5, 4)
-        light = light * dividing[layout.labels]
+        light = light * _glaring(rng, layout)
     light = light * lively
     haze = blurred(lively.astype(np.float32), radius * rng.uniform(0.8, 3))
     glow = rng.uniform(0, 0.2) * haze
     if rng.random() < 0.5:
         light = halo(rng, light, radius)
     light = np.asarray(light + glow + rng.uniform(0, 0.15) + background(rng, hw, 0.03), np.float32)
-    image = photograph(rng, light, blur=(0.3, max(0.8, min(3.0, radius / 4.5))))
+    image = photograph(rng, light, blur=(0.3, max(0.8, min(3.0, radius / 3.5))))
     return Scene(image, _levels(hw, objects=labels), "crowd")
 
 

@@ -35,7 +35,8 @@ def halo(rng: np.random.Generator, light: Picture, radius: float) -> Picture:
     The object's outline stays where it was; what glows beyond it is none of the object.
     """
     share = rng.uniform(0.08, 0.55)
-    return (1 - share) * light + share * blurred(light, radius * rng.uniform(0.2, 1.3))
+    reach = radius * np.exp(rng.uniform(np.log(0.2), np.log(2.5)))
+    return (1 - share) * light + share * blurred(light, reach)
 
 
 def uneven_light(rng: np.random.Generator, picture: Picture, strength: float) -> Picture:
