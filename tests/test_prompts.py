@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.prompts import Prompts
 
 
@@ -52,6 +53,7 @@ def test_what_was_pointed_at(prompts, single, background):
 
 
 BOX = (0, 0, 9, 9)
+AREA = MaskCrop((0, 0), np.ones((3, 3), dtype=bool))
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,31 @@ def test_boxes_come_first_or_else_the_first_foreground_point(prompts, first):
 
 
 @pytest.mark.parametrize(
+    ("prompts", "corrects"),
+    [
+        (Prompts([(1, 1)], [1]), False),
+        (Prompts([(1, 1), (2, 2)], [1, 0]), True),
+        (Prompts([(1, 1), (2, 2)], [0, 0]), False),
+        (Prompts([(1, 1)], [1], [BOX]), True),
+        (Prompts(boxes_yx=[BOX, BOX]), False),
+        (Prompts([(1, 1), (2, 2)], [1, 0], area=AREA), False),
+        (Prompts(), False),
+    ],
+)
+def test_what_corrects_a_first_prompt_may_name_the_candidate_that_it_corrects(prompts, corrects):
+    assert prompts.corrects is corrects
+    named = prompts.correcting(2)
+    assert named.candidate == (2 if corrects else None)
+    assert (named == prompts) is not corrects
+    assert named.is_close(prompts)
+    assert named.correcting(None) == prompts
+    assert named.first == prompts.first
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"candidate": 4}, "one of the four masks, 0 to 3, or None, got 4"),
         ({"points_yx": [(1, 2, 3)], "labels": [1]}, r"\(N, 2\).*shape \(1, 3\)"),
         ({"points_yx": [(1, 2)], "labels": []}, r"expected shape \(1,\), got \(0,\)"),
         ({"points_yx": [(1, 2)], "labels": [2]}, r"1 \(foreground\) or 0 \(background\), got \[2\]"),

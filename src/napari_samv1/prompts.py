@@ -42,17 +42,21 @@ class Prompts:
         Boxes as (y0, x0, y1, x1); corners in any order are sorted.
     area : MaskCrop, optional
         What is roughly the object, as a hint to the network: inside it is rather in, outside rather not.
+    candidate : int, optional
+        Which of the four masks after the ``first`` prompt the others correct, 0 to 3; by default the best.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, a label is neither 0 nor 1, or a coordinate is not finite.
+        If a shape does not fit, a label is neither 0 nor 1, a coordinate is not finite, or there is no such
+        candidate.
     """
 
     points_yx: NDArray[np.float64]
     labels: NDArray[np.int64]
     boxes_yx: NDArray[np.float64]
     area: Area | None
+    candidate: int | None
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Prompts:
         labels: ArrayLike = (),
         boxes_yx: ArrayLike = (),
         area: Area | None = None,
+        candidate: int | None = None,
     ) -> None:
         points = _rows(points_yx, 2, "points_yx must be (N, 2): one (row, column) per point")
         boxes = _rows(boxes_yx, 4, "boxes_yx must be (M, 4): one (y0, x0, y1, x1) per box")
@@ -71,12 +76,15 @@ class Prompts:
             )
         if not ((given == BACKGROUND) | (given == FOREGROUND)).all():
             raise ValueError(f"labels must be 1 (foreground) or 0 (background), got {given.tolist()}")
+        if candidate not in (None, 0, 1, 2, 3):
+            raise ValueError(f"candidate must be one of the four masks, 0 to 3, or None, got {candidate!r}")
         object.__setattr__(self, "points_yx", _frozen(points))
         object.__setattr__(self, "labels", _frozen(given.astype(np.int64)))
         corners = boxes.reshape(-1, 2, 2)
         sorted_boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
         object.__setattr__(self, "boxes_yx", _frozen(sorted_boxes))
         object.__setattr__(self, "area", area)
+        object.__setattr__(self, "candidate", None if candidate is None else int(candidate))
 
     def __len__(self) -> int:
         """How many points and boxes there are together."""
@@ -90,11 +98,15 @@ class Prompts:
     def __hash__(self) -> int:
         return hash(self._identity())
 
-    def _identity(self) -> tuple[bytes, bytes, bytes, Area | None]:
-        return self.points_yx.tobytes(), self.labels.tobytes(), self.boxes_yx.tobytes(), self.area
+    def _identity(self) -> tuple[bytes, bytes, bytes, Area | None, int | None]:
+        pointed = self.points_yx.tobytes(), self.labels.tobytes(), self.boxes_yx.tobytes()
+        return *pointed, self.area, self.candidate
 
     def is_close(self, other: Prompts, pixels: float = 1e-6) -> bool:
-        """The same prompts up to rounding: a layer's transform there and back moves them by some 1e-13."""
+        """The same is pointed at, up to rounding: a layer's transform there and back moves it by some 1e-13.
+
+        Whichever ``candidate`` it corrects.
+        """
         return (
             np.array_equal(self.labels, other.labels)
             and self.area == other.area
@@ -119,6 +131,17 @@ class Prompts:
             return Prompts(boxes_yx=self.boxes_yx)
         index = np.flatnonzero(self.labels == FOREGROUND)[:1]
         return Prompts(self.points_yx[index], self.labels[index]) if len(index) else self
+
+    @property
+    def corrects(self) -> bool:
+        """Something corrects the answer to the first prompt; beside an area all prompts are one question."""
+        return self.area is None and len(self.first) < len(self)
+
+    def correcting(self, candidate: int | None) -> Prompts:
+        """The same prompts, to correct this candidate where they correct one."""
+        return Prompts(
+            self.points_yx, self.labels, self.boxes_yx, self.area, candidate if self.corrects else None
+        )
 
     @property
     def only_background(self) -> bool:

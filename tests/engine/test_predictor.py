@@ -182,6 +182,19 @@ def test_further_prompts_correct_the_best_answer_to_the_first(predictor, prompts
     assert not np.allclose(answer.logits, predictor.predict(embedding, prompts).logits)
 
 
+def test_further_prompts_correct_the_candidate_that_they_name(predictor):
+    embedding = predictor.embed(picture(64, 80))
+    begun = predictor.predict(embedding, CLICK)
+    other = next(index for index in (1, 2, 3) if index != begun.best())
+    plain = Prompts([*CLICK.points_yx, (9, 9)], [1, 0])
+    named = plain.correcting(other)
+    together = predictor.answer_each(embedding, [plain, named])
+    for prompts, hint, answer in zip((plain, named), (begun.best(), other), together, strict=True):
+        by_hand = predictor.predict(embedding, prompts, mask_hint=begun.logits[hint])
+        assert np.allclose(answer.logits, by_hand.logits, atol=1e-4)
+    assert not np.allclose(together[0].logits, together[1].logits, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "prompts",
     [

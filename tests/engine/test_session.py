@@ -174,6 +174,31 @@ def test_choice_threshold_and_clean_up_need_no_decoding(session, answer, squares
     assert len(squares.decoded) == 1
 
 
+def test_a_correction_corrects_the_candidate_that_was_chosen_by_hand(session, answer, squares, embedding):
+    clicked, corrected = point(10, 20), Prompts([(10, 20), (12, 20)], [1, 0])
+    session.set_prompts({1: clicked})
+    answer()
+    session.set_choice(1, 3)
+    session.set_prompts({1: corrected})
+    [job] = session.jobs(embedding)
+    assert job.request.prompts == corrected.correcting(3)
+    session.accept(run(squares, job))
+    # another choice shows another mask of the same answer, and what is pointed at is still the same
+    session.set_choice(1, 1)
+    assert not session.set_prompts({1: corrected})
+    assert session.pending == ()
+    session.set_choice(1, "auto")
+    session.set_prompts({1: Prompts([(10, 20), (12, 20), (9, 9)], [1, 0, 0])})
+    assert session.get(1).prompts.candidate is None
+    for _ in range(3):
+        session.undo()
+    assert session.get(1).prompts == corrected.correcting(3)
+    assert session.pending == ()
+    session.undo()
+    session.undo()
+    assert session.get(1).prompts == clicked
+
+
 def test_a_choice_without_its_prediction_asks_for_it_again(squares, embedding):
     session = AnnotationSession(HW, kept_predictions=1)
     session.set_prompts({1: point(10, 20), 2: point(30, 40)})

@@ -101,7 +101,7 @@ def rich_objects() -> tuple[AnnotatedObject, ...]:
         one_object(
             1,
             crop(slice(5, 30), slice(10, 40), holes=True),
-            Prompts([(10.25, 20.1), (1 / 3, 7)], [1, 0], [(2, 3, 40.5, 50.125), (0, 0, 9, 9)]),
+            Prompts([(10.25, 20.1), (1 / 3, 7)], [1, 0], [(2, 3, 40.5, 50.125), (0, 0, 9, 9)], candidate=3),
             ObjectSettings("auto", 0.1, CleanUp(True, 5, True, 1.5, -2), Rule("inside", 7)),
             painted_in=crop(slice(40, 45), slice(60, 80)),
             painted_out=crop(slice(5, 9), slice(10, 15)),

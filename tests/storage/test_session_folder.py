@@ -29,6 +29,17 @@ def test_everything_comes_back(rich_record, tmp_path):
     assert_same_record(open_session(folder / "session.json"), rich_record)
 
 
+def test_a_stretch_whose_percentiles_are_not_named_was_from_minimum_to_maximum(rich_record, tmp_path):
+    file = save_session(tmp_path / "session", rich_record) / "session.json"
+    content = json.loads(file.read_text("utf-8"))
+    for encoding in content["encodings"].values():
+        assert len(encoding["preparation"].pop("percentiles")) == 2
+    file.write_text(json.dumps(content), "utf-8")
+    answered = [known.answered for plane in open_session(file).planes for known in plane.objects]
+    read = {one.embedding_key.preparation.percentiles for one in answered if one is not None}
+    assert read == {(0.0, 100.0)}
+
+
 def test_what_was_opened_saves_the_same_text(rich_record, tmp_path):
     first = save_session(tmp_path / "a", rich_record) / "session.json"
     second = save_session(tmp_path / "b", open_session(first)) / "session.json"

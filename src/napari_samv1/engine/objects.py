@@ -132,8 +132,12 @@ class AnnotatedObject:
         )
 
     def with_prompts(self, prompts: Prompts) -> AnnotatedObject:
-        """The object with other prompts: its mask stays until the answer comes, unless there can be none."""
-        changed = replace(self, prompts=prompts)
+        """The object with other prompts: its mask stays until the answer comes, unless there can be none.
+
+        What they correct is the candidate that is chosen now, so that a choice by hand is not lost.
+        """
+        chosen = None if self.settings.choice == "auto" else self.settings.choice
+        changed = replace(self, prompts=prompts.correcting(chosen))
         if changed.decodable:
             return replace(changed, reason="")
         painted = replace(

@@ -152,14 +152,14 @@ class Predictor:
         """Decode several objects, where all that comes after the first prompt corrects the answer to that.
 
         First come an object's boxes, or else its first foreground point. They are decoded alone, and the
-        best of their masks, whichever a person may have chosen, is the hint with which all of the prompts are
-        decoded, so that a correction does not lose what was right. The answer depends on the prompts alone,
-        not on the way to them.
+        best of their masks, or the ``candidate`` that the prompts name, is the hint with which all of them
+        are decoded, so that a correction does not lose what was right. The answer depends on the prompts
+        alone, not on the way to them.
 
         An area in the prompts is a hint already; a network that was trained on boxes alone knows no hints.
         """
         network_takes_hints = not self.model.preparation.box_only
-        corrected = [network_takes_hints and one.area is None and one.first != one for one in prompts]
+        corrected = [network_takes_hints and one.corrects for one in prompts]
         alike = [
             (len(one.points_yx), len(one.boxes_yx), one.area is None, corrects)
             for one, corrects in zip(prompts, corrected, strict=True)
@@ -170,7 +170,10 @@ class Predictor:
             # both in a batch of the same objects: sums may round by an object's place in it
             if corrected[some[0]]:
                 first = self.predict_each(embedding, [one.first for one in asked])
-                hints = [answer.logits[answer.best()] for answer in first]
+                hints = [
+                    answer.logits[answer.best() if one.candidate is None else one.candidate]
+                    for answer, one in zip(first, asked, strict=True)
+                ]
             return self.predict_each(embedding, asked, mask_hints=hints)
 
         return self._in_batches(embedding, alike, decode)

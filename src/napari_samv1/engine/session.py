@@ -138,7 +138,7 @@ class AnnotationSession:
             if old is not None:
                 prompts = hinted(prompts, old.refined)
             # a reopened session's prompts come back through a layer's transform, rounded
-            if old is not None and prompts != old.prompts and not prompts.is_close(old.prompts):
+            if old is not None and not prompts.is_close(old.prompts):
                 asked = old.with_prompts(prompts)
                 # what nobody but the network can replace stays: background points alone wipe nothing
                 if object_id in found and asked.decodable:

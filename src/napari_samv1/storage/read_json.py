@@ -118,13 +118,15 @@ def _at(place: str, convert: Any, *values: Any) -> Any:
 
 
 def _encoding(value: Json) -> EmbeddingKey:
-    preparation, frame, intensity = value["preparation"], value["frame"], value["intensity"]
+    frame, intensity = value["frame"], value["intensity"]
+    preparation: dict[str, Any] = {
+        name: tuple(given) if isinstance(given, list) else given
+        for name, given in value["preparation"].items()
+    }
     return EmbeddingKey(
         pixels=value["pixels"],
         weights=value["weights"],
-        preparation=Preparation(
-            **{name: tuple(v) if isinstance(v, list) else v for name, v in preparation.items()}
-        ),
+        preparation=Preparation(**preparation),
         frame=Frame(**frame),
         intensity=tuple(intensity) if isinstance(intensity, list) else intensity,
         gamma=value["gamma"],
@@ -215,7 +217,8 @@ def _object(
 
 def _prompts(value: Json, shape_yx: tuple[int, int]) -> Prompts:
     area = None if value.get("area") is None else _mask(value["area"], shape_yx)
-    return Prompts(value["points_yx"], value["labels"], value["boxes_yx"], area)
+    candidate = value.get("candidate")
+    return Prompts(value["points_yx"], value["labels"], value["boxes_yx"], area, candidate)
 
 
 def _drawn(value: Json) -> DrawnShape:

@@ -164,6 +164,7 @@ def _prompts(prompts: Prompts, drawn: tuple[DrawnShape, ...]) -> dict[str, Any]:
             for one in drawn
         ],
         **({} if area is None else {"area": _mask(area)}),
+        **({} if prompts.candidate is None else {"candidate": prompts.candidate}),
     }
 
 
