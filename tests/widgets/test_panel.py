@@ -154,6 +154,27 @@ def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtb
     assert len(annotating.discs.decoded) == decoded
 
 
+def test_a_click_after_a_candidate_was_chosen_corrects_that_candidate(annotating, qtbot):
+    hand, panel, session = annotating.hand, annotating.panel, annotating.binding.session
+    hand.click(*COIN)
+    wait_for_mask(qtbot, annotating.binding)
+    wait_until_idle(qtbot, panel)
+    assert session.get(1).prompts.candidate is None
+    qtbot.mouseClick(panel.mask_choice.candidates[2], Qt.MouseButton.LeftButton)
+    hand.click(COIN[0] + 12, COIN[1], Qt.KeyboardModifier.ShiftModifier)
+    wait_until_idle(qtbot, panel)
+    known = session.get(1)
+    assert known.prompts.labels.tolist() == [1, 0]
+    assert known.prompts.candidate == known.answered.prompts.candidate == known.chosen == 2
+    qtbot.mouseClick(panel.objects.undo, Qt.MouseButton.LeftButton)
+    wait_until_idle(qtbot, panel)
+    assert session.get(1).prompts.candidate is None
+    qtbot.mouseClick(panel.objects.redo, Qt.MouseButton.LeftButton)
+    wait_until_idle(qtbot, panel)
+    assert session.get(1).prompts == known.prompts
+    assert session.get(1).mask == known.mask
+
+
 def test_remove_last_and_clear(annotating, choose_from, qtbot):
     hand, binding, objects = annotating.hand, annotating.binding, annotating.panel.objects
     hand.click(*COIN)
