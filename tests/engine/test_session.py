@@ -183,13 +183,14 @@ def test_a_correction_corrects_the_candidate_that_was_chosen_by_hand(session, an
     [job] = session.jobs(embedding)
     assert job.request.prompts == corrected.correcting(3)
     session.accept(run(squares, job))
-    # another choice shows another mask of the same answer, and what is pointed at is still the same
-    session.set_choice(1, 1)
-    assert not session.set_prompts({1: corrected})
-    assert session.pending == ()
-    session.set_choice(1, "auto")
-    session.set_prompts({1: Prompts([(10, 20), (12, 20), (9, 9)], [1, 0, 0])})
-    assert session.get(1).prompts.candidate is None
+    # another choice shows another mask of the same answer; what is pointed at, and what was meant, stay
+    for choice in (1, "auto"):
+        session.set_choice(1, choice)
+        assert not session.set_prompts({1: corrected})
+        assert session.pending == ()
+    more = Prompts([(10, 20), (12, 20), (9, 9)], [1, 0, 0])
+    session.set_prompts({1: more})
+    assert session.get(1).prompts == more.correcting(3)
     for _ in range(3):
         session.undo()
     assert session.get(1).prompts == corrected.correcting(3)
@@ -197,6 +198,34 @@ def test_a_correction_corrects_the_candidate_that_was_chosen_by_hand(session, an
     session.undo()
     session.undo()
     assert session.get(1).prompts == clicked
+
+
+BOXED = Prompts([(10, 20)], [1], [(5, 10, 15, 30)])
+CLICKED = Prompts([(10, 20), (12, 20)], [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "meant"),
+    [
+        (point(10, 20), CLICKED, 3),
+        (Prompts(boxes_yx=BOXED.boxes_yx), BOXED, 3),
+        # what was chosen was chosen among the answers to another kind of prompt, or to none
+        (point(10, 20), BOXED, None),
+        (BOXED, CLICKED, None),
+        (Prompts([(10, 20)], [0]), CLICKED, None),
+        (None, CLICKED, None),
+        # and to the corrected answer
+        (CLICKED, Prompts([(10, 20), (12, 20), (9, 9)], [1, 0, 0]), None),
+    ],
+)
+def test_a_choice_by_hand_is_corrected_where_it_was_made_on_the_first_answer(session, before, after, meant):
+    if before is None:
+        session.defaults = ObjectSettings(choice=3)
+    else:
+        session.set_prompts({1: before})
+        session.set_choice(1, 3)
+    session.set_prompts({1: after})
+    assert session.get(1).prompts == after.correcting(meant)
 
 
 def test_a_choice_without_its_prediction_asks_for_it_again(squares, embedding):

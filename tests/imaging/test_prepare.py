@@ -77,9 +77,11 @@ def test_medsam_stretches_to_a_square_and_to_values_from_zero_to_one():
     image = (picture(60, 100) // 2 + 40).astype(np.uint8)
     frame = Frame.plan((60, 100), side=128, patch=16, sizing=MEDSAM.sizing)
     tensor = prepare(image, frame, MEDSAM)
-    resized = np.asarray(Image.fromarray(image).resize((128, 128), Image.Resampling.BICUBIC)).astype(float)
+    resized = np.asarray(Image.fromarray(image).resize((128, 128), Image.Resampling.BICUBIC)).astype(
+        np.float32
+    )
     expected = (resized - resized.min()) / (resized.max() - resized.min())
-    np.testing.assert_allclose(tensor[0].permute(1, 2, 0), expected, atol=1e-6)
+    np.testing.assert_array_equal(tensor[0].permute(1, 2, 0), expected)
     assert tensor.min() == 0
     assert tensor.max() == 1
 
@@ -101,6 +103,19 @@ def test_for_the_bundled_model_a_hot_pixel_dims_nothing_and_a_dead_one_lifts_not
     assert (spotted[0, :, 3, 4] == 1).all()
     assert (spotted[0, :, 80, 20] == 0).all()
     assert ((clean != spotted)[0, 0]).sum() == 2
+
+
+@pytest.mark.parametrize("shares", [(0.1, 99.9), (0, 100), (2.5, 50), (33.3, 99.99)])
+@pytest.mark.parametrize("values", [(0, 256), (7, 9), (40, 200)])
+def test_values_are_stretched_between_numpys_percentiles(shares, values):
+    image = np.random.default_rng(5).integers(*values, (31, 47, 3)).astype(np.uint8)
+    frame = Frame.plan((31, 47), side=47, patch=1)
+    own = Preparation(side=47, minmax=True, percentiles=shares)
+    low, high = np.percentile(image, shares)
+    if low == high:
+        low, high = values[0], values[1] - 1
+    expected = ((image - low) / (high - low)).clip(0, 1)
+    np.testing.assert_allclose(prepare(image, frame, own)[0].permute(1, 2, 0), expected, atol=1e-6)
 
 
 def test_a_few_bright_pixels_on_an_even_ground_are_still_seen():

@@ -136,3 +136,12 @@ def test_a_folder_without_a_session_is_told(tmp_path):
         open_session(tmp_path)
     with pytest.raises(SessionError, match="there is no session in"):
         open_session(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("percentiles", [[99.9, 0.1], [5, 5], [0, 101], [1], ["0", "1"]])
+def test_percentiles_that_stretch_nothing_are_refused(folder, content, percentiles):
+    [name, *_] = content["encodings"]
+    wrong = put(content, ("encodings", name, "preparation", "percentiles"), percentiles)
+    (folder / "session.json").write_text(json.dumps(wrong), "utf-8")
+    with pytest.raises(SessionError, match="percentiles"):
+        open_session(folder)

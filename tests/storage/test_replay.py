@@ -93,10 +93,17 @@ def annotate(
     session.paint(4, MaskCrop((0, 0), np.ones((5, 5), dtype=bool)))
     session.paint(5, MaskCrop((3, 3), np.ones((60, 60), dtype=bool)), erase=True)
     session.paint(20, MaskCrop((1, 1), np.ones((2, 2), dtype=bool)))
-    # a later click is decoded alone
-    session.set_prompts({**prompts, 6: Prompts([(20, 20), (40, 41)], [1, 0])})
-    for result in run_each(predictor, session.jobs(embedding)):
-        session.accept(result)
+    # a later click is decoded alone; where a candidate was chosen by hand, it corrects that
+    session.set_choice(7, 3)
+    for number, corrected in (
+        (6, Prompts([(20, 20), (40, 41)], [1, 0])),
+        (7, Prompts([*prompts[7].points_yx, (50, 30)], [1, 0])),
+    ):
+        prompts[number] = corrected
+        session.set_prompts(prompts)
+        for result in run_each(predictor, session.jobs(embedding)):
+            session.accept(result)
+    assert [session.objects[number].prompts.candidate for number in (6, 7)] == [None, 3]
     return session
 
 
@@ -122,9 +129,9 @@ def test_the_record_shares_the_objects_and_says_what_made_them(case):
     assert (made.model, made.source) == ("random.pth", str(case.weights))
     assert made.environment.threads == torch.get_num_threads()
     assert made.environment.torch == torch.__version__
-    # seven lone points went together, all but the one that was clicked again
-    together = [known.batch for known in plane.objects if known.id in (1, 2, 3, 4, 5, 7)]
-    assert len(set(together)) == 6
+    # seven lone points went together; two of them were clicked again
+    together = [known.batch for known in plane.objects if known.id in (1, 2, 3, 4, 5)]
+    assert len(set(together)) == 5
     assert {size for _, size in together} == {7}
     assert case.session.objects[6].batch == (0, 1)
     assert 20 not in plane.computations

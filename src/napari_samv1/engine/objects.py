@@ -134,10 +134,9 @@ class AnnotatedObject:
     def with_prompts(self, prompts: Prompts) -> AnnotatedObject:
         """The object with other prompts: its mask stays until the answer comes, unless there can be none.
 
-        What they correct is the candidate that is chosen now, so that a choice by hand is not lost.
+        Which candidate they correct is known here, whatever ``prompts`` say of it.
         """
-        chosen = None if self.settings.choice == "auto" else self.settings.choice
-        changed = replace(self, prompts=prompts.correcting(chosen))
+        changed = replace(self, prompts=prompts.correcting(self._meant_by(prompts)))
         if changed.decodable:
             return replace(changed, reason="")
         painted = replace(
@@ -149,6 +148,18 @@ class AnnotatedObject:
             answered=None,
         )
         return replace(painted, reason=painted._reason_unasked())
+
+    def _meant_by(self, prompts: Prompts) -> int | None:
+        """The candidate, of the answer to the first prompt, that was chosen by hand before it was corrected.
+
+        What is chosen later is chosen among other masks, and a box is another question than a point.
+        """
+        before = self.prompts
+        if not self.decodable or bool(len(before.boxes_yx)) != bool(len(prompts.boxes_yx)):
+            return None
+        if before.corrects:
+            return before.candidate
+        return None if self.settings.choice == "auto" else self.settings.choice
 
     def refining(self, pointed: Prompts) -> AnnotatedObject:
         """The object with its mask as a hint for the network, beside what is ``pointed`` at.

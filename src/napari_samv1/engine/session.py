@@ -120,6 +120,8 @@ class AnnotationSession:
     ) -> Change:
         """Take the prompts of the whole plane; an object that is not named has none.
 
+        They say what is pointed at; which candidate is corrected, the objects know.
+
         ``found`` are pixels that bear the number of an object which is new: they were there all along, stay
         until the network's answer takes their place, and come back with undo.
 
@@ -138,7 +140,7 @@ class AnnotationSession:
             if old is not None:
                 prompts = hinted(prompts, old.refined)
             # a reopened session's prompts come back through a layer's transform, rounded
-            if old is not None and not prompts.is_close(old.prompts):
+            if old is not None and prompts != old.prompts and not prompts.is_close(old.prompts):
                 asked = old.with_prompts(prompts)
                 # what nobody but the network can replace stays: background points alone wipe nothing
                 if object_id in found and asked.decodable:
