@@ -4,7 +4,8 @@
 #   training/again.sh FOLDER [OPTION...]
 #
 # Four hours on two cores. FOLDER gets the code, the scenes and the runs; after a cut the same command goes on.
-# Options go to every run; a try of all of it is: training/again.sh FOLDER --scenes 64 --prompt-steps 2
+# Options go to every run; a try of all of it:
+#   training/again.sh FOLDER --scenes 64 --dense-steps 2 --where-steps 2 --prompt-steps 2 --objects 2
 # NAPARI_SAMV1 may name another environment's command than .venv's.
 set -euo pipefail
 

@@ -17,6 +17,11 @@ class Preparation:
     unless ``minmax`` is set: then the resized image is stretched to 0..1 instead, from one of the
     ``percentiles`` of its values to the other; what lies beyond them is clipped.
     ``box_only`` marks a network trained on boxes alone, whose answer is always mask 0.
+
+    Raises
+    ------
+    ValueError
+        If the percentiles are not two in 0..100, the lower one first.
     """
 
     side: int = 1024
@@ -27,6 +32,13 @@ class Preparation:
     minmax: bool = False
     percentiles: tuple[float, float] = (0.0, 100.0)
     box_only: bool = False
+
+    def __post_init__(self) -> None:
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError(
+                f"percentiles must be two numbers in 0..100, the lower one first, got {self.percentiles}"
+            )
 
 
 PUBLISHED = Preparation()

@@ -118,6 +118,12 @@ def test_values_are_stretched_between_numpys_percentiles(shares, values):
     np.testing.assert_allclose(prepare(image, frame, own)[0].permute(1, 2, 0), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("percentiles", [(99.9, 0.1), (5, 5), (-1, 50), (0, 101), (float("nan"), 5)])
+def test_percentiles_that_stretch_nothing_are_refused(percentiles):
+    with pytest.raises(ValueError, match=r"two numbers in 0\.\.100, the lower one first, got"):
+        Preparation(minmax=True, percentiles=percentiles)
+
+
 def test_a_few_bright_pixels_on_an_even_ground_are_still_seen():
     image = np.full((100, 100, 3), 7, np.uint8)
     image[50, 50] = 200

@@ -9,6 +9,7 @@ from PIL import Image
 from torch.nn import functional
 
 from napari_samv1.imaging.frame import Frame
+from napari_samv1.imaging.intensity import percentile_limits
 from napari_samv1.preparation import Preparation, Resampling
 
 _PILLOW_FILTERS: dict[Resampling, Image.Resampling] = {
@@ -45,19 +46,8 @@ def normalised(rgb8: NDArray[np.uint8], preparation: Preparation) -> torch.Tenso
     """Into the model's value range: (H, W, 3) uint8 of the model's size -> 3 H W float32."""
     pixels_chw = torch.from_numpy(rgb8.astype(np.float32)).permute(2, 0, 1)
     if preparation.minmax:
-        low, high = _percentiles(rgb8, preparation.percentiles)
-        if low == high:  # a few bright pixels on an even ground: the percentiles would hide them
-            low, high = float(rgb8.min()), float(rgb8.max())
+        low, high = percentile_limits(rgb8, preparation.percentiles)
         return ((pixels_chw - low) / max(high - low, 1e-8)).clamp_(0, 1)
     mean = torch.tensor(preparation.mean).view(3, 1, 1)
     std = torch.tensor(preparation.std).view(3, 1, 1)
     return (pixels_chw - mean) / std
-
-
-def _percentiles(values: NDArray[np.uint8], shares: tuple[float, float]) -> tuple[float, float]:
-    """What np.percentile says, by counting instead of sorting: a seventh of the time."""
-    up_to = np.cumsum(np.bincount(values.ravel(), minlength=256))
-    place = np.array(shares) / 100 * (values.size - 1)
-    below, above = (np.searchsorted(up_to, near(place), side="right") for near in (np.floor, np.ceil))
-    low, high = below + (above - below) * (place % 1)
-    return float(low), float(high)

@@ -123,13 +123,10 @@ def _encoding(value: Json) -> EmbeddingKey:
         name: tuple(given) if isinstance(given, list) else given
         for name, given in value["preparation"].items()
     }
-    prepared = Preparation(**preparation)
-    if prepared.percentiles[0] >= prepared.percentiles[1]:
-        raise ValueError(f"percentiles must be two, the lower one first, got {prepared.percentiles}")
     return EmbeddingKey(
         pixels=value["pixels"],
         weights=value["weights"],
-        preparation=prepared,
+        preparation=Preparation(**preparation),
         frame=Frame(**frame),
         intensity=tuple(intensity) if isinstance(intensity, list) else intensity,
         gamma=value["gamma"],
