@@ -21,7 +21,7 @@ from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model.layers import Linear
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.prompts import Prompts
 
 IMAGES: dict[str, Callable[[], Any]] = {
     "coins": data.coins,

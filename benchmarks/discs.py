@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_samv1.engine.prediction import Prediction
-from napari_samv1.imaging.frame import Frame
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.prompts import Prompts
 
 
 class Disc:

@@ -18,10 +18,10 @@ from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.model import VIT_B, VIT_H, VIT_L, Sam, SamConfig
-from napari_samv1.preparation import PUBLISHED
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.preparation import PUBLISHED
+from napari_samv1.records.prompts import Prompts
 
 SIZES = {"vit_b": VIT_B, "vit_l": VIT_L, "vit_h": VIT_H}
 

@@ -20,7 +20,7 @@ from benchmarks.discs import Disc
 from benchmarks.measure import MB, in_turns, peak_beyond, say, table
 from napari_samv1.engine.jobs import run
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.prompts import Prompts
 
 RADIUS = 150
 

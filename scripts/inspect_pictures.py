@@ -16,7 +16,7 @@ from PIL import Image
 from window import is_answered, settle, wait_for
 
 from napari_samv1.layers.samples import coins
-from napari_samv1.widgets.inspect import InspectModel
+from napari_samv1.widgets.inspect.dock import InspectModel
 from napari_samv1.widgets.launch import dock
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "images"

@@ -15,7 +15,7 @@ from window import is_answered, settle, wait_for
 
 from napari_samv1.layers.samples import coins
 from napari_samv1.widgets.launch import dock
-from napari_samv1.widgets.panel import SegmentAnythingPanel
+from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "images" / "coins.png"
 CLICKS_YX = [(56, 101), (51, 154), (120, 270), (196, 102)]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qtpy.QtWidgets import QApplication
 
-from napari_samv1.widgets.panel import SegmentAnythingPanel
+from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
 PATIENCE_SECONDS = 180
 # nobody is to be offered a picture's annotation back, nor a picture to show somebody's work

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.prompts import Prompts
 
 HALF_SIDES = (3, 1, 2, 4)
 IOU = (0.9, 0.5, 0.7, 0.6)

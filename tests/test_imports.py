@@ -67,4 +67,4 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_the_panel_is_imported_without_torch():
     # a click on the menu must not wait for it: the panel's threads fetch it
-    assert "torch" not in imported_by("import napari_samv1.widgets.panel")
+    assert "torch" not in imported_by("import napari_samv1.widgets.panel.panel")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.prediction import Prediction
     from napari_samv1.engine.predictor import Predictor
-    from napari_samv1.preparation import Preparation
-    from napari_samv1.prompts import Prompts
+    from napari_samv1.records.preparation import Preparation
+    from napari_samv1.records.prompts import Prompts
 
 __all__ = [
     "CheckpointError",
@@ -35,8 +35,8 @@ _HOMES = {
     "LoadedModel": "checkpoints.record",
     "Prediction": "engine.prediction",
     "Predictor": "engine.predictor",
-    "Preparation": "preparation",
-    "Prompts": "prompts",
+    "Preparation": "records.preparation",
+    "Prompts": "records.prompts",
     "load_model": "checkpoints.load",
 }
 

@@ -14,7 +14,7 @@ from napari_samv1.checkpoints.load import build_network, load_model, takes_dtype
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.model.config import TINY, VIT_B
-from napari_samv1.preparation import BUNDLED, MEDSAM, Preparation
+from napari_samv1.records.preparation import BUNDLED, MEDSAM, Preparation
 
 # transformers' names -> the published ones, as transformers' own conversion pairs them
 CONVERSION = [

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_samv1.engine.hint import SURE, hint_logits
-from napari_samv1.imaging.frame import Frame
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.resize import Placement, resize_logits
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import MaskCrop
 
 
 def test_a_mask_of_logits_pixels_is_sure_inside_and_sure_not_outside():

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.predictor import Cancelled, Predictor
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.model import Sam, SamConfig
-from napari_samv1.preparation import MEDSAM, PUBLISHED, Preparation
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.preparation import MEDSAM, PUBLISHED, Preparation
+from napari_samv1.records.prompts import Prompts
 
 CONFIG = SamConfig(width=16, depth=4, heads=2, patch=8, grid=8, window=3, channels=32, decoder_mlp=32)
 

@@ -8,9 +8,9 @@ import pytest
 
 from napari_samv1.engine.session import AnnotationSession, ObjectSettings, run, run_each
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.prompts import Prompts
 
 HW = (40, 60)
 

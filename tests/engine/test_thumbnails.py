@@ -5,7 +5,7 @@ import pytest
 
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.thumbnails import thumbnails
-from napari_samv1.imaging.frame import Frame
+from napari_samv1.records.frame import Frame
 
 COLOUR = (200, 100, 0)
 

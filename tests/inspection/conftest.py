@@ -10,8 +10,8 @@ from PIL import Image
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam, SamConfig
-from napari_samv1.preparation import Preparation
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.prompts import Prompts
 
 CONFIG = SamConfig(
     width=24,

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.inspection import (
     Cells,
     channel_norm,
@@ -32,7 +31,8 @@ from napari_samv1.inspection import (
     watch_blocks,
     with_less_detail,
 )
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.prompts import Prompts
 
 
 def test_the_learned_grid_is_the_table_and_others_are_its_interpolation(model):

@@ -13,10 +13,10 @@ from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.inspection import block_attention, blocks_of, decoder_attention, model_input
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.model import SamConfig
-from napari_samv1.preparation import Preparation
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.prompts import Prompts
 
 # 5 windows do not fill 9 tokens: the last ones are padded
 ORACLE_CONFIG = SamConfig(

@@ -10,7 +10,7 @@ from napari.layers import Labels, Points, Shapes
 from napari_samv1.engine.session import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import NoPlaneError
-from napari_samv1.layers.prompt_layers import OBJECT, POLARITY
+from napari_samv1.layers.prompts.features import OBJECT, POLARITY
 
 HW = (40, 60)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_samv1.layers.prompt_layers import DIMMED
+from napari_samv1.layers.prompts.features import DIMMED
 
 
 @pytest.fixture

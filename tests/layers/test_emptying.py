@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from napari_samv1.engine.session import run_each
-from napari_samv1.layers.prompt_layers import OBJECT
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.layers.prompts.features import OBJECT
+from napari_samv1.records.mask_crop import MaskCrop
 
 
 def answer(bound, squares, embedding):

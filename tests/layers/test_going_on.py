@@ -11,17 +11,17 @@ from napari.components import ViewerModel
 
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.session import run_each
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.recording import SheetReader
 from napari_samv1.layers.reopening import could_be, place, plane_of, reopen
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import OVERWRITE
-from napari_samv1.preparation import Preparation
-from napari_samv1.storage.prompt_tables import by_image
-from napari_samv1.storage.record import SessionRecord
-from napari_samv1.storage.recorder import Recorder
-from napari_samv1.storage.session_folder import open_session, save_session
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.storage.session.folder import open_session, save_session
+from napari_samv1.storage.session.prompt_tables import by_image
+from napari_samv1.storage.session.record import SessionRecord
+from napari_samv1.storage.session.recorder import Recorder
 
 HW = (40, 60)
 PLACED = {"scale": (5, 0.2, 0.3), "translate": (1, 2, 3)}

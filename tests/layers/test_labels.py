@@ -7,10 +7,10 @@ from napari.components import ViewerModel
 from napari_samv1.engine.session import AnnotationSession, ObjectSettings
 from napari_samv1.layers import image as image_module
 from napari_samv1.layers.image import displayed_plane
-from napari_samv1.layers.label_writer import LabelWriter
-from napari_samv1.layers.labels import LabelsError, first_free_id, make_labels
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.layers.labels.make import LabelsError, first_free_id, make_labels
+from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.mask_crop import MaskCrop
 
 HW = (20, 30)
 
@@ -76,7 +76,7 @@ def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
 
 
 def test_a_stack_too_large_to_hold_gets_labels_for_one_slice(viewer, monkeypatch):
-    from napari_samv1.layers import labels as labels_module
+    from napari_samv1.layers.labels import make as labels_module
 
     image = viewer.add_image(np.zeros((6, 20, 30)), scale=(4, 1, 2))
     viewer.dims.set_point(0, 12)
@@ -185,7 +185,7 @@ def test_an_object_takes_over_the_pixels_that_bear_its_number(viewer, image, ses
 
 
 def test_an_object_without_a_mask_wipes_nothing(viewer, image, session):
-    from napari_samv1.prompts import Prompts
+    from napari_samv1.records.prompts import Prompts
 
     labels = viewer.add_labels(np.full(HW, 4, dtype=np.uint16))
     session.set_prompts({4: Prompts([(3, 3)], [1])})

@@ -6,9 +6,9 @@ from napari.components import ViewerModel
 
 from napari_samv1.engine.session import AnnotationSession, ObjectSettings
 from napari_samv1.layers.image import displayed_plane
-from napari_samv1.layers.label_writer import LabelWriter
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.masks.paint import OVERWRITE
+from napari_samv1.records.mask_crop import MaskCrop
 
 HW = (20, 30)
 

@@ -10,8 +10,8 @@ from napari.components import ViewerModel
 
 from napari_samv1.engine.session import run_each
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.layers.prompt_layers import OBJECT
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.layers.prompts.features import OBJECT
+from napari_samv1.records.mask_crop import MaskCrop
 from squares import HALF_SIDES, SquarePredictor
 
 SIDE, COUNT, ACROSS = 2048, 500, 23

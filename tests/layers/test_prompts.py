@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Points, Shapes
 
 from napari_samv1.layers.image import displayed_plane
-from napari_samv1.layers.prompt_layers import (
+from napari_samv1.layers.prompts.features import (
     NEGATIVE,
     OBJECT,
     POLARITY,
@@ -18,8 +18,8 @@ from napari_samv1.layers.prompt_layers import (
     make_shapes,
     set_next,
 )
-from napari_samv1.layers.prompts import read_prompts
-from napari_samv1.prompts import Prompts
+from napari_samv1.layers.prompts.read import read_prompts
+from napari_samv1.records.prompts import Prompts
 
 BLUE = (0, 0x72 / 255, 0xB2 / 255, 1)
 ORANGE = (0xE6 / 255, 0x9F / 255, 0, 1)

@@ -8,13 +8,13 @@ from napari.layers import Image
 
 from napari_samv1.engine.session import AnnotationSession, run_each
 from napari_samv1.layers.image import displayed_plane
-from napari_samv1.layers.prompt_layers import make_points, make_shapes
-from napari_samv1.layers.prompts import read_prompts
+from napari_samv1.layers.prompts.features import make_points, make_shapes
+from napari_samv1.layers.prompts.read import read_prompts
 from napari_samv1.layers.recording import plane_source
-from napari_samv1.storage.prompt_tables import point_rows, shape_rows
-from napari_samv1.storage.record import SessionRecord
-from napari_samv1.storage.recorder import Annotated, Recorder
-from napari_samv1.storage.session_folder import open_session, save_session
+from napari_samv1.storage.session.folder import open_session, save_session
+from napari_samv1.storage.session.prompt_tables import point_rows, shape_rows
+from napari_samv1.storage.session.record import SessionRecord
+from napari_samv1.storage.session.recorder import Annotated, Recorder
 
 
 def test_prompts_put_back_through_a_transform_leave_every_object_answered(squares, embedding, tmp_path):

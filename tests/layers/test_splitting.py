@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_samv1.engine.session import run_each
-from napari_samv1.layers.prompt_layers import OBJECT, POLARITY
+from napari_samv1.layers.prompts.features import OBJECT, POLARITY
 
 
 def areas(bound):

@@ -19,9 +19,9 @@ from napari_samv1.layers.writers import (
     write_labels_ome_zarr,
     write_labels_table,
 )
-from napari_samv1.prompts import Prompts
-from napari_samv1.storage.prompt_tables import points_csv, shapes_csv
-from napari_samv1.storage.record import PlaneRecord, PlaneSource
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.storage.session.prompt_tables import points_csv, shapes_csv
+from napari_samv1.storage.session.record import PlaneRecord, PlaneSource
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_samv1.masks import best_index
+from napari_samv1.masks.choose import best_index
 
 IOU = np.array([0.9, 0.3, 0.7, 0.6])
 STABILITY = np.array([0.2, 0.8, 0.1, 0.9])

@@ -9,8 +9,8 @@ from skimage.draw import disk
 from skimage.measure import label, regionprops
 from skimage.morphology import reconstruction
 
-from napari_samv1.masks import MaskCrop
 from napari_samv1.masks.clean import CleanUp
+from napari_samv1.records.mask_crop import MaskCrop
 
 
 def cleaned(mask, **settings):

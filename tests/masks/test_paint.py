@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_samv1.masks import KEEP, OVERWRITE, Covered, MaskCrop, Rule, compose, repaint
+from napari_samv1.masks.covered import Covered
+from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule, compose, repaint
+from napari_samv1.records.mask_crop import MaskCrop
 
 SHAPE = (7, 9)
 

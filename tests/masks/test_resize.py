@@ -8,15 +8,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
-from napari_samv1.masks import (
-    Placement,
-    areas_above,
-    resize_logits,
-    stability_on_image,
-    stability_score,
-    threshold_crop,
-    threshold_mask,
-)
+from napari_samv1.masks.resize import Placement, resize_logits
+from napari_samv1.masks.stability import stability_on_image, stability_score
+from napari_samv1.masks.threshold import areas_above, threshold_crop, threshold_mask
 
 PLACEMENTS = {
     "padded, enlarged": Placement((700, 900), (0, 0, 700, 900), (199, 256), (256, 256)),

@@ -16,13 +16,13 @@ from napari_samv1.engine.objects import (
     Request,
     paint_over,
 )
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
-from napari_samv1.preparation import MEDSAM, Preparation
-from napari_samv1.prompts import Prompts
-from napari_samv1.storage.record import (
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.preparation import MEDSAM, Preparation
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.storage.session.record import (
     Computation,
     DrawnShape,
     Environment,

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_samv1.storage import autosave as module
-from napari_samv1.storage.autosave import Autosave, autosave_root
-from napari_samv1.storage.record import SessionRecord
-from napari_samv1.storage.recovery import recoverable
-from napari_samv1.storage.session_folder import open_session
+from napari_samv1.storage.session import autosave as module
+from napari_samv1.storage.session.autosave import Autosave, autosave_root
+from napari_samv1.storage.session.folder import open_session
+from napari_samv1.storage.session.record import SessionRecord
+from napari_samv1.storage.session.recovery import recoverable
 
 from .conftest import assert_same_record, crop, one_object, small_plane
 from .victim import beneath_number, object_number

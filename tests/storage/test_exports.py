@@ -15,17 +15,17 @@ from pycocotools.coco import COCO
 from shapely.geometry import shape
 
 from napari_samv1.masks.covered import Covered
-from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.storage.coco import CocoImage, export_coco, write_coco
-from napari_samv1.storage.composite import label_image, label_objects, shown_objects
+from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.geojson import export_geojson, write_geojson
-from napari_samv1.storage.label_tiff import tiff_bytes
-from napari_samv1.storage.object_table import export_table
-from napari_samv1.storage.ome_zarr import export_ome_zarr, write_ome_zarr
-from napari_samv1.storage.outlines import polygons
-from napari_samv1.storage.record import SessionRecord, World
-from napari_samv1.storage.recorder import labels_beneath
+from napari_samv1.storage.exports.coco import CocoImage, export_coco, write_coco
+from napari_samv1.storage.exports.geojson import export_geojson, write_geojson
+from napari_samv1.storage.exports.object_table import export_table
+from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zarr
+from napari_samv1.storage.exports.outlines import polygons
+from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
+from napari_samv1.storage.session.label_tiff import tiff_bytes
+from napari_samv1.storage.session.record import SessionRecord, World
+from napari_samv1.storage.session.recorder import labels_beneath
 
 from .conftest import SHAPE, crop, one_object, small_plane, source
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session_folder import open_session, save_session
+from napari_samv1.storage.session.folder import open_session, save_session
 
 DELETE = object()
 

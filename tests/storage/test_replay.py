@@ -21,18 +21,18 @@ from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.cli import main
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.engine.session import AnnotationSession, run_each
+from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.model import Sam, SamConfig
-from napari_samv1.preparation import Preparation
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.prompts import Prompts
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.find_image import read_plane
-from napari_samv1.storage.pixels import hash_pixels
-from napari_samv1.storage.record import PlaneSource, SessionRecord
-from napari_samv1.storage.recorder import Annotated, Recorder
-from napari_samv1.storage.replay import replay
-from napari_samv1.storage.session_folder import open_session, save_session
+from napari_samv1.storage.session.find_image import read_plane
+from napari_samv1.storage.session.folder import open_session, save_session
+from napari_samv1.storage.session.record import PlaneSource, SessionRecord
+from napari_samv1.storage.session.recorder import Annotated, Recorder
+from napari_samv1.storage.session.replay import replay
 
 CONFIG = SamConfig(width=16, depth=4, heads=2, patch=8, grid=8, window=3, channels=32, decoder_mlp=32)
 PREPARATION = Preparation(side=64)
@@ -352,7 +352,7 @@ def test_a_hash_is_of_values_and_not_of_their_layout(dtype):
 
 
 def test_a_large_plane_is_sampled_and_says_so(monkeypatch):
-    from napari_samv1.storage import pixels as module
+    from napari_samv1.images import hashing as module
 
     monkeypatch.setattr(module, "WHOLE_BYTES", 100)
     monkeypatch.setattr(module, "SAMPLED_ROWS", 4)

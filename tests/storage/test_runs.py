@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.storage.runs import from_run_lengths, from_text, run_lengths, to_text
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.storage.session.runs import from_run_lengths, from_text, run_lengths, to_text
 
 # pycocotools has not caught up with numpy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -14,8 +14,8 @@ from napari_samv1.engine.objects import ObjectSettings
 from napari_samv1.masks.paint import OVERWRITE
 from napari_samv1.storage import atomic
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.record import SessionRecord
-from napari_samv1.storage.session_folder import FolderWriter, open_session, save_session
+from napari_samv1.storage.session.folder import FolderWriter, open_session, save_session
+from napari_samv1.storage.session.record import SessionRecord
 
 from .conftest import SHAPE, assert_same_record, crop, one_object, small_plane, source
 

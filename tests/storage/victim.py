@@ -17,12 +17,18 @@ import numpy as np
 # imported here, once, so that a victim costs a fork and not an import of everything
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.objects import AnnotatedObject, ObjectSettings, Request
-from napari_samv1.imaging.frame import Frame
-from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.preparation import Preparation
-from napari_samv1.prompts import Prompts
-from napari_samv1.storage.autosave import Autosave
-from napari_samv1.storage.record import Computation, Environment, PlaneRecord, PlaneSource, SessionRecord
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.storage.session.autosave import Autosave
+from napari_samv1.storage.session.record import (
+    Computation,
+    Environment,
+    PlaneRecord,
+    PlaneSource,
+    SessionRecord,
+)
 
 SHAPE = (512, 512)
 KEY = EmbeddingKey(

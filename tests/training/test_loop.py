@@ -9,7 +9,7 @@ import torch
 
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.model import Sam
-from napari_samv1.preparation import BUNDLED
+from napari_samv1.records.preparation import BUNDLED
 from napari_samv1.training.export import export, in_memory
 from napari_samv1.training.loop import Run
 from napari_samv1.training.recipe import Recipe

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from napari_samv1.model import Sam
-from napari_samv1.preparation import BUNDLED
+from napari_samv1.records.preparation import BUNDLED
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.loop import Run
 from napari_samv1.training.team import seats

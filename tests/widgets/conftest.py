@@ -19,11 +19,12 @@ from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
 from napari_samv1.engine.prediction import Prediction
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.model.config import SamConfig
-from napari_samv1.preparation import Preparation
-from napari_samv1.widgets import models, remembered
-from napari_samv1.widgets.models import ReadyModel
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.widgets.panel import models
+from napari_samv1.widgets.panel.models import ReadyModel
+from napari_samv1.widgets.shared import remembered
 
 
 def our_threads() -> list[threading.Thread]:
@@ -235,7 +236,7 @@ def coins() -> np.ndarray:
 @pytest.fixture
 def open_panel(make_napari_viewer, qtbot) -> Callable[..., Any]:
     """Dock a panel in a new, visible window; returns the panel."""
-    from napari_samv1.widgets.panel import SegmentAnythingPanel
+    from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
     def opened(viewer: Any = None) -> SegmentAnythingPanel:
         if viewer is None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from napari_samv1.widgets.background import Outcome, Ticket, Worker
+from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 
 
 @pytest.fixture

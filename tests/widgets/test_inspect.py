@@ -13,11 +13,11 @@ from qtpy.QtCore import Qt
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam, SamConfig
-from napari_samv1.preparation import Preparation
-from napari_samv1.widgets import models
-from napari_samv1.widgets.inspect import InspectModel
-from napari_samv1.widgets.inspect_plot import Curve, Plot, PlotData, nice_ticks
-from napari_samv1.widgets.models import ReadyModel
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.widgets.inspect.dock import InspectModel
+from napari_samv1.widgets.inspect.plot import Curve, Plot, PlotData, nice_ticks
+from napari_samv1.widgets.panel import models
+from napari_samv1.widgets.panel.models import ReadyModel
 
 COIN, OTHER_COIN = (118, 153), (55, 95)
 CONFIG = SamConfig(

@@ -9,7 +9,7 @@ import tifffile
 from qtpy.QtWidgets import QApplication
 
 from napari_samv1.widgets.launch import launch
-from napari_samv1.widgets.panel import open_panels
+from napari_samv1.widgets.panel.panel import open_panels
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_it_opens_the_files_given(launched, tmp_path):
 
 
 def test_model_and_device_are_for_this_time_only(launched):
-    from napari_samv1.widgets.remembered import recall
+    from napari_samv1.widgets.shared.remembered import recall
 
     before = recall()
     panel = launched(model="vit_b", device="cpu")

@@ -12,9 +12,9 @@ from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.model.config import SamConfig
 from napari_samv1.model.sam import Sam
-from napari_samv1.widgets import models
-from napari_samv1.widgets.background import Ticket
-from napari_samv1.widgets.remembered import Choices, recall
+from napari_samv1.widgets.panel import models
+from napari_samv1.widgets.shared.background import Ticket
+from napari_samv1.widgets.shared.remembered import Choices, recall
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_cancelled_download_can_begin_again(open_panel, discs, monkeypatch, qt
 
 
 def test_the_panel_opens_with_the_last_choice(open_panel, discs, monkeypatch):
-    from napari_samv1.widgets import panel as panel_module
+    from napari_samv1.widgets.panel import panel as panel_module
 
     monkeypatch.setattr(panel_module, "recall", lambda: Choices(model="tiny", device="cpu"))
     assert open_panel().model.choices.device == "cpu"

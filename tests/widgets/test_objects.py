@@ -11,10 +11,10 @@ from qtpy.QtCore import Qt
 
 from napari_samv1.engine.objects import AnnotatedObject
 from napari_samv1.layers.inspection import is_picture
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import OVERWRITE
-from napari_samv1.widgets.gesture import Gesture
-from napari_samv1.widgets.object_model import PROMPTS, STATE, ObjectModel
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.widgets.panel.gesture import Gesture
+from napari_samv1.widgets.panel.object_model import PROMPTS, STATE, ObjectModel
 
 COIN = (120, 175)
 OTHER_COIN = (200, 150)
@@ -196,7 +196,7 @@ def test_another_plane_s_objects_are_one_reset(qtbot):
 
 
 def test_five_hundred_objects_are_asked_for_their_visible_rows_only(qtbot):
-    from napari_samv1.widgets.object_list import ObjectList
+    from napari_samv1.widgets.panel.object_list import ObjectList
 
     asked = []
     objects = ObjectList(lambda label: asked.append(label))

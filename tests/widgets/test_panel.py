@@ -436,8 +436,8 @@ def test_the_menu_opens_the_panel_and_acts_on_it(make_napari_viewer, discs, coin
     from npe2 import PluginManifest
 
     import napari_samv1
-    from napari_samv1.widgets import menu
-    from napari_samv1.widgets.panel import open_panels
+    from napari_samv1.widgets.panel.panel import open_panels
+    from napari_samv1.widgets.shared import menu
 
     npe2pm.register(PluginManifest.from_file(Path(napari_samv1.__file__).parent / "napari.yaml"))
     viewer = make_napari_viewer()

@@ -10,14 +10,14 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
-from napari_samv1.widgets.clean_up import CleanUpControls
-from napari_samv1.widgets.encoding_bar import Encoding, EncodingBar, EncodingStatus
-from napari_samv1.widgets.gesture import Gesture
-from napari_samv1.widgets.guide import Situation, next_step
-from napari_samv1.widgets.mask_choice import CandidateScores, MaskChoice
-from napari_samv1.widgets.model_chooser import DownloadState, ModelChooser
-from napari_samv1.widgets.prompt_tools import PromptTools
-from napari_samv1.widgets.remembered import Choices
+from napari_samv1.widgets.panel.clean_up import CleanUpControls
+from napari_samv1.widgets.panel.encoding_bar import Encoding, EncodingBar, EncodingStatus
+from napari_samv1.widgets.panel.gesture import Gesture
+from napari_samv1.widgets.panel.guide import Situation, next_step
+from napari_samv1.widgets.panel.mask_choice import CandidateScores, MaskChoice
+from napari_samv1.widgets.panel.model_chooser import DownloadState, ModelChooser
+from napari_samv1.widgets.panel.prompt_tools import PromptTools
+from napari_samv1.widgets.shared.remembered import Choices
 
 
 def _shown(qtbot, widget):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from npe2 import PluginManifest
 
-from napari_samv1.widgets import remembered
-from napari_samv1.widgets.remembered import Choices, recall, remember
+from napari_samv1.widgets.shared import remembered
+from napari_samv1.widgets.shared.remembered import Choices, recall, remember
 
 real_settings = remembered._plugin_settings
 

@@ -12,9 +12,9 @@ import tifffile
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog
 
-from napari_samv1.storage.autosave import autosave_root
-from napari_samv1.storage.recovery import recoverable
-from napari_samv1.widgets.session_exports import EXPORTS
+from napari_samv1.storage.session.autosave import autosave_root
+from napari_samv1.storage.session.recovery import recoverable
+from napari_samv1.widgets.panel.session_exports import EXPORTS
 from session_steps import (
     COIN,
     annotate,

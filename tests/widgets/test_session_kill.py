@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_samv1.storage.composite import label_image
-from napari_samv1.storage.recovery import recoverable
+from napari_samv1.storage.session.composite import label_image
+from napari_samv1.storage.session.recovery import recoverable
 from session_steps import digest, press, wait_for_worker
 
 KILLS = 6

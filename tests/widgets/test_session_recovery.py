@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Points
 
-from napari_samv1.storage.recovery import recoverable
+from napari_samv1.storage.session.recovery import recoverable
 from session_steps import (
     OTHER_COIN,
     annotate,

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_samv1.cli import main
-from napari_samv1.storage.session_folder import open_session
+from napari_samv1.storage.session.folder import open_session
 from session_steps import click, wait_for_worker, wait_until_idle
 
 

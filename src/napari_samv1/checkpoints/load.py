@@ -22,7 +22,7 @@ from napari_samv1.checkpoints.registry import MODELS, KnownModel
 from napari_samv1.checkpoints.verify import verified_sha256
 from napari_samv1.model.config import TINY, SamConfig
 from napari_samv1.model.sam import Sam
-from napari_samv1.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparation
+from napari_samv1.records.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparation
 
 SHOWN = 3
 """How many tensors an error names; the rest it counts."""

@@ -8,7 +8,7 @@ import torch
 
 from napari_samv1.model.config import SamConfig
 from napari_samv1.model.sam import Sam
-from napari_samv1.preparation import Preparation
+from napari_samv1.records.preparation import Preparation
 
 
 @dataclass(frozen=True)

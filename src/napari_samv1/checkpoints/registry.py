@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_samv1.checkpoints.folders import weights_path
-from napari_samv1.preparation import BUNDLED, PUBLISHED, Preparation
+from napari_samv1.records.preparation import BUNDLED, PUBLISHED, Preparation
 
 META = "https://dl.fbaipublicfiles.com/segment_anything"
 BIOIMAGE = "https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io"

@@ -7,7 +7,7 @@ from functools import reduce
 
 from napari_samv1.engine.history import State
 from napari_samv1.engine.objects import EMPTY, joint_region
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop
 
 
 @dataclass(frozen=True)

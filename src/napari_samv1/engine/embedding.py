@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from napari_samv1.imaging.frame import Frame
-from napari_samv1.imaging.intensity import Intensity
+from napari_samv1.images.intensity import Intensity
 from napari_samv1.model.mask_decoder import DecoderImage
-from napari_samv1.preparation import Preparation
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.preparation import Preparation
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.imaging.frame import Frame
-from napari_samv1.prompts import Area
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.prompts import Area
 
 # the logit of a probability of 0.999: sure, as the network's own logits are well inside of a mask
 SURE = 6.9

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
-from napari_samv1.imaging.frame import Frame
-from napari_samv1.imaging.intensity import Intensity, to_rgb8
-from napari_samv1.imaging.prepare import prepare
-from napari_samv1.preparation import Sizing
+from napari_samv1.images.intensity import Intensity, to_rgb8
+from napari_samv1.images.prepare import prepare
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.preparation import Sizing
 
 OnBlock = Callable[[int, Tensor], None]
 

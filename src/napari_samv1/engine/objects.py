@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import KEEP, Rule
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.prompts import Prompts
 
 if TYPE_CHECKING:
     from napari_samv1.engine.prediction import Prediction

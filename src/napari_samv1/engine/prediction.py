@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.masks.choose import Choice, best_index
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.resize import Placement
 from napari_samv1.masks.stability import stability_on_image
 from napari_samv1.masks.threshold import threshold_crop, threshold_mask
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import MaskCrop
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,10 @@ from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.prediction import Prediction
-from napari_samv1.imaging.frame import Frame
-from napari_samv1.imaging.intensity import Intensity
-from napari_samv1.preparation import Sizing
-from napari_samv1.prompts import Prompts
+from napari_samv1.images.intensity import Intensity
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.preparation import Sizing
+from napari_samv1.records.prompts import Prompts
 
 OnProgress = Callable[[int, int], None]
 

@@ -24,9 +24,9 @@ from napari_samv1.engine.objects import (
     hinted,
 )
 from napari_samv1.engine.stacking import restack
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.paint import Rule
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.prompts import Prompts
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding

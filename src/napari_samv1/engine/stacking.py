@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from napari_samv1.engine.objects import AnnotatedObject, overlap
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop
 
 Stack = tuple[int, ...]
 

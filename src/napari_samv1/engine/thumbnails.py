@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from napari_samv1.imaging.intensity import Intensity, to_rgb8
+from napari_samv1.images.intensity import Intensity, to_rgb8
 from napari_samv1.masks.threshold import areas_above
 
 if TYPE_CHECKING:

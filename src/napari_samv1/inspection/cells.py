@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from napari_samv1.imaging.frame import Frame
+from napari_samv1.records.frame import Frame
 
 
 @dataclass(frozen=True)

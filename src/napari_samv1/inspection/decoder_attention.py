@@ -16,7 +16,7 @@ from napari_samv1.inspection.hooks import listening
 from napari_samv1.model.mask_decoder import MASKS
 from napari_samv1.model.mask_decoder.attention import Attention
 from napari_samv1.model.mask_decoder.two_way_transformer import TwoWayLayer
-from napari_samv1.prompts import FOREGROUND, Prompts
+from napari_samv1.records.prompts import FOREGROUND, Prompts
 
 Array = NDArray[np.float32]
 

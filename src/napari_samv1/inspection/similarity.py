@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.imaging.frame import Frame
 from napari_samv1.inspection.cells import Cells
+from napari_samv1.records.frame import Frame
 
 Array = NDArray[np.float32]
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
-from napari_samv1.imaging.intensity import Intensity, to_rgb8
+from napari_samv1.images.intensity import Intensity, to_rgb8
 from napari_samv1.inspection.windows import overlap
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.prompts import Prompts
 
 Array = NDArray[np.float32]
 SCALES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

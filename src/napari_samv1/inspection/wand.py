@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from napari_samv1.imaging.intensity import Intensity, to_rgb8
+from napari_samv1.images.intensity import Intensity, to_rgb8
 
 
 def magic_wand(

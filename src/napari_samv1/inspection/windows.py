@@ -14,8 +14,8 @@ from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
-from napari_samv1.imaging.intensity import Intensity
-from napari_samv1.prompts import Prompts
+from napari_samv1.images.intensity import Intensity
+from napari_samv1.records.prompts import Prompts
 
 BOTH, ONLY_BEFORE, ONLY_AFTER = 1, 2, 3
 

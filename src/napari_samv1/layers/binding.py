@@ -20,17 +20,17 @@ from napari_samv1.engine.session import (
 )
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane, plane_at
-from napari_samv1.layers.labels import LabelsError, first_free_id, make_labels
+from napari_samv1.layers.labels.make import LabelsError, first_free_id, make_labels
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
-from napari_samv1.layers.prompt_binding import TRANSFORM_EVENTS
-from napari_samv1.layers.prompt_layers import POSITIVE, Polarity, make_points, make_shapes
-from napari_samv1.layers.prompt_pair import PromptPair
-from napari_samv1.layers.prompts import read_prompts
+from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points, make_shapes
+from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
+from napari_samv1.layers.prompts.pair import PromptPair
+from napari_samv1.layers.prompts.read import read_prompts
+from napari_samv1.layers.prompts.snapshot import PromptSnapshot
 from napari_samv1.layers.sheets import Sheet, Sheets
-from napari_samv1.layers.snapshot import PromptSnapshot
 from napari_samv1.layers.undo_keys import UndoKeys
-from napari_samv1.prompts import Prompts
-from napari_samv1.storage.record import DrawnShape, PlaneRecord
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.storage.session.record import DrawnShape, PlaneRecord
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding

@@ -11,8 +11,8 @@ from napari.layers import Image, Layer
 from napari_samv1.layers.affine import Coordinates
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.sheets import Sheet
-from napari_samv1.storage.record import PlaneSource, World
-from napari_samv1.storage.recorder import Annotated
+from napari_samv1.storage.session.record import PlaneSource, World
+from napari_samv1.storage.session.recorder import Annotated
 
 _Placed = tuple[Hashable, ...]
 

@@ -11,9 +11,9 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
-from napari_samv1.layers.label_grid import label_grid
-from napari_samv1.layers.labels import LabelsError, make_labels
-from napari_samv1.layers.prompt_layers import (
+from napari_samv1.layers.labels.grid import label_grid
+from napari_samv1.layers.labels.make import LabelsError, make_labels
+from napari_samv1.layers.prompts.features import (
     NEGATIVE,
     OBJECT,
     POLARITY,
@@ -22,9 +22,9 @@ from napari_samv1.layers.prompt_layers import (
     make_points,
     make_shapes,
 )
-from napari_samv1.storage.composite import label_image
-from napari_samv1.storage.prompt_tables import point_rows, shape_rows
-from napari_samv1.storage.record import PlaneRecord, PlaneSource
+from napari_samv1.storage.session.composite import label_image
+from napari_samv1.storage.session.prompt_tables import point_rows, shape_rows
+from napari_samv1.storage.session.record import PlaneRecord, PlaneSource
 
 if TYPE_CHECKING:
     from napari_samv1.layers.binding import AnnotationBinding

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from napari_samv1.engine.session import AnnotationSession, BrushStroke, DecodeResult
 from napari_samv1.layers.image import DisplayedPlane, PlaneKey
-from napari_samv1.layers.label_writer import LabelWriter
-from napari_samv1.layers.labels import LabelsError
-from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.prompts import Prompts
-from napari_samv1.storage.record import DrawnShape
+from napari_samv1.layers.labels.make import LabelsError
+from napari_samv1.layers.labels.writer import LabelWriter
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.storage.session.record import DrawnShape
 
 
 @dataclass

@@ -10,12 +10,12 @@ from napari.layers import Points
 from numpy.typing import NDArray
 
 from napari_samv1.layers.recording import world_of
-from napari_samv1.storage.coco import CocoImage, write_coco
-from napari_samv1.storage.composite import label_objects
-from napari_samv1.storage.geojson import write_geojson
-from napari_samv1.storage.object_table import write_table
-from napari_samv1.storage.ome_zarr import write_ome_zarr
-from napari_samv1.storage.record import World
+from napari_samv1.storage.exports.coco import CocoImage, write_coco
+from napari_samv1.storage.exports.geojson import write_geojson
+from napari_samv1.storage.exports.object_table import write_table
+from napari_samv1.storage.exports.ome_zarr import write_ome_zarr
+from napari_samv1.storage.session.composite import label_objects
+from napari_samv1.storage.session.record import World
 
 Meta = dict[str, Any]
 

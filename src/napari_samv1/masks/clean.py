@@ -11,7 +11,7 @@ from skimage.filters import gaussian
 from skimage.measure import label
 from skimage.morphology import isotropic_dilation, isotropic_erosion
 
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop
 
 _GAUSSIAN_REACH = 4.0  # standard deviations after which the filter is cut off
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_samv1.masks.covered import Covered
-from napari_samv1.masks.crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop
 
 Labels = NDArray[Any]
 Region = tuple[slice, slice]

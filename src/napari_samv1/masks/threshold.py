@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_samv1.masks.crop import MaskCrop
 from napari_samv1.masks.resize import AxisBlock, Placement, axis_blocks, resize_block
+from napari_samv1.records.mask_crop import MaskCrop
 
 
 def threshold_mask(logits_hw: ArrayLike, placement: Placement, threshold: float = 0.0) -> NDArray[np.bool_]:

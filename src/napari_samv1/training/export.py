@@ -15,7 +15,7 @@ from napari_samv1.checkpoints.load import build_network
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.model.config import SamConfig
-from napari_samv1.preparation import Preparation
+from napari_samv1.records.preparation import Preparation
 
 
 def in_memory(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from napari_samv1.model import Sam
-from napari_samv1.preparation import Preparation
+from napari_samv1.records.preparation import Preparation
 from napari_samv1.training.crops import Crop, Source, draw_crops
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.initialise import initialise

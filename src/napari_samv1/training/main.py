@@ -21,7 +21,7 @@ from napari_samv1.checkpoints.load import load_model
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam
 from napari_samv1.model.config import TINY
-from napari_samv1.preparation import BUNDLED, Preparation
+from napari_samv1.records.preparation import BUNDLED, Preparation
 from napari_samv1.training.allocator import keep_memory
 from napari_samv1.training.curves import curves_picture, read_curves, thinned, write_curves
 from napari_samv1.training.dense import DenseHead

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_samv1.imaging.prepare import normalised
+from napari_samv1.images.prepare import normalised
 from napari_samv1.model import Sam
-from napari_samv1.preparation import Preparation
+from napari_samv1.records.preparation import Preparation
 from napari_samv1.training.crops import Crop
 from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss

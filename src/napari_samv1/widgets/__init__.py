@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_samv1.widgets.inspect import InspectModel
-    from napari_samv1.widgets.panel import SegmentAnythingPanel
+    from napari_samv1.widgets.inspect.dock import InspectModel
+    from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
 __all__ = ["InspectModel", "SegmentAnythingPanel"]
 
@@ -14,11 +14,11 @@ __all__ = ["InspectModel", "SegmentAnythingPanel"]
 def __getattr__(name: str) -> Any:
     # on first use: the command line asks this room only for launch
     if name == "SegmentAnythingPanel":
-        from napari_samv1.widgets.panel import SegmentAnythingPanel
+        from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
         return SegmentAnythingPanel
     if name == "InspectModel":
-        from napari_samv1.widgets.inspect import InspectModel
+        from napari_samv1.widgets.inspect.dock import InspectModel
 
         return InspectModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import napari
 
-from napari_samv1.widgets.menu import TITLE
-from napari_samv1.widgets.panel import SegmentAnythingPanel
-from napari_samv1.widgets.remembered import PLUGIN, recall
+from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
+from napari_samv1.widgets.shared.menu import TITLE
+from napari_samv1.widgets.shared.remembered import PLUGIN, recall
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

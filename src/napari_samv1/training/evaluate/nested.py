@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_samv1.engine.predictor import Predictor
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.prompts import Prompts
 from napari_samv1.training.evaluate.images import TestImage
 from napari_samv1.training.evaluate.objects import iou
 from napari_samv1.training.prompting import deepest

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.prompts import Prompts
 from napari_samv1.training.prompting import deepest
 
 

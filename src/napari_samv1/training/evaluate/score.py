@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from napari_samv1.engine.objects import hinted
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
-from napari_samv1.masks.crop import MaskCrop
-from napari_samv1.prompts import Prompts
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.prompts import Prompts
 from napari_samv1.training.evaluate.images import TestImage
 from napari_samv1.training.evaluate.objects import Target, iou, targets
 from napari_samv1.training.evaluate.wand import best_wand

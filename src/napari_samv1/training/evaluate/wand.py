@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import flood
 
-from napari_samv1.imaging.intensity import to_rgb8
+from napari_samv1.images.intensity import to_rgb8
 from napari_samv1.training.evaluate.objects import Target, iou
 
 TOLERANCES = (2, 4, 6, 9, 13, 18, 24, 32, 42, 55, 72, 95, 125)

@@ -1,0 +1,27 @@
+"""Entry point: finds the verb, runs it, turns errors into an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from napari_samv1.checkpoints.errors import CheckpointError
+from napari_samv1.cli.failing import fail
+from napari_samv1.storage.errors import SessionError
+
+VERBS = ("models", "replay", "train")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit status: 0 done, 1 failed, 2 misused."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verb = words[0] if words and words[0] in VERBS else ""
+    # each verb imports what it needs when it runs
+    module = import_module(f"napari_samv1.cli.{verb or 'open'}")
+    try:
+        return int(module.run(words[1:] if verb else words))
+    except (CheckpointError, SessionError) as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        return fail("stopped")

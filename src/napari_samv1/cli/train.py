@@ -1,0 +1,20 @@
+"""``napari-samv1 train``: the bundled model again."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def run(words: list[str]) -> int:
+    """Make the bundled model from a seed."""
+    from napari_samv1.training import command
+
+    parser = argparse.ArgumentParser(
+        prog="napari-samv1 train",
+        description="Make the bundled model from a seed; continues where it was cut off.",
+    )
+    command.add_arguments(parser)
+    chosen = parser.parse_args(words)
+    if chosen.keep is not None and not chosen.init:
+        parser.error("--keep is for a run that goes on from weights: give them with --init")
+    return command.run(chosen)

@@ -1,0 +1,1 @@
+"""Any array -> the model's input: pixels, their intensities, their hashes."""

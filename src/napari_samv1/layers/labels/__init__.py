@@ -1,0 +1,1 @@
+"""Labels layers as masks."""

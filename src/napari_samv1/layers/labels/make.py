@@ -1,0 +1,68 @@
+"""Labels layers for masks: making one that fits an image, and saying why another cannot take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.transforms import Affine
+
+from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.prompts.features import transform_of
+
+LABEL_DTYPE = np.dtype(np.uint16)  # napari's own default, uint8, ends at 255 objects
+WHOLE_STACK_BYTES = 1 << 30
+SEARCHED_PIXELS = 1 << 26
+
+
+class LabelsError(ValueError):
+    """A Labels layer cannot take the masks; the message is a sentence that says why."""
+
+
+def make_labels(image: Image, plane: DisplayedPlane, *, name: str | None = None) -> Labels:
+    """An empty Labels layer (uint16) on the pixels of the displayed plane, placed as the image is.
+
+    Of a stack it covers every slice where that takes at most 1 GiB, and otherwise the displayed one.
+    """
+    shape = np.array(image.data[0].shape if image.multiscale else image.data.shape)[: image.ndim]
+    factors = np.ones(image.ndim)
+    shape[list(plane.axes)] = plane.shape_yx
+    factors[list(plane.axes)] = plane.factors_yx
+    origin = np.zeros(image.ndim)
+    if shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES:
+        origin = plane.position
+        shape = np.where([index is None for index in plane.key.index], shape, 1)
+    # a coarse pixel's centre lies between the fine ones that it spans
+    origin = origin + (factors - 1) / 2
+    placed = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear, translate=image.translate)
+    transform = transform_of(image)
+    transform["scale"] = np.asarray(image.scale) * factors
+    transform["translate"] = np.asarray(placed(origin))
+    return Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name or f"{image.name} objects", **transform)
+
+
+def refusal(layer: Labels) -> str:
+    """Why a Labels layer cannot be written to at all, or ""."""
+    data: Any = layer.data
+    if layer.multiscale:
+        return f"Labels layer “{layer.name}” has several levels, which cannot be written to: choose another."
+    if type(data).__module__.partition(".")[0] == "dask":
+        return f"Labels layer “{layer.name}” is lazy (dask) and cannot be written to: choose another."
+    flags = getattr(data, "flags", None)
+    read_only = getattr(data, "read_only", False) is True or getattr(flags, "writeable", True) is False
+    if read_only or not hasattr(data, "__setitem__"):
+        return f"Labels layer “{layer.name}” is read-only: choose another, or duplicate it."
+    if np.dtype(data.dtype).kind not in "ui":
+        return f"Labels layer “{layer.name}” holds {data.dtype}, not integers: choose another."
+    if not layer.editable:
+        return f"Labels layer “{layer.name}” is locked: unlock it, or choose another."
+    return ""
+
+
+def first_free_id(layer: Labels) -> int:
+    """One more than the largest label; of a very large layer only the shown part is searched."""
+    data: Any = layer.data[0] if layer.multiscale else layer.data
+    if np.prod(data.shape, dtype=np.float64) > SEARCHED_PIXELS or data.dtype.kind not in "ui":
+        return 1
+    return max(0, int(np.asarray(data).max(initial=0))) + 1

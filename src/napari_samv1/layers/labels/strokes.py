@@ -1,0 +1,129 @@
+"""Brush, eraser and fill on a Labels layer, read from what napari says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.records.mask_crop import MaskCrop
+
+Index = Sequence[int | slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """What one stroke did to a plane of labels: the values before and after, in a region.
+
+    ``touched`` is where it changed any.
+    """
+
+    region: tuple[slice, slice]
+    before: NDArray[Any]
+    after: NDArray[Any]
+    touched: NDArray[np.bool_]
+
+    def painted(self) -> Iterator[tuple[int, MaskCrop]]:
+        """Every label that was painted, with its pixels; 0 is left out."""
+        return self._parts(self.after)
+
+    def erased(self) -> Iterator[tuple[int, MaskCrop]]:
+        """Every label that was erased to background, with its pixels."""
+        return self._parts(np.where(self.after == 0, self.before, 0))
+
+    def _parts(self, values: NDArray[Any]) -> Iterator[tuple[int, MaskCrop]]:
+        origin = self.region[0].start, self.region[1].start
+        for label in np.unique(values[self.touched]):
+            if label > 0:
+                yield int(label), MaskCrop.from_mask(self.touched & (values == label), origin)
+
+
+@dataclass(frozen=True, eq=False)
+class _Edit:
+    """One of the changes that a stroke consists of: pixels (N,), their old values, the new one(s)."""
+
+    rows: NDArray[np.int_]
+    columns: NDArray[np.int_]
+    old: Any
+    new: Any
+
+
+def read_stroke(atoms: Iterable[Any], data: Any, index: Index) -> Stroke | None:
+    """The stroke on the plane ``data[index]``; None where it changed nothing there.
+
+    ``atoms`` is what the layer's ``paint`` event carries, in the order in which they were painted.
+    """
+    edits = [edit for atom in atoms if (edit := _edit(atom, index)) is not None]
+    extents = [_extent(edit) for edit in edits]
+    if not extents:
+        return None
+    low, high = np.min([first for first, _ in extents], axis=0), np.max([last for _, last in extents], axis=0)
+    region = slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+    within = iter(region)
+    whole = tuple(next(within) if isinstance(own, slice) else own for own in index)
+    before = np.array(data[whole])
+    after = before.copy()
+    for edit in edits:
+        after[_within(edit, region)] = edit.new
+    for edit in reversed(edits):
+        before[_within(edit, region)] = edit.old
+    touched = before != after
+    return Stroke(region, before, after, touched) if touched.any() else None
+
+
+def _edit(atom: Any, index: Index) -> _Edit | None:
+    if not hasattr(atom, "slice_key"):
+        return _indexed_edit(*atom, index=index)
+    # a box of the data and, where not all of it changed, a mask in it
+    offsets = tuple(
+        slice(None) if isinstance(own, slice) else own - extent.start
+        for own, extent in zip(index, atom.slice_key, strict=True)
+    )
+    for own, extent in zip(index, atom.slice_key, strict=True):
+        if not isinstance(own, slice) and not extent.start <= own < extent.stop:
+            return None
+    rows, columns = (
+        extent for own, extent in zip(index, atom.slice_key, strict=True) if isinstance(own, slice)
+    )
+    size = tuple(extent.stop - extent.start for extent in atom.slice_key)
+    mask = np.ones(size, dtype=bool) if atom.mask is None else np.asarray(atom.mask).reshape(size)
+    old = np.zeros(size, dtype=np.asarray(atom.old_values).dtype)
+    old[mask] = np.asarray(atom.old_values).ravel()
+    in_rows, in_columns = np.nonzero(mask[offsets])
+    if not len(in_rows):
+        return None
+    values = old[offsets][in_rows, in_columns]
+    return _Edit(in_rows + rows.start, in_columns + columns.start, values, atom.new_value)
+
+
+def _indexed_edit(indices: Any, old: Any, new: Any, *, index: Index) -> _Edit | None:
+    """From ``data_setitem`` with one array of positions for each axis, as napari before 0.8 paints."""
+    if not isinstance(indices, tuple) or len(indices) != len(index):
+        return None
+    if any(isinstance(own, slice) or np.asarray(own).dtype.kind not in "iu" for own in indices):
+        return None
+    positions = np.broadcast_arrays(*(np.atleast_1d(own) for own in indices))
+    shape = positions[0].shape
+    here = np.ones(shape, dtype=bool)
+    for own, position in zip(index, positions, strict=True):
+        if not isinstance(own, slice):
+            here &= position == own
+    if not here.any():
+        return None
+    rows, columns = (
+        position[here] for own, position in zip(index, positions, strict=True) if isinstance(own, slice)
+    )
+    old_values, new_values = np.broadcast_to(old, shape)[here], np.broadcast_to(new, shape)[here]
+    return _Edit(rows, columns, old_values, new_values)
+
+
+def _extent(edit: _Edit) -> tuple[tuple[int, int], tuple[int, int]]:
+    first = int(edit.rows.min()), int(edit.columns.min())
+    return first, (int(edit.rows.max()) + 1, int(edit.columns.max()) + 1)
+
+
+def _within(edit: _Edit, region: tuple[slice, slice]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    return edit.rows - region[0].start, edit.columns - region[1].start

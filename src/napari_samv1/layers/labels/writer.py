@@ -1,0 +1,216 @@
+"""Masks into a Labels layer: only the pixels that change, and only that part of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_samv1.engine.change import moved_ids
+from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.engine.session import AnnotationSession, BrushStroke
+from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.labels.grid import label_grid
+from napari_samv1.layers.labels.make import LabelsError, refusal
+from napari_samv1.layers.labels.strokes import Stroke, read_stroke
+from napari_samv1.masks.covered import Covered
+from napari_samv1.masks.paint import OVERWRITE, Painted, repaint
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.storage.session.recorder import labels_beneath
+
+
+class LabelWriter:
+    """Keeps one plane of a Labels layer equal to a session's objects, over what came from elsewhere.
+
+    Writing compares with what was written last, so a missed change is caught up with. It goes into the
+    array itself and never into napari's undo: that could take back the pixels of a step, but not its
+    prompts.
+
+    Raises
+    ------
+    LabelsError
+        If the layer cannot take the masks of this plane.
+    """
+
+    def __init__(self, labels: Labels, image: Image, plane: DisplayedPlane) -> None:
+        if sentence := refusal(labels):
+            raise LabelsError(sentence)
+        self._grid = label_grid(labels, image, plane)
+        self._layer = labels
+        self._plane_shape = plane.shape_yx
+        self._painted: tuple[Painted, ...] = ()
+        self._covered = Covered()
+        self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
+        self._unseen: tuple[int, ...] = ()
+        self._beneath: NDArray[Any] | None = None
+        self._beneath_is_known = False
+
+    @property
+    def unseen(self) -> str:
+        """A sentence where masks that were last to be written lie wholly outside the layer, otherwise ""."""
+        if not self._unseen:
+            return ""
+        numbers = ", ".join(str(object_id) for object_id in self._unseen)
+        which = f"object {numbers} lies" if len(self._unseen) == 1 else f"objects {numbers} lie"
+        return (
+            f"The mask of {which} outside Labels layer “{self._layer.name}”, which shows none of it: make a "
+            f"new layer for this image, or choose another."
+        )
+
+    @property
+    def has_written(self) -> bool:
+        """Whether objects are in the layer; before, it is not known which of its pixels are theirs."""
+        return bool(self._painted)
+
+    def write(self, session: AnnotationSession) -> bool:
+        """Bring the layer up to date and redraw it; False when nothing had to change.
+
+        Raises
+        ------
+        LabelsError
+            If an object's number does not fit into the layer's type; nothing is written then.
+        """
+        if len(self._sampled) > 2 * len(session.objects) + 64:
+            self._sampled.clear()
+        painted = {label for label, _, _ in self._painted}
+        known = [session.objects[object_id] for object_id in session.stack]
+        # an object without a mask yet must not wipe pixels that bear its number
+        target = tuple(self._as_painted(one) for one in known if not one.mask.empty or one.id in painted)
+        changed = _changed(self._painted, target)
+        self._unseen = tuple(
+            label
+            for label, crop, _ in target
+            if label in changed and crop.empty and not session.objects[label].mask.empty
+        )
+        self._check_numbers(changed)
+        plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+        taken_over = self._taken_over(changed)
+        self._beneath_is_known &= not taken_over
+        before = (*self._painted, *taken_over)
+        painting = repaint(plane, before, target, changed, self._covered)
+        self._painted, self._covered = target, painting.covered
+        patches = [patch for patch in painting.patches if patch.changed.any()]
+        for patch in patches:
+            plane.write(patch.region, patch.values, patch.changed)
+        if patches:
+            self._layer.refresh(extent=False, thumbnail=False, highlight=False)
+        return bool(patches)
+
+    def take_stroke(self, atoms: Iterable[Any]) -> Stroke | None:
+        """Take back what napari has just painted on this plane, for the session to decide upon.
+
+        None where the stroke changed nothing here. The layer is not redrawn yet.
+        """
+        stroke = read_stroke(atoms, self._layer.data, self._grid.index)
+        if stroke is not None:
+            plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+            plane.write(stroke.region, stroke.before, stroke.touched)
+        return stroke
+
+    def brush_strokes(self, stroke: Stroke) -> list[BrushStroke]:
+        """What a stroke does to objects, in the image plane's pixels: what it painted, and what it erased."""
+        parts = [(label, pixels, False) for label, pixels in stroke.painted()]
+        parts += [(label, pixels, True) for label, pixels in stroke.erased()]
+        placed = (
+            BrushStroke(label, self._grid.plane_pixels(pixels, self._plane_shape), erase)
+            for label, pixels, erase in parts
+        )
+        return [one for one in placed if not one.pixels.empty]
+
+    def pixels_of(self, label: int) -> MaskCrop:
+        """Where the layer shows a label, in the image plane's pixels."""
+        shown = MaskCrop.from_mask(np.asarray(self._layer.data[self._grid.index]) == label)
+        return self._grid.plane_pixels(shown, self._plane_shape)
+
+    def shows(self, label: int, pixels: MaskCrop) -> bool:
+        """Whether the layer shows a label on all of some of the image plane's pixels."""
+        on_grid = self._on_grid(pixels)
+        plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+        return bool(np.all(plane[on_grid.region][on_grid.mask] == label))
+
+    def labels_beneath(self) -> NDArray[Any] | None:
+        """A copy of the plane's labels that are no object's, for the session's record.
+
+        None without any, and where the layer's pixels are not the image plane's. The same array again until
+        objects have taken pixels over that were none's.
+        """
+        if not self._beneath_is_known:
+            self._beneath_is_known = True
+            self._beneath = self._find_beneath()
+        return self._beneath
+
+    def _find_beneath(self) -> NDArray[Any] | None:
+        if not self._grid.same or self._grid.shape_yx != self._plane_shape:
+            return None
+        labels = np.asarray(self._layer.data[self._grid.index])
+        return labels_beneath(labels, [(label, crop) for label, crop, _ in self._painted], self._covered)
+
+    def _as_painted(self, known: AnnotatedObject) -> Painted:
+        return known.id, self._on_grid(known.mask), known.settings.rule
+
+    def _on_grid(self, crop: MaskCrop) -> MaskCrop:
+        if self._grid.same:
+            return crop
+        kept = self._sampled.get(id(crop))
+        if kept is None or kept[0] is not crop:
+            kept = self._sampled[id(crop)] = crop, self._grid.sample(crop)
+        return kept[1]
+
+    def _check_numbers(self, changed: list[int]) -> None:
+        dtype = np.dtype(self._layer.data.dtype)
+        largest = max(changed, default=0)
+        if largest > np.iinfo(dtype).max:
+            raise LabelsError(
+                f"Object {largest} does not fit into Labels layer “{self._layer.name}”, whose type {dtype} "
+                f"ends at {np.iinfo(dtype).max}: convert the layer to a wider type, or choose another."
+            )
+
+    def _taken_over(self, changed: list[int]) -> list[Painted]:
+        """Pixels that bear the number of an object not painted before: from now on they are the object's."""
+        painted = {label for label, _, _ in self._painted}
+        new = [label for label in changed if label not in painted]
+        if not new:
+            return []
+        labels = np.asarray(self._layer.data[self._grid.index])
+        bearing = np.isin(labels, new)
+        present = np.unique(labels[bearing])
+        return [(int(label), MaskCrop.from_mask(labels == label), OVERWRITE) for label in present]
+
+
+def _changed(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
+    """The labels in which two stacks differ: by mask, rule or place."""
+    old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
+    changed = moved_ids(tuple(old), tuple(new))
+    for label in dict.fromkeys((*old, *new)):
+        if label not in old or label not in new or not _alike(old[label], new[label]):
+            changed.add(label)
+    return sorted(changed)
+
+
+def _alike(old: Painted, new: Painted) -> bool:
+    return old[2] == new[2] and (old[1] is new[1] or old[1] == new[1])
+
+
+class _PlaneOfLabels:
+    """One plane of a layer's array, read and written by regions; numpy or anything that slices alike."""
+
+    def __init__(self, data: Any, index: tuple[int | slice, ...], shape: tuple[int, int]) -> None:
+        self._data, self._index, self.shape = data, index, shape
+        self.dtype: np.dtype[Any] = np.dtype(data.dtype)
+
+    def __getitem__(self, region: tuple[slice, slice], /) -> NDArray[Any]:
+        return np.asarray(self._data[self._whole(region)])
+
+    def write(self, region: tuple[slice, slice], values: NDArray[Any], changed: NDArray[np.bool_]) -> None:
+        whole = self._whole(region)
+        if isinstance(self._data, np.ndarray):
+            np.copyto(self._data[whole], values, where=changed)
+        else:
+            self._data[whole] = values
+
+    def _whole(self, region: tuple[slice, slice]) -> tuple[int | slice, ...]:
+        extents = iter(region)
+        return tuple(next(extents) if isinstance(own, slice) else own for own in self._index)

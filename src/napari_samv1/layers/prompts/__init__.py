@@ -1,0 +1,1 @@
+"""Points and Shapes layers as prompts."""

@@ -1,0 +1,1 @@
+"""Frozen records that several rooms share: numpy only."""

@@ -1,0 +1,1 @@
+"""Objects for other programs: COCO, GeoJSON, tables, OME-Zarr."""

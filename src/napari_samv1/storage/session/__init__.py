@@ -1,0 +1,1 @@
+"""Annotation sessions as files: saving, autosave, recovery, replay."""

@@ -1,0 +1,130 @@
+"""The recorded plane's pixels, found again and compared."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.record import PlaneSource
+
+# our own entries of File > Open Sample, by what scikit-image calls them; napari's have its names
+SAMPLES = {
+    "coins": "coins",
+    "cell": "cell",
+    "tissue": "immunohistochemistry",
+    "retina": "retina",
+    "galaxies": "hubble_deep_field",
+}
+TIFF = {".tif", ".tiff", ".lsm", ".ome"}
+
+
+def read_plane(
+    source: PlaneSource, shape_yx: tuple[int, int], file: str | os.PathLike[str] | None = None
+) -> NDArray[Any]:
+    """The recorded plane of ``shape_yx`` pixels: from ``file``, else from where the image was opened.
+
+    Raises
+    ------
+    SessionError
+        If the image is not found, cannot be read, or holds other pixels.
+    """
+    if file is not None:
+        image, name = _read(Path(file)), str(file)
+    elif source.sample:
+        image, name = _sample(source.sample), f"the sample {source.sample}"
+    else:
+        image, name = _recorded(source), source.path
+    plane = _plane_of(image, source, shape_yx, name)
+    if str(plane.dtype.newbyteorder("=")) != source.dtype:
+        raise SessionError(f"{name} is {plane.dtype}, the annotated image was {source.dtype}")
+    if source.pixels and hash_pixels(plane) != source.pixels:
+        raise SessionError(f"{name} holds other pixels than the image that was annotated")
+    return plane
+
+
+def local_file(source: PlaneSource) -> Path:
+    """Where an image was opened from, if that is on this machine.
+
+    Raises
+    ------
+    SessionError
+        If it is not.
+    """
+    path = source.path
+    if not path:
+        raise SessionError(f"it is not recorded where image {source.name} came from")
+    # a session file from somebody else must not make this machine call others
+    if "://" in path or path.startswith(("\\\\", "//")):
+        raise SessionError(f"the image was opened from {path}, which is not on this machine")
+    file = Path(path)
+    if not file.exists():
+        raise SessionError(f"image {path} is not there any more")
+    # nor run a program: napari would
+    if file.suffix.lower() == ".py":
+        raise SessionError(f"{path} is no image")
+    return file
+
+
+def _recorded(source: PlaneSource) -> NDArray[Any]:
+    try:
+        file = local_file(source)
+    except SessionError as error:
+        raise SessionError(f"{error}: give it with --image") from error
+    return _read(file)
+
+
+def _read(file: Path) -> NDArray[Any]:
+    try:
+        if file.suffix.lower() == ".npy":
+            return np.asarray(np.load(file, allow_pickle=False))
+        if file.suffix.lower() in TIFF:
+            import tifffile
+
+            return np.asarray(tifffile.imread(file))
+        from skimage.io import imread
+
+        return np.asarray(imread(file))
+    except FileNotFoundError as error:
+        raise SessionError(f"there is no image {file}") from error
+    # readers raise what they like
+    except Exception as error:
+        raise SessionError(f"{file} cannot be read as an image: {error or type(error).__name__}") from error
+
+
+def _sample(sample: str) -> NDArray[Any]:
+    from skimage import data
+
+    plugin, _, key = sample.partition(":")
+    name = SAMPLES.get(key) if plugin == "napari-samv1" else key if plugin == "napari" else None
+    if name is None or name not in data.__all__:
+        raise SessionError(f"the sample {sample} is not known here: give the image with --image")
+    try:
+        return np.asarray(getattr(data, name)())
+    # not all samples ship with scikit-image, and without pooch or a network they cannot be fetched
+    except Exception as error:
+        raise SessionError(
+            f"the sample {sample} cannot be had ({error}): give the image with --image"
+        ) from error
+
+
+def _plane_of(image: NDArray[Any], source: PlaneSource, shape_yx: tuple[int, int], name: str) -> NDArray[Any]:
+    """The recorded plane of an image, or the image itself where it is that plane alone."""
+    sides = image.shape[:-1] if source.rgb else image.shape
+    if sides == source.image_shape and source.level == 0:
+        plane = image[tuple(slice(None) if place is None else place for place in source.index)]
+    elif sides == shape_yx:
+        plane = image
+    elif source.level:
+        raise SessionError(
+            f"level {source.level} of a multiscale image was annotated: give the {shape_yx[0]} x "
+            f"{shape_yx[1]} pixels of that level with --image"
+        )
+    else:
+        raise SessionError(f"{name} is {image.shape}, the annotated image was {source.image_shape}")
+    return plane[..., :3] if source.rgb else plane

@@ -1,0 +1,191 @@
+"""A session as a folder: ``session.json``, which alone is the session, and copies that others can read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_samv1.storage.atomic import remove_leftovers, write_file
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.json_codec import FORMAT, SessionWriter
+from napari_samv1.storage.session.label_tiff import tiff_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_samv1.storage.session.record import SessionRecord
+
+SESSION_FILE = "session.json"
+BENEATH = "beneath-{}.tif"
+MOST_BYTES = 1 << 30
+
+_OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
+_OWN_COPY = re.compile(r"(labels(-\d+)?\.tif|(points|shapes)(-\d+)?\.csv)")
+
+
+def save_session(folder: str | os.PathLike[str], record: SessionRecord) -> Path:
+    """Save a session as a folder that ``open_session`` and other programs read.
+
+    Beside ``session.json`` it gets ``labels.tif`` (for each plane), ``points.csv`` and ``shapes.csv`` (for
+    each image, where there are any; napari opens them) and ``objects.csv``. Whatever happens while it is
+    written, the folder holds a whole session: the one before or the new one.
+
+    Raises
+    ------
+    SessionError
+        If the folder holds something else, or cannot be written to.
+    """
+    target = Path(folder).expanduser().absolute()
+    try:
+        _require_ours(target)
+        target.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target)
+        FolderWriter(target).write(record, _copies(record))
+    except OSError as error:
+        raise SessionError(f"the session could not be saved in {target}: {_reason(error)}") from error
+    return target
+
+
+def open_session(folder: str | os.PathLike[str]) -> SessionRecord:
+    """Open a session by its folder, or by the ``session.json`` in it.
+
+    Raises
+    ------
+    SessionError
+        If there is none, or it is damaged or of a newer version; the message is a sentence.
+    """
+    from napari_samv1.storage.session.read_json import beneath_hashes, parse, to_record
+
+    file = _session_file(Path(folder).expanduser())
+    try:
+        content = parse(_read(file).decode("utf-8"))
+        beneath = {digest: _labels(file.parent, digest) for digest in beneath_hashes(content)}
+        return to_record(content, beneath)
+    except UnicodeDecodeError as error:
+        raise SessionError(f"{file}: the file is damaged or no text") from error
+    except SessionError as error:
+        raise SessionError(f"{file}: {error}") from error
+
+
+class FolderWriter:
+    """Writes one folder again and again, and what has not changed only once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer = SessionWriter()
+        self._beneath: dict[int, tuple[NDArray[Any], str]] = {}
+
+    def write(self, record: SessionRecord, copies: dict[str, bytes] | None = None) -> None:
+        """What ``session.json`` needs comes before it; what only the last one needed goes after it."""
+        beneath = tuple(self._write_beneath(plane.beneath) for plane in record.planes)
+        self._beneath = {
+            id(plane.beneath): (plane.beneath, digest)
+            for plane, digest in zip(record.planes, beneath, strict=True)
+            if plane.beneath is not None
+        }
+        copies = copies or {}
+        outdated = _owned_files(self.folder)
+        for name, content in copies.items():
+            write_file(self.folder / name, content)
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in copies.items()}
+        text = self._writer.text(record, beneath, hashes)
+        write_file(self.folder / SESSION_FILE, text.encode("utf-8"))
+        needed = {BENEATH.format(digest) for digest in beneath} | set(copies)
+        for name in outdated - needed:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _write_beneath(self, labels: NDArray[Any] | None) -> str:
+        if labels is None:
+            return ""
+        kept = self._beneath.get(id(labels))
+        if kept is not None:
+            return kept[1]
+        content = tiff_bytes(np.asarray(labels))
+        digest = hashlib.sha256(content).hexdigest()
+        file = self.folder / BENEATH.format(digest)
+        if not file.exists():
+            write_file(file, content)
+        return digest
+
+
+def _copies(record: SessionRecord) -> dict[str, bytes]:
+    """The files for other programs, by their names."""
+    from napari_samv1.storage.exports.object_table import objects_csv
+    from napari_samv1.storage.session.composite import label_image
+    from napari_samv1.storage.session.prompt_tables import by_image, points_csv, shapes_csv
+
+    copies = {"objects.csv": objects_csv(record).encode("utf-8")}
+    for number, plane in enumerate(record.planes, start=1):
+        suffix = f"-{number}" if len(record.planes) > 1 else ""
+        copies[f"labels{suffix}.tif"] = tiff_bytes(label_image(plane))
+    images = by_image(record.planes)
+    for number, planes in enumerate(images, start=1):
+        suffix = f"-{number}" if len(images) > 1 else ""
+        for name, text in (("points", points_csv(planes)), ("shapes", shapes_csv(planes))):
+            if text:
+                copies[f"{name}{suffix}.csv"] = text.encode("utf-8")
+    return copies
+
+
+def _owned_files(folder: Path) -> set[str]:
+    """The files that belong to the session which is there now; the user may have put others beside it."""
+    beneath = {file.name for file in folder.glob(BENEATH.format("*")) if _OWN_BENEATH.fullmatch(file.name)}
+    try:
+        copies = json.loads((folder / SESSION_FILE).read_bytes())["files"]
+        return beneath | {name for name in copies if _OWN_COPY.fullmatch(name)}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return beneath
+
+
+def _require_ours(folder: Path) -> None:
+    """Nothing of the user's may be mixed with our files, or removed as one of ours."""
+    if folder.exists() and not folder.is_dir():
+        raise SessionError(f"{folder} is a file: a session is saved as a folder")
+    file = folder / SESSION_FILE
+    if file.is_file():
+        with file.open("rb") as start:
+            if FORMAT.encode() not in start.read(1000):
+                raise SessionError(f"{file} is not a session of ours: choose another folder")
+    elif folder.is_dir():
+        others = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+        if others:
+            raise SessionError(
+                f"{folder} holds other files ({others[0]}): choose an empty or a new folder for the session"
+            )
+
+
+def _session_file(path: Path) -> Path:
+    file = path / SESSION_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise SessionError(f"there is no session in {path}: it would hold a file {SESSION_FILE}")
+    return file
+
+
+def _labels(folder: Path, digest: str) -> NDArray[Any]:
+    from napari_samv1.storage.session.label_tiff import read_tiff
+
+    # the digest is 64 hexadecimal digits, so this name leads nowhere else
+    file = folder / BENEATH.format(digest)
+    content = _read(file)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise SessionError(f"{file.name} is not the file that was saved with the session")
+    return read_tiff(content, file.name)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise SessionError(f"{file.name} is larger than any session")
+        return file.read_bytes()
+    except OSError as error:
+        raise SessionError(f"{file.name} cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,109 @@
+"""What earlier processes could not close: sessions that autosave left."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import Timeout
+
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.autosave import (
+    LOCK_SUFFIX,
+    autosave_root,
+    lock_of,
+    remove_folder,
+    remove_lock_file,
+)
+from napari_samv1.storage.session.folder import SESSION_FILE, open_session
+
+if TYPE_CHECKING:
+    from napari_samv1.storage.session.record import SessionRecord
+
+logger = logging.getLogger(__name__)
+
+SECONDS_TO_BEGIN = 3600
+
+
+@dataclass(frozen=True, eq=False)
+class Recoverable:
+    """A session whose process ended without closing it. ``problem`` is "" or why it cannot be opened."""
+
+    folder: Path
+    record: SessionRecord | None
+    problem: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a person recognises it by."""
+        if self.record is None:
+            return f"a damaged session ({self.folder.name})"
+        names = ", ".join(dict.fromkeys(plane.source.name for plane in self.record.planes)) or "no image"
+        count = self.record.object_count
+        return f"{names}: {count} object{'' if count == 1 else 's'}, last saved {self.record.saved}"
+
+    def discard(self) -> bool:
+        """Remove it from the disk: after it is opened *and* the new autosave has written it, or unwanted.
+
+        False where another process has it in its hands.
+        """
+        try:
+            with lock_of(self.folder):
+                remove_folder(self.folder)
+        except Timeout:
+            return False
+        except (OSError, NotImplementedError):
+            remove_folder(self.folder)
+        remove_lock_file(self.folder)
+        return not self.folder.exists()
+
+
+def recoverable(root: Path | None = None) -> list[Recoverable]:
+    """Sessions that were not closed and whose process is gone, the newest first.
+
+    Also removes what processes left that were killed before their first save or after their last.
+    """
+    place = root or autosave_root()
+    found = [session for folder in _abandoned(place) if (session := _read(folder)) is not None]
+    _remove_stray_locks(place)
+    return sorted(found, key=lambda session: session.folder.name, reverse=True)
+
+
+def _abandoned(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return [entry for entry in root.iterdir() if entry.is_dir() and not _is_held(entry)]
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether the process that saves into a folder lives, on whatever system: its lock ends with it."""
+    try:
+        with lock_of(folder):
+            return False
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+
+
+def _read(folder: Path) -> Recoverable | None:
+    if not (folder / SESSION_FILE).exists():
+        remove_folder(folder)
+        remove_lock_file(folder)
+        return None
+    try:
+        return Recoverable(folder, open_session(folder))
+    except SessionError as error:
+        return Recoverable(folder, None, str(error))
+
+
+def _remove_stray_locks(root: Path) -> None:
+    for lock_file in root.glob(f"*{LOCK_SUFFIX}"):
+        folder = lock_file.with_name(lock_file.name.removesuffix(LOCK_SUFFIX))
+        # a process takes its lock before it makes its folder: leave it the time
+        is_old = time.time() - lock_file.stat().st_mtime > SECONDS_TO_BEGIN
+        if is_old and not folder.exists() and not _is_held(folder):
+            remove_lock_file(folder)

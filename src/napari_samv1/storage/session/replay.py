@@ -1,0 +1,222 @@
+"""Replay: make every mask of a session again, without napari, and compare."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+
+from napari_samv1.checkpoints.errors import CheckpointError
+from napari_samv1.checkpoints.load import load_model
+from napari_samv1.checkpoints.registry import MODELS
+from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.objects import AnnotatedObject, Derived, derive, joint_region, paint_over
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.preparation import Sizing
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.find_image import read_plane
+from napari_samv1.storage.session.record import Computation, Environment, PlaneRecord, SessionRecord
+
+if TYPE_CHECKING:
+    from napari_samv1.checkpoints.record import LoadedModel
+
+Path = str | os.PathLike[str]
+Load = Callable[..., "LoadedModel"]
+
+SIZINGS: tuple[Sizing, ...] = ("native", "padded", "stretched")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of one object. ``differing`` counts pixels, None where the mask could not be made again.
+
+    ``note`` is a sentence on what was not as recorded, or "".
+    """
+
+    plane: int
+    object_id: int
+    area: int
+    differing: int | None
+    note: str = ""
+
+    @property
+    def identical(self) -> bool:
+        """Not one pixel differs."""
+        return self.differing == 0
+
+    def __str__(self) -> str:
+        if self.differing is None:
+            outcome = "not repeated"
+        elif self.identical:
+            outcome = f"identical ({self.area} pixels)"
+        else:
+            outcome = f"{self.differing} pixels differ of {self.area}"
+        return f"object {self.object_id}: {outcome}" + (f". {self.note}" if self.note else "")
+
+
+def replay(
+    record: SessionRecord,
+    *,
+    image: Path | None = None,
+    model: Path | None = None,
+    device: str | None = None,
+    load: Load = load_model,
+) -> Iterator[Replayed]:
+    """Make each object's mask again from its image, prompts, model and settings, as it was made.
+
+    Runs on the recorded number of threads, which is put back at the end. ``image``, ``model`` and ``device``
+    replace what is recorded; image and weights must be the same by their hashes all the same.
+
+    Raises
+    ------
+    SessionError, CheckpointError
+        If an image or a model is not to be had, or is another one.
+    """
+    threads = torch.get_num_threads()
+    means = _Means(image, model, device, load)
+    try:
+        for number, plane in enumerate(record.planes, start=1):
+            for result in _replay_plane(plane, means):
+                yield Replayed(number, *result)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What the caller gave in place of what is recorded, and the models that were loaded so far."""
+
+    image: Path | None
+    model: Path | None
+    device: str | None
+    load: Load
+    loaded: dict[object, LoadedModel] = field(default_factory=dict)
+
+    def model_of(self, key: EmbeddingKey, computation: Computation) -> LoadedModel:
+        """The very model that gave an answer."""
+        source = self.model if self.model is not None else _recorded_model(computation)
+        device = key.device if self.device is None else self.device
+        wanted = source, device, key.dtype, key.preparation
+        if wanted not in self.loaded:
+            try:
+                self.loaded[wanted] = self.load(
+                    source, device=device, dtype=key.dtype, preparation=key.preparation
+                )
+            except ValueError as error:
+                raise SessionError(f"the masks were made on {key.device} in {key.dtype}: {error}") from error
+        if self.loaded[wanted].sha256 != key.weights:
+            raise SessionError(
+                f"{source} holds other weights than {computation.model} had (sha256 {key.weights[:12]}…): "
+                f"give the file with --model"
+            )
+        return self.loaded[wanted]
+
+
+_Result = tuple[int, int, int | None, str]
+
+
+def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
+    answered = [known for known in plane.objects if known.answered is not None]
+    for known in plane.objects:
+        if known.answered is None:
+            yield _unanswered(known)
+    if not answered:
+        return
+    pixels = read_plane(plane.source, plane.shape_yx, means.image)
+
+    def made_by(known: AnnotatedObject) -> tuple[str, str]:
+        return repr(_key(known)), repr(plane.computations[known.id])
+
+    for _, group in groupby(sorted(answered, key=made_by), key=made_by):
+        objects = list(group)
+        key, computation = _key(objects[0]), plane.computations[objects[0].id]
+        torch.set_num_threads(computation.environment.threads)
+        predictor = Predictor(means.model_of(key, computation))
+        embedding = _embed(predictor, pixels, key)
+        note = _difference(embedding, key, computation.environment)
+        for known in objects:
+            yield _compare(predictor, embedding, known, note)
+
+
+def _unanswered(known: AnnotatedObject) -> _Result:
+    if known.derived.empty:
+        # nothing but brush strokes, which are pixels already
+        return known.id, known.mask.area, 0, ""
+    note = "Its mask was still awaited when the session was saved."
+    return known.id, known.mask.area, None, note
+
+
+def _compare(predictor: Predictor, embedding: Embedding, known: AnnotatedObject, note: str) -> _Result:
+    derived = _derived(predictor, embedding, known)
+    mask = paint_over(derived.mask, known.painted_in, known.painted_out)
+    differing = count_differing(mask, known.mask)
+    notes = [note] if differing and note else []
+    if derived.chosen != known.chosen:
+        notes.append(f"Candidate {derived.chosen} is the best now, {known.chosen} was.")
+    return known.id, known.mask.area, differing, " ".join(notes)
+
+
+def _derived(predictor: Predictor, embedding: Embedding, known: AnnotatedObject) -> Derived:
+    """The object decoded at the place that it had in a batch of that size: sums may round by both."""
+    place, size = known.batch
+    prompts = known.answered.prompts if known.answered is not None else known.prompts
+    predictions = predictor.answer_each(embedding, [prompts] * size)
+    return derive(predictions[place], known.settings)
+
+
+def count_differing(first: MaskCrop, second: MaskCrop) -> int:
+    """How many pixels only one of two masks holds."""
+    region = joint_region(first.region, second.region)
+    return int(np.count_nonzero(first.within(region) != second.within(region)))
+
+
+def _key(known: AnnotatedObject) -> EmbeddingKey:
+    if known.answered is None:
+        raise ValueError(f"object {known.id} has no answer")
+    return cast(EmbeddingKey, known.answered.embedding_key)
+
+
+def _recorded_model(computation: Computation) -> str:
+    source = computation.source or computation.model
+    if source not in MODELS and ("://" in source or source.startswith(("\\\\", "//"))):
+        raise CheckpointError(f"the model was {source}: give its file with --model")
+    return source
+
+
+def _embed(predictor: Predictor, pixels: np.ndarray, key: EmbeddingKey) -> Embedding:
+    sizing, side = _arrangement(key, predictor.model.config.patch)
+    return predictor.embed(pixels, sizing=sizing, side=side, intensity=key.intensity, gamma=key.gamma)
+
+
+def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:
+    """The sizing and the side that lead to the recorded frame: the model's own, or somebody's choice."""
+    sides = dict.fromkeys((key.preparation.side, max(key.frame.input_hw), max(key.frame.resized_hw)))
+    for sizing in dict.fromkeys((key.preparation.sizing, *SIZINGS)):
+        for side in sides:
+            try:
+                if Frame.plan(key.frame.image_hw, side=side, patch=patch, sizing=sizing) == key.frame:
+                    return sizing, side
+            except ValueError:
+                continue
+    raise SessionError(f"it is not known how the image was arranged for the model: {key.frame}")
+
+
+def _difference(embedding: Embedding, key: EmbeddingKey, recorded: Environment) -> str:
+    """What is not as it was when the session was made, as a sentence, or ""."""
+    now, changed = Environment.now(), []
+    if embedding.key.device != key.device:
+        changed.append(f"device {key.device} then, {embedding.key.device} now")
+    for name in ("package", "torch", "numpy", "threads", "processor", "platform"):
+        then, here = getattr(recorded, name), getattr(now, name)
+        if then != here:
+            changed.append(f"{name} {then} then, {here} now")
+    if embedding.key.pixels != key.pixels:
+        changed.append("the prepared input of the model is another one")
+    return f"Not as recorded: {'; '.join(changed)}." if changed else ""

@@ -1,0 +1,1 @@
+"""The dock widget "Inspect model" and its views."""

@@ -1,0 +1,131 @@
+"""What a view looks at: a model, an image plane, prompts; gathered on the main thread, used in a worker."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from napari_samv1.widgets.shared.background import Ticket
+
+if TYPE_CHECKING:
+    import numpy as np
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.inspection import ModelInput
+    from napari_samv1.layers.image import DisplayedPlane
+    from napari_samv1.layers.inspection import Picture
+    from napari_samv1.records.mask_crop import MaskCrop
+    from napari_samv1.records.prompts import Prompts
+    from napari_samv1.widgets.inspect.plot import PlotData
+
+KEPT = 6
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The answer of a view: a sentence, pictures by the name of their place, and plots."""
+
+    sentence: str
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    plots: tuple[PlotData, ...] = ()
+
+
+class Memory:
+    """The last few things that took long, so that moving a point doesn't encode again. One thread uses it."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def recall(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """What was made for this key, or what ``make`` makes now."""
+        if key not in self._kept:
+            self._kept[key] = make()
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return cast(Value, self._kept[key])
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """``embedding`` is the panel's own, where it is up to date; ``mask`` is the current object's."""
+
+    predictor: Predictor
+    image: Image | None = None
+    plane: DisplayedPlane | None = None
+    prompts: Prompts | None = None
+    embedding: Embedding | None = None
+    mask: MaskCrop | None = None
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        assert self.plane is not None
+        return self.plane.shape_yx
+
+    @property
+    def focus_yx(self) -> tuple[float, float]:
+        """The newest foreground point, or any other, or the middle of the newest box."""
+        assert self.prompts is not None
+        points, boxes = self.prompts.points_yx, self.prompts.boxes_yx
+        foreground = points[self.prompts.labels == 1]
+        if len(foreground) or (len(points) and not len(boxes)):
+            y, x = (foreground if len(foreground) else points)[-1]
+        else:
+            y, x = boxes[-1].reshape(2, 2).mean(axis=0)
+        return float(y), float(x)
+
+    @property
+    def key(self) -> Hashable:
+        """The model and what is displayed: an encoding of another key is another one."""
+        return self.predictor.model.sha256, None if self.plane is None else self.plane.display_key
+
+    def is_moved_from(self, other: Scene) -> bool:
+        """Whether only prompts or mask are others: what was encoded serves again, and the answer is quick."""
+        moved = (self.prompts, self.mask) != (other.prompts, other.mask)
+        return moved and self.key == other.key
+
+    @property
+    def display(self) -> dict[str, Any]:
+        """How the pixels are displayed, as ``Predictor.embed`` takes it."""
+        assert self.plane is not None
+        return {"intensity": self.plane.intensity, "gamma": self.plane.gamma}
+
+    def pixels(self) -> NDArray[Any]:
+        assert self.plane is not None
+        return self.plane.read()
+
+    def input(self) -> ModelInput:
+        from napari_samv1.inspection import model_input
+
+        return model_input(self.predictor.model, self.pixels(), **self.display)
+
+    def encoded(self, memory: Memory, ticket: Ticket) -> Embedding:
+        """The panel's encoding, or the one kept, or a new one."""
+        if self.embedding is not None:
+            return self.embedding
+        return memory.recall(
+            ("encoding", self.key),
+            lambda: self.predictor.embed(self.pixels(), **self.display, on_progress=progress(ticket)),
+        )
+
+    def current_mask(self, memory: Memory, ticket: Ticket) -> NDArray[np.bool_]:
+        """The mask of the current object: as annotated, or as the model answers now."""
+        if self.mask is not None and not self.mask.empty:
+            return self.mask.to_mask(self.shape_yx)
+        assert self.prompts is not None
+        prediction = self.predictor.answer(self.encoded(memory, ticket), self.prompts)
+        return prediction.mask(prediction.best())
+
+
+Look = Callable[[Scene, Memory, Ticket], Seen]
+
+
+def progress(ticket: Ticket) -> Callable[[int, int], None]:
+    """Tell the main thread how far a job is, and end it if it was cancelled."""
+    return lambda done, total: ticket.report((done, total))

@@ -1,0 +1,240 @@
+"""Whose model, image and prompts are looked at: the open panel's, or a choice of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Layer, Points
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+
+from napari_samv1.checkpoints.registry import MODELS
+from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
+from napari_samv1.layers.inspection import is_picture
+from napari_samv1.layers.prompts.features import make_points, next_object_id
+from napari_samv1.layers.prompts.read import read_prompts
+from napari_samv1.widgets.inspect.scene import Scene
+from napari_samv1.widgets.panel.panel import SegmentAnythingPanel, open_panels
+from napari_samv1.widgets.shared.layer_chooser import LayerChooser
+from napari_samv1.widgets.shared.look import narrow_combo, note
+from napari_samv1.widgets.shared.remembered import Choices, recall
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_samv1.records.prompts import Prompts
+    from napari_samv1.widgets.panel.models import ReadyModel
+
+
+def _is_image(layer: Layer) -> bool:
+    return isinstance(layer, Image) and not is_picture(layer)
+
+
+class NothingToSeeError(ValueError):
+    """There is nothing to look at yet; the message says what to do."""
+
+
+class Sources(QWidget):
+    """Follows the Segment Anything panel of the same window while it is open, and stands in for it otherwise.
+
+    ``changed`` says that image or prompts may have changed, ``model_changed`` that the panel's model may
+    have, and ``model_wanted`` that one of one's own is to be loaded.
+    """
+
+    changed = Signal()
+    model_changed = Signal()
+    model_wanted = Signal(object)  # Choices
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.own_model: ReadyModel | None = None
+        self.status = ""
+        self._followed: SegmentAnythingPanel | None = None
+        self._points: Any = None
+        self.about = note()
+        self.model = narrow_combo()
+        self.image = LayerChooser(viewer, _is_image, tooltip="What to look at")
+        self.points = LayerChooser(
+            viewer,
+            lambda layer: isinstance(layer, Points),
+            tooltip="Holds the clicks that some views need",
+            new_tooltip="Make a layer for clicks",
+        )
+        self.own = QWidget()
+        form = QFormLayout(self.own)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Model", self.model)
+        form.addRow("Image", self.image)
+        form.addRow("Points", self.points)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.about)
+        layout.addWidget(self.own)
+        self._fill_models()
+        self.model.activated.connect(self._model_picked)
+        self.image.changed.connect(lambda _layer: self.changed.emit())
+        self.points.changed.connect(self._points_picked)
+        self.points.new_wanted.connect(self._new_points)
+        self.refresh()
+
+    @property
+    def panel(self) -> SegmentAnythingPanel | None:
+        """The panel of this window, if it is open."""
+        return next((panel for panel in open_panels() if panel.viewer is self.viewer), None)
+
+    @property
+    def ready_model(self) -> ReadyModel | None:
+        """The model to look into, if it is loaded."""
+        panel = self.panel
+        return self.own_model if panel is None else panel.controller.encoder.model
+
+    def refresh(self) -> None:
+        """Notice panels that came or went, and layers."""
+        panel = self.panel
+        if panel is not self._followed:
+            self._let_go()
+            self._followed = panel
+            if panel is not None:
+                panel.controller.objects_changed.connect(self.changed)
+                panel.controller.model_changed.connect(self.model_changed)
+        self.own.setVisible(panel is None)
+        self.about.setVisible(panel is not None or bool(self.status))
+        self.about.setText(self.status if panel is None else self._words(panel))
+        for chooser in (self.image, self.points):
+            chooser.reset_choices()
+        if self.image.layer is None:
+            images = [layer for layer in self.viewer.layers if _is_image(layer)]
+            self.image.layer = images[0] if len(images) == 1 else None
+        if panel is None and self.own_model is None and not self.status:
+            self._want_model()
+
+    def show_status(self, sentence: str) -> None:
+        """Say what became of loading a model of one's own."""
+        self.status = sentence
+        self.refresh()
+
+    def scene(self, *, needs_image: bool, needs_prompts: bool) -> Scene:
+        """What there is to look at now.
+
+        Raises
+        ------
+        NothingToSeeError
+            If something that is needed is missing; the message is a sentence that says what to do.
+        """
+        model = self.ready_model
+        if model is None:
+            raise NothingToSeeError(self.status or "The model is not loaded yet: choose one, or wait for it.")
+        try:
+            image, plane = self._plane()
+        except NoPlaneError as error:
+            if needs_image:
+                raise NothingToSeeError(str(error)) from error
+            return Scene(model.predictor)
+        prompts = self._prompts(image, plane)
+        if needs_prompts and (prompts is None or not len(prompts)):
+            raise NothingToSeeError("Click on an object first: this view needs a prompt for it.")
+        panel = self.panel
+        if panel is None:
+            return Scene(model.predictor, image, plane, prompts)
+        stored = panel.controller.encoder.stored(plane)
+        fresh = stored is not None and stored.display_key == plane.display_key
+        current = panel.controller.binding.current
+        return Scene(
+            model.predictor,
+            image,
+            plane,
+            prompts,
+            stored.embedding if stored is not None and fresh else None,
+            None if current is None else current.mask,
+        )
+
+    def close_down(self) -> None:
+        """Let go of the panel and of the layers."""
+        self._let_go()
+        self._follow_points(None)
+
+    def _plane(self) -> tuple[Image, DisplayedPlane]:
+        panel = self.panel
+        if panel is not None and panel.controller.binding.image is not None:
+            return panel.controller.binding.image, panel.controller.binding.plane()
+        if self.image.layer is None:
+            raise NoPlaneError("Open an image, and choose it.")
+        return self.image.layer, displayed_plane(self.viewer, self.image.layer)
+
+    def _prompts(self, image: Image, plane: DisplayedPlane) -> Prompts | None:
+        panel = self.panel
+        if panel is not None:
+            current = panel.controller.binding.current
+            return None if current is None else current.prompts
+        if self.points.layer is None:
+            return None
+        by_object = read_prompts(plane, image, self.points.layer, None).by_object
+        if not by_object:
+            return None
+        return by_object.get(next_object_id(self.points.layer) or 0, by_object[max(by_object)])
+
+    def _words(self, panel: SegmentAnythingPanel) -> str:
+        image = panel.controller.binding.image
+        where = "no image" if image is None else f"“{image.name}”"
+        return (
+            f"As in the Segment Anything panel: {where}, object {panel.controller.binding.current_object}, "
+            f"model {panel.model.short_name}."
+        )
+
+    def _let_go(self) -> None:
+        followed, self._followed = self._followed, None
+        if followed is None:
+            return
+        try:
+            followed.controller.objects_changed.disconnect(self.changed)
+            followed.controller.model_changed.disconnect(self.model_changed)
+        except (RuntimeError, TypeError):
+            pass  # its Qt half is gone already, and the connections with it
+
+    # ---- a choice of one's own
+
+    def _fill_models(self) -> None:
+        last = recall().model
+        rows = [name for name, row in MODELS.items() if row.is_on_disk or row.is_bundled]
+        for name in rows:
+            self.model.addItem(name, name)
+        if last not in MODELS and Path(last).is_file():
+            self.model.addItem(Path(last).name, last)
+        self.model.setCurrentIndex(max(0, self.model.findData(last)))
+
+    def _model_picked(self) -> None:
+        self.own_model = None
+        self._want_model()
+
+    def _want_model(self) -> None:
+        last = recall()
+        self.status = "Loading the model …"
+        self.about.setText(self.status)
+        self.about.setVisible(True)
+        self.model_wanted.emit(Choices(self.model.currentData(), last.device, last.preparation))
+
+    def _new_points(self) -> None:
+        if self.image.layer is not None:
+            layer = make_points(self.image.layer)
+            self.viewer.add_layer(layer)
+            self.viewer.layers.selection.active = layer
+            self.points.layer = layer
+
+    def _points_picked(self, layer: Points | None) -> None:
+        self._follow_points(layer)
+        self.changed.emit()
+
+    def _follow_points(self, layer: Points | None) -> None:
+        old, self._points = self._points, layer
+        # set_data: also while a point is being dragged
+        if old is not None:
+            old.events.set_data.disconnect(self._points_changed)
+        if layer is not None:
+            layer.events.set_data.connect(self._points_changed)
+
+    def _points_changed(self, _event: object = None) -> None:
+        self.changed.emit()

@@ -1,0 +1,85 @@
+"""What all views share: a title, a few options, and a look for the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
+
+from napari_samv1.widgets.inspect.scene import Look
+from napari_samv1.widgets.shared.look import narrow_combo
+
+if TYPE_CHECKING:
+    from napari_samv1.model import Sam
+
+
+class View(QWidget):
+    """One way to look into the model.
+
+    ``look`` reads the options and gives what the worker shall do. A ``live`` view is looked at anew when an
+    option or a prompt changes, as its answers come quickly.
+    """
+
+    changed = Signal()
+    title: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    needs_image: ClassVar[bool] = True
+    needs_prompts: ClassVar[bool] = False
+    live: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = QFormLayout(self)
+        self.form.setContentsMargins(0, 0, 0, 0)
+        self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+
+    def look(self) -> Look:
+        """What the worker shall do, with the options as they are now."""
+        raise NotImplementedError
+
+    def show_network(self, network: Sam) -> None:
+        """Let the options reach as far as this network does."""
+
+    def is_live(self) -> bool:
+        """Whether to look again when something changes, with the options as they are now."""
+        return self.live
+
+    def choice(self, title: str, entries: Sequence[str], tooltip: str = "") -> QComboBox:
+        """A row with a list."""
+        combo = narrow_combo()
+        combo.addItems(list(entries))
+        combo.setToolTip(tooltip)
+        combo.currentIndexChanged.connect(lambda _index: self.changed.emit())
+        self.form.addRow(title, combo)
+        return combo
+
+    def whole(self, title: str, low: int, high: int, value: int, tooltip: str = "") -> QSpinBox:
+        """A row with a whole number."""
+        spin = QSpinBox()
+        spin.setRange(low, high)
+        spin.setValue(value)
+        spin.setToolTip(tooltip)
+        spin.valueChanged.connect(lambda _value: self.changed.emit())
+        self.form.addRow(title, spin)
+        return spin
+
+    def number(self, title: str, low: float, high: float, value: float, tooltip: str = "") -> QDoubleSpinBox:
+        """A row with a number in steps of a tenth."""
+        spin = QDoubleSpinBox()
+        spin.setDecimals(2)
+        spin.setSingleStep(0.1)
+        spin.setRange(low, high)
+        spin.setValue(value)
+        spin.setToolTip(tooltip)
+        spin.valueChanged.connect(lambda _value: self.changed.emit())
+        self.form.addRow(title, spin)
+        return spin
+
+    def show_row(self, field: QWidget, visible: bool) -> None:
+        """Show or hide a row of the form."""
+        field.setVisible(visible)
+        label = self.form.labelForField(field)
+        if label is not None:
+            label.setVisible(visible)

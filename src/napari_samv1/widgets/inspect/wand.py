@@ -1,0 +1,63 @@
+"""View 7: the magic wand beside the network's masks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen
+from napari_samv1.widgets.inspect.view import View
+from napari_samv1.widgets.shared.background import Ticket
+
+COLOURS: dict[int | None, str] = {1: "#009e73", 2: "#e69f00", 3: "#56b4e9"}
+
+
+class WandView(View):
+    title = "Sam against the wand"
+    about = "The magic wand, which floods what has a similar colour, beside Sam's masks for the same click."
+    needs_prompts = True
+    live = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tolerance = self.whole(
+            "Tolerance", 0, 255, 24, "By how much of 255 a pixel may differ from the clicked one"
+        )
+
+    def look(self) -> Look:
+        tolerance = self.tolerance.value()
+
+        def look(scene: Scene, memory: Memory, ticket: Ticket) -> Seen:
+            from napari_samv1.inspection import Cells, magic_wand, mask_difference, overlap
+            from napari_samv1.layers.inspection import Picture
+
+            assert scene.prompts is not None
+            prediction = scene.predictor.answer(scene.encoded(memory, ticket), scene.prompts)
+            pixels = memory.recall(("pixels", scene.key), scene.pixels)
+            wand = magic_wand(pixels, scene.focus_yx, tolerance, **scene.display)
+            masks = prediction.masks()
+            stack = np.stack([mask_difference(wand, mask) for mask in masks])
+            overlaps = [overlap(wand, mask) for mask in masks]
+            captions = tuple(
+                f"mask {i} (predicted IoU {prediction.iou[i]:.2f}): {int(mask.sum())} pixels, overlaps with "
+                f"the wand by {overlaps[i]:.0%}"
+                for i, mask in enumerate(masks)
+            )
+            best = prediction.best()
+            picture = Picture(
+                "wand and Sam",
+                stack,
+                Cells.of_pixels(wand.shape),
+                ("mask",),
+                captions,
+                colours=COLOURS,
+                start=best,
+            )
+            sentence = (
+                f"Orange: the wand alone; blue: Sam alone; green: both. The wand took {int(wand.sum())} "
+                f"pixels that are connected to the click and differ from it by at most {tolerance} of 255; "
+                f"it overlaps with mask {best}, which Sam would choose, by {overlaps[best]:.0%}. The slider "
+                "goes through Sam's four masks."
+            )
+            return Seen(sentence, {"wand": picture})
+
+        return look

@@ -1,0 +1,1 @@
+"""The dock widget "Segment Anything" and its parts."""

@@ -1,0 +1,143 @@
+"""Pictures of the current object's four masks, and its logits as a layer: made only when they changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer
+
+from napari_samv1.layers.image import NoPlaneError
+from napari_samv1.layers.labels.logits_preview import LogitsPreview
+from napari_samv1.widgets.panel.mask_choice import SIDE, CandidateScores, MaskChoice
+
+if TYPE_CHECKING:
+    from napari_samv1.engine.prediction import Prediction
+    from napari_samv1.engine.thumbnails import Thumbnails
+    from napari_samv1.layers.binding import AnnotationBinding
+
+PAUSE_MILLISECONDS = 30
+
+
+class CandidatePictures(QObject):
+    """Fills a ``MaskChoice`` with the current object's pictures, a moment after ``refresh``.
+
+    The next decoding has begun by then, so that it doesn't wait for them.
+    """
+
+    def __init__(self, binding: AnnotationBinding, choice: MaskChoice) -> None:
+        super().__init__(choice)  # ends with what it fills, timer and all
+        self._binding = binding
+        self._choice = choice
+        self._logits: LogitsPreview | None = None
+        self._made: Thumbnails | None = None
+        self._made_of: tuple[Any, ...] = ()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PAUSE_MILLISECONDS)
+        self._timer.timeout.connect(self.make)
+        choice.logits_toggled.connect(self.toggle_logits)
+
+    def refresh(self) -> None:
+        """The current object may be another, or may have changed: show its scores now, its pictures soon."""
+        self._show_scores()
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def toggle_logits(self, shown: bool) -> None:
+        """Show the current object's logits as a layer that follows it, or take that layer away."""
+        if self._logits is not None and not shown:
+            self._logits.close()
+            self._logits = None
+        elif self._logits is None and shown:
+            self._logits = LogitsPreview(self._binding.viewer, self._logits_removed)
+            self._show_logits()
+        self._choice.show_logits(self._logits is not None)
+
+    def close(self) -> None:
+        """Take the layer of the logits away, and make nothing more."""
+        self._timer.stop()
+        self.toggle_logits(False)
+
+    def _logits_removed(self) -> None:
+        # the person deleted the layer
+        self.toggle_logits(False)
+
+    def _prediction(self) -> Prediction | None:
+        session = self._binding.session
+        return None if session is None else session.prediction(self._binding.current_object)
+
+    def make(self) -> None:
+        """Make what is missing now; ``refresh`` does it a moment later."""
+        self._show_logits()
+        prediction, current = self._prediction(), self._binding.current
+        if prediction is None or current is None or current.chosen is None:
+            self._made, self._made_of = None, ()
+            self._choice.show_pictures(())
+            self._show_scores()
+            return
+        side = round(SIDE * self._choice.devicePixelRatioF())
+        colour = self._colour()
+        made_of = (prediction, current.chosen, current.settings.threshold, colour, side)
+        if self._made is None or self._made_of[0] is not prediction or self._made_of[1:] != made_of[1:]:
+            # brings torch, which the panel doesn't wait for; a prediction has brought it already
+            from napari_samv1.engine.thumbnails import thumbnails
+
+            try:
+                plane = self._binding.plane()
+            except NoPlaneError:
+                return
+            self._made = thumbnails(
+                prediction,
+                chosen=current.chosen,
+                threshold=current.settings.threshold,
+                side=side,
+                colour=colour,
+                glimpse=plane.glimpse,
+                intensity=plane.intensity,
+                gamma=plane.gamma,
+            )
+            self._made_of = made_of
+            self._choice.show_pictures(tuple(self._made.pictures))
+        self._show_scores()
+
+    def _show_scores(self) -> None:
+        current = self._binding.current
+        if current is None or current.scores is None:
+            self._choice.show_scores((), None)
+            return
+        made = self._made
+        fresh = (
+            made is not None
+            and self._made_of[0] is self._prediction()
+            and self._made_of[2] == current.settings.threshold
+        )
+        areas = made.areas if made is not None and fresh else (None,) * len(current.scores.iou)
+        scores = (
+            CandidateScores(*one)
+            for one in zip(current.scores.iou, current.scores.stability, areas, strict=True)
+        )
+        self._choice.show_scores(tuple(scores), current.chosen)
+
+    def _show_logits(self) -> None:
+        preview, prediction, current = self._logits, self._prediction(), self._binding.current
+        image = self._binding.image
+        if preview is None or prediction is None or current is None or current.chosen is None:
+            return
+        if image is None:
+            return
+        try:
+            plane = self._binding.plane()
+        except NoPlaneError:
+            return
+        preview.show(prediction, current.chosen, f"{image.name} logits", image, plane)
+
+    def _colour(self) -> tuple[int, int, int]:
+        labels = self._binding.labels
+        if labels is None:
+            return 58, 142, 230
+        red, green, blue = (
+            round(255 * float(part))
+            for part in np.ravel(labels.colormap.map(self._binding.current_object))[:3]
+        )
+        return red, green, blue

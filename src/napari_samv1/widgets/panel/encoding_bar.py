@@ -1,0 +1,104 @@
+"""What the encoding is doing: its state, always; progress and cancel while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, note
+
+
+class Encoding(Enum):
+    """The states of an image's encoding."""
+
+    NO_IMAGE = "no image"
+    NOT_ENCODED = "not encoded"
+    WAITING = "waiting"
+    ENCODING = "encoding"
+    READY = "ready"
+    STALE = "stale"
+
+
+COLOURS = {
+    Encoding.NO_IMAGE: GREY,
+    Encoding.NOT_ENCODED: GREY,
+    Encoding.WAITING: BLUE,
+    Encoding.ENCODING: BLUE,
+    Encoding.READY: GREEN,
+    Encoding.STALE: ORANGE,
+}
+MARKS = {
+    Encoding.NO_IMAGE: "○",
+    Encoding.NOT_ENCODED: "○",
+    Encoding.WAITING: "◔",
+    Encoding.ENCODING: "◑",
+    Encoding.READY: "●",
+    Encoding.STALE: "▲",
+}
+
+
+@dataclass(frozen=True)
+class EncodingStatus:
+    """All that the bar shows; a plain record, so that it can be made and tested without Qt."""
+
+    state: Encoding
+    sentence: str
+    hint: str = ""
+    done: int = 0
+    total: int = 0
+    can_encode: bool = True
+
+
+class EncodingBar(QWidget):
+    """State label, "Encode", progress with cancel, and hints."""
+
+    encode_wanted = Signal()
+    cancel_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.state = Encoding.NO_IMAGE
+        self.mark = QLabel()
+        self.sentence = note()
+        self.encode = QPushButton("Encode")
+        self.encode.setToolTip("Let the model look at the image now (the first click does it by itself)")
+        self.progress = QProgressBar()
+        self.cancel = QPushButton("Cancel")
+        self.hint = note()
+
+        top = QHBoxLayout()
+        top.addWidget(self.mark)
+        top.addWidget(self.sentence, 1)
+        top.addWidget(self.encode)
+        running = QHBoxLayout()
+        running.addWidget(self.progress, 1)
+        running.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(top)
+        layout.addLayout(running)
+        layout.addWidget(self.hint)
+        self.encode.clicked.connect(lambda: self.encode_wanted.emit())
+        self.cancel.clicked.connect(lambda: self.cancel_wanted.emit())
+        self.show_status(EncodingStatus(Encoding.NO_IMAGE, "no image", can_encode=False))
+
+    def show_status(self, status: EncodingStatus) -> None:
+        self.state = status.state
+        self.mark.setText(MARKS[status.state])
+        self.mark.setStyleSheet(f"color: {COLOURS[status.state]}; background: transparent;")
+        self.sentence.setText(status.sentence)
+        running = status.state in (Encoding.ENCODING, Encoding.WAITING)
+        self.encode.setVisible(not running)
+        self.encode.setEnabled(status.can_encode)
+        self.encode.setText("Encode again" if status.state is Encoding.STALE else "Encode")
+        self.progress.setVisible(running)
+        self.cancel.setVisible(running)
+        self.progress.setRange(0, status.total)
+        self.progress.setValue(status.done)
+        self.progress.setFormat("%v of %m blocks" if status.total else "")
+        self.hint.setText(status.hint)
+        self.hint.setVisible(bool(status.hint))

@@ -1,0 +1,81 @@
+"""The next step, as a sentence: what a first-time user needs to read, and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_samv1.widgets.panel.canvas_tools import Tool
+from napari_samv1.widgets.panel.encoding_bar import Encoding
+
+POINTING: dict[Tool, str] = {
+    "click": "Click on an object in the image.",
+    "box": "Drag a rectangle around an object.",
+    "polygon": "Click along an object's outline; a double click ends it. The model gets its box and inside.",
+    "ellipse": "Drag an ellipse over an object. The model gets its box and its inside.",
+    "scribble": "Draw a line along an object: points on it say that it belongs to it.",
+    "brush": "Paint the object yourself. What you paint stays, whatever the model answers later.",
+    "eraser": "Wipe away what is too much. It stays away, whatever the model answers later.",
+    "pick": "Click on a mask: its object becomes the current one.",
+}
+CORRECTING: dict[Tool, str] = {
+    "box": "A box settles what is meant. Something missing, or too much? Press Click.",
+    "polygon": "An outline settles what is meant. Something missing, or too much? Press Click.",
+    "ellipse": "An ellipse settles what is meant. Something missing, or too much? Press Click.",
+    "scribble": "Something missing? Draw on it. Too much? ✕ Not object, and draw there.",
+    "brush": "Something missing? Paint it. Too much? ✕ Not object turns the brush into an eraser.",
+    "eraser": "Too much? Wipe it away. ● Object turns the eraser into a brush.",
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the guide looks at."""
+
+    has_image: bool
+    has_model: bool
+    encoding: Encoding
+    tool: Tool | None  # None when the canvas isn't listening
+    prompts: int
+    has_mask: bool
+    next_object_key: str
+    in_3d: bool = False
+    wants_download: bool = False
+    objects: int = 0
+    foreign_label: int = 0  # the current number, where it is a label of another tool
+
+
+def next_step(situation: Situation) -> str:
+    """One short sentence that says what to do now."""
+    if not situation.has_image:
+        return (
+            "1. Open an image (File > Open, or File > Open Sample > Segment Anything), then choose it here."
+        )
+    if situation.in_3d:
+        return (
+            "The model works on flat images: go back to the 2D view (the cube button under the layer list)."
+        )
+    if situation.wants_download:
+        return "This model is not on your disk yet: press Download, or choose another one."
+    if situation.tool == "pick":
+        return POINTING["pick"]
+    if situation.foreign_label and not situation.prompts:
+        return (
+            f"Label {situation.foreign_label} is from elsewhere. To correct it: More > Refine this object, "
+            "then click. A click alone makes it anew."
+        )
+    if not situation.prompts and not situation.has_mask:
+        if situation.tool is None:
+            return "2. Press Click or Box, then point at an object in the image."
+        return f"2. {POINTING[situation.tool]}"
+    if not situation.has_mask:
+        if situation.encoding in (Encoding.ENCODING, Encoding.WAITING):
+            return "The model is looking at the image; the mask follows by itself."
+        if not situation.has_model:
+            return "The model is being loaded; the mask follows by itself."
+        return "Point at the object: the mask follows."
+    correcting = "Something missing? Click it. Too much? Shift+click there."
+    if situation.tool is not None:
+        correcting = CORRECTING.get(situation.tool, correcting)
+    key = f" ({situation.next_object_key})" if situation.next_object_key else ""
+    earlier = " An earlier one: in the list, or Pick." if situation.objects > 1 else ""
+    return f"3. {correcting} Fine? Next object{key}.{earlier}"

@@ -1,0 +1,51 @@
+"""The keys that the annotation's layers listen to, as the user's preferences have them now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.utils.action_manager import action_manager
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_samv1.layers.keys import KEY_ACTIONS, shown_key
+from napari_samv1.widgets.shared.look import note
+
+
+class KeyList(QWidget):
+    """One line per key; follows changes made in napari's preferences."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._keys: dict[str, QLabel] = {}
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setColumnStretch(1, 1)
+        grid.setVerticalSpacing(2)
+        for row, action in enumerate(KEY_ACTIONS):
+            key = QLabel()
+            key.setAlignment(Qt.AlignmentFlag.AlignTop)
+            self._keys[action.name] = key
+            grid.addWidget(key, row, 0)
+            grid.addWidget(note(action.title), row, 1)
+        fixed = note("Shift+click: a point of the other kind\nCtrl+Z, Ctrl+Shift+Z: undo, redo")
+        grid.addWidget(fixed, len(KEY_ACTIONS), 0, 1, 2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(grid)
+        layout.addWidget(
+            note("On the points, shapes and masks layers. Change them in File > Preferences > Shortcuts.")
+        )
+        self.refresh()
+        events: Any = action_manager.events
+        # napari 0.7 spells it "shorcut"
+        changed = events.shortcut_changed if "shortcut_changed" in events.emitters else events.shorcut_changed
+        changed.connect(self.refresh, until=self.destroyed)
+
+    def refresh(self, _event: object = None) -> None:
+        """Read the bindings again."""
+        for name, label in self._keys.items():
+            label.setText(shown_key(name) or "-")
+        self.changed.emit()

@@ -1,0 +1,219 @@
+"""Which of the four masks, and where to cut it: the candidates as pictures with scores, and the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+
+from napari_samv1.widgets.shared.look import BLUE, GREY, note
+
+AUTO = None
+THRESHOLD_RANGE = (-8.0, 8.0)
+SIDE = 56
+
+AUTO_TIP = (
+    "The model chooses. One click or one box may mean a part or the whole: the best of 2, 3, 4 by predicted "
+    "IoU. With more prompts: 1."
+)
+
+
+@dataclass(frozen=True)
+class CandidateScores:
+    """What is shown of one of the four masks; ``area`` in pixels before clean-up, where it is known."""
+
+    iou: float
+    stability: float
+    area: int | None = None
+
+
+class Thumbnail(QAbstractButton):
+    """One candidate as a picture; the one that is in the Labels layer has a frame."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.taken = False
+        self._picture: QPixmap | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.describe("")
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        return QSize(SIDE, SIDE)
+
+    def show_picture(self, picture: NDArray[np.uint8] | None) -> None:
+        """Show a picture (side, side, 3), or only the number."""
+        self._picture = None
+        if picture is not None:
+            pixels = np.ascontiguousarray(picture)
+            height, width, _ = pixels.shape
+            image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+            self._picture = QPixmap.fromImage(image)
+        self.update()
+
+    def show_taken(self, taken: bool) -> None:
+        self.taken = taken
+        self.update()
+
+    def describe(self, scores: str) -> None:
+        """Say what a reader hears and a pointer finds."""
+        self.setAccessibleName(f"Mask {self.number}")
+        self.setToolTip(f"Take mask {self.number}{f': {scores}' if scores else ''}")
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        frame = QRectF(self.rect())
+        if self._picture is not None:
+            painter.drawPixmap(self.rect(), self._picture)
+        painter.setPen(QColor("white" if self._picture is not None else GREY))
+        corner = frame.adjusted(5, 2, -5, -2)
+        align = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
+        painter.drawText(corner, int(align), str(self.number))
+        width = 3.0 if self.taken else 1.0
+        pen = QPen(QColor(BLUE if self.taken else GREY), width)
+        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+        if self.hasFocus():
+            pen.setStyle(Qt.PenStyle.DashLine)
+        painter.setPen(pen)
+        painter.drawRect(frame.adjusted(width / 2, width / 2, -width / 2, -width / 2))
+
+
+class MaskChoice(QWidget):
+    """Auto or one of the four candidates, each with predicted IoU, stability, area; a slider in logits."""
+
+    candidate_picked = Signal(object)  # 0..3, or None for auto
+    threshold_moved = Signal(float)
+    logits_toggled = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.auto = QPushButton("Auto")
+        self.auto.setCheckable(True)
+        self.auto.setChecked(True)
+        self.auto.setToolTip(AUTO_TIP)
+        self.candidates = [Thumbnail(number) for number in (1, 2, 3, 4)]
+        self.scores = [_small() for _ in self.candidates]
+        titles = _small("IoU\nstable\nsize", Qt.AlignmentFlag.AlignLeft)
+        titles.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Minimum)
+        titles.setToolTip(
+            "IoU: how well the model thinks the mask fits. Stable: how little it changes when the threshold "
+            "moves. Size: pixels, before clean-up and strokes."
+        )
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(4)
+        grid.setVerticalSpacing(2)
+        grid.addWidget(self.auto, 0, 0)
+        grid.addWidget(titles, 1, 0)
+        for column, (candidate, scores) in enumerate(zip(self.candidates, self.scores, strict=True), start=1):
+            grid.addWidget(candidate, 0, column, Qt.AlignmentFlag.AlignHCenter)
+            grid.addWidget(scores, 1, column)
+            grid.setColumnStretch(column, 1)
+            candidate.clicked.connect(_pick(self, column - 1))
+        self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(*THRESHOLD_RANGE)
+        self.threshold.setDecimals(1)
+        self.threshold.setSingleStep(0.1)  # type: ignore[arg-type]  # its own types say int
+        self.threshold.setToolTip(
+            "Where the logits are cut: lower makes the mask larger (the model's own: 0)"
+        )
+        self.logits = QPushButton("Logits")
+        self.logits.setCheckable(True)
+        self.logits.setToolTip(
+            "Show what the threshold cuts as a layer: green is object, pink is not, white is undecided"
+        )
+        cut = QHBoxLayout()
+        cut.addWidget(QLabel("Threshold"))
+        cut.addWidget(self.threshold, 1)
+        cut.addWidget(self.logits)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(grid)
+        layout.addLayout(cut)
+        self.auto.clicked.connect(_pick(self, AUTO))
+        self.threshold.valueChanged.connect(lambda value: self.threshold_moved.emit(float(value)))
+        self.logits.clicked.connect(lambda checked: self.logits_toggled.emit(bool(checked)))
+        self._candidate: int | None = AUTO
+        self.show_scores((), None)
+
+    @property
+    def candidate(self) -> int | None:
+        """0..3, or None for auto."""
+        return self._candidate
+
+    def show_choice(self, candidate: int | None, threshold: float) -> None:
+        """Show an object's own choice without reporting it as a person's."""
+        self._candidate = candidate
+        self.auto.setChecked(candidate is AUTO)
+        was_blocked = self.threshold.blockSignals(True)
+        self.threshold.setValue(threshold)
+        self.threshold.blockSignals(was_blocked)
+
+    def show_scores(self, candidates: Sequence[CandidateScores], taken: int | None) -> None:
+        """Show the four candidates' scores, and mark the one that is in the Labels layer."""
+        for index, (button, label) in enumerate(zip(self.candidates, self.scores, strict=True)):
+            button.setEnabled(True)
+            # before there is a mask, what is chosen for it
+            button.show_taken(index == (taken if candidates else self._candidate))
+            if index >= len(candidates):
+                label.setText("-\n-\n-")
+                button.describe("")
+                continue
+            scores = candidates[index]
+            area = "-" if scores.area is None else _short(scores.area)
+            label.setText(f"{scores.iou:.2f}\n{scores.stability:.2f}\n{area}")
+            pixels = "" if scores.area is None else f", {scores.area} pixels"
+            button.describe(f"predicted IoU {scores.iou:.3f}, stability {scores.stability:.3f}{pixels}")
+
+    def show_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
+        """Show the candidates; none where there are none."""
+        for index, button in enumerate(self.candidates):
+            button.show_picture(pictures[index] if index < len(pictures) else None)
+
+    def show_logits(self, shown: bool) -> None:
+        """Press the button of the logits' layer, or release it."""
+        self.logits.setChecked(shown)
+
+    def _person_picks(self, candidate: int | None) -> None:
+        self._candidate = candidate
+        self.auto.setChecked(candidate is AUTO)
+        self.candidate_picked.emit(candidate)
+
+
+def _short(area: int) -> str:
+    """At most five characters: 950, 12.3k, 1.2M."""
+    if area < 10_000:
+        return str(area)
+    return f"{area / 1e3:.0f}k" if area < 1e6 else f"{area / 1e6:.1f}M"
+
+
+def _small(text: str = "", align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignHCenter) -> QLabel:
+    label = note(text)
+    label.setWordWrap(False)
+    label.setAlignment(align)
+    return label
+
+
+def _pick(choice: MaskChoice, candidate: int | None) -> object:
+    def pick(*_checked: object) -> None:
+        choice._person_picks(candidate)
+
+    return pick

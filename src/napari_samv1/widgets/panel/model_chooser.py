@@ -1,0 +1,216 @@
+"""Choose a model and a device: known models with their state on disk, downloads, files of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_samv1.checkpoints.registry import MODELS, KnownModel
+from napari_samv1.records.preparation import PREPARATIONS
+from napari_samv1.widgets.shared.look import narrow_combo, note
+from napari_samv1.widgets.shared.remembered import Choices
+
+BROWSE = "browse"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PREPARATION_TITLES = {"published": "as Segment Anything", "medsam": "as MedSAM"}
+
+
+@dataclass(frozen=True)
+class DownloadState:
+    """How far a download is; ``total`` is 0 while it is not known."""
+
+    name: str
+    done: int = 0
+    total: int = 0
+
+
+class ModelChooser(QWidget):
+    """Shows and changes the model, its preparation and the device; says so with ``chosen``.
+
+    It downloads nothing itself: ``download_wanted`` and ``cancel_wanted`` ask for it, and ``show_download``
+    and ``show_status`` tell what became of it.
+    """
+
+    chosen = Signal(object)  # Choices
+    download_wanted = Signal(str)
+    cancel_wanted = Signal(str)
+
+    def __init__(self, choices: Choices, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._choices = choices
+        self._downloading: str | None = None
+
+        self.model = narrow_combo()
+        self.device = narrow_combo()
+        self.device.addItems(DEVICES)
+        self.device.setToolTip("auto takes the graphics card if there is one")
+        self.preparation = narrow_combo()
+        for key in PREPARATIONS:
+            self.preparation.addItem(PREPARATION_TITLES.get(key, key), key)
+        self.preparation.setToolTip("How the model of your file was trained to see its pixels")
+        self.about = note()
+        self.status = note()
+        self.download = QPushButton()
+        self.progress = QProgressBar()
+        self.cancel = QPushButton("Cancel")
+
+        downloading = QHBoxLayout()
+        downloading.setContentsMargins(0, 0, 0, 0)
+        downloading.addWidget(self.download, 1)
+        downloading.addWidget(self.progress, 1)
+        downloading.addWidget(self.cancel)
+        self._form = QFormLayout()
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self._form.addRow("Prepare", self.preparation)
+        self._form.addRow("Device", self.device)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.model)
+        layout.addWidget(self.about)
+        layout.addLayout(downloading)
+        layout.addLayout(self._form)
+        layout.addWidget(self.status)
+
+        self._fill()
+        if choices.device not in DEVICES:
+            self.device.addItem(choices.device)  # cuda:1, from the command line
+        self.device.setCurrentText(choices.device)
+        self.preparation.setCurrentIndex(max(0, self.preparation.findData(choices.preparation)))
+        self._refresh()
+        self.model.activated.connect(self._model_picked)
+        self.device.activated.connect(self._anything_picked)
+        self.preparation.activated.connect(self._anything_picked)
+        self.download.clicked.connect(lambda: self.download_wanted.emit(self._choices.model))
+        self.cancel.clicked.connect(self._cancel_download)
+
+    @property
+    def choices(self) -> Choices:
+        return self._choices
+
+    @property
+    def known(self) -> KnownModel | None:
+        """The chosen row of the table; None for a file of one's own."""
+        return MODELS.get(self._choices.model)
+
+    @property
+    def is_ready_to_load(self) -> bool:
+        """Whether the chosen model's file is there."""
+        known = self.known
+        if known is None:
+            return Path(self._choices.model).is_file()
+        return known.is_bundled or known.is_on_disk
+
+    @property
+    def short_name(self) -> str:
+        """The model's name, or its file's."""
+        return self._choices.model if self.known is not None else Path(self._choices.model).name
+
+    def choose_file(self, path: Path) -> None:
+        """Take a weight file of one's own, as the button's dialogue does."""
+        self._choose(replace(self._choices, model=str(path)))
+        self._fill()
+
+    def show_status(self, sentence: str) -> None:
+        self.status.setText(sentence)
+        self.status.setVisible(bool(sentence))
+
+    def show_download(self, state: DownloadState | None) -> None:
+        """Show a running download, or with None that it ended, one way or the other."""
+        if state is None:
+            if self._downloading is not None:
+                self._downloading = None
+                self._fill()
+            self._refresh()
+            return
+        if self._downloading != state.name:
+            self._downloading = state.name
+            self._refresh()
+        self.cancel.setEnabled(True)
+        megabytes, total = state.done / 1e6, state.total / 1e6
+        # in units of 64 kB, as Qt counts in 32 bits
+        self.progress.setRange(0, state.total >> 16)
+        self.progress.setValue(state.done >> 16)
+        self.progress.setFormat(f"{megabytes:.0f} of {total:.0f} MB" if state.total else "connecting …")
+
+    def _fill(self) -> None:
+        self.model.clear()
+        for name, row in MODELS.items():
+            on_disk = "bundled" if row.is_bundled else "on disk"
+            state = on_disk if row.is_on_disk or row.is_bundled else f"↓ {row.megabytes} MB"
+            self.model.addItem(f"{name}  ({state})", name)
+            self.model.setItemData(self.model.count() - 1, row.summary, Qt.ItemDataRole.ToolTipRole)
+        if self.known is None:
+            path = Path(self._choices.model)
+            self.model.addItem(path.name, str(path))
+            self.model.setItemData(self.model.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
+        self.model.addItem("a file of your own …", BROWSE)
+        self.model.setItemData(
+            self.model.count() - 1, "Any Segment Anything checkpoint (.pth, .pt)", Qt.ItemDataRole.ToolTipRole
+        )
+        self.model.setCurrentIndex(self.model.findData(self._choices.model))
+
+    def _refresh(self) -> None:
+        known = self.known
+        self.preparation.setVisible(known is None)
+        self._form.labelForField(self.preparation).setVisible(known is None)
+        if known is not None:
+            self.about.setText(f"{known.summary[0].upper()}{known.summary[1:]}. Licence: {known.licence}.")
+            self.about.setToolTip(known.citation)
+        else:
+            self.about.setText(self._choices.model)
+        wanted = known is not None and not known.is_on_disk and not known.is_bundled
+        running = self._downloading is not None
+        self.download.setVisible(wanted and not running)
+        if known is not None:
+            self.download.setText(f"Download {known.name} ({known.megabytes} MB)")
+        self.progress.setVisible(running)
+        self.cancel.setVisible(running)
+        self.status.setVisible(bool(self.status.text()))
+
+    def _model_picked(self) -> None:
+        if self.model.currentData() == BROWSE:
+            self.model.setCurrentIndex(self.model.findData(self._choices.model))
+            self._browse()
+            return
+        self._choose(replace(self._choices, model=self.model.currentData()))
+
+    def _anything_picked(self) -> None:
+        self._choose(
+            replace(
+                self._choices,
+                device=self.device.currentText(),
+                preparation=self.preparation.currentData(),
+            )
+        )
+
+    def _choose(self, choices: Choices) -> None:
+        changed = choices != self._choices
+        self._choices = choices
+        self._refresh()
+        if changed:
+            self.chosen.emit(choices)
+
+    def _cancel_download(self) -> None:
+        if self._downloading is not None:
+            self.cancel.setEnabled(False)
+            self.cancel_wanted.emit(self._downloading)
+
+    def _browse(self) -> None:
+        file, _ = QFileDialog.getOpenFileName(
+            self, "Open a weight file", "", "Weights (*.pth *.pt);;All files (*)"
+        )
+        if file:
+            self.choose_file(Path(file))

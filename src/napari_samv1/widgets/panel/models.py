@@ -1,0 +1,66 @@
+"""The model in use, loaded once and kept where the background threads can reach it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_samv1.checkpoints.registry import MODELS
+from napari_samv1.records.preparation import PREPARATIONS
+from napari_samv1.widgets.shared.background import Ticket
+from napari_samv1.widgets.shared.remembered import Choices
+
+if TYPE_CHECKING:
+    from napari_samv1.engine.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class ReadyModel:
+    """A predictor and how fast its device is: operations per second expected of an encoding."""
+
+    choices: Choices
+    predictor: Predictor
+    rate: float
+
+    @property
+    def device(self) -> str:
+        return str(self.predictor.model.device)
+
+    def seconds_for(self, image_hw: tuple[int, int]) -> float:
+        """How long an encoding of an image of this size should take."""
+        from napari_samv1.engine.workload import encode_operations
+
+        return encode_operations(self.predictor.model.config, self.frame_for(image_hw).grid_hw) / self.rate
+
+    def frame_for(self, image_hw: tuple[int, int]) -> Any:
+        """The frame in which the model would see an image of this size."""
+        from napari_samv1.records.frame import Frame
+
+        model = self.predictor.model
+        return Frame.plan(
+            image_hw,
+            side=model.preparation.side,
+            patch=model.config.patch,
+            sizing=model.preparation.sizing,
+        )
+
+
+def load(choices: Choices, ticket: Ticket) -> ReadyModel:
+    """Import torch, load the chosen model and time its device; for a background thread."""
+    from napari_samv1.checkpoints.load import load_model
+    from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.engine.workload import measure_rate
+
+    ticket.check()
+    own = None if choices.model in MODELS else PREPARATIONS.get(choices.preparation)
+    model = load_model(choices.model, device=choices.device, preparation=own)
+    ticket.check()
+    return ReadyModel(choices, Predictor(model), measure_rate(model.device, model.dtype))
+
+
+def download(name: str, ticket: Ticket) -> str:
+    """Fetch a known model's file; for a background thread."""
+    from napari_samv1.checkpoints.download import download as fetch
+
+    fetch(MODELS[name], lambda done, total: ticket.report((done, total)))
+    return name

@@ -1,0 +1,211 @@
+"""Keeps the annotation on the disk while it is made, so that whatever ends napari costs a second at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_samv1.layers.recording import SheetReader
+from napari_samv1.layers.reopening import Placed, reopen
+from napari_samv1.storage.session.autosave import Autosave
+from napari_samv1.storage.session.recorder import Recorder
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_samv1.layers.binding import AnnotationBinding
+    from napari_samv1.storage.session.record import DrawnShape, PlaneRecord, SessionRecord
+    from napari_samv1.widgets.panel.encoder import Encoder
+
+NOTICE_MILLISECONDS = 100
+SECONDS_BETWEEN = 0.5
+
+
+class SessionKeeper(QObject):
+    """Records all annotated planes and hands the record to autosave, from the first edit on.
+
+    When it is closed, work that is in no session folder is left for the next start to offer; what was saved
+    leaves nothing behind.
+    """
+
+    changed = Signal()  # autosaved, or saved, or a problem with it
+    _wrote = Signal()
+
+    def __init__(self, viewer: Viewer, binding: AnnotationBinding, encoder: Encoder) -> None:
+        super().__init__()
+        self.folder: Path | None = None
+        self.problem = ""
+        self.autosaved = False
+        self.closed = False
+        self._viewer, self._binding, self._encoder = viewer, binding, encoder
+        self._recorder, self._reader = Recorder(), SheetReader()
+        self._autosave: Autosave | None = None
+        self._record: SessionRecord | None = None
+        self._saved: SessionRecord | None = None
+        self._recorded_images: set[Any] = set()
+        self._layers_go = QTimer(self)
+        self._layers_go.setSingleShot(True)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(NOTICE_MILLISECONDS)
+        self._timer.timeout.connect(self.offer)
+        self._wrote.connect(self._autosaved)
+        viewer.layers.events.removing.connect(self._catch_up)
+
+    @property
+    def object_count(self) -> int:
+        """Objects that were last recorded."""
+        return 0 if self._record is None else self._record.object_count
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether all that was last recorded is in a session folder, or there is nothing to save."""
+        record = self._record
+        return record is None or not record.object_count or _alike(record, self._saved)
+
+    def touch(self) -> None:
+        """Something may have changed: record it soon. Cheap, and meant to be called often."""
+        if not self.closed and not self._timer.isActive():
+            self._timer.start()
+
+    def model_changed(self) -> None:
+        """Remember which model answers from now on."""
+        model = self._encoder.model
+        if model is not None:
+            self._recorder.use(model.predictor.model, model.choices.model)
+
+    def current(self) -> SessionRecord:
+        """The record of what there is now."""
+        sheets = self._binding.sheets
+        return self._recorder.record(self._reader.read(sheets, self._viewer.layers, self._encoder.pixels))
+
+    def offer(self) -> None:
+        """Record what there is now, and have it autosaved if it is not what was offered last."""
+        self._timer.stop()
+        if self.closed:
+            return
+        images = {layer.unique_id for layer in self._viewer.layers}
+        if self._recorded_images - images:
+            # what was annotated on an image that was closed is not to vanish with it
+            self._retire()
+        record = self.current()
+        if _alike(record, self._record) or (self._record is None and not record.object_count):
+            return
+        self._record = record
+        self._recorded_images = {sheet.plane.key.layer_id for sheet in self._binding.sheets}
+        if self._autosave is None:
+            self._autosave = Autosave(seconds_between=SECONDS_BETWEEN, on_saved=self._tell)
+        self.autosaved = False
+        self._autosave.offer(record)
+        self.changed.emit()
+
+    def flushed(self, timeout: float = 30.0) -> bool:
+        """Wait until what was offered is on the disk; on any thread. False where it is not."""
+        autosave = self._autosave
+        return autosave is not None and autosave.flush(timeout)
+
+    def saved(self, record: SessionRecord, folder: Path) -> None:
+        """A record is in a session folder now: until the next edit there is nothing to autosave."""
+        self._saved, self.folder = record, folder
+        if self.is_saved:
+            self._end_autosave()
+        self.changed.emit()
+
+    def go_on(self, record: SessionRecord, images: Sequence[Placed], folder: Path | None = None) -> str:
+        """Go on with a session that was saved in ``folder``, or left by autosave; "" or a sentence.
+
+        What was annotated before stays with its autosave: the next start offers it, if it was not saved.
+        """
+        self.offer()
+        self._retire()
+        self._recorder.adopt(record)
+        problem = reopen(self._binding, images)
+        if folder is not None:
+            self.saved(self.current(), folder)
+        self.offer()
+        return problem
+
+    def close(self) -> None:
+        """End autosave; again does nothing."""
+        if self.closed:
+            return
+        self.offer()
+        self.closed = True
+        self._viewer.layers.events.removing.disconnect(self._catch_up)
+        self._end_autosave()
+
+    def _retire(self) -> None:
+        """Begin another session; what was autosaved so far is left for the next start, if it is not saved."""
+        self._end_autosave()
+        self._record = self._saved = self.folder = None
+        self._recorded_images = set()
+        self._recorder.begin()
+        self.autosaved = False
+
+    def _end_autosave(self) -> None:
+        autosave, self._autosave = self._autosave, None
+        if autosave is not None:
+            autosave.close(clean=self.is_saved)
+
+    def _catch_up(self, _event: object = None) -> None:
+        """A layer is about to go: what was annotated until now is to be on record.
+
+        Of many that go at once, as when the window closes, the first counts: what the others leave behind is
+        nobody's work.
+        """
+        if not self._layers_go.isActive():
+            if self._timer.isActive():
+                self.offer()
+            # runs out with the next turn of the event loop
+            self._layers_go.start(0)
+
+    def _tell(self) -> None:
+        with suppress(RuntimeError):  # the window is gone
+            self._wrote.emit()
+
+    def _autosaved(self) -> None:
+        autosave = self._autosave
+        if autosave is not None:
+            self.problem, self.autosaved = autosave.problem, not autosave.problem
+            self.changed.emit()
+
+
+def _alike(record: SessionRecord, other: SessionRecord | None) -> bool:
+    """Whether two records of one process hold the same: objects are replaced, never changed."""
+    return (
+        other is not None
+        and len(record.planes) == len(other.planes)
+        and all(map(_same_plane, record.planes, other.planes))
+    )
+
+
+def _same_plane(plane: PlaneRecord, other: PlaneRecord) -> bool:
+    return (
+        plane.source == other.source
+        and plane.stack == other.stack
+        and len(plane.objects) == len(other.objects)
+        and all(own is its for own, its in zip(plane.objects, other.objects, strict=True))
+        and (plane.beneath is other.beneath or _same_array(plane.beneath, other.beneath))
+        and plane.drawn.keys() == other.drawn.keys()
+        and all(_same_shapes(shapes, other.drawn[own]) for own, shapes in plane.drawn.items())
+    )
+
+
+def _same_array(first: Any, second: Any) -> bool:
+    return first is not None and second is not None and bool(np.array_equal(first, second))
+
+
+def _same_shapes(first: tuple[DrawnShape, ...], second: tuple[DrawnShape, ...]) -> bool:
+    return len(first) == len(second) and all(
+        one.kind == other.kind
+        and one.positive == other.positive
+        and one.vertices_yx.shape == other.vertices_yx.shape
+        # read back through a layer's transform, they are rounded
+        and bool(np.allclose(one.vertices_yx, other.vertices_yx, atol=1e-6))
+        for one, other in zip(first, second, strict=True)
+    )

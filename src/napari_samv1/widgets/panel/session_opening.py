@@ -1,0 +1,249 @@
+"""From a saved session to its images: found in the viewer by their pixels, opened, or asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari.layers import Image
+from qtpy.QtCore import QObject
+
+from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.layers.image import NoPlaneError
+from napari_samv1.layers.reopening import Placed, could_be, place, plane_of
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.find_image import local_file
+from napari_samv1.storage.session.prompt_tables import by_image
+from napari_samv1.widgets.panel.session_card import Answer, QuestionCard
+from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_samv1.layers.image import DisplayedPlane
+    from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
+
+FIND = "find the images of a session"
+
+Reading = tuple["DisplayedPlane", str]
+"""A plane to read, and the hash that its pixels should have."""
+
+
+@dataclass
+class _Sought:
+    """An image that a session needs: its planes, and what was found of it so far."""
+
+    planes: Sequence[PlaneRecord]
+    image: Image | None = None
+    others: list[Image] = field(default_factory=list)  # of the same shape, with other pixels
+    opened: bool = False
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.planes[0].source.name
+
+    @property
+    def what(self) -> str:
+        source = self.planes[0].source
+        return f"“{source.name}” ({' x '.join(map(str, source.image_shape))}, {source.dtype})"
+
+
+class SessionOpener(QObject):
+    """Finds the images of one session at a time, then hands them to ``on_found``.
+
+    Pixels are read and compared on the worker's thread. Where they are others than those that were
+    annotated, or an image is not to be had, ``card`` asks what to do.
+    """
+
+    def __init__(self, viewer: Viewer, worker: Worker, card: QuestionCard) -> None:
+        super().__init__()
+        self._viewer, self._worker, self._card = viewer, worker, card
+        self._sought: list[_Sought] = []
+        self._on_found: Callable[[Sequence[Placed]], None] = _ignore
+        self._on_cancel: Callable[[], None] = _do_nothing
+
+    def find(
+        self,
+        record: SessionRecord,
+        on_found: Callable[[Sequence[Placed]], None],
+        on_cancel: Callable[[], None],
+    ) -> None:
+        """Find the images of a session; a search that is under way is given up."""
+        self._worker.cancel(FIND)
+        self._sought = [_Sought(planes) for planes in by_image(record.planes)]
+        self._on_found, self._on_cancel = on_found, on_cancel
+        self._look()
+
+    def found(self, outcome: Outcome) -> None:
+        """The worker has compared pixels."""
+        if outcome.cancelled:
+            return
+        if outcome.error is not None:
+            self._ask_about_missing(str(outcome.error))
+            return
+        for sought, image, is_same in outcome.value:
+            if is_same and sought.image is None and not self._is_taken(image):
+                sought.image = image
+            elif image not in sought.others:
+                sought.others.append(image)
+        if self._open_files():
+            self._look()
+        else:
+            self._ask_about_pixels()
+
+    def _look(self) -> None:
+        """Compare the pixels of all images that could be one of those sought."""
+        readings = []
+        for sought in self._sought:
+            if sought.image is not None:
+                continue
+            for image in self._candidates(sought):
+                try:
+                    planes = [(plane_of(image, record), record.source) for record in sought.planes]
+                except NoPlaneError:
+                    continue
+                known = [
+                    (plane, source.pixels) for plane, source in planes if plane is not None and source.pixels
+                ]
+                fits = all(plane is not None for plane, _ in planes)
+                # without a hash, the name has to do
+                guess = fits and image.name == sought.name
+                readings.append((sought, image, fits, guess, known))
+
+        def compare(ticket: Ticket) -> list[tuple[_Sought, Image, bool]]:
+            compared = []
+            for sought, image, fits, guess, known in readings:
+                ticket.check()
+                is_same = fits and (_is_same(known, ticket) if known else guess)
+                compared.append((sought, image, is_same))
+            return compared
+
+        self._worker.submit(FIND, compare)
+
+    def _candidates(self, sought: _Sought) -> list[Image]:
+        images = [
+            layer
+            for layer in self._viewer.layers
+            if isinstance(layer, Image)
+            and could_be(layer, sought.planes[0].source)
+            and not any(layer is other for other in sought.others)
+        ]
+        return sorted(images, key=lambda image: image.name != sought.name)
+
+    def _is_taken(self, image: Image) -> bool:
+        return any(sought.image is image for sought in self._sought)
+
+    def _open_files(self) -> bool:
+        """Open the files or samples of images that are not there; whether any came."""
+        came = False
+        for sought in self._sought:
+            if sought.image is not None or sought.opened:
+                continue
+            sought.opened = True
+            before = set(map(id, self._viewer.layers))
+            try:
+                self._open(sought)
+            except SessionError as error:
+                sought.problem = str(error)
+            new = [layer for layer in self._viewer.layers if id(layer) not in before]
+            fitting = [
+                layer
+                for layer in new
+                if isinstance(layer, Image) and could_be(layer, sought.planes[0].source)
+            ]
+            for image in fitting:
+                place(image, sought.planes)
+            came = came or bool(fitting)
+        return came
+
+    def _open(self, sought: _Sought) -> None:
+        source = sought.planes[0].source
+        # readers of any plugin may raise anything
+        try:
+            if source.sample:
+                self._viewer.open_sample(*source.sample.split(":", 1))
+            else:
+                self._viewer.open(str(local_file(source)), plugin=None)
+        except SessionError:
+            raise
+        except Exception as error:
+            where = f"sample {source.sample}" if source.sample else source.path
+            raise SessionError(f"{where} could not be opened: {error or type(error).__name__}") from error
+
+    def _ask_about_pixels(self) -> None:
+        for sought in self._sought:
+            others = [image for image in sought.others if not self._is_taken(image)]
+            fitting = [image for image in others if self._reaches(image, sought)]
+            if sought.image is not None or not fitting:
+                continue
+            image = fitting[0]
+            if all(record.source.pixels for record in sought.planes):
+                how = f"holds other pixels than {sought.what} that was annotated"
+            else:
+                how = f"may be another than {sought.what} that was annotated: its pixels are not on record"
+            self._ask(
+                f"Image “{image.name}” {how}. Put the objects on it all the same? They stay as they are; "
+                f"what you edit is made anew from this image.",
+                [
+                    ("Use this image", partial(self._take, sought, image)),
+                    ("No", partial(self._pass_over, sought)),
+                ],
+            )
+            return
+        self._ask_about_missing()
+
+    def _reaches(self, image: Image, sought: _Sought) -> bool:
+        try:
+            return all(plane_of(image, record) is not None for record in sought.planes)
+        except NoPlaneError:
+            return False
+
+    def _take(self, sought: _Sought, image: Image) -> None:
+        sought.image = image
+        self._ask_about_pixels()
+
+    def _pass_over(self, sought: _Sought) -> None:
+        sought.others = []
+        self._ask_about_pixels()
+
+    def _ask_about_missing(self, problem: str = "") -> None:
+        missing = [sought for sought in self._sought if sought.image is None]
+        placed = [(sought.image, sought.planes) for sought in self._sought if sought.image is not None]
+        if not missing and not problem:
+            self._on_found(placed)
+            return
+        names = " and ".join(sought.what for sought in missing)
+        reasons = [problem, *(sought.problem for sought in missing)]
+        because = "".join(f" {reason[0].upper()}{reason[1:]}." for reason in reasons if reason)
+        answers: list[Answer] = [("Try again", self._try_again), ("Cancel", self._on_cancel)]
+        if placed:
+            answers.insert(1, ("Leave out", lambda: self._on_found(placed)))
+        few = "image" if len(missing) == 1 else "images"
+        self._ask(f"This session needs {few} {names}.{because} Open it in napari, then try again.", answers)
+
+    def _try_again(self) -> None:
+        for sought in self._sought:
+            sought.opened, sought.problem, sought.others = False, "", []
+        self._look()
+
+    def _ask(self, sentence: str, answers: Sequence[Answer]) -> None:
+        self._card.ask(sentence, answers)
+
+
+def _is_same(known: Sequence[Reading], ticket: Ticket) -> bool:
+    for plane, pixels in known:
+        ticket.check()
+        if hash_pixels(plane.read()) != pixels:
+            return False
+    return True
+
+
+def _ignore(_placed: Sequence[Placed]) -> None:
+    """What nobody waits for."""
+
+
+def _do_nothing() -> None:
+    """What nobody waits for."""

@@ -1,0 +1,1 @@
+"""Widgets and style that several docks use."""

@@ -1,0 +1,33 @@
+"""Menu entries under Layers > Segment that act on the panel of a window, opening it if need be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_samv1.widgets.panel.panel import SegmentAnythingPanel, open_panels
+from napari_samv1.widgets.shared.remembered import PLUGIN
+
+if TYPE_CHECKING:
+    import napari
+
+TITLE = "Segment Anything"
+
+
+def panel_of(viewer: napari.Viewer) -> SegmentAnythingPanel:
+    """The window's panel; it is docked first if there is none."""
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    for panel in open_panels():
+        if panel.viewer is viewer:
+            return panel
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, TITLE)
+    return panel
+
+
+def encode(viewer: napari.Viewer) -> None:
+    """Let the model look at the chosen image now."""
+    panel_of(viewer).controller.encode()
+
+
+def next_object(viewer: napari.Viewer) -> None:
+    """Let the next click begin a new object."""
+    panel_of(viewer).controller.next_object()
