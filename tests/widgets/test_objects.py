@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.inspection import is_picture
-from napari_samv1.masks.paint import OVERWRITE
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.settings import OVERWRITE
 from napari_samv1.widgets.panel.gesture import Gesture
 from napari_samv1.widgets.panel.object_model import PROMPTS, STATE, ObjectModel
 
@@ -33,7 +33,7 @@ def answered(qtbot):
         controller = panel.controller
 
         def idle() -> bool:
-            session = controller.binding.session
+            session = controller.binding.shown
             busy = controller.encoder.busy or controller._decoder.busy
             return not busy and not (session is not None and session.pending)
 
@@ -90,13 +90,13 @@ def test_arrows_move_through_the_list_and_delete_works_only_there(two_objects, a
     panel, binding, hand = two_objects.panel, two_objects.binding, two_objects.hand
     binding.points.selected_data = set()
     hand.key(Qt.Key.Key_Delete)  # on the canvas: napari's own, for selected points
-    assert set(binding.session.objects) == {1, 2}
+    assert set(binding.shown.objects) == {1, 2}
     click_row(qtbot, panel.objects, 1)
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Up)
     assert binding.current_object == 1
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Delete)
     answered(panel)
-    assert set(binding.session.objects) == {2}
+    assert set(binding.shown.objects) == {2}
     assert area(binding, 1) == 0
     assert area(binding, 2) > 0
     assert binding.current_object == 2
@@ -153,9 +153,9 @@ def test_the_swatch_has_the_label_s_colour_and_follows_it(two_objects, qtbot):
     np.testing.assert_allclose(shown(), labels.get_color(2), atol=0.01)
 
 
-def rows(*areas: int) -> dict[int, AnnotatedObject]:
+def rows(*areas: int) -> dict[int, Piece]:
     return {
-        number: AnnotatedObject(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
+        number: Piece(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
         for number, size in enumerate(areas, start=1)
     }
 
@@ -171,7 +171,7 @@ def test_only_the_row_that_changed_is_told_of(qtbot):
     model.rowsRemoved.connect(lambda _parent, first, last: removed.append((first, last)))
     model.show(dict(objects), 1)
     assert changed == []
-    objects[250] = AnnotatedObject(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
+    objects[250] = Piece(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
     model.show(objects, 1)
     assert changed == [(249, 249)]
     assert model.index(249).data(STATE) == "9 px"
@@ -236,7 +236,7 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
 
 
 def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects, qtbot):
-    panel, session, discs = two_objects.panel, two_objects.binding.session, two_objects.discs
+    panel, session, discs = two_objects.panel, two_objects.binding.shown, two_objects.discs
     second = panel.mask_choice.candidates[0].grab().toImage()
     session._predictions.clear()  # as after many other objects
     kept, undo, decoded = session.get(1), session.undo_label, len(discs.decoded)
@@ -304,13 +304,13 @@ def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_object
     qtbot.wait(60)
     two_objects.hand.click(60, 300)
     answered(panel)
-    grown = {known.id: known.settings.cleanup for known in binding.session.objects.values()}
+    grown = {known.id: known.settings.cleanup for known in binding.shown.objects.values()}
     assert grown[1] is None
     assert (grown[2].grow, grown[3].grow) == (4, 2)
 
 
 def test_a_slider_that_moves_while_another_object_is_picked_changes_the_first(two_objects, qtbot):
-    panel, session = two_objects.panel, two_objects.binding.session
+    panel, session = two_objects.panel, two_objects.binding.shown
     panel.cleanup.grow.setValue(4)
     click_row(qtbot, panel.objects, 0)
     qtbot.wait(80)
@@ -343,7 +343,7 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
         answered(panel)
     panel.objects.split_shared.trigger()
     answered(panel)
-    assert set(binding.session.objects) == {1, 2, 3}
+    assert set(binding.shown.objects) == {1, 2, 3}
     # the first click alone was answered before
     assert annotating.discs.decoded[-1] == 2
     assert [binding.labels.data[where] for where in (COIN, OTHER_COIN, (60, 300))] == [1, 2, 3]

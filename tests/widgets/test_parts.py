@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 from napari_samv1.widgets.panel.clean_up import CleanUpControls
 from napari_samv1.widgets.panel.encoding_bar import Encoding, EncodingBar, EncodingStatus
 from napari_samv1.widgets.panel.gesture import Gesture

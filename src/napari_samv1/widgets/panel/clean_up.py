@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QSpinBox
 from superqt import QLabeledDoubleSlider, QLabeledSlider
 
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 from napari_samv1.widgets.shared.look import narrow_combo
 
 if TYPE_CHECKING:

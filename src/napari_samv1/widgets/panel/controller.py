@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_samv1.engine.session import AnnotationSession, DecodeJob
     from napari_samv1.masks.clean import CleanUp
-    from napari_samv1.masks.paint import Rule
+    from napari_samv1.records.settings import Rule
 
 logger = logging.getLogger(__name__)
 

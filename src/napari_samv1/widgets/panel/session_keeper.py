@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_samv1.layers.binding import AnnotationBinding
-    from napari_samv1.storage.session.record import DrawnShape, PlaneRecord, SessionRecord
+    from napari_samv1.records.drawn import DrawnShape
+    from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
     from napari_samv1.widgets.panel.encoder import Encoder
 
 NOTICE_MILLISECONDS = 100
