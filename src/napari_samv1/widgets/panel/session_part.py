@@ -18,6 +18,7 @@ from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
+from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.look import note
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class SessionPart(QWidget):
             return
 
         def load(_ticket: Ticket) -> tuple[SessionRecord, Path]:
+            import_for_jobs()
             from napari_samv1.storage.session.folder import open_session
 
             return open_session(folder), folder
@@ -335,6 +337,7 @@ class SessionPart(QWidget):
 
 
 def _find_lost(_ticket: Ticket) -> list[Recoverable]:
+    import_for_jobs()
     from napari_samv1.storage.session.recovery import recoverable
 
     return recoverable()
