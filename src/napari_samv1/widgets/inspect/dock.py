@@ -35,10 +35,11 @@ from napari_samv1.widgets.inspect.wand import WandView
 from napari_samv1.widgets.inspect.windows import WindowsView
 from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
+from napari_samv1.widgets.shared.layer_list import leave_layer_list
 from napari_samv1.widgets.shared.look import BLUE, GREEN, ORANGE, card, line, narrow_combo, note
 
 if TYPE_CHECKING:
-    from napari.viewer import Viewer
+    import napari.viewer
 
     from napari_samv1.widgets.shared.remembered import Choices
 
@@ -66,7 +67,8 @@ class InspectModel(QScrollArea):
     duplicate a layer to keep it.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    # napari hands a viewer over to exactly this annotation
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         # a viewer handed to a plugin may be a proxy, behind which no layer is identical to itself
         self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
@@ -352,6 +354,7 @@ class InspectModel(QScrollArea):
         if self._closed:
             return
         self._closed = True
+        leave_layer_list(self.viewer, self.reset_choices)
         self.viewer.dims.events.point.disconnect(self._show_caption)
         self.sources.close_down()
         if not self._worker.stop():

@@ -27,6 +27,7 @@ from napari_samv1.widgets.panel.object_list import ObjectList
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.session_part import SessionPart
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
+from napari_samv1.widgets.shared.layer_list import leave_layer_list
 from napari_samv1.widgets.shared.look import BLUE, ORANGE, Folded, card, line, note
 from napari_samv1.widgets.shared.remembered import recall, remember
 
@@ -48,7 +49,7 @@ class SegmentAnythingPanel(QScrollArea):
     The panel closes what it opened (threads, connections) when its dock or the viewer is closed.
     """
 
-    # napari 0.7 hands a viewer over to exactly this annotation
+    # napari hands a viewer over to exactly this annotation
     def __init__(self, viewer: napari.viewer.Viewer, choices: Choices | None = None) -> None:
         super().__init__()
         register_keys()
@@ -378,6 +379,7 @@ class SegmentAnythingPanel(QScrollArea):
         """Stop the threads and disconnect; a second call does nothing."""
         if self.controller.closed:
             return
+        leave_layer_list(self.viewer, self.reset_choices)
         self._label_colours.close()
         self.pictures.close()
         self.controller.close()
