@@ -51,6 +51,6 @@ def test_model_and_device_are_for_this_time_only(launched):
 
     before = recall()
     panel = launched(model="vit_b", device="cpu")
-    assert panel.model.choices.model == "vit_b"
-    assert panel.model.choices.device == "cpu"
+    assert panel.model_chooser.choices.model == "vit_b"
+    assert panel.model_chooser.choices.device == "cpu"
     assert recall() == before

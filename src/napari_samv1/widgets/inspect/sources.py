@@ -182,7 +182,7 @@ class Sources(QWidget):
         where = "no image" if image is None else f"“{image.name}”"
         return (
             f"As in the Segment Anything panel: {where}, object {panel.controller.binding.current_object}, "
-            f"model {panel.model.short_name}."
+            f"model {panel.model_chooser.short_name}."
         )
 
     def _let_go(self) -> None:

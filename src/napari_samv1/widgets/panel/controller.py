@@ -24,6 +24,7 @@ from napari_samv1.widgets.shared.remembered import Choices
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_samv1.engine.objects import Choice, ObjectSettings
     from napari_samv1.engine.session import AnnotationSession, DecodeJob
     from napari_samv1.masks.clean import CleanUp
     from napari_samv1.masks.paint import Rule
@@ -229,13 +230,24 @@ class Controller(QObject):
 
     # ---- what a person asks for
 
-    def pick_candidate(self, candidate: int | None) -> None:
-        """Take one of the four masks for the current object, or with None the automatic choice."""
-        choice: Any = "auto" if candidate is None else candidate
+    @property
+    def settings(self) -> ObjectSettings | None:
+        """Settings of the current object, or else of new ones, with what was moved and is not applied yet."""
+        session, current = self.binding.session, self.binding.current
+        if session is None:
+            return None
+        number = self.binding.current_object
+        moved = {setting: value for setting, (owner, value) in self._moved.items() if owner == number}
+        return replace(session.defaults if current is None else current.settings, **moved)
+
+    def pick_candidate(self, choice: Choice) -> None:
+        """Take one of the four masks, or "auto", for the current object or else for new ones."""
+        self._apply_settings()
         self.binding.choose(choice)
 
     def pick_rule(self, rule: Rule) -> None:
         """Treat pixels of others in another way, for the current object or else for new ones."""
+        self._apply_settings()
         session, current = self.binding.session, self.binding.current
         if session is None:
             return
@@ -256,14 +268,16 @@ class Controller(QObject):
     def _move(self, setting: str, value: Any) -> None:
         # the object is kept with it: another may be current when the timer fires
         self._moved[setting] = self.binding.current_object, value
+        # the first of a drag at once, which is all that a script sets; the others a moment later
         if not self._settings_timer.isActive():
-            self._settings_timer.start()
+            self._apply_settings()
 
     def _apply_settings(self) -> None:
         moved, self._moved = self._moved, {}
         session = self.binding.session
-        if self.closed or session is None:
+        if self.closed or session is None or not moved:
             return
+        self._settings_timer.start()
         refusal = ""
         for setting, (object_id, value) in moved.items():
             if session.get(object_id) is None:
@@ -308,9 +322,11 @@ class Controller(QObject):
         self._done(self.binding.split_current(share_background=share_background))
 
     def undo(self) -> None:
+        self._apply_settings()
         self._done(self.binding.undo())
 
     def redo(self) -> None:
+        self._apply_settings()
         self._done(self.binding.redo())
 
     def _done(self, sentence: str) -> None:

@@ -135,8 +135,8 @@ class ObjectList(QWidget):
     def show_history(self, undo: str, redo: str) -> None:
         """Say what undo would take back and redo bring again; "" where there is nothing."""
         for button, verb, label, key in (
-            (self.undo, "Take back", undo, UNDO_KEY),
-            (self.redo, "Bring again", redo, REDO_KEY),
+            (self.undo, "Undo", undo, UNDO_KEY),
+            (self.redo, "Redo", redo, REDO_KEY),
         ):
             button.setEnabled(bool(label))
             keys = key.replace("Control", "Ctrl").replace("-", "+")
