@@ -73,6 +73,19 @@ def test_a_candidate_paints_its_picture_and_its_number(qtbot):
     assert middle[1].getRgb()[:3] != (0, 200, 0)
 
 
+def test_a_candidate_that_hardly_differs_says_so(qtbot):
+    choice = _shown(qtbot, MaskPictures())
+    red = np.zeros((64, 64, 3), dtype=np.uint8)
+    red[..., 0] = 200
+    choice.show_pictures([red] * 4, like=(2, 1, 2, 2))
+    colours = [one.grab().toImage().pixelColor(28, 12).getRgb()[:3] for one in choice.candidates]
+    assert [colour == (200, 0, 0) for colour in colours] == [False, True, True, False]
+    assert "hardly differs from mask 3" in choice.candidates[0].toolTip()
+    assert choice.candidates[1].like is None
+    choice.show_pictures([red] * 4)
+    assert "hardly differs" not in choice.candidates[0].toolTip()
+
+
 def _value(qtbot, widget):
     _shown(qtbot, widget.native)
     return widget

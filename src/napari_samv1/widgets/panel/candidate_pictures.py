@@ -102,7 +102,7 @@ class CandidatePictures(QObject):
                 gamma=plane.gamma,
             )
             self._made_of = made_of
-            self._choice.show_pictures(tuple(self._made.pictures))
+            self._choice.show_pictures(tuple(self._made.pictures), self._made.like)
         self._show_scores()
 
     def _show_scores(self) -> None:

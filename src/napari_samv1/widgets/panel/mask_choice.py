@@ -34,13 +34,15 @@ class CandidateScores:
 
 
 class Thumbnail(QAbstractButton):
-    """One candidate as a picture; the one that is in the Labels layer has a frame."""
+    """One candidate as a picture, or the number of one like it; that in the Labels layer has a frame."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
         self.taken = False
+        self.like: int | None = None
         self._picture: QPixmap | None = None
+        self._scores = ""
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.describe("")
@@ -50,13 +52,20 @@ class Thumbnail(QAbstractButton):
 
     def show_picture(self, picture: NDArray[np.uint8] | None) -> None:
         """Show a picture (side, side, 3), or only the number."""
-        self._picture = None
+        self._picture, self.like = None, None
         if picture is not None:
             pixels = np.ascontiguousarray(picture)
             height, width, _ = pixels.shape
             image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
             self._picture = QPixmap.fromImage(image)
+        self.describe(self._scores)
         self.update()
+
+    def show_like(self, number: int) -> None:
+        """Show the number of a candidate that this one hardly differs from."""
+        self.show_picture(None)
+        self.like = number
+        self.describe(self._scores)
 
     def show_taken(self, taken: bool) -> None:
         self.taken = taken
@@ -64,8 +73,10 @@ class Thumbnail(QAbstractButton):
 
     def describe(self, scores: str) -> None:
         """Say what a reader hears and a pointer finds."""
+        self._scores = scores
         self.setAccessibleName(f"Mask {self.number}")
-        self.setToolTip(f"Take mask {self.number}{f': {scores}' if scores else ''}")
+        like = "" if self.like is None else f". It hardly differs from mask {self.like}."
+        self.setToolTip(f"Take mask {self.number}{f': {scores}' if scores else ''}{like}")
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         painter = QPainter(self)
@@ -77,6 +88,8 @@ class Thumbnail(QAbstractButton):
         corner = frame.adjusted(5, 2, -5, -2)
         align = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
         painter.drawText(corner, int(align), str(self.number))
+        if self.like is not None:
+            painter.drawText(frame, int(Qt.AlignmentFlag.AlignCenter), f"like {self.like}")
         width = 3.0 if self.taken else 1.0
         pen = QPen(QColor(BLUE if self.taken else GREY), width)
         pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
@@ -146,10 +159,16 @@ class MaskPictures(QWidget):
             pixels = "" if scores.area is None else f", {scores.area} pixels"
             button.describe(f"predicted IoU {scores.iou:.3f}, stability {scores.stability:.3f}{pixels}")
 
-    def show_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
-        """Show the candidates; none where there are none."""
+    def show_pictures(self, pictures: Sequence[NDArray[np.uint8]], like: Sequence[int] = ()) -> None:
+        """Show the candidates; none where there are none.
+
+        ``like`` holds for each the index of the one that stands for it, whose picture is enough.
+        """
         for index, button in enumerate(self.candidates):
-            button.show_picture(pictures[index] if index < len(pictures) else None)
+            if index < len(like) and like[index] != index:
+                button.show_like(like[index] + 1)
+            else:
+                button.show_picture(pictures[index] if index < len(pictures) else None)
 
 
 class MaskChoice(LookValue[Choice]):
