@@ -112,11 +112,11 @@ def test_pixels_that_are_not_numbers_are_no_error():
     assert made.pictures.any()
 
 
-# in logits, of four pixels each: 40 x 40; a row less, 0.975 of it; a small one; a column less
-ALIKE = [(0, 0, 160, 160), (4, 0, 160, 160), (0, 0, 80, 80), (0, 0, 160, 156)]
+# in logits, of four pixels each: 40 x 40; a row less, 0.975 of it; a small one; the first again
+ALIKE = [(0, 0, 160, 160), (4, 0, 160, 160), (0, 0, 80, 80), (0, 0, 160, 160)]
 
 
-@pytest.mark.parametrize(("chosen", "like"), [(0, (0, 0, 2, 0)), (1, (1, 1, 2, 0)), (2, (0, 0, 2, 0))])
+@pytest.mark.parametrize(("chosen", "like"), [(0, (0, 0, 2, 0)), (1, (1, 1, 2, 1)), (2, (0, 0, 2, 0))])
 def test_masks_that_hardly_differ_are_told(chosen, like):
     prediction = squares((256, 256), ALIKE, side=256)
     assert thumbnails(prediction, chosen=chosen).like == like

@@ -75,6 +75,16 @@ def test_a_sample_opens(key, viewer):
     assert len(viewer.layers) == 1
 
 
+@pytest.mark.parametrize("titles", [list(CLASSES), list(CLASSES)[::-1]])
+def test_the_second_dock_comes_as_a_tab_before_the_first(titles, viewer, qtbot):
+    docks = [viewer.window.add_plugin_dock_widget(NAME, title)[0] for title in titles]
+    qtbot.wait(50)
+    window = docks[0].window()
+    assert window.tabifiedDockWidgets(docks[0]) == [docks[1]]
+    assert not docks[1].visibleRegion().isEmpty()
+    assert docks[0].visibleRegion().isEmpty()
+
+
 LAYER_LIST = ("inserted", "removed", "reordered", "renamed")
 
 

@@ -17,6 +17,7 @@ from napari_samv1.widgets.panel.gesture import Gesture
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.mask_choice import CandidateScores, MaskChoice, MaskPictures
 from napari_samv1.widgets.panel.model_chooser import DownloadState, ModelChooser
+from napari_samv1.widgets.panel.notice import Notice
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.settings import Settings, Wishes
 from napari_samv1.widgets.shared.remembered import Choices
@@ -39,6 +40,37 @@ def test_progress_and_cancel_show_only_while_encoding(qtbot):
     assert not bar.encode.isVisible()
     with qtbot.waitSignal(bar.cancel_wanted):
         qtbot.mouseClick(bar.cancel, Qt.MouseButton.LeftButton)
+
+
+def test_nothing_moves_when_an_encoding_starts_and_ends(qtbot):
+    bar = _shown(qtbot, EncodingBar())
+    heights = []
+    for state in (Encoding.NOT_ENCODED, Encoding.ENCODING, Encoding.READY, Encoding.STALE):
+        bar.show_status(EncodingStatus(state, "words", done=3, total=8))
+        heights.append(bar.sizeHint().height())
+    assert len(set(heights)) == 1
+
+
+NARROW_PANEL = 290
+
+
+def test_messages_and_guides_of_any_length_take_the_same_room(qtbot):
+    notice = _shown(qtbot, Notice())
+    notice.setFixedWidth(NARROW_PANEL)
+    heights = []
+    for sentence in ("", "Short.", "A very long message. " * 30):
+        notice.show_message(sentence)
+        qtbot.wait(20)
+        heights.append((notice.height(), notice.sizeHint().height()))
+        assert notice.guide.isVisible() == (not sentence)
+    assert len(set(heights)) == 1
+    assert notice.verticalScrollBar().maximum() > 0
+
+
+def test_names_in_a_message_are_plain_text(qtbot):
+    notice = _shown(qtbot, Notice())
+    notice.show_message("<b>bold</b>")
+    assert notice.message.textFormat() == Qt.TextFormat.PlainText
 
 
 def test_a_stale_encoding_offers_to_encode_again(qtbot):
@@ -215,6 +247,21 @@ def test_the_guide_leads_from_nothing_to_the_next_object():
     ):
         assert word in sentence
     assert len(set(sentences)) == 5
+
+
+def test_every_guide_fits_into_its_place(qtbot):
+    notice = _shown(qtbot, Notice())
+    notice.setFixedWidth(NARROW_PANEL)
+    ready = replace(NOTHING_YET, has_image=True, has_model=True, encoding=Encoding.READY)
+    tools = (None, "click", "box", "polygon", "ellipse", "scribble", "brush", "eraser", "pick")
+    situations = [replace(ready, tool=tool, objects=2) for tool in tools]
+    situations += [replace(one, prompts=1, has_mask=True, next_object_key="N") for one in situations]
+    situations += [NOTHING_YET, replace(ready, in_3d=True), replace(ready, wants_download=True)]
+    situations += [replace(ready, tool="click", foreign_label=12345)]
+    for situation in situations:
+        sentence = next_step(situation)
+        notice.show_guide(sentence)
+        assert notice.guide.heightForWidth(NARROW_PANEL) <= notice.height(), sentence
 
 
 def test_the_guide_explains_the_3d_view():

@@ -35,6 +35,7 @@ from napari_samv1.widgets.inspect.wand import WandView
 from napari_samv1.widgets.inspect.windows import WindowsView
 from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
+from napari_samv1.widgets.shared.docking import come_as_tab
 from napari_samv1.widgets.shared.layer_list import leave_layer_list
 from napari_samv1.widgets.shared.look import BLUE, GREEN, ORANGE, card, line, narrow_combo, note
 
@@ -345,6 +346,8 @@ class InspectModel(QScrollArea):
         # napari's dock takes the widget out before it forgets it: no close event comes
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
+        elif event.type() == QEvent.Type.ParentChange:
+            come_as_tab(self)
         elif event.type() in (QEvent.Type.Enter, QEvent.Type.Show) and not self._closed:
             self.sources.refresh()
         return bool(super().event(event))

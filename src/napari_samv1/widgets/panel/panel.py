@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.inspection import is_picture
@@ -21,13 +21,15 @@ from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.key_list import KeyList
 from napari_samv1.widgets.panel.model_chooser import DownloadState
+from napari_samv1.widgets.panel.notice import Notice
 from napari_samv1.widgets.panel.object_list import ObjectList
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.session_part import SessionPart
 from napari_samv1.widgets.panel.settings import Settings, Wishes
+from napari_samv1.widgets.shared.docking import come_as_tab
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
 from napari_samv1.widgets.shared.layer_list import leave_layer_list
-from napari_samv1.widgets.shared.look import BLUE, ORANGE, Folded, card, line, note
+from napari_samv1.widgets.shared.look import Folded, line
 from napari_samv1.widgets.shared.remembered import recall, remember
 
 if TYPE_CHECKING:
@@ -67,10 +69,8 @@ class SegmentAnythingPanel(QScrollArea):
 
         choices = recall() if choices is None else choices
         self.controller = controller = Controller(viewer, choices)
-        self.guide = QLabel()
-        self.guide.setWordWrap(True)
-        card(self.guide, BLUE)
-        self.message = card(note(), ORANGE)
+        self.notice = Notice()
+        self.guide, self.message = self.notice.guide, self.notice.message
         self.image = LayerChooser(viewer, is_image, tooltip="The image to annotate")
         self.encoding = EncodingBar()
         self.tools = PromptTools()
@@ -199,14 +199,14 @@ class SegmentAnythingPanel(QScrollArea):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setSpacing(6)
-        layout.addWidget(self.guide)
-        layout.addWidget(self.message)
-        layout.addWidget(self.session.card)
+        layout.addWidget(self.notice)
         layout.addWidget(line())
         layout.addLayout(image)
         layout.addWidget(self.encoding)
         layout.addWidget(line())
         layout.addWidget(self.tools)
+        # between the tools and the list, which gives way: neither tools nor buttons move
+        layout.addWidget(self.session.card)
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
         layout.addWidget(self.settings.native)
@@ -371,13 +371,12 @@ class SegmentAnythingPanel(QScrollArea):
         self.session_part.open = True
 
     def _show_message(self, sentence: str) -> None:
-        self.message.setText(sentence)
-        self.message.setVisible(bool(sentence))
+        self.notice.show_message(sentence)
 
     def _show_guide(self) -> None:
         binding, encoder = self.controller.binding, self.controller.encoder
         session, current = binding.session, binding.current
-        self.guide.setText(
+        self.notice.show_guide(
             next_step(
                 Situation(
                     has_image=binding.image is not None,
@@ -408,6 +407,8 @@ class SegmentAnythingPanel(QScrollArea):
         # napari's dock takes the widget out before it forgets it: no close event comes
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
+        elif event.type() == QEvent.Type.ParentChange:
+            come_as_tab(self)
         return bool(super().event(event))
 
     def close_down(self) -> None:
