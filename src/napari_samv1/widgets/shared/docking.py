@@ -5,7 +5,6 @@ from __future__ import annotations
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-
 _NAME = "napari-samv1"
 
 
