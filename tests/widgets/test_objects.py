@@ -282,7 +282,7 @@ def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qt
     panel.controller._gesture = Gesture(clock=lambda: 0.0)  # a busy machine makes pauses of its own
     before, seen = area(binding, 2), []
     for pixels in (1, 2, 3):
-        panel.cleanup.grow.setValue(pixels)
+        panel.cleanup.grow.control.setValue(pixels)
         qtbot.wait(60)
         seen.append(area(binding, 2))
     assert before < seen[0] < seen[1] < seen[2]
@@ -290,17 +290,17 @@ def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qt
     qtbot.mouseClick(panel.objects.undo, LEFT)
     answered(panel)
     assert area(binding, 2) == before
-    assert panel.cleanup.grow.value() == 0
+    assert panel.cleanup.grow.value == 0
 
 
 def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
-    panel.cleanup.grow.setValue(4)
+    panel.cleanup.grow.control.setValue(4)
     qtbot.wait(60)
     click_row(qtbot, panel.objects, 0)
-    assert panel.cleanup.grow.value() == 0
+    assert panel.cleanup.grow.value == 0
     qtbot.mouseClick(panel.objects.next_object, LEFT)
-    panel.cleanup.grow.setValue(2)
+    panel.cleanup.grow.control.setValue(2)
     qtbot.wait(60)
     two_objects.hand.click(60, 300)
     answered(panel)
@@ -311,7 +311,8 @@ def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_object
 
 def test_a_slider_that_moves_while_another_object_is_picked_changes_the_first(two_objects, qtbot):
     panel, session = two_objects.panel, two_objects.binding.shown
-    panel.cleanup.grow.setValue(4)
+    panel.cleanup.grow.control.setValue(3)
+    panel.cleanup.grow.control.setValue(4)  # waits a moment, as the next of a drag
     click_row(qtbot, panel.objects, 0)
     qtbot.wait(80)
     assert session.get(2).settings.cleanup.grow == 4
@@ -323,14 +324,14 @@ def test_an_object_may_take_the_pixels_of_others(two_objects, answered, qtbot):
     hand.click(COIN[0], COIN[1])
     answered(panel)
     assert binding.labels.data[COIN] == 1
-    panel.cleanup.rule.setFocus()
+    panel.rule.native.setFocus()
     qtbot.mouseClick(panel.cleanup_part.header, LEFT)
-    qtbot.keyClick(panel.cleanup.rule, Qt.Key.Key_Down)
+    qtbot.keyClick(panel.rule.native, Qt.Key.Key_Down)
     assert binding.current.settings.rule == OVERWRITE
     assert binding.labels.data[COIN] == 2
     qtbot.mouseClick(panel.objects.undo, LEFT)
     assert binding.labels.data[COIN] == 1
-    assert panel.cleanup.rule.currentIndex() == 0
+    assert panel.rule.native.currentIndex() == 0
 
 
 # Refining, splitting, other tools' labels
@@ -466,7 +467,7 @@ def test_the_logits_follow_the_current_object_and_go_with_their_button(two_objec
     def shown() -> list:
         return [layer for layer in viewer.layers if is_picture(layer)]
 
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     [layer] = shown()
     assert viewer.layers.selection.active is active
     assert layer not in panel.image._choices(None)
@@ -479,23 +480,23 @@ def test_the_logits_follow_the_current_object_and_go_with_their_button(two_objec
     click_row(qtbot, panel.objects, 0)
     qtbot.waitUntil(lambda: not np.array_equal(layer.data, before))
     assert shown() == [layer]
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     assert shown() == []
 
 
 def test_a_deleted_logits_layer_releases_its_button(two_objects, qtbot):
     panel, viewer = two_objects.panel, two_objects.viewer
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     [layer] = [layer for layer in viewer.layers if is_picture(layer)]
     viewer.layers.remove(layer)
-    assert not panel.mask_choice.logits.isChecked()
+    assert not panel.settings.logits.isChecked()
     click_row(qtbot, panel.objects, 0)
     qtbot.wait(60)
     assert not [layer for layer in viewer.layers if is_picture(layer)]
 
 
 def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
-    qtbot.mouseClick(two_objects.panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(two_objects.panel.settings.logits, LEFT)
     viewer = two_objects.viewer
     viewer.window.remove_dock_widget(two_objects.panel)
     assert not [layer for layer in viewer.layers if is_picture(layer)]
@@ -505,7 +506,7 @@ def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
 @pytest.mark.parametrize("tool", ["pick", "brush", "logits"])
 def test_a_layer_may_be_deleted_with_any_tool_in_hand(two_objects, answered, qtbot, kind, tool):
     panel, binding, viewer = two_objects.panel, two_objects.binding, two_objects.viewer
-    button = panel.mask_choice.logits if tool == "logits" else getattr(panel.tools, tool)
+    button = panel.settings.logits if tool == "logits" else getattr(panel.tools, tool)
     qtbot.mouseClick(button, LEFT)
     viewer.layers.remove(getattr(binding, kind))
     answered(panel)

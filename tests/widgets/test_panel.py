@@ -145,11 +145,11 @@ def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtb
     qtbot.mouseClick(mask.candidates[3], Qt.MouseButton.LeftButton)
     smallest = mask_area(annotating.binding, 1)
     assert 0 < smallest < automatic / 4
-    mask.threshold.setValue(-3.0)
+    annotating.panel.threshold.control.setValue(-3.0)
     qtbot.waitUntil(lambda: mask_area(annotating.binding, 1) > smallest)
     decoded = len(annotating.discs.decoded)
     qtbot.mouseClick(mask.auto, Qt.MouseButton.LeftButton)
-    mask.threshold.setValue(0.0)
+    annotating.panel.threshold.control.setValue(0.0)
     qtbot.waitUntil(lambda: mask_area(annotating.binding, 1) == automatic)
     assert len(annotating.discs.decoded) == decoded
 

@@ -465,6 +465,16 @@ class AnnotationBinding:
         self._prompts.set_next(self._continued, POSITIVE)
         return ""
 
+    def shows_label(self, number: int) -> bool:
+        """Whether the displayed plane of the Labels layer shows a number."""
+        plane, opened, labels = self._displayed(), self._open, self._labels
+        if plane is None or opened is None or labels is None:
+            return False
+        try:
+            return opened.writer(plane, labels).has_label(number)
+        except LabelsError:
+            return False
+
     def _first_free(self) -> int:
         used = {0} | self._prompts.object_ids() | self._object_ids()
         if self._labels is not None:

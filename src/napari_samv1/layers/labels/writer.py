@@ -126,6 +126,10 @@ class LabelWriter:
         """Cuts the plane out of the layer's data."""
         return self._grid.index
 
+    def has_label(self, label: int) -> bool:
+        """Whether the layer shows a label on this plane."""
+        return bool(np.any(np.asarray(self._layer.data[self._grid.index]) == label))
+
     def pixels_of_each(self, labels: Sequence[int]) -> dict[int, MaskCrop]:
         """Where the layer shows each of several labels; those that it does not show are left out."""
         shown = np.asarray(self._layer.data[self._grid.index])
