@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.engine.objects import box_around
+from napari_samv1.engine.objects import AnnotatedObject, box_around
 from napari_samv1.records.prompts import Prompts, points_along
 from napari_samv1.storage.session.record import DrawnShape, PlaneRecord
 
 POSITIVE, NEGATIVE = "positive", "negative"
+PATHS = ("path", "line")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,32 +50,45 @@ def point_rows(planes: Sequence[PlaneRecord]) -> PointRows:
 
 
 def shape_rows(planes: Sequence[PlaneRecord]) -> list[ShapeRow]:
-    """All drawn prompts of planes of one image; boxes that were drawn as nothing else are rectangles."""
+    """All drawn prompts of planes of one image; boxes that were drawn as nothing else are rectangles.
+
+    An object's boxes keep their order, so that its prompts read back are the same.
+    """
     rows = []
     for plane in planes:
         for known in plane.objects:
-            drawn = plane.drawn.get(known.id, ())
-            for shape in drawn:
-                polarity = POSITIVE if shape.positive else NEGATIVE
-                rows.append(
-                    ShapeRow(shape.kind, plane.source.to_image(shape.vertices_yx), known.id, polarity)
-                )
-            outlined = [_bounds(shape.vertices_yx) for shape in drawn]
-            if not known.refined.empty:
-                # it came with the mask to refine, and comes with it again
-                outlined.append(np.array(box_around(known.refined)))
-            for box in known.prompts.boxes_yx:
-                y0, x0, y1, x1 = box
-                if any(np.array_equal(box, other) for other in outlined):
-                    continue
-                corners = plane.source.to_image([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
-                rows.append(ShapeRow("rectangle", corners, known.id, POSITIVE))
+            for kind, vertices_yx, positive in _drawn_prompts(plane, known):
+                polarity = POSITIVE if positive else NEGATIVE
+                rows.append(ShapeRow(kind, plane.source.to_image(vertices_yx), known.id, polarity))
     return rows
+
+
+def _drawn_prompts(
+    plane: PlaneRecord, known: AnnotatedObject
+) -> Iterator[tuple[str, NDArray[np.float64], bool]]:
+    """An object's drawn prompts: kind, vertices (N, 2) and polarity."""
+    outlines = []
+    for shape in plane.drawn.get(known.id, ()):
+        if shape.kind in PATHS:
+            yield shape.kind, shape.vertices_yx, shape.positive
+        else:
+            outlines.append(shape)
+    for box in known.prompts.boxes_yx:
+        outline = next((one for one in outlines if np.array_equal(_bounds(one, plane.shape_yx), box)), None)
+        if outline is not None:
+            outlines.remove(outline)
+            yield outline.kind, outline.vertices_yx, outline.positive
+        # the box of a mask to refine came with the mask, and comes with it again
+        elif known.refined.empty or not np.array_equal(box_around(known.refined), box):
+            y0, x0, y1, x1 = box
+            yield "rectangle", np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)]), True
+    for outline in outlines:
+        yield outline.kind, outline.vertices_yx, outline.positive
 
 
 def _clicked(prompts: Prompts, drawn: Sequence[DrawnShape]) -> NDArray[np.bool_]:
     """Which points are points themselves, and not samples of a path."""
-    sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in ("path", "line")]
+    sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in PATHS]
     own = np.ones(len(prompts.points_yx), dtype=bool)
     if sampled and len(own):
         distances = np.abs(prompts.points_yx[:, None] - np.concatenate(sampled)[None]).max(axis=2)
@@ -119,8 +133,10 @@ def _axes(planes: Sequence[PlaneRecord]) -> int:
     return len(planes[0].source.index) if planes else 2
 
 
-def _bounds(vertices_yx: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([vertices_yx.min(axis=0), vertices_yx.max(axis=0)])
+def _bounds(shape: DrawnShape, shape_yx: tuple[int, int]) -> NDArray[np.float64]:
+    """The box prompt that a drawn area became: its bounds, cut at the plane's edge."""
+    corners = np.stack([shape.vertices_yx.min(axis=0), shape.vertices_yx.max(axis=0)])
+    return np.clip(corners, -0.5, np.asarray(shape_yx) - 0.5).reshape(-1)
 
 
 def _table(header: list[str], lines: Sequence[Sequence[object]]) -> str:
