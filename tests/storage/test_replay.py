@@ -364,14 +364,15 @@ def test_a_large_plane_is_sampled_and_says_so(monkeypatch):
 def test_the_bundled_model_repeats_itself_bit_for_bit(tmp_path):
     from skimage.data import coins
 
-    pixels = coins()
+    # seven whole coins; a whole sample is replayed from format 1
+    pixels = coins()[90:185, 10:245]
+    tifffile.imwrite(tmp_path / "coins.tif", pixels)
     model = load_model("tiny", device="cpu")
     session = annotate(model, pixels, None)
     recorder = Recorder()
     recorder.use(model, "tiny")
-    source = PlaneSource(
-        "coins", pixels.shape, "uint8", pixels=hash_pixels(pixels), sample="napari-samv1:coins"
-    )
+    path = str(tmp_path / "coins.tif")
+    source = PlaneSource("coins", pixels.shape, "uint8", pixels=hash_pixels(pixels), path=path)
     folder = save_session(tmp_path / "s", recorder.record([Annotated(source, session)]))
     results = list(replay(open_session(folder)))
     assert [str(one) for one in results if not one.identical] == []

@@ -203,22 +203,24 @@ def _drawn_rows(
     prompts: Prompts, refined: MaskCrop, drawn: list[DrawnShape], shape_yx: tuple[int, int]
 ) -> tuple[DrawnShape, ...]:
     """All prompts as they were drawn, from those of the network and the shapes that were more than those."""
-    paths = [shape for shape in drawn if shape.kind in PATHS]
-    areas = [shape for shape in drawn if shape.kind not in PATHS]
-    sampled = [points_along(shape.vertices_yx) for shape in paths]
+    sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in PATHS]
     rows = []
     for point, label in zip(prompts.points_yx, prompts.labels, strict=True):
         if not any(np.abs(own - point).max(axis=1).min() <= 1e-6 for own in sampled):
             rows.append(drawn_point(point, bool(label)))
+    # the box of a mask to refine came with the mask, and comes with it again
     own_box = None if refined.empty else np.array(box_around(refined))
-    for box in prompts.boxes_yx:
-        match = next((one for one in areas if np.allclose(_clipped(one, shape_yx), box, atol=1e-6)), None)
-        if match is not None:
-            areas.remove(match)
-            rows.append(match)
-        elif own_box is None or not np.array_equal(box, own_box):
-            rows.append(drawn_box(box))
-    return (*rows, *areas, *paths)
+    boxes = [box for box in prompts.boxes_yx if own_box is None or not np.array_equal(box, own_box)]
+    # boxes keep their order, so that prompts read back are the same; those of shapes are among them
+    for shape in drawn:
+        if shape.kind not in PATHS:
+            clipped = _clipped(shape, shape_yx)
+            matches = [place for place, box in enumerate(boxes) if np.allclose(clipped, box, atol=1e-6)]
+            if matches:
+                rows += map(drawn_box, boxes[: matches[0]])
+                del boxes[: matches[0] + 1]
+        rows.append(shape)
+    return (*rows, *map(drawn_box, boxes))
 
 
 def _clipped(shape: DrawnShape, shape_yx: tuple[int, int]) -> NDArray[np.float64]:
