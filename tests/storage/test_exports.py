@@ -11,11 +11,10 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from napari_samv1.storage.session.recorder import labels_beneath
 from pycocotools.coco import COCO
 from shapely.geometry import shape
 
-from napari_samv1.masks.covered import Covered
+from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, export_coco, write_coco
@@ -25,9 +24,9 @@ from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zar
 from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
 from napari_samv1.storage.session.label_tiff import tiff_bytes
-from napari_samv1.storage.session.record import SessionRecord, World
+from napari_samv1.storage.session.record import World
 
-from .conftest import SHAPE, crop, one_object, small_plane, source
+from .conftest import SHAPE, crop, one_object, session_of, small_plane, source
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=9))
 numpy_2 = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -65,7 +64,7 @@ def test_pycocotools_reads_back_what_the_label_image_shows(rich_record, tmp_path
 @numpy_2
 def test_objects_of_several_planes_belong_to_their_images(tmp_path):
     plane = small_plane(one_object(1, crop(slice(0, 3), slice(0, 3))))
-    path = export_coco(tmp_path / "c.json", SessionRecord((plane, replace(plane, source=source(name="b")))))
+    path = export_coco(tmp_path / "c.json", session_of(plane, replace(plane, source=source(name="b"))))
     coco = COCO(str(path))
     assert [one["file_name"] for one in coco.loadImgs([1, 2])] == ["cells", "b"]
     assert [len(coco.getAnnIds(imgIds=[image])) for image in (1, 2)] == [1, 1]
@@ -73,7 +72,7 @@ def test_objects_of_several_planes_belong_to_their_images(tmp_path):
 
 def test_a_windows_path_is_named_by_its_last_part(tmp_path):
     plane = small_plane(source=source(path="C:\\data\\a.tif"))
-    path = export_coco(tmp_path / "c.json", SessionRecord((plane,)))
+    path = export_coco(tmp_path / "c.json", session_of(plane))
     assert json.loads(path.read_text("utf-8"))["images"][0]["file_name"] == "a.tif"
 
 
@@ -147,7 +146,7 @@ def test_geojson_features_are_the_shown_objects_as_qupath_expects_them(rich_reco
 
 def test_geojson_of_several_planes_is_refused(tmp_path):
     with pytest.raises(SessionError, match="this session has 2"):
-        export_geojson(tmp_path / "x.geojson", SessionRecord((small_plane(), small_plane())))
+        export_geojson(tmp_path / "x.geojson", session_of(small_plane(), small_plane()))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -200,14 +199,14 @@ def test_a_label_tiff_is_compressed():
 def test_labels_beneath_are_those_that_are_no_objects(rich_record):
     [plane] = rich_record.planes
     covered = Covered().updated((slice(0, 60), slice(0, 80)), plane.beneath, np.ones(SHAPE, dtype=bool))
-    painted = [(known.id, known.mask) for known in plane.objects]
-    found = labels_beneath(label_image(plane), painted, covered)
+    painted = [(known.id, known.mask) for known in plane.pieces]
+    found = beneath_objects(label_image(plane), painted, covered)
     # object 7's own label is the same as one beneath: what it covers is its own
     np.testing.assert_array_equal(found, plane.beneath)
     assert found is not None
     assert not found.flags.writeable
     only_objects = replace(plane, beneath=None)
-    assert labels_beneath(label_image(only_objects), painted, Covered()) is None
+    assert beneath_objects(label_image(only_objects), painted, Covered()) is None
 
 
 def test_ome_zarr_is_a_label_image_with_its_scale(tmp_path):
