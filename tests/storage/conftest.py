@@ -259,7 +259,8 @@ def assert_same_record(opened: SessionRecord, saved: SessionRecord) -> None:
 
 def differences(first: Any, second: Any, place: str = "images") -> list[str]:
     """Places at which two records, or what they hold, are not the same."""
-    if type(first) is not type(second):
+    numbers = int, float
+    if type(first) is not type(second) and not (type(first) in numbers and type(second) in numbers):
         return [f"{place}: {first!r} is no {type(second).__name__}"]
     if is_dataclass(first):
         pairs: Iterable[tuple[str, Any, Any]] = (
