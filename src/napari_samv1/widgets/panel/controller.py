@@ -288,6 +288,13 @@ class Controller(QObject):
             refusal = refusal or self.binding.apply(change(object_id, value, gesture=gesture))
         self._edited(refusal)
 
+    def previous_object(self) -> None:
+        """Make the object before the current one in the list current; the first stays."""
+        session, current = self.binding.session, self.binding.current_object
+        before = [] if session is None else [one for one in session.objects if one < current]
+        if before:
+            self.pick_object(max(before))
+
     def next_object(self) -> None:
         self._refusal = ""
         self.binding.next_object()
