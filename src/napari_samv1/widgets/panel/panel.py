@@ -229,6 +229,7 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
         layout.addWidget(self.settings.native)
+        layout.addWidget(self.session.in_sight)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
         self.session_part = Folded("Session", self.session)
         self.layers_part = Folded("Layers", layers)
