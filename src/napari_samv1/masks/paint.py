@@ -154,7 +154,7 @@ class _Stack:
         rows, columns = region
         top, left, bottom, right = self._boxes.T
         meets = (top < rows.stop) & (bottom > rows.start) & (left < columns.stop) & (right > columns.start)
-        return [self._painted[place] for place in np.flatnonzero(meets)]
+        return [self._painted[place] for place in np.flatnonzero(meets).tolist()]
 
 
 def _check_fits(label: int, crop: MaskCrop, labels: LabelImage) -> None:
