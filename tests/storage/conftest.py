@@ -31,6 +31,8 @@ OTHER = Computation(
     "mine.pth", "/models/mine.pth", Environment("0.2.0", "3.12", "2", "2", "Windows", "none", 8)
 )
 
+SCORES = CandidateScores((0.1, 0.2, 1 / 3, 0.4), (0.5, 0.6, 0.7, 0.8))
+
 
 def crop(rows: slice, columns: slice, shape: tuple[int, int] = SHAPE, holes: bool = False) -> MaskCrop:
     mask = np.zeros(shape, dtype=bool)
@@ -79,7 +81,7 @@ def one_object(
     answered_settings: ObjectSettings | None = None,
     batch: tuple[int, int] = (0, 1),
     chosen: int | None = 2,
-    scores: CandidateScores | None = CandidateScores((0.1, 0.2, 1 / 3, 0.4), (0.5, 0.6, 0.7, 0.8)),
+    scores: CandidateScores | None = SCORES,
     made_by: Computation | None = TINY,
     **changes: Any,
 ) -> Piece:
@@ -274,6 +276,6 @@ def differences(first: Any, second: Any, place: str = "images") -> list[str]:
         same = first.dtype == second.dtype and np.array_equal(first, second)
         return [] if same else [f"{place}: {first} for {second}"]
     else:
-        same = first == second or (first != first and second != second)  # noqa: PLR0124 - nan
+        same = first == second or (first != first and second != second)
         return [] if same else [f"{place}: {first!r} for {second!r}"]
     return [found for name, *pair in pairs for found in differences(*pair, place + name)]

@@ -28,7 +28,7 @@ from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zar
 from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
 from napari_samv1.storage.session.label_tiff import tiff_bytes
-from napari_samv1.storage.session.record import World
+from napari_samv1.storage.session.record import SessionRecord, World
 
 from .conftest import SHAPE, crop, one_object, session_of, small_plane, source
 
@@ -265,7 +265,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 def one_square(world: World) -> SessionRecord:
     plane = small_plane(one_object(1, SQUARE))
-    return SessionRecord((replace(plane, source=replace(plane.source, world=world)),))
+    return session_of(replace(plane, source=replace(plane.source, world=world)))
 
 
 def test_shapes_are_measured_in_the_world():
