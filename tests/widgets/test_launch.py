@@ -57,6 +57,18 @@ def test_it_opens_the_files_given(launched, tmp_path):
     assert panel.image.layer.data.shape == (64, 80)
 
 
+def test_the_channels_of_an_ome_tiff_are_layers_in_its_units(launched, tmp_path):
+    path = tmp_path / "cells.ome.tif"
+    metadata = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "Channel": {"Name": ["a", "b"]}}
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 64, 80), dtype=np.uint8)
+    tifffile.imwrite(path, pixels, ome=True, photometric="minisblack", metadata=metadata)
+    panel = launched([path])
+    images = [layer for layer in panel.viewer.layers if layer.name.startswith("cells ")]
+    assert [layer.name for layer in images[:2]] == ["cells a", "cells b"]
+    assert panel.image.layer is images[1]
+    assert tuple(panel.controller.binding.points.scale) == (0.5, 0.5)
+
+
 def test_model_and_device_are_for_this_time_only(launched):
     from napari_samv1.widgets.shared.remembered import recall
 

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.layers.image import NoPlaneError
+from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.layers.reopening import Placed, could_be, place, plane_of
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import local_file
@@ -166,7 +167,7 @@ class SessionOpener(QObject):
             if source.sample:
                 self._viewer.open_sample(*source.sample.split(":", 1))
             else:
-                self._viewer.open(str(local_file(source)), plugin=None)
+                open_file(self._viewer, local_file(source))
         except SessionError:
             raise
         except Exception as error:

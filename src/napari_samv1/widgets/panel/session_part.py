@@ -12,6 +12,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.layers.channels import channel_planes, read_channels
+from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.layers.reopening import Placed
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.widgets.panel import session_dialogs
@@ -340,8 +341,8 @@ class SessionPart(QWidget):
     def _suggested(self, ending: str) -> Path:
         """A name beside the image, where it came from a file."""
         image = self.controller.binding.image
-        origin = None if image is None else image.source.path
-        folder = Path(str(origin)).parent if origin is not None else self._home()
+        origin = "" if image is None else path_of(image)
+        folder = Path(origin).parent if origin else self._home()
         stem = "annotation" if image is None else image.name
         if self.keeper.folder is not None:
             folder = self.keeper.folder.parent
