@@ -46,9 +46,10 @@ def placement(request):
 
 @cache
 def resized(name):
-    """Four logit maps of a placement, and the same at the image's size."""
+    """Four logit maps of a placement, and each at the image's size."""
     logits = smooth_logits(PLACEMENTS[name])
-    whole = resize_logits(logits, PLACEMENTS[name])
+    # one by one: four together may round otherwise
+    whole = np.stack([resize_logits(one, PLACEMENTS[name]) for one in logits])
     logits.flags.writeable = whole.flags.writeable = False
     return logits, whole
 

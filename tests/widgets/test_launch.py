@@ -12,6 +12,10 @@ from napari_samv1.widgets.launch import launch
 from napari_samv1.widgets.panel.panel import open_panels
 
 
+def camera_of(viewer):
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+
+
 @pytest.fixture
 def launched(make_napari_viewer, discs, monkeypatch):
     """Run the command with an event loop that only looks, on a viewer that is cleaned up."""
@@ -45,9 +49,20 @@ def test_the_image_is_whole_beside_the_docked_panel(
     monkeypatch.setattr(napari, "Viewer", lambda **options: make_napari_viewer(show=True))
     panel = launched()
     hand = hand_on(panel)
+    corners = (-0.5, -0.5), (302.5, 383.5)
+
+    def whole() -> bool:
+        return all(hand.canvas.rect().contains(hand.at(*corner).toPoint()) for corner in corners)
+
     qtbot.wait(500)
-    for corner in ((-0.5, -0.5), (302.5, 383.5)):
-        assert hand.canvas.rect().contains(hand.at(*corner).toPoint())
+    qtbot.waitUntil(whole)
+    # what a person has zoomed into stays
+    hand.click(100, 100)
+    hand.zoom_out()
+    zoomed = camera_of(panel.viewer).zoom
+    panel.viewer.window.resize(1000, 700)
+    qtbot.wait(200)
+    assert camera_of(panel.viewer).zoom == zoomed
 
 
 def test_it_opens_the_files_given(launched, tmp_path):

@@ -10,10 +10,10 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QLabel
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.inspection import is_picture
-from napari_samv1.masks.paint import OVERWRITE
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.settings import OVERWRITE
 from napari_samv1.widgets.panel.gesture import Gesture
 from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
 
@@ -34,7 +34,7 @@ def answered(qtbot):
         controller = panel.controller
 
         def idle() -> bool:
-            session = controller.binding.session
+            session = controller.binding.shown
             busy = controller.encoder.busy or controller._decoder.busy
             return not busy and not (session is not None and session.pending)
 
@@ -91,13 +91,13 @@ def test_arrows_move_through_the_list_and_delete_works_only_there(two_objects, a
     panel, binding, hand = two_objects.panel, two_objects.binding, two_objects.hand
     binding.points.selected_data = set()
     hand.key(Qt.Key.Key_Delete)  # on the canvas: napari's own, for selected points
-    assert set(binding.session.objects) == {1, 2}
+    assert set(binding.shown.objects) == {1, 2}
     click_row(qtbot, panel.objects, 1)
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Up)
     assert binding.current_object == 1
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Delete)
     answered(panel)
-    assert set(binding.session.objects) == {2}
+    assert set(binding.shown.objects) == {2}
     assert area(binding, 1) == 0
     assert area(binding, 2) > 0
     assert binding.current_object == 2
@@ -154,9 +154,9 @@ def test_the_swatch_has_the_label_s_colour_and_follows_it(two_objects, qtbot):
     np.testing.assert_allclose(shown(), labels.get_color(2), atol=0.01)
 
 
-def rows(*areas: int) -> dict[int, AnnotatedObject]:
+def rows(*areas: int) -> dict[int, Piece]:
     return {
-        number: AnnotatedObject(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
+        number: Piece(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
         for number, size in enumerate(areas, start=1)
     }
 
@@ -172,7 +172,7 @@ def test_only_the_row_that_changed_is_told_of(qtbot):
     model.rowsRemoved.connect(lambda _parent, first, last: removed.append((first, last)))
     model.show(dict(objects), 1)
     assert changed == []
-    objects[250] = AnnotatedObject(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
+    objects[250] = Piece(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
     model.show(objects, 1)
     assert changed == [(249, 249)]
     assert model.index(249).data(STATE) == "9 px"
@@ -237,7 +237,7 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
 
 
 def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects, qtbot):
-    panel, session, discs = two_objects.panel, two_objects.binding.session, two_objects.discs
+    panel, session, discs = two_objects.panel, two_objects.binding.shown, two_objects.discs
     second = panel.mask_choice.candidates[0].grab().toImage()
     session._predictions.clear()  # as after many other objects
     kept, undo, decoded = session.get(1), session.undo_label, len(discs.decoded)
@@ -292,7 +292,7 @@ def test_keys_take_the_tools_go_back_and_delete(two_objects, answered, qtbot):
     assert binding.current_object == 1
     qtbot.keyClick(canvas, Qt.Key.Key_Delete, SHIFT)
     answered(panel)
-    assert list(binding.session.objects) == [2]
+    assert list(binding.shown.objects) == [2]
     assert binding.current_object == 2
 
 
@@ -327,13 +327,13 @@ def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_object
     qtbot.wait(60)
     two_objects.hand.click(60, 300)
     answered(panel)
-    grown = {known.id: known.settings.cleanup for known in binding.session.objects.values()}
+    grown = {known.id: known.settings.cleanup for known in binding.shown.objects.values()}
     assert grown[1] is None
     assert (grown[2].grow, grown[3].grow) == (4, 2)
 
 
 def test_a_slider_that_moves_while_another_object_is_picked_changes_the_first(two_objects, qtbot):
-    panel, session = two_objects.panel, two_objects.binding.session
+    panel, session = two_objects.panel, two_objects.binding.shown
     panel.cleanup.grow.control.setValue(3)
     panel.cleanup.grow.control.setValue(4)  # waits a moment, as the next of a drag
     click_row(qtbot, panel.objects, 0)
@@ -367,7 +367,7 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
         answered(panel)
     panel.objects.split_shared.trigger()
     answered(panel)
-    assert set(binding.session.objects) == {1, 2, 3}
+    assert set(binding.shown.objects) == {1, 2, 3}
     # the first click alone was answered before
     assert annotating.discs.decoded[-1] == 2
     assert [binding.labels.data[where] for where in (COIN, OTHER_COIN, (60, 300))] == [1, 2, 3]
@@ -423,12 +423,12 @@ def test_existing_labels_are_listed_from_the_start_and_picked_in_the_list(annota
     panel.labels.layer = viewer.add_labels(before, name="found elsewhere")
     qtbot.waitUntil(lambda: set(rows_of(panel)) == {3, 7, 8})
     assert rows_of(panel) == {3: "existing label", 7: "existing label", 8: "new"}
-    undo = binding.session.undo_label
+    undo = binding.shown.undo_label
     click_row(qtbot, panel.objects, 1)
     assert binding.current_object == 7
     assert binding.labels.selected_label == 7
     assert "7 is an existing label" in panel.guide.text()
-    assert binding.session.undo_label == undo
+    assert binding.shown.undo_label == undo
     # deleted, its number is free; undone, it is an object that has its pixels
     qtbot.mouseClick(panel.objects.delete, LEFT)
     qtbot.waitUntil(lambda: rows_of(panel)[7] == "new")
@@ -454,7 +454,7 @@ def test_every_click_is_a_new_object_where_that_is_the_mode(annotating, answered
     answered(panel)
     hand.click(60, 320, Qt.KeyboardModifier.ShiftModifier)
     answered(panel)
-    assert {known.id: known.prompts.labels.tolist() for known in binding.session.objects.values()} == {
+    assert {known.id: known.prompts.labels.tolist() for known in binding.shown.objects.values()} == {
         1: [1],
         2: [1, 0],
     }
@@ -463,17 +463,17 @@ def test_every_click_is_a_new_object_where_that_is_the_mode(annotating, answered
     answered(panel)
     hand.drag((200, 200), (240, 250))
     answered(panel)
-    assert list(binding.session.objects) == [1, 2, 3, 4]
+    assert list(binding.shown.objects) == [1, 2, 3, 4]
     # each is one step
     qtbot.mouseClick(panel.objects.undo, LEFT)
     answered(panel)
-    assert list(binding.session.objects) == [1, 2, 3]
+    assert list(binding.shown.objects) == [1, 2, 3]
     qtbot.mouseClick(panel.tools.one_each, LEFT, pos=QPoint(8, 8))
     qtbot.mouseClick(panel.tools.click, LEFT)
     click_row(qtbot, panel.objects, 0)
     hand.click(COIN[0] + 5, COIN[1])
     answered(panel)
-    assert binding.session.get(1).prompts.labels.tolist() == [1, 1]
+    assert binding.shown.get(1).prompts.labels.tolist() == [1, 1]
 
 
 # Tools

@@ -29,7 +29,7 @@ def wait_until_idle(qtbot, panel) -> None:
     controller = panel.controller
 
     def idle() -> bool:
-        session = controller.binding.session
+        session = controller.binding.shown
         return (
             not controller.encoder.busy and not controller._decoder.busy and not (session and session.pending)
         )
@@ -156,7 +156,7 @@ def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtb
 
 
 def test_a_click_after_a_candidate_was_chosen_corrects_that_candidate(annotating, qtbot):
-    hand, panel, session = annotating.hand, annotating.panel, annotating.binding.session
+    hand, panel, session = annotating.hand, annotating.panel, annotating.binding.shown
     hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
     wait_until_idle(qtbot, panel)

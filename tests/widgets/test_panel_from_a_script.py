@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import OVERWRITE
+from napari_samv1.records.settings import OVERWRITE
 from session_steps import COIN, OTHER_COIN, wait_until_idle
 
 LEFT = Qt.MouseButton.LeftButton
@@ -135,15 +135,15 @@ def test_showing_another_object_is_no_edit(docked, qtbot):
     assert panel.asdict() == AS_NEW
     hand.click(*OTHER_COIN)
     wait_until_idle(qtbot, panel)
-    undo, objects = binding.session.undo_label, dict(binding.session.objects)
+    undo, objects = binding.shown.undo_label, dict(binding.shown.objects)
     told = []
     panel.threshold.changed.connect(told.append)
     binding.current_object = 1
     assert (panel.threshold.value, panel.mask.value) == (-2, 0)
     binding.current_object = 2
     assert told == [-2, 0]
-    assert binding.session.undo_label == undo
-    assert dict(binding.session.objects) == objects
+    assert binding.shown.undo_label == undo
+    assert dict(binding.shown.objects) == objects
 
 
 def test_without_a_current_object_values_are_for_new_ones(docked, qtbot):
@@ -154,9 +154,9 @@ def test_without_a_current_object_values_are_for_new_ones(docked, qtbot):
     panel.cleanup.value = {"fill_holes": True}
     hand.click(*OTHER_COIN)
     wait_until_idle(qtbot, panel)
-    made = binding.session.get(2).settings
+    made = binding.shown.get(2).settings
     assert (made.choice, made.threshold, made.cleanup) == (1, 1, CleanUp(fill_holes=True))
-    assert binding.session.get(1).settings.choice == "auto"
+    assert binding.shown.get(1).settings.choice == "auto"
 
 
 def test_a_wrong_value_is_refused_with_a_sentence_and_changes_nothing(docked):

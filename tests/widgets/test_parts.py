@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
-from napari_samv1.engine.objects import ObjectSettings
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.settings import KEEP, OVERWRITE, ObjectSettings, Rule
 from napari_samv1.widgets.panel.clean_up import CleanUpFields, summary
 from napari_samv1.widgets.panel.encoding_bar import Encoding, EncodingBar, EncodingStatus
 from napari_samv1.widgets.panel.gesture import Gesture

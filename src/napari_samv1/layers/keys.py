@@ -44,7 +44,7 @@ def _flip(binding: AnnotationBinding) -> None:
 
 
 def _choose(index: int, binding: AnnotationBinding) -> None:
-    binding.choose(index)  # type: ignore[arg-type]  # 0 to 3 are choices
+    binding.choose(index)
 
 
 def _run(name: str) -> Callable[[AnnotationBinding], object]:

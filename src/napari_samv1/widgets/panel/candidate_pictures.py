@@ -68,8 +68,7 @@ class CandidatePictures(QObject):
         self.toggle_logits(False)
 
     def _prediction(self) -> Prediction | None:
-        session = self._binding.session
-        return None if session is None else session.prediction(self._binding.current_object)
+        return self._binding.decoding.prediction(self._binding.current)
 
     def make(self) -> None:
         """Make what is missing now; ``refresh`` does it a moment later."""

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWid
 from superqt import QLabeledDoubleSlider, QLabeledSlider
 
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 from napari_samv1.widgets.panel.value_widgets import Number, told_at_the_end
 
 LARGEST_ISLAND = 1_000_000

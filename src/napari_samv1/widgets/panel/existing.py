@@ -53,14 +53,14 @@ class ExistingLabels(QObject):
     def _place(self) -> tuple[Hashable, int] | None:
         """Which plane of which labels, and the state of its objects; None without labels."""
         binding, labels = self._binding, self._binding.labels
-        if labels is None or binding.image is None or binding.session is None:
+        if labels is None or binding.image is None or binding.document is None:
             return None
         try:
             plane = binding.plane()
         except NoPlaneError:
             return None
         small = plane.shape_yx[0] * plane.shape_yx[1] <= MOST_PIXELS_AFTER_AN_EDIT
-        return (id(labels), id(labels.data), plane.key), binding.session.revision if small else 0
+        return (id(labels), id(labels.data), plane.key), binding.document.revision if small else 0
 
     def _look(self) -> None:
         place, labels, image = self._place(), self._binding.labels, self._binding.image

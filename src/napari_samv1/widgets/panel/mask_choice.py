@@ -12,7 +12,7 @@ from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
 from qtpy.QtWidgets import QAbstractButton, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from napari_samv1.engine.objects import CHOICES, Choice
+from napari_samv1.records.settings import CHOICES, Choice
 from napari_samv1.widgets.panel.value_widgets import LookValue
 from napari_samv1.widgets.shared.look import BLUE, GREY, note
 

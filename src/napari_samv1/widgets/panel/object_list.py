@@ -26,7 +26,7 @@ from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectMo
 from napari_samv1.widgets.shared.look import BLUE, GREY
 
 if TYPE_CHECKING:
-    from napari_samv1.engine.session import AnnotatedObject
+    from napari_samv1.annotation.pieces import Piece
 
 ROWS_AT_LEAST = 4
 DELETE_TIP = "Delete the current object: its prompts and its pixels"
@@ -123,7 +123,7 @@ class ObjectList(QWidget):
         return self.model.id_at(index) if index.isValid() else None
 
     def show_objects(
-        self, objects: Mapping[int, AnnotatedObject], current: int, *, existing: Collection[int] = ()
+        self, objects: Mapping[int, Piece], current: int, *, existing: Collection[int] = ()
     ) -> None:
         """Show objects and existing labels of the plane and highlight the current, without reporting it."""
         with self.view.unheard():

@@ -331,18 +331,18 @@ class SegmentAnythingPanel(QScrollArea):
 
     def _show_objects(self) -> None:
         binding = self.controller.binding
-        session = binding.session
+        shown, document = binding.shown, binding.document
         self.existing.refresh()
         self.tools.show_polarity(binding.polarity == "positive")
         self.objects.show_objects(
-            {} if session is None else session.objects,
+            {} if shown is None else shown.objects,
             binding.current_object,
             existing=self.existing.numbers,
         )
-        if session is None:
+        if document is None:
             self.objects.show_history("", "")
         else:
-            self.objects.show_history(session.undo_label, session.redo_label)
+            self.objects.show_history(document.undo_label, document.redo_label)
         settings = self.controller.settings
         if settings is not None:
             self.settings.show_settings(settings)
@@ -403,7 +403,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     def _show_guide(self) -> None:
         binding, encoder = self.controller.binding, self.controller.encoder
-        session, current = binding.session, binding.current
+        shown, current = binding.shown, binding.current
         self.notice.show_guide(
             next_step(
                 Situation(
@@ -416,7 +416,7 @@ class SegmentAnythingPanel(QScrollArea):
                     next_object_key=shown_key(NEXT_OBJECT),
                     one_each=self.one_each.on,
                     in_3d=self.viewer.dims.ndisplay == 3,
-                    objects=0 if session is None else len(session.objects),
+                    objects=0 if shown is None else len(shown.objects),
                     foreign_label=binding.current_object if self.controller.is_foreign_label else 0,
                     wants_download=not self.model_chooser.is_ready_to_load and encoder.model is None,
                 )

@@ -48,13 +48,15 @@ class Export:
 
 
 def _each_plane(record: SessionRecord) -> list[SessionRecord]:
-    return [replace(record, planes=(plane,)) for plane in record.planes]
+    return [
+        replace(record, images=(replace(image, planes=(plane,)),))
+        for image in record.images
+        for plane in image.planes
+    ]
 
 
 def _each_image(record: SessionRecord) -> list[SessionRecord]:
-    from napari_samv1.storage.session.prompt_tables import by_image
-
-    return [replace(record, planes=tuple(planes)) for planes in by_image(record.planes)]
+    return [replace(record, images=(image,)) for image in record.images]
 
 
 def _label_tiff(path: Path, record: SessionRecord, _channels_of: ChannelsOf) -> None:

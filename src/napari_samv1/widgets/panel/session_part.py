@@ -75,7 +75,6 @@ class SessionPart(QWidget):
         self.keeper.changed.connect(self._show_status)
         controller.objects_changed.connect(self.keeper.touch)
         controller.layers_changed.connect(self.keeper.touch)
-        controller.model_changed.connect(self.keeper.model_changed)
         controller.on_close(_closing(self.worker, self.keeper))
         self._show_status()
         self.worker.submit(RECOVER, _find_lost)
@@ -162,7 +161,7 @@ class SessionPart(QWidget):
 
     def _go_on(self, record: SessionRecord, folder: Path, images: Sequence[Placed]) -> None:
         count, before = self._unsaved_count(), self.keeper.folder
-        whole = sum(len(planes) for _, planes in images) == len(record.planes)
+        whole = len(images) == len(record.images)
         # without all of its images it is not that session any more, and must not replace it
         problem = self.keeper.go_on(record, images, folder if whole else None)
         self._ready()
@@ -174,7 +173,9 @@ class SessionPart(QWidget):
     def _model(self, record: SessionRecord) -> str:
         """A sentence where the masks were made with another model than what is loaded."""
         loaded = self.controller.encoder.model
-        names = {own.model for plane in record.planes for own in plane.computations.values() if own.model}
+        pieces = (piece for plane in record.planes for piece in plane.pieces)
+        answers = (piece.answer for piece in pieces if piece.answer is not None)
+        names = {one.made_by.model for one in answers if one.made_by is not None and one.made_by.model}
         now = None if loaded is None else str(loaded.predictor.model.name)
         if now is None or not names or names == {now}:
             return ""
@@ -269,7 +270,7 @@ class SessionPart(QWidget):
         if record is None:
             return
         count, before = self._unsaved_count(), self.keeper.folder
-        whole = sum(len(planes) for _, planes in images) == len(record.planes)
+        whole = len(images) == len(record.images)
         problem = self.keeper.go_on(record, images)
         self._ready()
         self._say(problem or f"Restored {_objects(record)}.{_kept(count, before)}{self._model(record)}")

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 from napari_samv1.widgets.panel.clean_up import CleanUpFields, summary
 from napari_samv1.widgets.panel.mask_choice import MaskChoice
 from napari_samv1.widgets.panel.model_chooser import ModelChoice, ModelChooser
@@ -19,8 +19,8 @@ from napari_samv1.widgets.panel.value_widgets import Number, told_at_the_end
 from napari_samv1.widgets.shared.look import Folded, let_shrink, line
 
 if TYPE_CHECKING:
-    from napari_samv1.engine.objects import Choice, ObjectSettings
     from napari_samv1.masks.clean import CleanUp
+    from napari_samv1.records.settings import Choice, ObjectSettings
     from napari_samv1.widgets.shared.remembered import Choices
 
 THRESHOLD_RANGE = (-8.0, 8.0)

@@ -17,9 +17,10 @@ def import_for_jobs() -> None:
     with _one_thread:
         import napari_samv1.checkpoints.download
         import napari_samv1.checkpoints.load
+        import napari_samv1.engine.jobs
         import napari_samv1.engine.predictor
-        import napari_samv1.engine.session
         import napari_samv1.engine.workload
+        import napari_samv1.storage.session.codec
         import napari_samv1.storage.session.folder
-        import napari_samv1.storage.session.read_json
+        import napari_samv1.storage.session.format_1
         import napari_samv1.storage.session.recovery  # noqa: F401 - to have them loaded
