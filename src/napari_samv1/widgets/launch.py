@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import napari
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QMainWindow, QWidget
 
 from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
@@ -65,13 +65,14 @@ def dock(viewer: Viewer, *, model: str | None = None, device: str | None = None)
 
 
 class _FitWhileLaidOut(QObject):
-    """Fits the view whenever the canvas gets another size, until a person touches it, or the window stands."""
+    """Fits the view whenever the canvas gets another size, until a person touches it or time is up."""
 
     def __init__(self, viewer: Viewer, panel: SegmentAnythingPanel) -> None:
         super().__init__(panel)
         self._fit = self._single_shot(viewer.reset_view)
         self._stands = self._single_shot(self._let_go)
-        canvas = panel.window().centralWidget()
+        window = panel.window()
+        canvas = window.centralWidget() if isinstance(window, QMainWindow) else window
         self._watched = [canvas, *canvas.findChildren(QWidget)]
         for widget in self._watched:
             widget.installEventFilter(self)
