@@ -242,7 +242,7 @@ def test_the_guide_leads_from_nothing_to_the_next_object():
     done = replace(waiting, encoding=Encoding.READY, has_mask=True)
     sentences = [next_step(situation) for situation in (NOTHING_YET, image, clicking, waiting, done)]
     for sentence, word in zip(
-        sentences, ("Open", "Press Click", "Click on", "follows", "Next object (N)"), strict=True
+        sentences, ("Open", "Press Click", "Click on", "will appear", "Next object (N)"), strict=True
     ):
         assert word in sentence
     assert len(set(sentences)) == 5

@@ -29,11 +29,19 @@ from session_steps import (
 )
 
 
+class Answers(list):
+    """Answers to be given, and what was asked for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple] = []
+
+
 @pytest.fixture
 def answers(monkeypatch):
     """What the next dialogs are answered."""
-    given: list[str] = []
-    asked: list[tuple] = []
+    given = Answers()
+    asked = given.asked
 
     def save(_parent, _title, suggested, filters):
         asked.append((suggested, filters))
@@ -238,6 +246,18 @@ def test_exports(annotating, answers, coins, qtbot, tmp_path, monkeypatch):
     ]
     assert (tmp_path / "two-2.geojson").exists()
     assert not (tmp_path / "two.geojson").exists()
+
+
+def test_open_session_begins_where_the_last_one_was(annotating, open_panel, answers, qtbot, tmp_path):
+    annotate(qtbot, annotating)
+    (tmp_path / "sessions").mkdir()
+    save_as(qtbot, annotating.panel, answers, tmp_path / "sessions" / "s")
+    annotating.viewer.close()
+    panel = open_panel()
+    panel.session_part.open = True
+    answers.append("")
+    click(qtbot, panel.session.open)
+    assert answers.asked[-1] == (str(tmp_path / "sessions"),)
 
 
 def test_what_was_annotated_on_an_image_that_is_closed_is_offered_back(annotating, qtbot):

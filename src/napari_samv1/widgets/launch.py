@@ -72,8 +72,8 @@ class _FitWhileLaidOut(QObject):
         self._fit = self._single_shot(viewer.reset_view)
         self._stands = self._single_shot(self._let_go)
         window = panel.window()
-        canvas = window.centralWidget() if isinstance(window, QMainWindow) else window
-        self._watched = [canvas, *canvas.findChildren(QWidget)]
+        canvas = window.centralWidget() if isinstance(window, QMainWindow) else None
+        self._watched = [] if canvas is None else [canvas, *canvas.findChildren(QWidget)]
         for widget in self._watched:
             widget.installEventFilter(self)
         self._fit.start(0)

@@ -19,8 +19,8 @@ from napari_samv1.widgets.shared.look import BLUE, GREY, note
 SIDE = 56
 
 AUTO_TIP = (
-    "The model chooses. One click or one box may mean a part or the whole: the best of 2, 3, 4 by predicted "
-    "IoU. With more prompts: 1."
+    "The model chooses. One click or box may mean a part or the whole: the best of masks 2 to 4 by predicted "
+    "IoU. With more prompts: mask 1."
 )
 
 
@@ -115,8 +115,8 @@ class MaskPictures(QWidget):
         titles = _small("IoU\nstable\nsize", Qt.AlignmentFlag.AlignLeft)
         titles.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Minimum)
         titles.setToolTip(
-            "IoU: how well the model thinks the mask fits. Stable: how little it changes when the threshold "
-            "moves. Size: pixels, before clean-up and strokes."
+            "IoU: the model's estimate of the overlap with the object. Stable: how little the mask changes "
+            "with the threshold. Size: pixels, before clean-up and brush strokes."
         )
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)

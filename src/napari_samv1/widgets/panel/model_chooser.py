@@ -60,7 +60,7 @@ class ModelChooser(QWidget):
         self.preparation = narrow_combo()
         for key in PREPARATIONS:
             self.preparation.addItem(PREPARATION_TITLES.get(key, key), key)
-        self.preparation.setToolTip("How the model of your file was trained to see its pixels")
+        self.preparation.setToolTip("The image preparation that your model was trained with")
         self.about = note()
         self.status = note()
         self.download = QPushButton()

@@ -94,16 +94,16 @@ class SegmentAnythingPanel(QScrollArea):
         self.pictures = CandidatePictures(controller.binding, self.mask_choice, settings.logits)
         self.model_chooser = settings.model.chooser
         self.points = LayerChooser(
-            viewer, _is(Points), tooltip="Holds the clicks", new_tooltip="Make a layer for clicks"
+            viewer, _is(Points), tooltip="The Points layer for clicks", new_tooltip="Make a layer for clicks"
         )
         self.shapes = LayerChooser(
             viewer,
             _is(Shapes),
-            tooltip="Holds boxes and other shapes",
+            tooltip="The Shapes layer for boxes and other shapes",
             new_tooltip="Make a layer for boxes and other shapes",
         )
         self.labels = LayerChooser(
-            viewer, is_labels, tooltip="Gets the masks", new_tooltip="Make a layer for masks"
+            viewer, is_labels, tooltip="The Labels layer for the masks", new_tooltip="Make a layer for masks"
         )
         self.session = SessionPart(controller)
         self.keys = KeyList()

@@ -189,8 +189,8 @@ class SessionOpener(QObject):
             else:
                 how = f"may be another than {sought.what} that was annotated: its pixels are not on record"
             self._ask(
-                f"Image “{image.name}” {how}. Put the objects on it all the same? They stay as they are; "
-                f"what you edit is made anew from this image.",
+                f"Image “{image.name}” {how}. Use it anyway? The objects stay as they are; "
+                f"edited ones are computed anew from this image.",
                 [
                     ("Use this image", partial(self._take, sought, image)),
                     ("No", partial(self._pass_over, sought)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,15 @@ from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.layers.reopening import Placed
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.widgets.panel import session_dialogs
+from napari_samv1.widgets.panel.lost_work import LostWork, find_lost
 from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
+from napari_samv1.widgets.panel.session_words import objects_in
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.look import note
+from napari_samv1.widgets.shared.remembered import recall_sessions_folder, remember_sessions_folder
 
 if TYPE_CHECKING:
     from napari_samv1.storage.session.record import SessionRecord
@@ -50,6 +52,7 @@ class SessionPart(QWidget):
         self.worker = Worker("session", self._finished)
         self.keeper = SessionKeeper(controller.viewer, controller.binding, controller.encoder)
         self.opener = SessionOpener(controller.viewer, self.worker, self.card)
+        self.lost = LostWork(self.card, self._restore, self._discard)
         self.save_again = QPushButton("Save")
         self.save_as = QPushButton("Save session…")
         self.open = QPushButton("Open session…")
@@ -58,14 +61,13 @@ class SessionPart(QWidget):
         self.in_sight = QWidget()
         self._arrange()
         self._after: dict[Hashable, Callable[[Outcome], None]] = {
-            RECOVER: self._recovered,
+            RECOVER: lambda outcome: self.lost.take(outcome.value),
             SAVE: self._saved,
             OPEN: self._opened,
             EXPORT: self._exported,
             FIND: self.opener.found,
-            DISCARD: lambda _outcome: self._offer_next(),
+            DISCARD: lambda _outcome: self.lost.offer(),
         }
-        self._lost: list[Recoverable] = []
         self._said = ""
 
         self.save_again.clicked.connect(lambda: self._save_in(self.keeper.folder))
@@ -77,13 +79,11 @@ class SessionPart(QWidget):
         controller.layers_changed.connect(self.keeper.touch)
         controller.on_close(_closing(self.worker, self.keeper))
         self._show_status()
-        self.worker.submit(RECOVER, _find_lost)
+        self.worker.submit(RECOVER, lambda _ticket: find_lost())
 
     def _arrange(self) -> None:
-        self.save_as.setToolTip(
-            "Everything, to go on another day: a folder of plain files that others can read"
-        )
-        self.open.setToolTip("Go on with a saved session: objects, prompts and masks")
+        self.save_as.setToolTip("Save everything as a folder of plain files, to continue later")
+        self.open.setToolTip("Continue a saved session: objects, prompts and masks")
         self.export.setToolTip("The masks for other programs: TIFF, a table, COCO JSON, GeoJSON, OME-Zarr")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -133,12 +133,13 @@ class SessionPart(QWidget):
     def _saved(self, outcome: Outcome) -> None:
         record, folder = outcome.value
         self.keeper.saved(record, folder)
-        self._say(f"Saved in “{folder.name}”: {_objects(record)}.")
+        remember_sessions_folder(folder.parent)
+        self._say(f"Saved in “{folder.name}”: {objects_in(record)}.")
 
     # ---- opening
 
     def _choose_what_to_open(self) -> None:
-        start = self.keeper.folder.parent if self.keeper.folder is not None else self._home()
+        start = self.keeper.folder.parent if self.keeper.folder is not None else recall_sessions_folder()
         folder = session_dialogs.ask_what_to_open(self, start)
         if folder is None:
             return
@@ -154,6 +155,7 @@ class SessionPart(QWidget):
 
     def _opened(self, outcome: Outcome) -> None:
         record, folder = outcome.value
+        remember_sessions_folder(folder.parent)
         if not record.object_count:
             self._say(f"The session in “{folder.name}” holds no objects.")
             return
@@ -167,7 +169,7 @@ class SessionPart(QWidget):
         self._ready()
         self._say(
             problem
-            or f"Opened “{folder.name}”: {_objects(record)}.{_kept(count, before)}{self._model(record)}"
+            or f"Opened “{folder.name}”: {objects_in(record)}.{_kept(count, before)}{self._model(record)}"
         )
 
     def _model(self, record: SessionRecord) -> str:
@@ -180,7 +182,7 @@ class SessionPart(QWidget):
         if now is None or not names or names == {now}:
             return ""
         others = ", ".join(f"“{name}”" for name in sorted(names))
-        return f" Its masks were made with model {others}; what you edit is made anew with “{now}”."
+        return f" Its masks were made with model {others}; edited objects are computed anew with “{now}”."
 
     # ---- exporting
 
@@ -223,38 +225,12 @@ class SessionPart(QWidget):
 
     # ---- what an earlier napari did not save
 
-    def _recovered(self, outcome: Outcome) -> None:
-        self._lost = list(outcome.value or ())
-        self._offer_next()
+    def _discard(self, unwanted: Sequence[Recoverable]) -> None:
+        def discard(_ticket: Ticket) -> None:
+            for one in unwanted:
+                one.discard()
 
-    def _offer_next(self) -> None:
-        """Offer the newest session that was lost, if there is one."""
-        if not self._lost:
-            return
-        lost = self._lost[0]
-        later = ("Later", self._lost.clear)
-        discard = ("Discard", partial(self._ask_before_discarding, lost))
-        if lost.record is None:
-            self.card.ask(f"Work that was not saved cannot be read: {lost.problem}.", [discard, later])
-            return
-        others = len(self._lost) - 1
-        more = f" After it, {others} more." if others else ""
-        what = f"{_objects(lost.record)}, {_when(lost.record.saved)}"
-        self.card.ask(
-            f"Work on {_images(lost.record)} ({what}) was not saved.{more}",
-            [("Restore", partial(self._restore, lost)), discard, later],
-        )
-
-    def _ask_before_discarding(self, lost: Recoverable) -> None:
-        what = "it" if lost.record is None else _objects(lost.record)
-        self.card.ask(
-            f"Really discard {what}? This cannot be undone.",
-            [("Discard for good", partial(self._discard, lost)), ("Keep", self._offer_next)],
-        )
-
-    def _discard(self, lost: Recoverable) -> None:
-        self._lost.remove(lost)
-        self.worker.submit(DISCARD, lambda _ticket: lost.discard())
+        self.worker.submit(DISCARD, discard)
 
     def _restore(self, lost: Recoverable) -> None:
         if lost.record is not None:
@@ -263,7 +239,7 @@ class SessionPart(QWidget):
 
     def _not_restored(self) -> None:
         self._say("")
-        self._offer_next()
+        self.lost.offer()
 
     def _restored(self, lost: Recoverable, images: Sequence[Placed]) -> None:
         record = lost.record
@@ -273,8 +249,8 @@ class SessionPart(QWidget):
         whole = len(images) == len(record.images)
         problem = self.keeper.go_on(record, images)
         self._ready()
-        self._say(problem or f"Restored {_objects(record)}.{_kept(count, before)}{self._model(record)}")
-        self._lost.remove(lost)
+        self._say(problem or f"Restored {objects_in(record)}.{_kept(count, before)}{self._model(record)}")
+        self.lost.take_out(lost)
         keeper = self.keeper
 
         def hand_over(_ticket: Ticket) -> None:
@@ -290,7 +266,7 @@ class SessionPart(QWidget):
         if outcome.error is not None and outcome.key != FIND:
             sentence = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, SessionError | OSError | ValueError):
-                sentence = f"This went wrong: {sentence}"
+                sentence = f"Error: {sentence}"
             self._say("")
             self.controller.warn(_sentence(sentence))
             return
@@ -354,13 +330,6 @@ class SessionPart(QWidget):
         return Path.home()
 
 
-def _find_lost(_ticket: Ticket) -> list[Recoverable]:
-    import_for_jobs()
-    from napari_samv1.storage.session.recovery import recoverable
-
-    return recoverable()
-
-
 def _closing(worker: Worker, keeper: SessionKeeper) -> Callable[[], None]:
     # they and not the part, which they outlive
     def close() -> None:
@@ -374,33 +343,12 @@ def _do_nothing(*_arguments: Any) -> None:
     """What a cancelled question leads to."""
 
 
-def _objects(record: SessionRecord) -> str:
-    return f"{record.object_count} object{'' if record.object_count == 1 else 's'}"
-
-
-def _images(record: SessionRecord) -> str:
-    names = list(dict.fromkeys(plane.source.name for plane in record.planes))
-    shown = ", ".join(f"“{name}”" for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
-
-
-def _when(saved: str) -> str:
-    """The time of an autosave on this place's clocks: "today 14:03", or with the date."""
-    try:
-        moment = datetime.fromisoformat(saved).astimezone()
-    except ValueError:
-        return "nobody knows when"
-    if moment.date() == datetime.now().astimezone().date():
-        return f"today {moment:%H:%M}"
-    return f"{moment:%Y-%m-%d %H:%M}"
-
-
 def _kept(count: int, folder: Path | None) -> str:
     if not count:
         return ""
     few = "1 object" if count == 1 else f"{count} objects"
     where = "" if folder is None else f" since “{folder.name}” was saved"
-    return f" What was here before ({few}, not saved{where}) will be offered at the next start."
+    return f" Earlier work ({few}, not saved{where}) will be offered at the next start."
 
 
 def _sentence(words: str) -> str:
