@@ -65,6 +65,29 @@ def test_the_image_is_whole_beside_the_docked_panel(
     assert camera_of(panel.viewer).zoom == zoomed
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_docked_from_the_menu_the_view_is_fitted_unless_it_was_moved(
+    moved, make_napari_viewer, discs, coins, hand_on, qtbot
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1000, 700)
+    viewer.add_image(coins, name="coins")
+    qtbot.wait(200)
+    viewer.reset_view()
+    if moved:
+        camera_of(viewer).center = (0, 100, 100)
+        camera_of(viewer).zoom = 7.0
+    _, panel = viewer.window.add_plugin_dock_widget("napari-samv1", "Segment Anything")
+    hand = hand_on(panel)
+    qtbot.wait(500)
+    if moved:
+        assert camera_of(viewer).zoom == 7
+    else:
+        for corner in ((-0.5, -0.5), (302.5, 383.5)):
+            assert hand.canvas.rect().contains(hand.at(*corner).toPoint())
+    del hand, panel
+
+
 def test_it_opens_the_files_given(launched, tmp_path):
     path = tmp_path / "noise.tif"
     tifffile.imwrite(path, np.random.default_rng(0).integers(0, 255, (64, 80), dtype=np.uint8))

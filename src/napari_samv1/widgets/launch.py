@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import napari
-from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QMainWindow, QWidget
 
 from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
@@ -19,8 +17,6 @@ from napari_samv1.widgets.shared.remembered import PLUGIN, recall
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-LAYOUT_MILLISECONDS = 5000
 
 logger = logging.getLogger(__name__)
 
@@ -58,42 +54,6 @@ def dock(viewer: Viewer, *, model: str | None = None, device: str | None = None)
         choices = replace(choices, device=device)
     panel = SegmentAnythingPanel(viewer, choices)
     viewer.window.add_dock_widget(panel, name=TITLE, area="right")
-    _FitWhileLaidOut(viewer, panel)
     if panel.image.layer is not None:
         panel.controller.point_with_clicks()
     return panel
-
-
-class _FitWhileLaidOut(QObject):
-    """Fits the view whenever the canvas gets another size, until a person touches it or time is up."""
-
-    def __init__(self, viewer: Viewer, panel: SegmentAnythingPanel) -> None:
-        super().__init__(panel)
-        self._fit = self._single_shot(viewer.reset_view)
-        self._stands = self._single_shot(self._let_go)
-        window = panel.window()
-        canvas = window.centralWidget() if isinstance(window, QMainWindow) else None
-        self._watched = [] if canvas is None else [canvas, *canvas.findChildren(QWidget)]
-        for widget in self._watched:
-            widget.installEventFilter(self)
-        self._fit.start(0)
-        self._stands.start(LAYOUT_MILLISECONDS)
-
-    def _single_shot(self, slot: Callable[[], object]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.timeout.connect(slot)
-        return timer
-
-    def eventFilter(self, _widget: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        if event.type() == QEvent.Type.Resize:
-            self._fit.start(0)
-        elif event.type() in (QEvent.Type.MouseButtonPress, QEvent.Type.Wheel, QEvent.Type.KeyPress):
-            self._let_go()
-        return False
-
-    def _let_go(self) -> None:
-        self._fit.stop()
-        for widget in self._watched:
-            widget.removeEventFilter(self)
-        self._watched = []

@@ -78,7 +78,7 @@ def next_step(situation: Situation) -> str:
     if situation.tool is not None:
         correcting = CORRECTING.get(situation.tool, correcting)
     if situation.one_each and situation.tool in ("click", "box", "polygon", "ellipse"):
-        return f"3. {POINTING[situation.tool]} Too much, or missing? Shift+click corrects the newest object."
+        return f"3. {POINTING[situation.tool]} Too much? Shift+click there corrects the newest object."
     key = f" ({situation.next_object_key})" if situation.next_object_key else ""
     earlier = " Earlier ones: list, or Pick." if situation.objects > 1 else ""
     return f"3. {correcting} Done? Next object{key}.{earlier}"

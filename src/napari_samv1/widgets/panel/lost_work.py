@@ -20,7 +20,7 @@ from napari_samv1.widgets.shared.imports import import_for_jobs
 if TYPE_CHECKING:
     from napari_samv1.storage.session.recovery import Recoverable
 
-PICTURE_SIDE = 40
+PICTURE_SIDE = 48
 ROWS_IN_SIGHT = 3
 
 
@@ -146,4 +146,7 @@ def _icon(picture: NDArray[np.uint8]) -> QIcon:
     pixels = np.ascontiguousarray(picture)
     height, width, _ = pixels.shape
     image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QIcon(QPixmap.fromImage(image))
+    icon, pixmap = QIcon(), QPixmap.fromImage(image)
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # without a tint where it is selected
+        icon.addPixmap(pixmap, mode)
+    return icon

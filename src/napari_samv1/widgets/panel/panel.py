@@ -22,6 +22,7 @@ from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
 from napari_samv1.widgets.panel.controller import Controller
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.existing import ExistingLabels
+from napari_samv1.widgets.panel.fit_view import FitWhileLaidOut
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.key_list import KeyList
 from napari_samv1.widgets.panel.model_chooser import DownloadState
@@ -438,6 +439,7 @@ class SegmentAnythingPanel(QScrollArea):
             self.close_down()
         elif event.type() == QEvent.Type.ParentChange:
             come_as_tab(self)
+            FitWhileLaidOut(self.viewer, self)
         return bool(super().event(event))
 
     def close_down(self) -> None:
