@@ -1,4 +1,4 @@
-"""What the encoding is doing: its state, always; progress and cancel while it runs."""
+"""The state of the encoding; progress and cancel while it runs."""
 
 from __future__ import annotations
 

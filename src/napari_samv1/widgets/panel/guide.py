@@ -29,7 +29,7 @@ CORRECTING: dict[Tool, str] = {
 
 @dataclass(frozen=True)
 class Situation:
-    """What the guide looks at."""
+    """The state that the guide depends on."""
 
     has_image: bool
     has_model: bool

@@ -26,7 +26,7 @@ AUTO_TIP = (
 
 @dataclass(frozen=True)
 class CandidateScores:
-    """What is shown of one of the four masks; ``area`` in pixels before clean-up, where it is known."""
+    """Scores of one of the four masks; ``area`` in pixels before clean-up, where it is known."""
 
     iou: float
     stability: float
@@ -172,7 +172,7 @@ class MaskPictures(QWidget):
 
 
 class MaskChoice(LookValue[Choice]):
-    """Which of the four masks is taken: "auto", or 0 to 3."""
+    """The choice among the four masks: "auto", or 0 to 3."""
 
     choices = CHOICES
 

@@ -183,7 +183,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     @property
     def rule(self) -> ComboBox:
-        """What happens where the current object meets others: "keep", "overwrite" or "inside"."""
+        """The rule for pixels that the current object shares with others: "keep", "overwrite" or "inside"."""
         return self.settings.rule
 
     @property
@@ -484,12 +484,12 @@ def _colours(binding: AnnotationBinding) -> Callable[[int], QColor | None]:
 
 
 def is_image(layer: object) -> bool:
-    """Whether a layer is an image to annotate; pictures of a model's inside are none."""
+    """True for an image to annotate, and not for pictures of a model's inside."""
     return isinstance(layer, Image) and not is_picture(layer)
 
 
 def is_labels(layer: object) -> bool:
-    """Whether a layer can take masks."""
+    """True for a layer that can take masks."""
     return isinstance(layer, Labels) and not is_picture(layer)
 
 

@@ -246,8 +246,8 @@ def _is_same(known: Sequence[Reading], ticket: Ticket) -> bool:
 
 
 def _ignore(_placed: Sequence[Placed]) -> None:
-    """What nobody waits for."""
+    """Default callback: does nothing."""
 
 
 def _do_nothing() -> None:
-    """What nobody waits for."""
+    """Default callback: does nothing."""

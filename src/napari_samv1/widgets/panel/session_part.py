@@ -340,7 +340,7 @@ def _closing(worker: Worker, keeper: SessionKeeper) -> Callable[[], None]:
 
 
 def _do_nothing(*_arguments: Any) -> None:
-    """What a cancelled question leads to."""
+    """Answer to a question that was cancelled."""
 
 
 def _kept(count: int, folder: Path | None) -> str:

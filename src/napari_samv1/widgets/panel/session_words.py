@@ -1,4 +1,4 @@
-"""How sessions are spoken of in the panel."""
+"""Words for sessions in the panel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def objects_in(record: SessionRecord) -> str:
-    """How many objects a session holds: "2 objects"."""
+    """Count a session's objects in words: "2 objects"."""
     return f"{record.object_count} object{'' if record.object_count == 1 else 's'}"
 
 

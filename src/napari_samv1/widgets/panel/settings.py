@@ -126,7 +126,7 @@ class Settings(Container[Widget]):
     # ---- from a person or a script
 
     def _differs(self, name: str, value: Any) -> bool:
-        """Whether a value is another one than the object's; it is taken for the object's from now on."""
+        """Compare a value with the object's, and keep it as the object's."""
         differs = value != self._shown[name]
         self._shown[name] = value
         return bool(differs)

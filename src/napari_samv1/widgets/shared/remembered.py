@@ -20,7 +20,7 @@ PLUGIN = "napari-samv1"
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person chose last: a model's name or file, its preparation if it is a file, and a device."""
+    """The last choices: a model's name or file, its preparation if it is a file, and a device."""
 
     model: str = "tiny"
     device: str = "auto"
