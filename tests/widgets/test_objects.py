@@ -423,12 +423,12 @@ def test_existing_labels_are_listed_from_the_start_and_picked_in_the_list(annota
     panel.labels.layer = viewer.add_labels(before, name="found elsewhere")
     qtbot.waitUntil(lambda: set(rows_of(panel)) == {3, 7, 8})
     assert rows_of(panel) == {3: "existing label", 7: "existing label", 8: "new"}
-    undo = binding.shown.undo_label
+    undo = binding.document.undo_label
     click_row(qtbot, panel.objects, 1)
     assert binding.current_object == 7
     assert binding.labels.selected_label == 7
     assert "7 is an existing label" in panel.guide.text()
-    assert binding.shown.undo_label == undo
+    assert binding.document.undo_label == undo
     # deleted, its number is free; undone, it is an object that has its pixels
     qtbot.mouseClick(panel.objects.delete, LEFT)
     qtbot.waitUntil(lambda: rows_of(panel)[7] == "new")

@@ -61,7 +61,7 @@ class FitWhileLaidOut(QObject):
 
 
 def is_centred(viewer: Any) -> bool:
-    """True where the view's centre is that of all layers, as napari leaves it; zooming at a place moves it."""
+    """True where the view's centre is that of all layers, as napari leaves it; zooming moves it."""
     if not len(viewer.layers) or viewer.dims.ndisplay != 2:
         return False
     displayed = list(viewer.dims.displayed)

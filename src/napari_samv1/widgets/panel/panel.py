@@ -344,9 +344,7 @@ class SegmentAnythingPanel(QScrollArea):
             self.objects.show_history("", "")
         else:
             self.objects.show_history(document.undo_label, document.redo_label)
-        settings = self.controller.settings
-        if settings is not None:
-            self.settings.show_settings(settings)
+        self.settings.show_settings(self.controller.settings)
         self.pictures.refresh()
         self._show_guide()
 
