@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,16 @@ def picture(binding: Any) -> tuple[Any, ...]:
             points.data, points.features["object"], points.features["polarity"], strict=True
         )
     )
-    return rows, binding.labels.data.copy(), dict(binding.shown.objects), binding.shown.stack
+    # as they were drawn, they come back through a layer's transform, rounded
+    drawn = {
+        number: [(one.kind, one.positive, np.round(one.vertices_yx, 6).tolist()) for one in piece.drawn]
+        for number, piece in binding.shown.objects.items()
+    }
+    pieces = {
+        number: {own.name: getattr(piece, own.name) for own in fields(piece) if own.name != "drawn"}
+        for number, piece in binding.shown.objects.items()
+    }
+    return rows, binding.labels.data.copy(), pieces, (binding.shown.stack, drawn)
 
 
 def assert_same_picture(first: tuple[Any, ...], second: tuple[Any, ...]) -> None:

@@ -239,7 +239,7 @@ def test_exports(annotating, answers, coins, qtbot, tmp_path, monkeypatch):
     # one file for each plane, where the format holds one
     record = session.keeper.current()
     [geojson] = [export for export in EXPORTS if ".geojson" in export.endings]
-    both = replace(record, planes=record.planes * 2)
+    both = replace(record, images=record.images * 2)
     assert geojson.write(tmp_path / "two.geojson", both) == [
         tmp_path / "two-1.geojson",
         tmp_path / "two-2.geojson",
@@ -268,7 +268,7 @@ def test_what_was_annotated_on_an_image_that_is_closed_is_offered_back(annotatin
     [left] = recoverable()
     assert left.record is not None
     assert left.record.object_count == 2
-    assert all(not known.mask.empty for known in left.record.planes[0].objects)
+    assert all(not known.mask.empty for known in left.record.planes[0].pieces)
 
 
 def test_autosave_that_fails_is_said_in_the_panel(annotating, qtbot, tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     panel.viewer.close()
     [left] = recoverable()
     assert left.record is not None
-    assert len(left.record.planes[0].objects[1].prompts) == 2
+    assert len(left.record.planes[0].pieces[1].prompts) == 2
 
 
 @pytest.mark.parametrize("closing", ["panel", "window"])
@@ -72,7 +72,7 @@ def test_a_click_just_before_the_end_counts(closing, annotating, qtbot):
     [left] = recoverable()
     assert left.record is not None
     [plane] = left.record.planes
-    assert len(plane.objects[1].prompts) == 2
+    assert len(plane.pieces[1].prompts) == 2
 
 
 def test_without_an_edit_nothing_is_left_behind(annotating, qtbot):
