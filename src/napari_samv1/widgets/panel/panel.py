@@ -135,8 +135,6 @@ class SegmentAnythingPanel(QScrollArea):
         self.model_chooser.chosen.connect(self._model_chosen)
         self.model_chooser.download_wanted.connect(controller.download)
         self.model_chooser.cancel_wanted.connect(controller.cancel_download)
-        self.session.state_changed.connect(self._show_session)
-        self.session.spoke.connect(self._open_session)
         controller.encoding_changed.connect(self._show_encoding)
         controller.objects_changed.connect(self._show_objects)
         controller.layers_changed.connect(self._show_layers)
@@ -230,12 +228,11 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
         layout.addWidget(self.settings.native)
-        layout.addWidget(self.session.in_sight)
+        layout.addWidget(self.session)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
-        self.session_part = Folded("Session", self.session)
         self.layers_part = Folded("Layers", layers)
         self.keys_part = Folded("Keys", self.keys)
-        for folded in (self.session_part, self.layers_part, self.keys_part):
+        for folded in (self.layers_part, self.keys_part):
             layout.addWidget(folded)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setWidget(content)
@@ -390,12 +387,6 @@ class SegmentAnythingPanel(QScrollArea):
     def _show_download(self, state: DownloadState | None) -> None:
         self.model_chooser.show_download(state)
         self._show_guide()
-
-    def _show_session(self, state: str) -> None:
-        self.session_part.set_title(f"Session: {state}" if state else "Session")
-
-    def _open_session(self) -> None:
-        self.session_part.open = True
 
     def _show_message(self, sentence: str) -> None:
         self.notice.show_message(sentence)

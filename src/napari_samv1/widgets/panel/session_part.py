@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.layers.channels import channel_planes, read_channels
@@ -22,7 +21,7 @@ from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
 from napari_samv1.widgets.panel.session_words import objects_in
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 from napari_samv1.widgets.shared.imports import import_for_jobs
-from napari_samv1.widgets.shared.look import note
+from napari_samv1.widgets.shared.look import StatusLines
 from napari_samv1.widgets.shared.remembered import recall_sessions_folder, remember_sessions_folder
 
 if TYPE_CHECKING:
@@ -32,18 +31,16 @@ if TYPE_CHECKING:
     from napari_samv1.widgets.panel.session_exports import Export
 
 RECOVER, SAVE, OPEN, EXPORT, DISCARD = "recover", "save", "open", "export", "discard"
+STATUS_LINES = 2
 NOTHING_TO_SAVE = "There is nothing to save yet: point at an object first."
 
 
 class SessionPart(QWidget):
     """Buttons and words; ``keeper`` autosaves, ``opener`` finds images, ``worker`` touches the disk.
 
-    ``card`` asks questions, and ``in_sight`` saves and exports; the panel shows them where they are seen.
-    ``state_changed`` says in a word or two how safe the work is, ``spoke`` that there is something to read.
+    ``card`` asks questions; the panel shows it above the list of objects. ``status`` keeps its height, so
+    that nothing moves when there is something to read.
     """
-
-    state_changed = Signal(str)
-    spoke = Signal()
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,11 +51,10 @@ class SessionPart(QWidget):
         self.opener = SessionOpener(controller.viewer, self.worker, self.card)
         self.lost = LostWork(self.card, self._restore, self._discard)
         self.save_again = QPushButton("Save")
-        self.save_as = QPushButton("Save session…")
-        self.open = QPushButton("Open session…")
+        self.save_as = QPushButton("Save…")
+        self.open = QPushButton("Open…")
         self.export = QPushButton("Export…")
-        self.status = note()
-        self.in_sight = QWidget()
+        self.status = StatusLines(STATUS_LINES)
         self._arrange()
         self._after: dict[Hashable, Callable[[Outcome], None]] = {
             RECOVER: lambda outcome: self.lost.take(outcome.value),
@@ -82,22 +78,18 @@ class SessionPart(QWidget):
         self.worker.submit(RECOVER, lambda _ticket: find_lost())
 
     def _arrange(self) -> None:
-        self.save_as.setToolTip("Save everything as a folder of plain files, to continue later")
+        self.save_as.setToolTip("Save the session: everything, as a folder of plain files, to continue later")
         self.open.setToolTip("Continue a saved session: objects, prompts and masks")
         self.export.setToolTip("The masks for other programs: TIFF, a table, COCO JSON, GeoJSON, OME-Zarr")
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for button in (self.save_again, self.save_as, self.open, self.export):
+            row.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        row = QHBoxLayout()
-        row.addWidget(self.save_again)
-        row.addWidget(self.open)
         layout.addLayout(row)
         layout.addWidget(self.status)
-        seen = QHBoxLayout(self.in_sight)
-        seen.setContentsMargins(0, 0, 0, 0)
-        seen.setSpacing(4)
-        seen.addWidget(self.save_as)
-        seen.addWidget(self.export)
 
     # ---- saving
 
@@ -293,7 +285,6 @@ class SessionPart(QWidget):
         self._said = sentence
         if sentence:
             self.controller.warn("")
-            self.spoke.emit()
         self._show_status()
 
     def _show_status(self) -> None:
@@ -303,17 +294,13 @@ class SessionPart(QWidget):
         self.save_again.setVisible(keeper.folder is not None)
         if keeper.folder is not None:
             self.save_again.setToolTip(f"Save in {keeper.folder}")
-        self.save_as.setText("Save as…" if keeper.folder is not None else "Save session…")
-        state = short = ""
+        self.save_as.setText("Save as…" if keeper.folder is not None else "Save…")
+        state = ""
         if keeper.is_saved and keeper.object_count:
-            state, short = "All is saved.", "saved"
-        elif keeper.problem:
-            short = "not saved"
-        elif keeper.object_count and not keeper.is_saved:
-            state, short = "Autosaved: kept for the next start until you save it.", "autosaved"
-        self.state_changed.emit(short)
-        self.status.setText(" ".join(words for words in (self._said, state) if words))
-        self.status.setVisible(bool(self.status.text()))
+            state = "All is saved."
+        elif not keeper.problem and keeper.object_count and not keeper.is_saved:
+            state = "Autosaved, not saved yet."
+        self.status.say(" ".join(words for words in (self._said, state) if words))
 
     def _suggested(self, ending: str) -> Path:
         """A name beside the image, where it came from a file."""
