@@ -49,7 +49,7 @@ def test_choices_come_back_from_the_preferences_of_new_naparis(npe2pm, monkeypat
     napari_settings = pytest.importorskip("napari.settings")
     if not hasattr(napari_settings, "get_plugin_settings"):
         pytest.skip("this napari has no plugin preferences")
-    manifest = PluginManifest.from_file(Path(remembered.__file__).parents[1] / "napari.yaml")
+    manifest = PluginManifest.from_file(Path(remembered.__file__).parents[2] / "napari.yaml")
     npe2pm.register(manifest)
     settings = remembered._plugin_settings()
     remember(CHOSEN)

@@ -21,7 +21,6 @@ class FitWhileLaidOut(QObject):
 
     def __init__(self, viewer: Any, dock: QWidget) -> None:
         super().__init__(dock)
-        self._viewer, self._dock = viewer, dock
         self._watched: list[QWidget] = []
         self._fit = self._single_shot(viewer.reset_view)
         self._stands = self._single_shot(self._let_go)
@@ -36,7 +35,9 @@ class FitWhileLaidOut(QObject):
         return timer
 
     def _watch(self) -> None:
-        window = self._dock.window()
+        # asked for and not held: the dock must be free to go
+        dock = self.parent()
+        window = dock.window() if isinstance(dock, QWidget) else None
         canvas = window.centralWidget() if isinstance(window, QMainWindow) else None
         if canvas is None:
             return
