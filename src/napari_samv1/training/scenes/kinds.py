@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from napari_samv1.training.scenes.layout import Layout, lay, room_for
 from napari_samv1.training.scenes.optics import blurred, halo, photograph
 from napari_samv1.training.scenes.render import background, bodies, per_label, shading, spots, stained
+from napari_samv1.training.scenes.rods import rods
 from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART, Scene
 from napari_samv1.training.scenes.shapes import ellipse
 from napari_samv1.training.scenes.textures import Field, any_texture, relief, smooth_noise
@@ -391,6 +392,7 @@ KINDS: dict[str, Kind] = {
     "nested": nested,
     "histology": histology,
     "crowd": crowd,
+    "rods": rods,
 }
 
 Shares = dict[str, float]
@@ -417,6 +419,19 @@ LATE_SHARES: Shares = {
     "histology": 0.05,
 }
 """The same for the larger scenes, which join later: many objects side by side, or one in another."""
+
+DENSE_SHARES: Shares = {
+    "crowd": 0.18,
+    "nuclei": 0.22,
+    "coins": 0.06,
+    "particles": 0.09,
+    "leaves": 0.02,
+    "tissue": 0.20,
+    "nested": 0.06,
+    "histology": 0.05,
+    "rods": 0.12,
+}
+"""The same for the dense head, which learns to tell objects side by side apart."""
 
 
 def draw_scene(rng: Rng, hw: HW, kind: str | None = None, shares: Shares = SHARES) -> Scene:
