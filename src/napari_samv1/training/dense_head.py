@@ -61,8 +61,9 @@ class DenseRecipe:
         return self.rounds * self.repeats * len(self.grids)
 
     def learning_rate(self, step: int) -> float:
-        """Rises over 60 steps, then falls evenly to a fiftieth."""
-        return self.rate * min(1.0, (step + 1) / 60) * max(0.02, 1 - step / self.steps)
+        """Rises over 60 steps, falls evenly to a fiftieth in the last rounds."""
+        left = (self.steps - step) / (self.steps / self.rounds * max(1, self.cooling))
+        return self.rate * min(1.0, (step + 1) / 60) * max(0.02, min(1.0, left))
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,9 +283,15 @@ class DenseRun:
         save_state(self.state_path, state)
 
     def _resume(self) -> None:
-        state = load_state(self.state_path, self.recipe, self.origin)
+        state = load_state(self.state_path, self.recipe, self.origin, may_differ=("rounds",))
         if state is None:
             return
+        known, asked = state["recipe"]["rounds"], self.recipe.rounds
+        if known != asked and state["round"] > min(known, asked) - self.recipe.cooling:
+            raise ValueError(
+                f"{self.state_path} is of a run of {known} rounds whose rate has begun to fall, not of "
+                f"{asked}; give the same number or another --work folder"
+            )
         self.head.load_state_dict(state["head"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.averages = {name: t.to(self.averages[name].device) for name, t in state["averages"].items()}
