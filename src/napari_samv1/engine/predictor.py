@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.automatic.proposals import Proposer
 from napari_samv1.engine.candidate import Candidate
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.hint import hint_logits
@@ -40,7 +41,8 @@ class Cancelled(Exception):  # noqa: N818 - a wish, not an error
 class Predictor:
     """Encodes images and decodes prompts with one loaded model.
 
-    Holds no state but the model: several threads may use one predictor.
+    Holds no state but the model, and the ``proposer`` that finds what to ask for in ``segment_everything``:
+    several threads may use one predictor.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -51,8 +53,9 @@ class Predictor:
     (303, 384)
     """
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, proposer: Proposer | None = None) -> None:
         self.model = model
+        self.proposer = proposer
 
     def embed(
         self,
