@@ -47,30 +47,36 @@ def clean(one: FoundObject, least_area: int, image_hw: tuple[int, int]) -> Found
 
 def fill_holes(crop: MaskCrop, least_area: int, image_hw: tuple[int, int]) -> MaskCrop:
     """Background that is connected (8 neighbours) to fewer pixels is filled, at the image's edge too."""
-    # a pixel around the mask, where the image goes on, stands for all that lies beyond
-    rows, columns = (
-        slice(max(0, own.start - 1), min(size, own.stop + 1))
-        for own, size in zip(crop.region, image_hw, strict=True)
-    )
+    height, width = image_hw
+    # a pixel around the mask, where the image goes on, stands for all that lies beyond, unless that is small
+    rows = _widened(crop.region[0], height, width, least_area)
+    columns = _widened(crop.region[1], width, rows.stop - rows.start, least_area)
     mask = crop.within((rows, columns))
     regions, count = label(~mask, _EIGHT)
     areas = np.bincount(regions.ravel(), minlength=count + 1)
-    height, width = image_hw
-    own_rows, own_columns = crop.region
-    beyond = [
-        (rows.start < own_rows.start, (0, 0), rows.start * width),
-        (rows.stop > own_rows.stop, (-1, 0), (height - rows.stop) * width),
-        (columns.start < own_columns.start, (0, 0), columns.start * len(mask)),
-        (columns.stop > own_columns.stop, (0, -1), (width - columns.stop) * len(mask)),
-    ]
-    for there, corner, pixels in beyond:
-        if there:
-            areas[regions[corner]] += pixels
+    areas[0] = least_area
+    beyond = {
+        (0, slice(None)): rows.start * width,
+        (-1, slice(None)): (height - rows.stop) * width,
+        (slice(None), 0): columns.start * len(mask),
+        (slice(None), -1): (width - columns.stop) * len(mask),
+    }
+    for side, pixels in beyond.items():
+        if pixels:
+            areas[regions[side][0]] += pixels
     small = areas < least_area
-    small[0] = False
     if not small.any():
         return crop
     return MaskCrop.from_mask(mask | small[regions], (rows.start, columns.start))
+
+
+def _widened(own: slice, size: int, across: int, least_area: int) -> slice:
+    """An extent by one pixel more, or to the image's edge where less than the area lies beyond."""
+    start, stop = max(0, own.start - 1), min(size, own.stop + 1)
+    return slice(
+        0 if start * across < least_area else start,
+        size if (size - stop) * across < least_area else stop,
+    )
 
 
 def drop_islands(crop: MaskCrop, least_area: int) -> MaskCrop:
