@@ -55,15 +55,15 @@ def fill_holes(crop: MaskCrop, least_area: int, image_hw: tuple[int, int]) -> Ma
     regions, count = label(~mask, _EIGHT)
     areas = np.bincount(regions.ravel(), minlength=count + 1)
     areas[0] = least_area
-    beyond = {
-        (0, slice(None)): rows.start * width,
-        (-1, slice(None)): (height - rows.stop) * width,
-        (slice(None), 0): columns.start * len(mask),
-        (slice(None), -1): (width - columns.stop) * len(mask),
-    }
-    for side, pixels in beyond.items():
+    beyond = (
+        (regions[0, 0], rows.start * width),
+        (regions[-1, 0], (height - rows.stop) * width),
+        (regions[0, 0], columns.start * len(mask)),
+        (regions[0, -1], (width - columns.stop) * len(mask)),
+    )
+    for region, pixels in beyond:
         if pixels:
-            areas[regions[side][0]] += pixels
+            areas[region] += pixels
     small = areas < least_area
     if not small.any():
         return crop
