@@ -1,0 +1,70 @@
+"""One prompt for each proposed object: decoded, filtered, and the lesser of two that overlap dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.engine.automatic.decoding import OnDecoded, decode
+from napari_samv1.engine.automatic.found import FoundObject
+from napari_samv1.engine.automatic.overlap import keep_by_masks
+from napari_samv1.engine.automatic.proposals import Calibration, Proposals
+from napari_samv1.engine.embedding import Embedding
+from napari_samv1.engine.predictor import Choose, Predictor
+from napari_samv1.masks.choose import best_index
+from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.place import Plane
+from napari_samv1.records.prompts import Prompts
+
+PUBLISHED = Calibration()
+
+
+def decode_seeds(
+    predictor: Predictor,
+    embedding: Embedding,
+    proposals: Proposals,
+    calibration: Calibration,
+    settings: AutomaticSettings,
+    on_decoded: OnDecoded,
+    *,
+    plane: Plane,
+    into: list[FoundObject],
+) -> None:
+    """Decode one mask for each proposal of an encoded region and put those that pass ``into`` a list.
+
+    The thresholds of the settings are in the published model's terms; ``calibration`` brings them to this
+    model's. On any threshold of 0 nothing is dropped.
+    """
+    iou_thresh = settings.pred_iou_thresh * calibration.iou / PUBLISHED.iou
+    stability_thresh = settings.stability_score_thresh * calibration.stability / PUBLISHED.stability
+    decode(
+        predictor,
+        embedding,
+        proposals.prompts(),
+        _best_above(iou_thresh),
+        settings,
+        on_decoded,
+        stability_thresh=stability_thresh,
+        plane=plane,
+        into=into,
+    )
+
+
+def without_doubles(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
+    """The objects that no better one overlaps by more than ``box_nms_thresh`` of the smaller mask."""
+    return [objects[i] for i in keep_by_masks(objects, [one.iou for one in objects], settings.box_nms_thresh)]
+
+
+def _best_above(threshold: float) -> Choose:
+    """The mask that a click would show, where its predicted IoU is above the threshold."""
+
+    def choose(prompts: Sequence[Prompts], iou_bm: NDArray[np.float32]) -> NDArray[np.bool_]:
+        chosen = np.zeros(iou_bm.shape, dtype=bool)
+        for row, (one, iou) in enumerate(zip(prompts, iou_bm, strict=True)):
+            best = best_index(iou, ambiguous=one.is_single)
+            chosen[row, best] = threshold <= 0 or iou[best] > threshold
+        return chosen
+
+    return choose
