@@ -41,11 +41,13 @@ class DenseRecipe:
     """Everything that a head depends on besides the code and the frozen weights.
 
     In a round ``scenes`` scenes of ``side`` pixels are drawn and cut into a batch of about ``tokens`` image
-    tokens on each of ``grids``; the head sees every batch ``repeats`` times.
+    tokens on each of ``grids``; the head sees every batch ``repeats`` times. The rate stays as it is until
+    the last ``cooling`` rounds, in which it falls to nearly nothing: until then a run can be made longer.
     """
 
     seed: int = 0
-    rounds: int = 90
+    rounds: int = 50
+    cooling: int = 8
     scenes: int = 40
     side: int = 480
     grids: Grids = DENSE_GRIDS
