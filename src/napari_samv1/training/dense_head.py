@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_samv1.images.prepare import normalised
@@ -23,6 +23,7 @@ from napari_samv1.model import Sam
 from napari_samv1.model.dense_head import RADIUS, DenseHead, DenseHeadConfig
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.training.crops import Crop, cut
+from napari_samv1.training.optimizer import Optimizer
 from napari_samv1.training.recipe import Grids
 from napari_samv1.training.scenes.kinds import DENSE_SHARES, draw_scene
 from napari_samv1.training.scenes.scene import OBJECT
@@ -47,14 +48,14 @@ class DenseRecipe:
 
     seed: int = 0
     rounds: int = 50
-    cooling: int = 8
+    cooling: int = 6
     scenes: int = 40
     side: int = 480
     grids: Grids = DENSE_GRIDS
     tokens: int = 8 * 1024
     zoom: tuple[float, float] = (0.55, 2.2)
-    repeats: int = 3
-    rate: float = 2e-3
+    repeats: int = 4
+    rate: float = 1e-3
     decay: float = 0.02
     averaging: float = 0.99
 
@@ -141,6 +142,11 @@ def new_head(config: DenseHeadConfig, seed: int) -> DenseHead:
     return head
 
 
+def _is_inner(name: str, parameter: nn.Parameter) -> bool:
+    """Whether Muon moves a parameter: every kernel but those of the last layer."""
+    return parameter.ndim > 1 and not name.startswith("maps")
+
+
 class DenseRun:
     """A run of a recipe in a folder; goes on after the last round that was finished.
 
@@ -174,14 +180,7 @@ class DenseRun:
         config = DenseHeadConfig(channels=network.config.channels)
         self.head = new_head(config, recipe.seed) if head is None else head.requires_grad_(True)
         self.head.to(next(network.parameters()).device).train()
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for p in self.head.parameters() if p.ndim > 1], "weight_decay": recipe.decay},
-                {"params": [p for p in self.head.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=recipe.rate,
-            betas=(0.9, 0.98),
-        )
+        self.optimizer = Optimizer(self.head.named_parameters(), recipe.rate, recipe.decay, _is_inner)
         self.averages = {name: p.detach().clone() for name, p in self.head.named_parameters()}
         self.round, self.step, self.seconds = 0, 0, 0.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -245,14 +244,12 @@ class DenseRun:
             for place in rng.permutation(len(batches)):
                 batch = batches[place]
                 rate = self.recipe.learning_rate(self.step)
-                for group in self.optimizer.param_groups:
-                    group["lr"] = rate
                 maps = self.head(batch.tokens_bchw.float())
                 loss, figures = seed_loss(maps, batch.wanted.to(device), batch.weights.to(device))
                 self.optimizer.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.head.parameters(), 1.0)
-                self.optimizer.step()
+                self.optimizer.step(rate)
                 self.step += 1
                 keep = min(self.recipe.averaging, (1 + self.step) / (10 + self.step))
                 with torch.no_grad():
