@@ -91,9 +91,10 @@ def open_planes(path: Path, channel: int | None = None, plane: Sequence[int] | N
     left = [axis for axis in range(len(shape) - 2) if axis not in fixed]
     if plane is not None:
         if len(plane) != len(left):
+            given, there = ",".join(map(str, plane)) or "none", _named(axes, shape, left) or "none"
             raise ReadError(
-                f"{path} has {len(left)} axes before rows and columns ({_named(axes, shape, left) or 'none'}): "
-                f"give as many numbers to choose a plane, got {','.join(map(str, plane)) or 'none'}"
+                f"{path} has {len(left)} axes before rows and columns ({there}): give as many numbers to "
+                f"choose a plane, got {given}"
             )
         for axis, place in zip(left, plane, strict=True):
             if not 0 <= place < shape[axis]:

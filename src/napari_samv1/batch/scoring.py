@@ -88,7 +88,7 @@ def _matches(iou: NDArray[np.float64], threshold: float) -> int:
     """How many objects can be matched one to one at an IoU of the threshold or more."""
     # above one half no object has a second partner
     hits = iou >= threshold
-    if threshold > 0.5 or hits.sum(axis=0).max(initial=0) <= 1 and hits.sum(axis=1).max(initial=0) <= 1:
+    if threshold > 0.5 or max(hits.sum(axis=0).max(initial=0), hits.sum(axis=1).max(initial=0)) <= 1:
         return int(hits.sum())
     rows, columns = linear_sum_assignment(hits, maximize=True)
     return int(hits[rows, columns].sum())

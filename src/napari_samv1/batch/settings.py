@@ -29,7 +29,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """How files are segmented: by which model, which planes, how their intensities are taken, what is written.
+    """How files are segmented: the model, the planes, their intensities, and what is written.
 
     ``channel`` and ``plane`` choose what is segmented; by default every plane of the image. ``intensity`` is
     two limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles.
@@ -59,7 +59,7 @@ class SegmentSettings:
         if self.channel is not None and not (type(self.channel) is int and self.channel >= 0):
             raise SettingsError(f"channel must be a whole number from 0 on, got {self.channel!r}")
         if self.plane is not None:
-            places = (self.plane,) if isinstance(self.plane, int) else tuple(self.plane)
+            places = tuple(self.plane)
             if not all(type(place) is int and place >= 0 for place in places):
                 raise SettingsError(f"plane must be whole numbers from 0 on, got {self.plane!r}")
             object.__setattr__(self, "plane", places)
@@ -125,6 +125,8 @@ class SegmentSettings:
             raise SettingsError(f"automatic must be a table, got {automatic!r}")
         _require_known(own, type(self))
         _require_known(automatic, AutomaticSettings)
+        if type(own.get("plane")) is int:
+            own["plane"] = (own["plane"],)
         for listed in ("formats", "plane"):
             if isinstance(own.get(listed), list):
                 own[listed] = tuple(own[listed])

@@ -226,6 +226,11 @@ def as_source(image: Any, *, ndim: int | None = None) -> Source:
     return ArraySource(levels, rgb, name, modified)
 
 
+def shape_of(source: Source) -> tuple[int, ...]:
+    """The shape of an image without its colour axis; of an array it is known without a read."""
+    return source.shapes[0] if isinstance(source, ArraySource) else source.identity.shape
+
+
 def as_plane(source: Source, plane: Plane | int | Sequence[int | None] | None) -> Plane:
     """The plane that was named, or the only one there is.
 
@@ -237,7 +242,7 @@ def as_plane(source: Source, plane: Plane | int | Sequence[int | None] | None) -
     ValueError
         If an image with more axes comes without a plane, or with one that it does not have.
     """
-    shape = source.identity.shape if not isinstance(source, ArraySource) else source.shapes[0]
+    shape = shape_of(source)
     if plane is None:
         if len(shape) != 2:
             leading = (0,) * (len(shape) - 2)

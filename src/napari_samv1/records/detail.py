@@ -35,7 +35,7 @@ def checked_detail(detail: Detail) -> float | Literal["whole"]:
 
 
 def detail_in_words(detail: float | Literal["whole"]) -> str:
-    """As a ratio: 1:1, 2:1 (enlarged), 1:4 (a quarter), or "the whole image"."""
+    """As a ratio: 1:1, 2:1 (enlarged), 1:4 (a quarter), or "the whole image's size"."""
     if detail == "whole":
-        return "the whole image"
+        return "the whole image's size"
     return f"{detail:g}:1" if detail >= 1 else f"1:{1 / detail:g}"

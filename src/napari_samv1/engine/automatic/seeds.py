@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,32 +22,51 @@ from napari_samv1.records.prompts import Prompts
 PUBLISHED = Calibration()
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """What a mask's scores must reach with one model; 0 or less drops nothing."""
+
+    iou: float
+    stability: float
+
+    @classmethod
+    def of(cls, settings: AutomaticSettings, calibration: Calibration | None) -> Thresholds:
+        """The settings', which are in the published model's terms, brought to another model's."""
+        own = PUBLISHED if calibration is None else calibration
+        return cls(
+            settings.pred_iou_thresh * (own.iou / PUBLISHED.iou),
+            settings.stability_score_thresh * (own.stability / PUBLISHED.stability),
+        )
+
+    def keep(self, one: FoundObject) -> bool:
+        """An object that is there, and good enough."""
+        return (
+            one.area > 0
+            and (self.iou <= 0 or one.iou > self.iou)
+            and (self.stability <= 0 or one.stability >= self.stability)
+        )
+
+
 def decode_seeds(
     predictor: Predictor,
     embedding: Embedding,
     proposals: Proposals,
-    calibration: Calibration,
+    thresholds: Thresholds,
     settings: AutomaticSettings,
     on_decoded: OnDecoded,
     *,
     plane: Plane,
     into: list[FoundObject],
 ) -> None:
-    """Decode one mask for each proposal of an encoded region and put those that pass ``into`` a list.
-
-    The thresholds of the settings are in the published model's terms; ``calibration`` brings them to this
-    model's. On any threshold of 0 nothing is dropped.
-    """
-    iou_thresh = settings.pred_iou_thresh * calibration.iou / PUBLISHED.iou
-    stability_thresh = settings.stability_score_thresh * calibration.stability / PUBLISHED.stability
+    """Decode one mask for each proposal of an encoded region and put those that pass ``into`` a list."""
     decode(
         predictor,
         embedding,
         proposals.prompts(),
-        _best_above(iou_thresh),
+        _best_above(thresholds.iou),
         settings,
         on_decoded,
-        stability_thresh=stability_thresh,
+        stability_thresh=thresholds.stability,
         plane=plane,
         into=into,
     )
