@@ -100,7 +100,7 @@ def test_an_embedding_of_another_model_is_refused(predictor, embedding):
 def test_attending_and_drawing_is_decoding_bit_for_bit(predictor, embedding):
     network = predictor.model.network
     tokens = torch.randn(3, 2, SMALL.channels)
-    logits, iou = network.decode(embedding.decoder_image, tokens)
-    attended = network.attend(embedding.decoder_image, tokens)
+    logits, iou = network.decode(embedding.tokens_bchw, tokens)
+    attended = network.attend(embedding.tokens_bchw, tokens)
     assert torch.equal(network.draw(attended), logits)
     assert torch.equal(attended.iou_bm, iou)

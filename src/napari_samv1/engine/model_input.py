@@ -81,4 +81,4 @@ def encode(
         key = EmbeddingKey(**{**vars(key), "pixels": f"{key.pixels} windows {sizes}"})
     with torch.inference_mode():
         tokens_bchw = network.encode(given.pixels_bchw, window_sizes=window_sizes, on_block=on_block)
-        return Embedding(tokens_bchw, network.prepare_image(tokens_bchw), given.frame, key)
+    return Embedding(tokens_bchw, given.frame, key)

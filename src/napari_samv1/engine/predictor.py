@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +16,24 @@ from torch import Tensor
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.automatic.proposals import Proposer
 from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.decoder_images import DecoderImages
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.model_input import encode, model_input
+from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.prediction import Prediction
+from napari_samv1.engine.progress import OnProgress
+from napari_samv1.engine.store import EmbeddingStore, MemoryStore
+from napari_samv1.engine.view import ImageView
+from napari_samv1.images.files import open_source
 from napari_samv1.images.intensity import Intensity
+from napari_samv1.images.source import Source, as_plane, as_source, shape_of
 from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
 from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.requests import Rounding
 
-OnProgress = Callable[[int, int], None]
 Choose = Callable[[Sequence[Prompts], NDArray[np.float32]], NDArray[np.bool_]]
 """Prompts of B objects and their predicted IoU, (B, 4) -> which masks to draw, (B, 4) bool."""
 
@@ -34,15 +44,11 @@ GPU_BATCHES = 32
 """How many times as many it may hold elsewhere: about 2 GB."""
 
 
-class Cancelled(Exception):  # noqa: N818 - a wish, not an error
-    """Raised by a progress callback to end an encoding; nothing is left behind."""
-
-
 class Predictor:
     """Encodes images and decodes prompts with one loaded model.
 
-    Holds no state but the model, and the ``proposer`` that finds what to ask for in ``segment_everything``:
-    several threads may use one predictor.
+    Holds no state but the model, what the decoder made of the last embeddings, and the ``proposer`` that
+    finds what to ask for in ``segment_everything``: several threads may use one predictor.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -56,6 +62,7 @@ class Predictor:
     def __init__(self, model: LoadedModel, proposer: Proposer | None = None) -> None:
         self.model = model
         self.proposer = proposer
+        self.decoder_images = DecoderImages(model.network)
 
     def embed(
         self,
@@ -99,6 +106,61 @@ class Predictor:
                 on_progress(index + 1, blocks)
 
         return encode(self.model, given, on_block=report)
+
+    def on_image(
+        self,
+        image: Any,
+        *,
+        intensity: Intensity = None,
+        gamma: float = 1.0,
+        cache: EmbeddingStore | None = None,
+        plane: Plane | int | Sequence[int | None] | None = None,
+        rounding: Rounding = "float32",
+    ) -> ImageView:
+        """A view of an image of any size: it reads and encodes what prompts need, when they need it.
+
+        Parameters
+        ----------
+        image : array-like, list of array-likes, path or Source
+            Anything that is sliced like an array (numpy, memory maps, dask, zarr, xarray, tensorstore), the
+            levels of one image as a list, finest first, or a file (TIFF, PNG, JPEG, npy, OME-Zarr). A last
+            axis of 3 or 4 is colour. Nothing is read yet.
+        intensity, gamma : optional
+            As in ``embed``. Rules find their numbers once, in a sample of the plane, and all regions have
+            the same; the whole plane in one region has those of ``embed``.
+        cache : folder or EmbeddingStore, optional
+            Where embeddings are kept beside this view's memory; a folder may be shared by processes.
+        plane : Plane, int or tuple, optional
+            Which plane of a stack: its place on the axes before rows and columns (``plane=3``,
+            ``plane=(0, 3)``), or on all axes with None on rows and columns (``plane=(None, 7, None)``).
+        rounding : "float32" or "float16"
+            ``"float16"`` rounds embeddings to 16 bits, half as large in memory and on disk, before anything
+            is decoded from them, so that kept ones answer as fresh ones do.
+
+        Raises
+        ------
+        ValueError
+            If it is no image, or a stack without a plane; the message says what to do.
+        ReadError
+            If a file cannot be opened.
+        """
+        if isinstance(image, str | os.PathLike):
+            source: Source = open_source(image)
+        else:
+            is_plane = isinstance(plane, Plane) or (isinstance(plane, Sequence) and None in plane)
+            named = plane.index if isinstance(plane, Plane) else plane
+            source = as_source(image, ndim=len(named) if is_plane and isinstance(named, Sequence) else None)
+        chosen = as_plane(source, plane)
+        pixels = PlanePixels(
+            self.model,
+            source,
+            chosen,
+            chosen.shape_in(shape_of(source)),
+            intensity=intensity,
+            gamma=gamma,
+            rounding=rounding,
+        )
+        return ImageView(self, pixels, MemoryStore() if cache is None else cache)
 
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None
@@ -216,7 +278,7 @@ class Predictor:
         self, embedding: Embedding, prompts: Sequence[Prompts], choose: Choose, first: int
     ) -> list[Candidate]:
         network, frame = self.model.network, embedding.frame
-        attended = network.attend(embedding.decoder_image, self._prompt_tokens(frame, prompts))
+        attended = network.attend(self.decoder_images.of(embedding), self._prompt_tokens(frame, prompts))
         iou = attended.iou_bm.cpu().numpy()
         chosen = choose(prompts, iou)
         rows = np.flatnonzero(chosen.any(axis=1))
@@ -273,7 +335,7 @@ class Predictor:
         prompt_tokens = self._prompt_tokens(frame, prompts)
         given = [hint for hint in hints if hint is not None]
         hint_b1hw = torch.from_numpy(np.stack(given))[:, None].to(prompt_tokens.device) if given else None
-        logits, iou = network.decode(embedding.decoder_image, prompt_tokens, hint_b1hw)
+        logits, iou = network.decode(self.decoder_images.of(embedding), prompt_tokens, hint_b1hw)
         logits_np, iou_np = logits.cpu().numpy(), iou.cpu().numpy()
         may_be_ambiguous = not given and not self.model.preparation.box_only
         return [

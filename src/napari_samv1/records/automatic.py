@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.preparation import Sizing
 
 Mode = Literal["auto", "seeds", "grid"]
-Detail = float | Literal["auto", "whole"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,11 @@ class AutomaticSettings:
             raise ValueError(
                 f"sizing arranges the whole image: leave detail at its default, got {self.detail}"
             )
+
+    @property
+    def is_arranged(self) -> bool:
+        """The image is taken whole, as ``sizing`` arranges it, and its crops after it."""
+        return self.sizing is not None or self.crop_n_layers > 0
 
 
 def _is_number(value: object) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
 from napari_samv1.engine.automatic.decoding import decode
 from napari_samv1.engine.automatic.found import Found, FoundObject
 from napari_samv1.engine.automatic.grid import (
@@ -21,16 +22,20 @@ from napari_samv1.engine.automatic.grid import (
     points_in,
     three_above,
 )
-from napari_samv1.engine.automatic.progress import Progress
+from napari_samv1.engine.automatic.progress import Progress, Share
 from napari_samv1.engine.automatic.proposals import Proposer
-from napari_samv1.engine.automatic.seeds import decode_seeds, without_doubles
+from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds, without_doubles
 from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
 from napari_samv1.engine.model_input import ModelInput, encode
-from napari_samv1.engine.predictor import Cancelled, OnProgress, Predictor
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.engine.progress import Cancelled, OnProgress
+from napari_samv1.engine.store import EmbeddingStore
+from napari_samv1.engine.view import ImageView
 from napari_samv1.images.intensity import Intensity, to_rgb8
 from napari_samv1.images.prepare import prepare
-from napari_samv1.records.automatic import AutomaticSettings, Detail, Mode
+from napari_samv1.records.automatic import AutomaticSettings, Mode
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
@@ -54,7 +59,7 @@ def segment_everything(
     crop_n_points_downscale_factor: int = 1,
     min_mask_region_area: int = 0,
     intensity: Intensity = None,
-    cache: str | Path | None = None,
+    cache: str | Path | EmbeddingStore | None = None,
     on_progress: OnProgress | None = None,
 ) -> Found:
     """Find every object in an image.
@@ -63,17 +68,17 @@ def segment_everything(
     ----------
     predictor : Predictor
         Its ``proposer`` finds the seeds.
-    image : array-like, (H, W), (H, W, 3) or (H, W, 4)
-        As for ``Predictor.embed``.
+    image : array-like, list of array-likes, path or Source
+        As for ``Predictor.on_image``, one plane. With ``sizing`` or crops it is read whole.
     mode, sizing, detail, ... : optional
         See ``AutomaticSettings``. ``mode="grid", sizing="padded"`` is the published generator.
     intensity : optional
-        As for ``Predictor.embed``: one mapping for the whole image.
-    cache : path, optional
-        A folder for embeddings.
+        As for ``Predictor.on_image``: one mapping for the whole image.
+    cache : folder or EmbeddingStore, optional
+        Where the regions' embeddings are kept.
     on_progress : callable, optional
-        Called as ``on_progress(done, total)`` with the number of prompts decoded; it may raise
-        ``Cancelled``: what is found by then is returned, with ``complete=False``.
+        Called as ``on_progress(done, total)``; it may raise ``Cancelled``: what is found by then is
+        returned, with ``complete=False``.
 
     Raises
     ------
@@ -105,12 +110,39 @@ def run(
     settings: AutomaticSettings,
     *,
     intensity: Intensity = None,
-    cache: str | Path | None = None,
+    cache: Any = None,
+    plane: Any = None,
     on_progress: OnProgress | None = None,
 ) -> Found:
-    """``segment_everything`` with its settings as one record."""
+    """``segment_everything`` with its settings as one record, of a ``plane`` as in ``Predictor.on_image``."""
     proposer = proposer_for(predictor, settings)
-    return in_whole_image(predictor, image, settings, proposer, intensity, on_progress)
+    if settings.is_arranged:
+        pixels = image[0] if isinstance(image, list | tuple) and hasattr(image[0], "shape") else image
+        return in_whole_image(predictor, pixels, settings, proposer, intensity, on_progress)
+    view = predictor.on_image(image, intensity=intensity, cache=cache, plane=plane)
+    return in_regions(view, settings, proposer, on_progress)
+
+
+def in_regions(
+    view: ImageView,
+    settings: AutomaticSettings,
+    proposer: Proposer | None,
+    on_progress: OnProgress | None,
+) -> Found:
+    """Region by region, each encoded at the detail; nothing of the image's size is held."""
+    windows = region_windows(view, settings)
+    objects: list[FoundObject] = []
+    complete = True
+    try:
+        for place, window in enumerate(windows):
+            share = Share(on_progress, place, len(windows))
+            find_in_region(view, window, settings, proposer, share, objects)
+            share.at(1)
+    except Cancelled:
+        complete = False
+    is_seeded = proposer is not None
+    kept = joined(objects, settings, view.plane_hw, is_seeded=is_seeded)
+    return Found(tuple(kept), view.plane_hw, settings, "seeds" if is_seeded else "grid", complete)
 
 
 def proposer_for(predictor: Predictor, settings: AutomaticSettings) -> Proposer | None:
@@ -164,6 +196,7 @@ def in_whole_image(
                     predictor,
                     embedding,
                     proposals,
+                    Thresholds.of(settings, proposer.calibration),
                     proposer.calibration,
                     settings,
                     progress.decoded,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_samv1.engine.predictor import OnProgress
+from napari_samv1.engine.progress import OnProgress
 
 
 class Progress:
@@ -35,3 +35,23 @@ class Progress:
         """Also while nothing is decoded yet: a callback may end the run during an encoding."""
         if self.on_progress is not None:
             self.on_progress(self.done, self.total)
+
+
+SHARES = 100
+"""What a region counts in a callback's ``total``."""
+
+
+class Share:
+    """One of several regions in the progress of a run that looks at them one by one."""
+
+    def __init__(self, on_progress: OnProgress | None, place: int, count: int) -> None:
+        self.on_progress = on_progress
+        self.place = place
+        self.count = count
+        self.most = 0.0
+
+    def at(self, part: float) -> None:
+        """So much of the region, 0 to 1, is done; never less than before."""
+        self.most = max(self.most, part)
+        if self.on_progress is not None:
+            self.on_progress(SHARES * self.place + int(SHARES * self.most), SHARES * self.count)

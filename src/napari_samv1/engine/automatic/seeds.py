@@ -26,6 +26,31 @@ ALIKE = 0.8
 """Agreement of a click's mask with the proposed region from which on nothing else is asked."""
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """What a mask's scores must reach with one model; 0 or less drops nothing."""
+
+    iou: float
+    stability: float
+
+    @classmethod
+    def of(cls, settings: AutomaticSettings, calibration: Calibration | None) -> Thresholds:
+        """The settings', which are in the published model's terms, brought to another model's."""
+        own = PUBLISHED if calibration is None else calibration
+        return cls(
+            settings.pred_iou_thresh * (own.iou / PUBLISHED.iou),
+            settings.stability_score_thresh * (own.stability / PUBLISHED.stability),
+        )
+
+    def keep(self, one: FoundObject) -> bool:
+        """An object that is there, and good enough."""
+        return (
+            one.area > 0
+            and (self.iou <= 0 or one.iou > self.iou)
+            and (self.stability <= 0 or one.stability >= self.stability)
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """A mask for proposal ``index``, and what speaks for it; ``candidate`` is its place among the four."""
@@ -42,6 +67,7 @@ def decode_seeds(
     predictor: Predictor,
     embedding: Embedding,
     proposals: Proposals,
+    thresholds: Thresholds,
     calibration: Calibration,
     settings: AutomaticSettings,
     on_decoded: OnDecoded,
@@ -54,22 +80,22 @@ def decode_seeds(
     A click is asked first. Where its mask is not what was proposed, the proposed region, the box around it
     and the click are asked together, and the better of both masks is kept.
 
-    The thresholds of the settings are in the published model's terms; ``calibration`` brings them to this
-    model's. On any threshold of 0 nothing is dropped.
+    The predicted IoU of what is found is the one to be expected, by ``calibration``, of all that speaks for it.
     """
-    least = settings.pred_iou_thresh * calibration.iou / PUBLISHED.iou
-    least_stable = settings.stability_score_thresh * calibration.stability / PUBLISHED.stability
     region = Region(plane, embedding.frame.window_yxhw)
 
     def keep(answer: Answer) -> None:
-        quality, stability = calibration.quality(answer.evidence), answer.evidence.stability
-        good = (least <= 0 or quality > least) and (least_stable <= 0 or stability >= least_stable)
-        if good and answer.area:
-            into.append(
-                FoundObject(
-                    answer.packed, answer.area, quality, stability, answer.prompts, answer.candidate, region
-                )
-            )
+        found = FoundObject(
+            answer.packed,
+            answer.area,
+            calibration.quality(answer.evidence),
+            answer.evidence.stability,
+            answer.prompts,
+            answer.candidate,
+            region,
+        )
+        if thresholds.keep(found):
+            into.append(found)
 
     doubtful: dict[int, Answer] = {}
     for done, answers in clicked(predictor, embedding, proposals, settings):
