@@ -29,8 +29,11 @@ from napari_samv1.records.detail import checked_detail
 from napari_samv1.records.place import Region
 from napari_samv1.records.prompts import Prompts
 
-SMALL = 8.0
+SMALL = 12.0
 """Model pixels across: where objects come out smaller, they are looked at again at twice the detail."""
+
+COARSEST = 0.25
+"""Model pixels for an image pixel at which a first look takes an object of 48 pixels for small."""
 
 FINEST = 4.0
 """Model pixels for an image pixel beyond which nothing more is to be seen."""
@@ -39,9 +42,17 @@ ENCODING_SHARE = 0.5
 """The part of a region's progress at which it is encoded."""
 
 
-def region_windows(view: ImageView, settings: AutomaticSettings) -> list[Window]:
+def first_detail(view: ImageView, settings: AutomaticSettings, *, is_seeded: bool) -> Used:
+    """The detail at which an image is looked at first: where seeds tell how large objects are, coarsely."""
+    if settings.detail != "auto" or not is_seeded:
+        return checked_detail(settings.detail)
+    fits = view.predictor.model.preparation.side >= COARSEST * max(view.plane_hw)
+    return "whole" if fits else COARSEST
+
+
+def region_windows(view: ImageView, settings: AutomaticSettings, *, is_seeded: bool) -> list[Window]:
     """The regions of an image, in any order of which its objects may be found."""
-    return list(view.grid(settings.detail))
+    return list(view.grid(first_detail(view, settings, is_seeded=is_seeded)))
 
 
 def find_in_region(
@@ -56,7 +67,8 @@ def find_in_region(
 
     What the list holds stays where ``share`` raises.
     """
-    _Finder(view, settings, proposer, share, into).look(window, checked_detail(settings.detail))
+    detail = first_detail(view, settings, is_seeded=proposer is not None)
+    _Finder(view, settings, proposer, share, into).look(window, detail)
 
 
 def joined(
@@ -175,7 +187,8 @@ class _Finder:
 
     def _again(self, cut_off: Sequence[FoundObject], detail: Used) -> None:
         """What meets an edge of its region: answered as a click is, where it fits."""
-        prompts = list({one.prompts: None for one in cut_off})
+        # a proposed region is cut off as well
+        prompts = list({one.prompts.clicked: None for one in cut_off})
         if not prompts:
             return
         self.share.at(1)

@@ -19,7 +19,7 @@ Rng = np.random.Generator
 
 def rods(rng: Rng, hw: HW) -> Scene:
     """A field or a colony of rod-shaped bacteria."""
-    width = float(np.exp(rng.uniform(np.log(4), np.log(15))))
+    width = float(np.exp(rng.uniform(np.log(4), np.log(20))))
     labels = _colony(rng, hw, width) if rng.random() < 0.7 else _scattered(rng, hw, width)
     inside = labels > 0
     depth = np.clip(ndimage.distance_transform_edt(inside) / (width / 2), 0, 1).astype(np.float32)
@@ -27,7 +27,7 @@ def rods(rng: Rng, hw: HW) -> Scene:
     # the middle of a rod absorbs or glows most: it is thickest there
     body = inside * levels[labels] * (1 - rng.uniform(0, 0.6) * (1 - depth) ** 2)
     body = body * (1 + rng.uniform(0, 0.3) * any_texture(rng, hw, max(2.0, width * rng.uniform(0.3, 1.5))))
-    if rng.random() < 0.6:
+    if rng.random() < 0.7:
         picture = _phase_contrast(rng, inside, body, width)
     else:
         glow = blurred(inside.astype(np.float32), width * rng.uniform(0.5, 3))
