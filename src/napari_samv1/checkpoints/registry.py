@@ -32,6 +32,7 @@ class KnownModel:
     preparation: Preparation = PUBLISHED
     url: str | None = None
     digest: str | None = None
+    dense_digest: str | None = None
 
     @property
     def is_bundled(self) -> bool:

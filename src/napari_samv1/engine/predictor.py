@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.proposals import Proposer
 from napari_samv1.engine.candidate import Candidate
 from napari_samv1.engine.decoder_images import DecoderImages
@@ -61,6 +62,8 @@ class Predictor:
 
     def __init__(self, model: LoadedModel, proposer: Proposer | None = None) -> None:
         self.model = model
+        if proposer is None and model.dense is not None:
+            proposer = HeadProposer(model.dense.head, model.dense.calibration)
         self.proposer = proposer
         self.decoder_images = DecoderImages(model.network)
 

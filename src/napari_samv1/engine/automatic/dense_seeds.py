@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from napari_samv1.engine.automatic.proposals import Calibration, Proposals
+from napari_samv1.engine.automatic.proposals import Proposals
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.model.dense_head import RADIUS, DenseHead
+from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.frame import LOGITS_PER_TOKEN, Frame
+from napari_samv1.records.mask_crop import MaskCrop
 
 INSIDE = 0.5
 """Probability from which on a pixel belongs to an object."""
@@ -25,6 +30,14 @@ SUPPORT = 0.25
 """Least share of its disc that a seed's own pixels must fill."""
 SPREAD = 0.2
 """Votes for one centre scatter by about this many radii."""
+RIMS = (0.5, 0.25, 0.1)
+"""Chances of a rim from which on it closes something off."""
+LEAST_FILLED = 0.25
+"""Least mean chance that what rims enclose is inside an object."""
+LEAST_BASIN, MOST_BASIN = 6, 0.25
+"""Least size of it in pixels of the maps, and largest as a share of them."""
+SAME = 0.6
+"""IoU from which on it is a region that is proposed already."""
 SMALLEST, LARGEST = 0.7, 6.0
 """Least and largest blur of the votes, in pixels of the maps."""
 
@@ -53,36 +66,125 @@ class HeadProposer:
 
 
 def seeds_in(maps: Map, frame: Frame, valid_hw: tuple[int, int]) -> Proposals:
-    """Maps (6, h, w) as `DenseHead` makes them -> a seed for each object.
+    """Maps (6, h, w) as `DenseHead` makes them -> a seed for each object, and for what may be one.
 
     Every pixel inside an object votes for its centre. Centres are where votes and the map of centres peak;
-    an object's pixels are those whose votes fall near its centre, its point one of the deepest of them.
+    an object's pixels are those whose votes fall near its centre. What rims enclose is proposed as well
+    where no object by votes is like it. The point is one of the deepest pixels.
     """
     stride = frame.patch / LOGITS_PER_TOKEN
-    inside, centre = _chance(maps[0]), _chance(maps[2])
-    inside[valid_hw[0] :], inside[:, valid_hw[1] :] = 0, 0
+    inside, rim, centre = (_chance(maps[i]) for i in range(3))
+    for chance in (inside, rim, centre):
+        chance[valid_hw[0] :], chance[:, valid_hw[1] :] = 0, 0
     radius = np.maximum(np.exp(maps[5]) * RADIUS / stride, SMALLEST)
+    labels, hearts, scores = _by_votes(inside, centre, radius, maps[3:5])
+    found = list(_cut(labels, hearts, scores)) + list(_enclosed(inside, rim, labels))
+    found.sort(key=lambda one: -one.score)
+    area = np.array([one.crop.area for one in found])
+    image_pixels = np.sqrt(area / np.pi) * stride / np.sqrt(np.prod(frame.scale_yx))
+    return Proposals(
+        frame.from_logits_yx([one.point_yx for one in found]),
+        np.array([one.score for one in found], np.float32),
+        image_pixels.astype(np.float32),
+        regions=tuple(one.crop for one in found),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Seed:
+    """A region of the maps, its point, and how sure it is that an object is there."""
+
+    crop: MaskCrop
+    point_yx: tuple[int, int]
+    score: float
+
+
+def _by_votes(
+    inside: Map, centre: Map, radius: Map, offsets: Map
+) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.float32]]:
+    """Labels (h, w) of objects, their centres (N, 2), and the evidence for each."""
     height, width = inside.shape
     filled = inside > INSIDE
-    votes_yx = np.indices((height, width), np.float32) + maps[3:5] * radius
+    votes_yx = np.indices((height, width), np.float32) + offsets * radius
     evidence, nearby_radius = _evidence(inside, centre, radius, filled, votes_yx)
     points, scores = _peaks(evidence, nearby_radius, filled)
+    labels = np.zeros((height, width), np.int32)
     if not len(points):
-        return Proposals(
-            np.zeros((0, 2)), np.zeros(0, np.float32), np.zeros(0, np.float32), regions=np.zeros((height, width), np.int32)
-        )
-    regions = np.zeros((height, width), np.int32)
+        return labels, points, scores
     away, owner = cKDTree(points).query(votes_yx[:, filled].T)
-    regions[filled] = np.where(away < REACH * radius[filled], owner + 1, 0)
-    area = np.bincount(regions.ravel(), minlength=len(points) + 1)[1:]
+    labels[filled] = np.where(away < REACH * radius[filled], owner + 1, 0)
+    area = np.bincount(labels.ravel(), minlength=len(points) + 1)[1:]
     expected = np.pi * nearby_radius[points[:, 0], points[:, 1]] ** 2
     good = area > np.maximum(SUPPORT * expected, 1)
-    regions = np.concatenate([[0], np.cumsum(good) * good]).astype(np.int32)[regions]
-    deepest = _deepest(regions, points[good])
-    image_pixels = np.sqrt(np.maximum(area[good], 1) / np.pi) * stride / np.sqrt(np.prod(frame.scale_yx))
-    return Proposals(
-        frame.from_logits_yx(deepest), scores[good], image_pixels.astype(np.float32), regions=regions
-    )
+    labels = np.append(0, np.cumsum(good) * good).astype(np.int32)[labels]
+    return labels, points[good], scores[good]
+
+
+def _cut(
+    labels: NDArray[np.int32], hearts: NDArray[np.intp], scores: NDArray[np.float32]
+) -> Iterator[Seed]:
+    """Each label with its point, deep inside and near its heart."""
+    for index, bounds in enumerate(ndimage.find_objects(labels, max_label=len(hearts))):
+        part = labels[bounds] == index + 1
+        start = np.array([bounds[0].start, bounds[1].start])
+        rows, columns = np.indices(part.shape)
+        y, x = hearts[index] - start
+        depth = _depth(part) - 0.25 * np.hypot(rows - y, columns - x)
+        yield _seed(part, start, depth, float(scores[index]))
+
+
+def _enclosed(inside: Map, rim: Map, labels: NDArray[np.int32]) -> Iterator[Seed]:
+    """What rims close off, at several strengths of the rims, unless ``labels`` or weaker rims have it."""
+    area = np.bincount(labels.ravel())
+    for growth, strength in enumerate(RIMS, 1):
+        basins, count = ndimage.label(rim < strength)
+        for index, bounds in enumerate(ndimage.find_objects(basins, max_label=count)):
+            grown = tuple(
+                slice(max(s.start - growth - 1, 0), s.stop + growth + 1) for s in bounds
+            )
+            core = basins[grown] == index + 1
+            size = np.count_nonzero(core)
+            if size < LEAST_BASIN or size > MOST_BASIN * inside.size:
+                continue
+            part = ndimage.binary_dilation(core, iterations=growth)
+            filled = float(inside[grown][core].mean())
+            if filled < LEAST_FILLED:
+                continue
+            known = np.bincount(labels[grown][part], minlength=len(area))
+            known[0] = 0
+            whole = np.count_nonzero(part)
+            if (known / np.maximum(area + whole - known, 1)).max() > SAME:
+                continue
+            ring = ndimage.binary_dilation(part) & ~core
+            closed = float(rim[grown][ring].mean())
+            start = np.array([grown[0].start, grown[1].start])
+            yield _seed(part, start, _depth(part), min(1.0, 2 * filled) * closed)
+            # stricter rims propose it again only where they divide it
+            labels, area = _added(labels, area, grown, part)
+
+
+def _added(
+    labels: NDArray[np.int32],
+    area: NDArray[np.intp],
+    bounds: tuple[slice, ...],
+    part: NDArray[np.bool_],
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Labels with one more object, in a copy, where it is not hidden by others."""
+    taken = labels.copy()
+    taken[bounds][part] = len(area)
+    return taken, np.bincount(taken.ravel(), minlength=len(area) + 1)
+
+
+def _depth(part: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.asarray(ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1])
+
+
+def _seed(
+    part: NDArray[np.bool_], start: NDArray[np.intp], depth: NDArray[np.float64], score: float
+) -> Seed:
+    row, column = np.unravel_index(int(np.argmax(np.where(part, depth, -np.inf))), part.shape)
+    crop = MaskCrop.from_mask(part, (int(start[0]), int(start[1])))
+    return Seed(crop, (int(start[0] + row), int(start[1] + column)), score)
 
 
 def _chance(logits: Map) -> Map:
@@ -136,17 +238,3 @@ def _peaks(
             away = np.hypot(*(points - points[place]).T)
             open_ &= away >= np.maximum(reach, 1)
     return points[kept], scores[kept].astype(np.float32)
-
-
-def _deepest(regions: NDArray[np.int32], centres: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Of each region the pixel that is deep inside and near its centre."""
-    found = np.zeros((len(centres), 2))
-    for index, bounds in enumerate(ndimage.find_objects(regions, max_label=len(centres))):
-        part = regions[bounds] == index + 1
-        depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
-        start = np.array([bounds[0].start, bounds[1].start])
-        rows, columns = np.indices(part.shape)
-        y, x = centres[index] - start
-        place = np.argmax(depth - 0.25 * np.hypot(rows - y, columns - x))
-        found[index] = start + np.unravel_index(place, part.shape)
-    return found

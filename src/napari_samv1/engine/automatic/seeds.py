@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from napari_samv1.engine.automatic.decoding import OnDecoded
 from napari_samv1.engine.automatic.found import FoundObject
 from napari_samv1.engine.automatic.overlap import keep_by_masks
-from napari_samv1.engine.automatic.proposals import Calibration, Evidence, Proposals
+from napari_samv1.engine.automatic.proposals import Proposals
 from napari_samv1.engine.candidate import Candidate
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.masks.packed import PackedCrop
 from napari_samv1.masks.threshold import threshold_crop
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.calibration import Calibration, Evidence
 from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.prompts import Prompts
 
@@ -152,8 +153,8 @@ def outlined(
 def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Prompts:
     """A proposal's region, the box around it and its point, in the image's pixels."""
     assert proposals.regions is not None
-    own = np.where(proposals.regions == index + 1, np.float32(1), np.float32(-1))
     frame = embedding.frame
+    own = np.where(proposals.regions[index].to_mask(frame.logits_hw), np.float32(1), np.float32(-1))
     placed = Candidate(index, 0, 0.0, own, frame)
     area = threshold_crop(own, placed.placement)
     point = [proposals.points_yx[index]]
@@ -187,9 +188,11 @@ def _agreement(candidate: Candidate, proposals: Proposals) -> float:
     """Intersection over union of a mask and the region that was proposed; 1 where none was."""
     if proposals.regions is None:
         return 1.0
-    mask, own = candidate.logits > 0, proposals.regions == candidate.index + 1
-    either = np.count_nonzero(mask | own)
-    return np.count_nonzero(mask & own) / either if either else 0.0
+    own = proposals.regions[candidate.index]
+    mask = candidate.logits > 0
+    both = np.count_nonzero(mask[own.region] & own.mask)
+    either = np.count_nonzero(mask) + own.area - both
+    return both / either if either else 0.0
 
 
 def _best_mask(prompts: Sequence[Prompts], iou_bm: NDArray[np.float32]) -> NDArray[np.bool_]:
