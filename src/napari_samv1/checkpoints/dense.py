@@ -55,25 +55,37 @@ def load_head_beside(
     path = head_path(weights)
     if not path.is_file():
         return None
-    digests = Digests.of_file(path)
-    if digest is not None and not digests.match(digest):
+    loaded = load_head(path)
+    if digest is not None and f"sha256:{loaded.sha256}" != digest:
         raise CheckpointError(
-            f"{path} is not the published head: expected {digest}, "
-            f"got {digests.tagged(digest.partition(':')[0])}; reinstall napari-samv1"
+            f"{path} is not the published head: expected {digest}, got sha256:{loaded.sha256}; "
+            f"reinstall napari-samv1"
         )
-    content = _read(path)
-    if content["weights"] != weights_sha256:
+    if loaded.weights_sha256 != weights_sha256:
         warnings.warn(
             f"{path} was made for other weights than those of {weights.name}: automatic masks do without it",
             stacklevel=3,
         )
         return None
+    loaded.head.to(device)
+    return loaded
+
+
+def load_head(path: Path) -> LoadedHead:
+    """A head in float32 on the CPU, for use and not for training.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or of another kind.
+    """
+    content = _read(path)
     try:
         calibration = _calibration(content["calibration"])
-        head = _head(content["head"]).to(device)
+        head = _head(content["head"])
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} holds no dense head: {error}") from error
-    return LoadedHead(head, calibration, digests.sha256)
+    return LoadedHead(head, calibration, Digests.of_file(path).sha256, str(content["weights"]))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from napari_samv1.checkpoints.device import Precision, choose_device, choose_dtype
 from napari_samv1.checkpoints.dense import load_head_beside
+from napari_samv1.checkpoints.device import Precision, choose_device, choose_dtype
 from napari_samv1.checkpoints.digests import Digests
 from napari_samv1.checkpoints.download import download as fetch
 from napari_samv1.checkpoints.errors import CheckpointError

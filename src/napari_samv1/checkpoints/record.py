@@ -15,11 +15,15 @@ from napari_samv1.records.preparation import Preparation
 
 @dataclass(frozen=True)
 class LoadedHead:
-    """A dense head, what the scores of the masks that it asks for are worth, and the sha256 of its file."""
+    """A dense head, and what the scores of the masks that it asks for are worth.
+
+    ``sha256`` is that of its file, ``weights_sha256`` that of the weights whose tokens it reads.
+    """
 
     head: DenseHead = field(repr=False)
     calibration: Calibration
     sha256: str
+    weights_sha256: str
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,7 @@ class Batch:
     weights: Tensor
 
 
-def seed_targets(
-    objects: NDArray[np.uint16], stride: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def seed_targets(objects: NDArray[np.uint16], stride: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Labels (H, W) -> maps (6, H/stride, W/stride) as `DenseHead` gives them, and weights of the pixels.
 
     Offsets and radius are 0 outside objects. Small objects weigh more: their pixels are few.
@@ -196,9 +194,14 @@ class DenseRun:
         head.load_state_dict({name: tensor.cpu() for name, tensor in self.averages.items()})
         return head.eval().requires_grad_(False)
 
-    def train(self, on_round: Callable[[DenseRun, dict[str, float]], None] | None = None) -> None:
-        """Make the rounds that are left, saving after each."""
-        while self.round < self.recipe.rounds:
+    def train(
+        self,
+        on_round: Callable[[DenseRun, dict[str, float]], None] | None = None,
+        until: int | None = None,
+    ) -> None:
+        """Make the rounds that are left, or those up to ``until``, saving after each."""
+        last = self.recipe.rounds if until is None else min(until, self.recipe.rounds)
+        while self.round < last:
             started = time.monotonic()
             figures = self._learn(self._batches())
             self.round += 1

@@ -1,4 +1,4 @@
-"""Maps of a dense head -> one seed for each object: where, how sure, how large, and which pixels are its own."""
+"""Maps of a dense head -> one seed for each object: where, how sure, how large, which pixels are its own."""
 
 from __future__ import annotations
 
@@ -120,9 +120,7 @@ def _by_votes(
     return labels, points[good], scores[good]
 
 
-def _cut(
-    labels: NDArray[np.int32], hearts: NDArray[np.intp], scores: NDArray[np.float32]
-) -> Iterator[Seed]:
+def _cut(labels: NDArray[np.int32], hearts: NDArray[np.intp], scores: NDArray[np.float32]) -> Iterator[Seed]:
     """Each label with its point, deep inside and near its heart."""
     for index, bounds in enumerate(ndimage.find_objects(labels, max_label=len(hearts))):
         part = labels[bounds] == index + 1
@@ -139,9 +137,7 @@ def _enclosed(inside: Map, rim: Map, labels: NDArray[np.int32]) -> Iterator[Seed
     for growth, strength in enumerate(RIMS, 1):
         basins, count = ndimage.label(rim < strength)
         for index, bounds in enumerate(ndimage.find_objects(basins, max_label=count)):
-            grown = tuple(
-                slice(max(s.start - growth - 1, 0), s.stop + growth + 1) for s in bounds
-            )
+            grown = tuple(slice(max(s.start - growth - 1, 0), s.stop + growth + 1) for s in bounds)
             core = basins[grown] == index + 1
             size = np.count_nonzero(core)
             if size < LEAST_BASIN or size > MOST_BASIN * inside.size:
@@ -179,9 +175,7 @@ def _depth(part: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1])
 
 
-def _seed(
-    part: NDArray[np.bool_], start: NDArray[np.intp], depth: NDArray[np.float64], score: float
-) -> Seed:
+def _seed(part: NDArray[np.bool_], start: NDArray[np.intp], depth: NDArray[np.float64], score: float) -> Seed:
     row, column = np.unravel_index(int(np.argmax(np.where(part, depth, -np.inf))), part.shape)
     crop = MaskCrop.from_mask(part, (int(start[0]), int(start[1])))
     return Seed(crop, (int(start[0] + row), int(start[1] + column)), score)

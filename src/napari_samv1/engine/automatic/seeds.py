@@ -81,7 +81,7 @@ def decode_seeds(
     A click is asked first. Where its mask is not what was proposed, the proposed region, the box around it
     and the click are asked together, and the better of both masks is kept.
 
-    The predicted IoU of what is found is the one to be expected, by ``calibration``, of all that speaks for it.
+    The predicted IoU of what is found is the one that ``calibration`` expects by all that speaks for it.
     """
     region = Region(plane, embedding.frame.window_yxhw)
 
@@ -121,9 +121,7 @@ def clicked(
 ) -> Iterator[tuple[int, list[Answer]]]:
     """The best mask for each proposal's point: how many are decoded, and the last of them."""
     prompts = proposals.prompts()
-    for done, candidates in predictor.stream(
-        embedding, prompts, _best_mask, batch=settings.points_per_batch
-    ):
+    for done, candidates in predictor.stream(embedding, prompts, _best_mask, batch=settings.points_per_batch):
         yield done, [_weighed(one, prompts[one.index], proposals, settings) for one in candidates]
 
 

@@ -87,9 +87,7 @@ def _colony(rng: Rng, hw: HW, width: float) -> NDArray[np.uint16]:
         starts = np.arange(low[1] - width * rng.random(), high[1] + width, width)
         starts = starts + rng.normal(0, 0.22 * width, len(starts))
         seeds.append(np.stack([row + rng.normal(0, 0.05 * width, len(starts)), starts], axis=1))
-    near, owner = cKDTree(np.concatenate(seeds)).query(
-        np.stack([across.ravel(), along.ravel()], axis=1), k=2
-    )
+    near, owner = cKDTree(np.concatenate(seeds)).query(np.stack([across.ravel(), along.ravel()], axis=1), k=2)
     wall = ((near[:, 1] - near[:, 0]) / 2).reshape(hw)
     cells = owner[:, 0].reshape(hw)
     patches = smooth_noise(rng, hw, width * rng.uniform(6, 25)) > rng.uniform(-1.2, 1.6)
