@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.seeds import Answer, clicked, outlined
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.records.automatic import AutomaticSettings
-from napari_samv1.records.calibration import Calibration
+from napari_samv1.records.calibration import BY_IOU, Calibration
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.training.evaluate.images import TestImage, held_out
 
@@ -20,7 +21,7 @@ LEAST_EXPECTED = 0.5
 LEAST_STABLE = 0.5
 SHRINK = 0.5
 """Ridge of the fit, in masks."""
-FACTORS = 5
+FACTORS = len(BY_IOU)
 
 SCENES = (
     ("nuclei", 6),
@@ -46,12 +47,9 @@ def calibrated(predictor: Predictor, tests: Sequence[TestImage] | None = None) -
         embedding = predictor.embed(test.image)
         proposals = proposer(embedding)
         areas = np.bincount(test.labels.ravel())
-        first = (one for _, some in clicked(predictor, embedding, proposals, settings) for one in some)
-        second = (
-            one
-            for some in outlined(predictor, embedding, proposals, range(len(proposals)), settings)
-            for one in some
-        )
+        every = range(len(proposals))
+        first = (one for some in clicked(predictor, embedding, proposals, every, settings) for one in some)
+        second = (one for some in outlined(predictor, embedding, proposals, every, settings) for one in some)
         clicks += _rows(first, test.labels, areas)
         regions += _rows(second, test.labels, areas)
     return Calibration(iou=LEAST_EXPECTED, stability=LEAST_STABLE, click=_fit(clicks), region=_fit(regions))
@@ -63,9 +61,8 @@ def _rows(
     """1, the evidence, and the IoU that a mask has with the object that it is most like."""
     rows = []
     for answer in answers:
-        seen = answer.evidence
         truth = true_iou(answer.packed.crop(), labels, areas)
-        rows.append((1.0, seen.iou, seen.stability, seen.agreement, seen.seed, truth))
+        rows.append((1.0, *astuple(answer.evidence), truth))
     return rows
 
 
@@ -76,12 +73,11 @@ def true_iou(crop: MaskCrop, labels: NDArray[np.int64], areas: NDArray[np.intp])
     return float((shared / np.maximum(areas + crop.area - shared, 1)).max())
 
 
-def _fit(rows: Sequence[tuple[float, ...]]) -> tuple[float, float, float, float, float]:
-    """Least squares with a little ridge; as it is given where there is nothing to fit to."""
+def _fit(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    """Least squares with a little ridge; the predicted IoU where there is too little to fit to."""
     table = np.array(rows, dtype=np.float64).reshape(-1, FACTORS + 1)
     if len(table) < 2 * FACTORS:
-        return Calibration().click
+        return BY_IOU
     given, wanted = table[:, :FACTORS], table[:, FACTORS]
     factors = np.linalg.solve(given.T @ given + SHRINK * np.eye(FACTORS), given.T @ wanted)
-    a, b, c, d, e = (round(float(one), 4) for one in factors)
-    return a, b, c, d, e
+    return tuple(round(float(one), 4) for one in factors)

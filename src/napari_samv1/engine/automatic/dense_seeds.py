@@ -78,8 +78,9 @@ def seeds_in(maps: Map, frame: Frame, valid_hw: tuple[int, int]) -> Proposals:
         chance[valid_hw[0] :], chance[:, valid_hw[1] :] = 0, 0
     radius = np.maximum(np.exp(maps[5]) * RADIUS / stride, SMALLEST)
     labels, hearts, scores = _by_votes(inside, centre, radius, maps[3:5])
-    found = list(_cut(labels, hearts, scores)) + list(_enclosed(inside, rim, labels))
-    found.sort(key=lambda one: -one.score)
+    voted = list(_cut(labels, hearts, scores))
+    enclosed = sorted(_enclosed(inside, rim, labels), key=lambda one: -one.score)
+    found = [*voted, *enclosed]
     area = np.array([one.crop.area for one in found])
     image_pixels = np.sqrt(area / np.pi) * stride / np.sqrt(np.prod(frame.scale_yx))
     return Proposals(
@@ -87,6 +88,8 @@ def seeds_in(maps: Map, frame: Frame, valid_hw: tuple[int, int]) -> Proposals:
         np.array([one.score for one in found], np.float32),
         image_pixels.astype(np.float32),
         regions=tuple(one.crop for one in found),
+        chances=np.stack([inside, rim]),
+        sure=len(voted),
     )
 
 

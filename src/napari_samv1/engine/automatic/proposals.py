@@ -21,6 +21,8 @@ class Proposals:
     ``points_yx`` (N, 2) lies in each object; ``boxes_yx`` (N, 4) y0 x0 y1 x1, or None, is asked with it.
     ``scores`` (N,) says how sure it is that there is one, ``radii`` (N,) how large it is, NaN where unknown.
     ``regions`` are where each is taken to be, on the grid of the decoder's logits; they may overlap.
+    The first ``sure`` are asked before the others, which are asked where these find nothing good; by default
+    that is all. ``chances`` (2, h, w), on that grid, says how likely each pixel is inside of an object, and on a rim.
     """
 
     points_yx: NDArray[np.float64]
@@ -28,6 +30,8 @@ class Proposals:
     radii: NDArray[np.float32]
     boxes_yx: NDArray[np.float64] | None = None
     regions: tuple[MaskCrop, ...] | None = field(default=None, repr=False)
+    chances: NDArray[np.float32] | None = field(default=None, repr=False)
+    sure: int | None = None
 
     def __post_init__(self) -> None:
         count = len(self.points_yx)
@@ -57,7 +61,16 @@ class Proposals:
         regions = None
         if self.regions is not None:
             regions = tuple(one for one, mine in zip(self.regions, chosen, strict=True) if mine)
-        return Proposals(self.points_yx[chosen], self.scores[chosen], self.radii[chosen], boxes, regions)
+        sure = None if self.sure is None else int(np.count_nonzero(chosen[: self.sure]))
+        return Proposals(
+            self.points_yx[chosen],
+            self.scores[chosen],
+            self.radii[chosen],
+            boxes,
+            regions,
+            self.chances,
+            sure,
+        )
 
 
 class Proposer(Protocol):

@@ -27,13 +27,15 @@ def rods(rng: Rng, hw: HW) -> Scene:
     # the middle of a rod absorbs or glows most: it is thickest there
     body = inside * levels[labels] * (1 - rng.uniform(0, 0.6) * (1 - depth) ** 2)
     body = body * (1 + rng.uniform(0, 0.3) * any_texture(rng, hw, max(2.0, width * rng.uniform(0.3, 1.5))))
-    if rng.random() < 0.7:
+    if rng.random() < 0.8:
         picture = _phase_contrast(rng, inside, body, width)
     else:
         glow = blurred(inside.astype(np.float32), width * rng.uniform(0.5, 3))
         picture = body + rng.uniform(0, 0.4) * glow + rng.uniform(0, 0.3) + background(rng, hw, 0.03)
         if rng.random() < 0.4:
             picture = halo(rng, picture, width)
+    # what separates rods that touch is often narrower than the microscope resolves
+    picture = blurred(picture, width * rng.uniform(0, 0.2))
     picture = np.asarray(picture - min(float(picture.min()), 0.0), np.float32)
     planes = np.zeros((3, *hw), np.uint16)
     planes[OBJECT] = labels
@@ -48,7 +50,7 @@ def _phase_contrast(
     near = blurred(solid, width * rng.uniform(0.25, 0.6))
     far = blurred(solid, width * rng.uniform(1, 3))
     ground = rng.uniform(0.4, 0.8) + background(rng, inside.shape, rng.uniform(0, 0.05))
-    bright = rng.uniform(0.1, 0.7) * near + rng.uniform(0, 0.4) * far
+    bright = rng.uniform(0, 0.7) * near + rng.uniform(-0.3, 0.4) * far
     return np.asarray(ground + bright * ~inside - rng.uniform(0.2, 0.8) * body, np.float32)
 
 
