@@ -135,7 +135,8 @@ class _Finder:
 
     def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
         """Twice the detail where it is free and objects are small in this one."""
-        known = proposals.radii[np.isfinite(proposals.radii)]
+        known = proposals.radii[: proposals.sure or len(proposals)]
+        known = known[np.isfinite(known)]
         scale = min(embedding.frame.scale_yx)
         if self.settings.detail != "auto" or not len(known) or 2 * scale > FINEST:
             return None

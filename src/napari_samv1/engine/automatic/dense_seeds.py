@@ -81,12 +81,11 @@ def seeds_in(maps: Map, frame: Frame, valid_hw: tuple[int, int]) -> Proposals:
     voted = list(_cut(labels, hearts, scores))
     enclosed = sorted(_enclosed(inside, rim, labels), key=lambda one: -one.score)
     found = [*voted, *enclosed]
-    area = np.array([one.crop.area for one in found])
-    image_pixels = np.sqrt(area / np.pi) * stride / np.sqrt(np.prod(frame.scale_yx))
+    radii = np.array([one.radius for one in found]) * stride / np.sqrt(np.prod(frame.scale_yx))
     return Proposals(
         frame.from_logits_yx([one.point_yx for one in found]),
         np.array([one.score for one in found], np.float32),
-        image_pixels.astype(np.float32),
+        radii.astype(np.float32),
         regions=tuple(one.crop for one in found),
         chances=np.stack([inside, rim]),
         sure=len(voted),
@@ -95,10 +94,14 @@ def seeds_in(maps: Map, frame: Frame, valid_hw: tuple[int, int]) -> Proposals:
 
 @dataclass(frozen=True, eq=False)
 class Seed:
-    """A region of the maps, its point, and how sure it is that an object is there."""
+    """A region of the maps, its point, and how sure it is that an object is there.
+
+    ``radius`` is that of the largest disc in it: what is narrow is small.
+    """
 
     crop: MaskCrop
     point_yx: tuple[int, int]
+    radius: float
     score: float
 
 
@@ -130,8 +133,8 @@ def _cut(labels: NDArray[np.int32], hearts: NDArray[np.intp], scores: NDArray[np
         start = np.array([bounds[0].start, bounds[1].start])
         rows, columns = np.indices(part.shape)
         y, x = hearts[index] - start
-        depth = _depth(part) - 0.25 * np.hypot(rows - y, columns - x)
-        yield _seed(part, start, depth, float(scores[index]))
+        away = np.hypot(rows - y, columns - x)
+        yield _seed(part, start, float(scores[index]), away)
 
 
 def _enclosed(inside: Map, rim: Map, labels: NDArray[np.int32]) -> Iterator[Seed]:
@@ -157,7 +160,7 @@ def _enclosed(inside: Map, rim: Map, labels: NDArray[np.int32]) -> Iterator[Seed
             ring = ndimage.binary_dilation(part) & ~core
             closed = float(rim[grown][ring].mean())
             start = np.array([grown[0].start, grown[1].start])
-            yield _seed(part, start, _depth(part), min(1.0, 2 * filled) * closed)
+            yield _seed(part, start, min(1.0, 2 * filled) * closed)
             # stricter rims propose it again only where they divide it
             labels, area = _added(labels, area, grown, part)
 
@@ -174,14 +177,15 @@ def _added(
     return taken, np.bincount(taken.ravel(), minlength=len(area) + 1)
 
 
-def _depth(part: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.asarray(ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1])
-
-
-def _seed(part: NDArray[np.bool_], start: NDArray[np.intp], depth: NDArray[np.float64], score: float) -> Seed:
-    row, column = np.unravel_index(int(np.argmax(np.where(part, depth, -np.inf))), part.shape)
+def _seed(
+    part: NDArray[np.bool_], start: NDArray[np.intp], score: float, away: NDArray[np.float64] | None = None
+) -> Seed:
+    """A region whose pixels begin at ``start``; its point is deep inside and, if given, not far ``away``."""
+    depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+    wanted = depth if away is None else depth - 0.25 * away
+    row, column = np.unravel_index(int(np.argmax(np.where(part, wanted, -np.inf))), part.shape)
     crop = MaskCrop.from_mask(part, (int(start[0]), int(start[1])))
-    return Seed(crop, (int(start[0] + row), int(start[1] + column)), score)
+    return Seed(crop, (int(start[0] + row), int(start[1] + column)), float(depth.max()) - 0.5, score)
 
 
 def _chance(logits: Map) -> Map:
@@ -196,7 +200,7 @@ def _evidence(
     weights = (inside / (np.pi * radius**2))[filled]  # all votes for one object sum to about 1
     rows = np.clip(np.rint(votes_yx[0][filled]), 0, height - 1).astype(int)
     columns = np.clip(np.rint(votes_yx[1][filled]), 0, width - 1).astype(int)
-    votes = np.bincount(rows * width + columns, weights, height * width).reshape(height, width)
+    votes = np.bincount(rows * width + columns, weights, height * width).reshape(height, width).astype(np.float64)
     share = ndimage.gaussian_filter(filled.astype(np.float32), 1.5)
     nearby = ndimage.gaussian_filter(np.where(filled, radius, 0), 1.5) / np.maximum(share, 1e-3)
     gathered = _gathered(votes, np.clip(SPREAD * nearby, SMALLEST, LARGEST))

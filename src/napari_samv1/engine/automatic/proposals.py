@@ -22,7 +22,8 @@ class Proposals:
     ``scores`` (N,) says how sure it is that there is one, ``radii`` (N,) how large it is, NaN where unknown.
     ``regions`` are where each is taken to be, on the grid of the decoder's logits; they may overlap.
     The first ``sure`` are asked before the others, which are asked where these find nothing good; by default
-    that is all. ``chances`` (2, h, w), on that grid, says how likely each pixel is inside of an object, and on a rim.
+    that is all. ``chances`` (2, h, w), on that grid, says how likely each pixel is inside of an object, and
+    on a rim.
     """
 
     points_yx: NDArray[np.float64]

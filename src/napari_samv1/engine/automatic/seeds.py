@@ -246,7 +246,7 @@ def _by_chances(mask: MaskCrop, grid_hw: tuple[int, int], proposals: Proposals) 
     for axis, (bounds, size) in enumerate(zip(mask.region, grid_hw, strict=True)):
         ends = ([0] if bounds.start == 0 else []) + ([-1] if bounds.stop == size else [])
         edge[(slice(None),) * axis + (ends,)] = False
-    length = max(1, np.count_nonzero(edge))
+    length = max(1, int(np.count_nonzero(edge)))
     nearby = ndimage.maximum_filter(rim, 3)
     core = ndimage.binary_erosion(within)
     return (
