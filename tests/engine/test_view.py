@@ -211,6 +211,15 @@ def test_only_the_regions_that_are_needed_are_read(predictor):
     assert levels[0].pixels <= 13 * 64 * 64
 
 
+def test_a_whole_image_is_read_once(predictor):
+    array = CountingArray((900, 800), lambda y, x: (y + x) % 256)
+    view = predictor.on_image(array)
+    for _ in range(2):
+        view.answer(click(40, 50), "whole")
+    # once for the sample that tells it from others, once for its pixels
+    assert array.pixels == 2 * 900 * 800
+
+
 def test_a_mask_of_a_huge_image_is_refused_and_its_crop_is_small(predictor):
     view = predictor.on_image(CountingArray((60_000, 60_000), lambda y, x: (y + x) % 256))
     embedding = view.encode((500, 500, 64, 64))
