@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -178,6 +180,22 @@ def test_a_folder_that_is_not_there_holds_nothing(folder):
     assert folder.occupied().count == 0
     assert folder.clear().count == 0
     assert not folder.folder.exists()
+
+
+def test_another_process_finds_what_was_kept(folder):
+    folder.put(request(), kept())
+    path = folder.path(request())
+    code = (
+        "import sys, json; from pathlib import Path; from napari_samv1.disk import embeddings as e\n"
+        "content = Path(sys.argv[1]).read_bytes()\n"
+        "header = json.loads(content[8 : 8 + int.from_bytes(content[:8], 'little')])\n"
+        "asked = json.loads(header['__metadata__']['request'])\n"
+        "request = type('Request', (), {'to_json': lambda self: asked, 'digest': Path(sys.argv[1]).stem})()\n"
+        "print(e.EmbeddingFolder(sys.argv[2]).get(request).tokens_bchw.sum())"
+    )
+    words = [sys.executable, "-c", code, str(path), str(folder.folder)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert float(done.stdout) == pytest.approx(float(kept().tokens_bchw.sum()), rel=1e-5)
 
 
 def test_readers_see_whole_entries_while_others_write_them(folder):
