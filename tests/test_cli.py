@@ -44,7 +44,7 @@ def test_a_file_that_is_not_there_is_status_two(opened, capsys):
     assert opened == []
 
 
-@pytest.mark.parametrize("name", ["models", "replay", "train"])
+@pytest.mark.parametrize("name", ["cache", "embed", "models", "replay", "train"])
 def test_a_file_named_like_a_verb_is_opened_by_its_path(name, opened, tmp_path, monkeypatch):
     (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)

@@ -38,13 +38,17 @@ Status = Literal["done", "skipped", "failed"]
 
 @dataclass(frozen=True)
 class Task:
-    """An image to segment: its file, and where its outputs go. ``prompts`` is a file of them, if any."""
+    """An image to segment: its file, and where its outputs go.
+
+    ``prompts`` is a file of them, ``cache`` a folder for embeddings, if any.
+    """
 
     path: Path
     stem: str
     folder: Path
     settings: SegmentSettings
     prompts: Path | None = None
+    cache: Path | None = None
 
     @property
     def made_from(self) -> dict[str, Any]:
@@ -240,7 +244,7 @@ def _answered(prompts: Prompts, prediction: Prediction, plane: Plane) -> FoundOb
 
 def _view(task: Task, image: OpenedImage, plane: Plane) -> ImageView:
     predictor = predictor_of(task.settings.model, task.settings.device)
-    return predictor.on_image(image.source, intensity=task.settings.intensity, plane=plane)
+    return predictor.on_image(image.source, intensity=task.settings.intensity, plane=plane, cache=task.cache)
 
 
 def _share(on_progress: OnProgress | None, number: int, count: int) -> OnProgress | None:

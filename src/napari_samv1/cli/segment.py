@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--prompts", type=Path, metavar="FILE", help="segment just what is pointed at; see below")
     add("--settings", type=Path, metavar="FILE.toml", help="take settings from a file; options win")
     add("--save-settings", type=Path, metavar="FILE.toml", help="write the settings to a file")
+    add("--cache", type=Path, metavar="FOLDER", help="keep embeddings there, as napari-samv1 embed does")
     add("--workers", type=int, default=1, metavar="N", help="images at once, as threads of this process [1]")
     add("--scheduler", metavar="ADDRESS", help="run on the dask.distributed cluster of this scheduler")
     add("--json", action="store_true", help="a JSON object a line on stdout, the summary last")
@@ -181,7 +182,7 @@ def _numbers(text: str, kind: type[int] | type[float], option: str, expected: st
 
 
 def _save(path: Path, settings: SegmentSettings) -> None:
-    from napari_samv1.storage.atomic import write_file
+    from napari_samv1.disk.atomic import write_file
 
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     write_file(path.absolute(), settings.to_toml().encode("utf-8"))
@@ -196,7 +197,8 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
         raise ReadError(f"there is no file or folder {chosen.prompts}")
     prompts = None if chosen.prompts is None else chosen.prompts.absolute()
     folder = chosen.output.expanduser().absolute()
-    return [Task(one.path, one.stem, folder, settings, prompts) for one in inputs(chosen.inputs)]
+    cache = None if chosen.cache is None else chosen.cache.expanduser().absolute()
+    return [Task(one.path, one.stem, folder, settings, prompts, cache) for one in inputs(chosen.inputs)]
 
 
 def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:

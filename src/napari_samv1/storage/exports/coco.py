@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
+from napari_samv1.disk.atomic import write_file
 from napari_samv1.engine.objects import AnnotatedObject
 from napari_samv1.records.mask_crop import MaskCrop
-from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.session.composite import shown_objects
 from napari_samv1.storage.session.record import SessionRecord
 from napari_samv1.storage.session.recorder import now

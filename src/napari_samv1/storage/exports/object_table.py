@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import label
 
+from napari_samv1.disk.atomic import write_file
 from napari_samv1.engine.objects import AnnotatedObject
 from napari_samv1.records.mask_crop import MaskCrop
-from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.session.composite import shown_objects
 from napari_samv1.storage.session.record import SessionRecord, World
 
