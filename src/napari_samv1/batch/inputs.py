@@ -66,7 +66,11 @@ def _expanded(word: str) -> list[tuple[Path, str]]:
         base = _fixed_part(path)
         matches = sorted(base.glob(str(path.relative_to(base))))
         files = [one for one in matches if one.is_file() or _is_image_folder(one)]
-        inside = [one for one in files if not any(_is_image_folder(own) for own in one.parents)]
+        inside = [
+            one
+            for one in files
+            if not one.name.startswith(".") and not any(_is_image_folder(own) for own in one.parents)
+        ]
         if not inside:
             raise ReadError(f"nothing matches {word}")
         return [(one.absolute(), one.relative_to(base).as_posix()) for one in inside]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from napari_samv1.batch.reading import OpenedImage
 from napari_samv1.batch.settings import SUFFIXES, Format
-from napari_samv1.engine.automatic.found import Found
 from napari_samv1.disk.atomic import PREFIX, SUFFIX, replace, write_file
+from napari_samv1.engine.automatic.found import Found
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, write_coco
 from napari_samv1.storage.exports.geojson import write_geojson

@@ -21,7 +21,7 @@ from napari_samv1.engine.automatic.everything import in_regions, proposer_for, r
 from napari_samv1.engine.automatic.found import Found, FoundObject
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.prediction import Prediction
-from napari_samv1.engine.progress import OnProgress
+from napari_samv1.engine.progress import Cancelled, OnProgress
 from napari_samv1.engine.regions import Window
 from napari_samv1.engine.view import ImageView
 from napari_samv1.images.source import ReadError
@@ -105,10 +105,13 @@ def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
         if (ready := finished(task)) is not None:
             return ready
         image = open_planes(task.path, task.settings.channel, task.settings.plane)
-        planes = [
-            segment_plane(task, image, number, _share(on_progress, number, len(image.planes)))
-            for number in range(len(image.planes))
-        ]
+        planes = []
+        for number in range(len(image.planes)):
+            report = _share(on_progress, number, len(image.planes))
+            planes.append(segment_plane(task, image, number, report))
+            # an image that is half done is no output
+            if not planes[-1].complete:
+                raise Cancelled
         return write(task, image, planes, started)
     except Exception as error:
         return failed(task, error, started)
@@ -125,8 +128,6 @@ def failed(task: Task, error: Exception, started: float) -> Outcome:
 
     ``Cancelled`` is raised again.
     """
-    from napari_samv1.engine.progress import Cancelled
-
     if isinstance(error, Cancelled):
         raise error
     known = (ReadError, CheckpointError, SessionError, ValueError)
