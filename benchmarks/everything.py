@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib import import_module
 from statistics import median
 from typing import Any
 
@@ -71,14 +72,13 @@ def generator(name: str, points: int) -> Any:
     """A function that finds everything in the photograph."""
     predictor = Predictor(load_model("tiny", device="cpu", dtype="float32", preparation=PREPARATION))
     image = photograph()
-    settings = {"points_per_side": points, **THRESHOLDS}
+    settings: dict[str, Any] = {"points_per_side": points, **THRESHOLDS}
     if name == "ours":
         return lambda: segment_everything(predictor, image, mode="grid", sizing="padded", **settings)
     import pytest
 
     sys.path.insert(0, str(ROOT / "tests"))
-    from published import published_generator
-
+    published_generator = import_module("published").published_generator
     with pytest.MonkeyPatch.context() as patch:
         published = published_generator(predictor.model, patch, **settings)
     return lambda: published.generate(image)
