@@ -11,11 +11,15 @@ import zarr
 from pycocotools.coco import COCO
 
 from napari_samv1 import Cancelled, Predictor, Prompts, load_model, segment_everything
+from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.batch import outputs
 from napari_samv1.batch.cluster import on_threads
 from napari_samv1.batch.reading import open_planes
 from napari_samv1.batch.segment import find_part, join_parts, parts_of, segment_file
 from napari_samv1.images.source import ReadError
+from napari_samv1.records.place import Plane
+from napari_samv1.storage.session.folder import save_session
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
 from small_model import picture
 
 HW = (60, 50)
@@ -253,6 +257,22 @@ def test_labels_are_refined_by_their_boxes_plane_by_plane(stack, task_for, tmp_p
     pixels = picture(*HW, seed=2)[..., 0]
     expected = answered(checkpoint, pixels, Prompts(boxes_yx=[(10, 12, 29, 39)]))
     assert np.array_equal(labels[1] == 6, expected)
+
+
+def test_a_saved_session_is_asked_again_on_its_planes(stack, task_for, tmp_path, checkpoint):
+    asked = Prompts([(20, 30), (5, 5)], [1, 0])
+    piece = Piece(id=9, plane=Plane((1, 0, None, None)), pointed=asked, prompts=asked)
+    source = PlaneSource("stack", (3, 2, *HW), "uint8", index=(1, 0, None, None))
+    plane = PlaneRecord(source, HW, (piece,), (9,))
+    folder = tmp_path / "session"
+    save_session(folder, SessionRecord((ImageRecord((Object(9),), (plane,)),)))
+    outcome = segment_file(
+        task_for(stack, channel=0, prompts=session.parent if session.is_file() else session)
+    )
+    assert outcome.error == ""
+    labels = tifffile.imread(outcome.outputs[0])
+    assert not labels[[0, 2]].any()
+    assert np.array_equal(labels[1] == 9, answered(checkpoint, picture(*HW, seed=2)[..., 0], asked))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def _from_session(folder: Path, place: Place) -> list[dict[int, Prompts]]:
         record = open_session(folder)
     except SessionError as error:
         raise ReadError(str(error)) from error
-    known: Mapping[Any, Any] = {plane.source.index: plane for plane in record.planes}
+    known = {plane.source.index: plane for plane in record.planes}
     found = []
     for plane in place.planes:
         own = known.get(plane.index)
@@ -66,8 +66,8 @@ def _from_session(folder: Path, place: Place) -> list[dict[int, Prompts]]:
             raise ReadError(
                 f"session {folder} is about {own.shape_yx} pixels, and {place.names[0]} has {place.plane_hw}"
             )
-        objects = () if own is None else own.objects
-        found.append({one.id: one.prompts for one in objects if len(one.prompts)})
+        pieces = () if own is None else own.pieces
+        found.append({piece.id: piece.prompts for piece in pieces if piece.decodable})
     return found
 
 
