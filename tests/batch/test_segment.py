@@ -266,9 +266,7 @@ def test_a_saved_session_is_asked_again_on_its_planes(stack, task_for, tmp_path,
     plane = PlaneRecord(source, HW, (piece,), (9,))
     folder = tmp_path / "session"
     save_session(folder, SessionRecord((ImageRecord((Object(9),), (plane,)),)))
-    outcome = segment_file(
-        task_for(stack, channel=0, prompts=session.parent if session.is_file() else session)
-    )
+    outcome = segment_file(task_for(stack, channel=0, prompts=folder))
     assert outcome.error == ""
     labels = tifffile.imread(outcome.outputs[0])
     assert not labels[[0, 2]].any()
