@@ -4,7 +4,7 @@ PYTHON ?= python3
 # on Linux without a screen, windows open on a virtual one
 DISPLAYED := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,none)),xvfb-run -a -s "-screen 0 1400x900x24")
 
-.PHONY: install check format test demo picture bench train
+.PHONY: install check format test test-full demo picture bench train
 
 install:
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,10 @@ format:
 
 test:
 	$(DISPLAYED) $(BIN)/python -m pytest
+
+# what takes minutes each, and CI leaves out
+test-full:
+	$(DISPLAYED) $(BIN)/python -m pytest -m full
 
 demo:
 	$(BIN)/napari-samv1

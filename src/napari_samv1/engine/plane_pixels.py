@@ -75,33 +75,42 @@ class PlanePixels:
             return self._request(window_yxhw, self.display, self.stretch)
 
     def prepared(self, window_yxhw: tuple[int, int, int, int]) -> PreparedRegion:
-        """Read and prepare a window.
+        """Read and prepare a window; the whole plane only once.
 
         Raises
         ------
         ReadError
             If the pixels cannot be read.
         """
+        if self._is_whole(window_yxhw):
+            with self._lock:
+                return self._whole
+        request = self.request(window_yxhw)
         frame = self.frame(window_yxhw)
-        region = Region(self.plane, window_yxhw)
-        preparation = self.model.preparation
-        if not self._is_whole(window_yxhw):
-            request = self.request(window_yxhw)
-            display, limits = request.display, request.limits
-            intensity: Intensity = (display.channels[0].low, display.channels[0].high)
-            resized = self._resized(region, frame, display)
+        resized = self._resized(request.region, frame, request.display)
+        return self._arranged(request, frame, resized, self._limits_of(request.display))
+
+    @cached_property
+    def _whole(self) -> PreparedRegion:
+        window = (0, 0, *self.plane_hw)
+        frame, region = self.frame(window), Region(self.plane, window)
+        if self._is_read_wholly:
+            pixels = self.source.read(region, self.plane_hw)
+            display = plane_display([pixels], self.intensity, self.gamma)
+            resized = resized_window(displayed(pixels, display), frame, self.model.preparation)
+            intensity = self.intensity
         else:
-            if self._is_read_wholly:
-                pixels = self.source.read(region, self.plane_hw)
-                display, intensity = plane_display([pixels], self.intensity, self.gamma), self.intensity
-                resized = resized_window(displayed(pixels, display), frame, preparation)
-            else:
-                display = self.display
-                intensity = (display.channels[0].low, display.channels[0].high)
-                resized = self._resized(region, frame, display)
-            limits = stretch_limits(resized, preparation)
-            request = self._request(window_yxhw, display, limits)
-        pixels_bchw = arranged(resized, frame, preparation, limits)
+            display = self.display
+            resized = self._resized(region, frame, display)
+            intensity = self._limits_of(display)
+        request = self._request(window, display, stretch_limits(resized, self.model.preparation))
+        return self._arranged(request, frame, resized, intensity)
+
+    def _arranged(
+        self, request: EncodingRequest, frame: Frame, resized: NDArray[np.uint8], intensity: Intensity
+    ) -> PreparedRegion:
+        preparation = self.model.preparation
+        pixels_bchw = arranged(resized, frame, preparation, request.limits)
         key = EmbeddingKey(
             pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
             weights=self.model.sha256,
@@ -113,6 +122,10 @@ class PlanePixels:
             device=self.model.device.type,
         )
         return PreparedRegion(request, frame, key, pixels_bchw)
+
+    @staticmethod
+    def _limits_of(display: Display) -> tuple[float, float]:
+        return display.channels[0].low, display.channels[0].high
 
     def frame(self, window_yxhw: tuple[int, int, int, int]) -> Frame:
         """The frame of a window."""

@@ -18,13 +18,14 @@ from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.proposals import Proposer
 from napari_samv1.engine.candidate import Candidate
 from napari_samv1.engine.decoder_images import DecoderImages
+from napari_samv1.engine.disk_store import DiskStore
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.progress import OnProgress
-from napari_samv1.engine.store import EmbeddingStore, MemoryStore
+from napari_samv1.engine.store import EmbeddingStore, LayeredStore, MemoryStore
 from napari_samv1.engine.view import ImageView
 from napari_samv1.images.files import open_source
 from napari_samv1.images.intensity import Intensity
@@ -116,7 +117,7 @@ class Predictor:
         *,
         intensity: Intensity = None,
         gamma: float = 1.0,
-        cache: EmbeddingStore | None = None,
+        cache: str | os.PathLike[str] | EmbeddingStore | None = None,
         plane: Plane | int | Sequence[int | None] | None = None,
         rounding: Rounding = "float32",
     ) -> ImageView:
@@ -132,7 +133,8 @@ class Predictor:
             As in ``embed``. Rules find their numbers once, in a sample of the plane, and all regions have
             the same; the whole plane in one region has those of ``embed``.
         cache : folder or EmbeddingStore, optional
-            Where embeddings are kept beside this view's memory; a folder may be shared by processes.
+            Where embeddings are kept: a folder, which processes may share, besides memory; or a store that
+            several views share. By default in memory, by this view alone.
         plane : Plane, int or tuple, optional
             Which plane of a stack: its place on the axes before rows and columns (``plane=3``,
             ``plane=(0, 3)``), or on all axes with None on rows and columns (``plane=(None, 7, None)``).
@@ -163,7 +165,14 @@ class Predictor:
             gamma=gamma,
             rounding=rounding,
         )
-        return ImageView(self, pixels, MemoryStore() if cache is None else cache)
+        store: EmbeddingStore
+        if cache is None:
+            store = MemoryStore()
+        elif isinstance(cache, str | os.PathLike):
+            store = LayeredStore(MemoryStore(), DiskStore(cache))
+        else:
+            store = cache
+        return ImageView(self, pixels, store)
 
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None

@@ -39,7 +39,9 @@ def load_state(
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    changed = [name for name, value in asdict(recipe).items() if state["recipe"].get(name) != value]
+    # what a recipe of earlier code did not name was as it is by default
+    made_by = {**asdict(type(recipe)()), **state["recipe"]}
+    changed = [name for name, value in asdict(recipe).items() if made_by[name] != value]
     if set(changed) - set(may_differ):
         raise ValueError(
             f"{path} is of a run with another {', '.join(changed)}; "

@@ -117,10 +117,8 @@ class _Finder:
         if self.proposer is None:
             prompts = grid_prompts(embedding.frame, self.settings.points_per_side)
             points = np.array([one.points_yx[0] for one in prompts]).reshape(-1, 2)
-            own = _owned(points, owners)
-            self._decode_grid(
-                embedding, [one for one, mine in zip(prompts, own, strict=True) if mine], detail
-            )
+            own = np.flatnonzero(_owned(points, owners))
+            self._decode_grid(embedding, [prompts[i] for i in own], detail)
             return
         proposals = self.proposer(embedding)
         proposals = proposals.where(_owned(proposals.points_yx, owners))
@@ -129,9 +127,8 @@ class _Finder:
             self._decode_seeds(embedding, proposals, detail)
             return
         grid = self.view.grid(finer)
-        for smaller in grid:
-            if owners[-1].meets(smaller):
-                self._find(smaller, finer, [*owners, _Owner(grid, smaller)])
+        for smaller in owners[-1].meeting(grid):
+            self._find(smaller, finer, [*owners, _Owner(grid, smaller)])
 
     def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
         """Twice the detail where it is free and objects are small in this one."""
@@ -256,15 +253,16 @@ class _Owner:
         ]
         return np.asarray(inside[0] & inside[1])
 
-    def meets(self, window: Window) -> bool:
-        """Whether any point of another window is this region's own."""
-        top, left, height, width = window
-        return bool(
-            top <= self.rows[1]
-            and top + height > self.rows[0]
-            and left <= self.columns[1]
-            and left + width > self.columns[0]
+    def meeting(self, grid: RegionGrid) -> list[Window]:
+        """The windows of another grid that hold any of this region's own points."""
+        height, width = (min(grid.extent, size) for size in grid.plane_hw)
+        rows, columns = (
+            starts[(starts <= high) & (starts + size > low)]
+            for starts, size, (low, high) in zip(
+                grid.starts, (height, width), (self.rows, self.columns), strict=True
+            )
         )
+        return [(int(top), int(left), height, width) for top in rows for left in columns]
 
 
 def _owned(points_yx: NDArray[np.float64], owners: Sequence[_Owner]) -> NDArray[np.bool_]:

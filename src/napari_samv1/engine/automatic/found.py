@@ -79,7 +79,8 @@ class FoundObject:
 class Found:
     """What ``segment_everything`` found. ``complete`` is False where it was cancelled under way.
 
-    ``mode`` is the one that was used, "seeds" or "grid".
+    ``mode`` is the one that was used: "seeds", "grid", or "prompts" where they were given. ``ids`` are the
+    objects' labels, by default 1, 2, ... in their order.
     """
 
     objects: tuple[FoundObject, ...]
@@ -87,11 +88,23 @@ class Found:
     settings: AutomaticSettings
     mode: str
     complete: bool = True
+    ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            object.__setattr__(self, "ids", tuple(range(1, len(self.objects) + 1)))
+        if len(self.ids) != len(self.objects):
+            raise ValueError(f"{len(self.objects)} objects need as many ids, got {len(self.ids)}")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the label image is stored in: uint16, uint32 for labels above 65,535."""
+        return np.dtype(np.uint16 if max(self.ids, default=0) <= np.iinfo(np.uint16).max else np.uint32)
 
     def labels(self, window_yxhw: tuple[int, int, int, int] | None = None) -> NDArray[Any]:
-        """Label image (H, W), or of a window (row, column, height, width): object i is i + 1.
+        """Label image (H, W), or of a window (row, column, height, width), in ``dtype``.
 
-        uint16, uint32 above 65,535 objects. Where objects overlap, the smaller one is on top.
+        Where objects overlap, the smaller one is on top.
 
         Raises
         ------
@@ -104,8 +117,7 @@ class Found:
                 f"a label image of {height} x {width} pixels is too large to hold: ask for its "
                 f"windows by labels(window_yxhw), or take each object's crop"
             )
-        dtype = np.uint16 if len(self.objects) <= np.iinfo(np.uint16).max else np.uint32
-        shown = np.zeros((height, width), dtype=dtype)
+        shown = np.zeros((height, width), dtype=self.dtype)
         # of equally large ones the earlier, better one is on top
         for index in sorted(range(len(self.objects)), key=lambda i: (-self.objects[i].area, -i)):
             one = self.objects[index]
@@ -115,7 +127,7 @@ class Found:
             if one.area == 0 or rows.start >= rows.stop or columns.start >= columns.stop:
                 continue
             part = shown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-            part[one.crop.within((rows, columns))] = index + 1
+            part[one.crop.within((rows, columns))] = self.ids[index]
         return shown
 
     def table(self) -> pd.DataFrame:
@@ -128,6 +140,6 @@ class Found:
             y0, x0, y1, x1 = one.box
             centroid = (y0 + y.mean(), x0 + x.mean()) if one.area else (np.nan, np.nan)
             rows.append(
-                (index + 1, one.area, y0, x0, y1, x1, *centroid, one.iou, one.stability, *one.point_yx)
+                (self.ids[index], one.area, y0, x0, y1, x1, *centroid, one.iou, one.stability, *one.point_yx)
             )
         return pd.DataFrame(rows, columns=list(COLUMNS))
