@@ -54,6 +54,7 @@ class Decoder:
 
     labels: np.ndarray
     model = SimpleNamespace(preparation=SimpleNamespace(side=SIDE, box_only=False), name="known")
+    proposer = None
     decodes = 0
 
     def stream(self, embedding, prompts, choose, *, batch):
@@ -239,6 +240,17 @@ def test_where_objects_are_small_a_finer_region_takes_the_place_of_a_region(slid
     assert not [one for one in large.objects if one.region.window_yxhw[2] < SIDE]
     asked = found_in(slide.labels, SEEDED, Centres(slide.labels, radius=3.0))
     assert not [one for one in asked.objects if one.region.window_yxhw[2] < SIDE]
+
+
+def test_a_model_with_a_head_looks_at_an_image_whole_first(slide):
+    auto = replace(SEEDED, detail="auto")
+    view = KnownView(slide.labels)
+    view.predictor.proposer = Centres(slide.labels, radius=40.0)
+    assert region_windows(view, auto) == [(0, 0, *slide.labels.shape)]
+    found = in_regions(view, auto, view.predictor.proposer, None)
+    assert {one.region.window_yxhw for one in found.objects} == {(0, 0, *slide.labels.shape)}
+    assert len(region_windows(view, replace(auto, mode="grid"))) > 1
+    assert len(region_windows(view, SEEDED)) > 1
 
 
 def test_an_image_that_fits_a_region_is_one_region():

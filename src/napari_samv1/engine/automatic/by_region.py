@@ -42,17 +42,17 @@ ENCODING_SHARE = 0.5
 """The part of a region's progress at which it is encoded."""
 
 
-def first_detail(view: ImageView, settings: AutomaticSettings, *, is_seeded: bool) -> Used:
+def first_detail(view: ImageView, settings: AutomaticSettings) -> Used:
     """The detail at which an image is looked at first: where seeds tell how large objects are, coarsely."""
-    if settings.detail != "auto" or not is_seeded:
+    if settings.detail != "auto" or settings.mode == "grid" or view.predictor.proposer is None:
         return checked_detail(settings.detail)
     fits = view.predictor.model.preparation.side >= COARSEST * max(view.plane_hw)
     return "whole" if fits else COARSEST
 
 
-def region_windows(view: ImageView, settings: AutomaticSettings, *, is_seeded: bool) -> list[Window]:
+def region_windows(view: ImageView, settings: AutomaticSettings) -> list[Window]:
     """The regions of an image, in any order of which its objects may be found."""
-    return list(view.grid(first_detail(view, settings, is_seeded=is_seeded)))
+    return list(view.grid(first_detail(view, settings)))
 
 
 def find_in_region(
@@ -67,8 +67,7 @@ def find_in_region(
 
     What the list holds stays where ``share`` raises.
     """
-    detail = first_detail(view, settings, is_seeded=proposer is not None)
-    _Finder(view, settings, proposer, share, into).look(window, detail)
+    _Finder(view, settings, proposer, share, into).look(window, first_detail(view, settings))
 
 
 def joined(

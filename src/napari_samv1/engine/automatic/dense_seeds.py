@@ -200,7 +200,8 @@ def _evidence(
     weights = (inside / (np.pi * radius**2))[filled]  # all votes for one object sum to about 1
     rows = np.clip(np.rint(votes_yx[0][filled]), 0, height - 1).astype(int)
     columns = np.clip(np.rint(votes_yx[1][filled]), 0, width - 1).astype(int)
-    votes = np.bincount(rows * width + columns, weights, height * width).reshape(height, width).astype(np.float64)
+    counted = np.bincount(rows * width + columns, weights, height * width)
+    votes = counted.reshape(height, width).astype(np.float64)
     share = ndimage.gaussian_filter(filled.astype(np.float32), 1.5)
     nearby = ndimage.gaussian_filter(np.where(filled, radius, 0), 1.5) / np.maximum(share, 1e-3)
     gathered = _gathered(votes, np.clip(SPREAD * nearby, SMALLEST, LARGEST))

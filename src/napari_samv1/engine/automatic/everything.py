@@ -130,7 +130,7 @@ def in_regions(
     on_progress: OnProgress | None,
 ) -> Found:
     """Region by region, each encoded at the detail; nothing of the image's size is held."""
-    windows = region_windows(view, settings, is_seeded=proposer is not None)
+    windows = region_windows(view, settings)
     objects: list[FoundObject] = []
     complete = True
     try:
