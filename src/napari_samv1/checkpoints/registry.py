@@ -59,7 +59,7 @@ _ROWS = (
         licence="BSD-3-Clause",
         citation="napari-samv1",
         preparation=BUNDLED,
-        dense_digest="sha256:49afdae0ca947dd10e58953f123de55ad66b8b819121a2129ebd56fb52069408",
+        dense_digest="sha256:4db92248d75290852402ac74856194358915a9a32393ca2151487ab29ace1b80",
     ),
     KnownModel(
         name="vit_b",

@@ -131,8 +131,8 @@ class _Finder:
 
     def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
         """Twice the detail where it is free and objects are small in this one."""
-        known = proposals.radii[: proposals.sure or len(proposals)]
-        known = known[np.isfinite(known)]
+        # also those that rims enclose: where the head sees a whole colony, they are what it is made of
+        known = proposals.radii[np.isfinite(proposals.radii)]
         scale = min(embedding.frame.scale_yx)
         if self.settings.detail != "auto" or not len(known) or 2 * scale > FINEST:
             return None
