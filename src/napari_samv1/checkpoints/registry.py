@@ -59,7 +59,7 @@ _ROWS = (
         licence="BSD-3-Clause",
         citation="napari-samv1",
         preparation=BUNDLED,
-        dense_digest="sha256:4db92248d75290852402ac74856194358915a9a32393ca2151487ab29ace1b80",
+        dense_digest="sha256:973f480fea2abe0a29ac0e0607fb4ff061263483d3ebb520010c8068b2e9beb2",
     ),
     KnownModel(
         name="vit_b",
