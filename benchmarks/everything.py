@@ -10,7 +10,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.measure import ROOT, fresh, in_turns, peak_beyond, ratio, table
 from napari_samv1 import Predictor, Preparation, load_model, segment_everything
@@ -35,7 +34,6 @@ def main() -> None:
         case, points = chosen.child
         photograph, name = case.split(":")
         work = generator(photograph, name, int(points))
-        torch.set_num_threads(2)
         print(json.dumps(peak_beyond(work)))
         return
     print(compare(chosen.rounds, chosen.points, chosen.memory_points))
