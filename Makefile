@@ -9,6 +9,8 @@ DISPLAYED := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLA
 install:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -c constraints.txt -e '.[all,test,dev]'
+	# the oracle of the automatic masks; torchvision, which it asks for, has stand-ins in the tests
+	$(BIN)/python -m pip install --no-deps segment-anything-py==1.0.1
 
 check:
 	$(BIN)/ruff format --check .

@@ -89,7 +89,7 @@ class DiscPredictor:
             "float32",
             "cpu",
         )
-        return Embedding(torch.zeros(1, 1, *frame.grid_hw), None, frame, key)
+        return Embedding(torch.zeros(1, 1, *frame.grid_hw), frame, key)
 
     def answer_each(self, embedding, prompts) -> list[Prediction]:
         self.threads.add(threading.current_thread().name)

@@ -32,6 +32,7 @@ class KnownModel:
     preparation: Preparation = PUBLISHED
     url: str | None = None
     digest: str | None = None
+    dense_digest: str | None = None
 
     @property
     def is_bundled(self) -> bool:
@@ -58,6 +59,7 @@ _ROWS = (
         licence="BSD-3-Clause",
         citation="napari-samv1",
         preparation=BUNDLED,
+        dense_digest="sha256:973f480fea2abe0a29ac0e0607fb4ff061263483d3ebb520010c8068b2e9beb2",
     ),
     KnownModel(
         name="vit_b",
