@@ -71,7 +71,7 @@ def load_model(
     known = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
     if known is not None:
         path, sha256 = _known_file(known, download)
-        tensors = read_tensors(path)
+        tensors = read_tensors(path, is_known=True)
     else:
         path = Path(name_or_path).expanduser()
         if not path.exists():
