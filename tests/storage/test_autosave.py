@@ -18,7 +18,7 @@ from napari_samv1.storage.session.folder import open_session
 from napari_samv1.storage.session.record import SessionRecord
 from napari_samv1.storage.session.recovery import recoverable
 
-from .conftest import assert_same_record, crop, one_object, small_plane
+from .conftest import assert_same_record, crop, differences, one_object, session_of, small_plane
 from .victim import beneath_number, object_number
 
 KILLS = 52
@@ -29,7 +29,7 @@ def record_of(count: int) -> SessionRecord:
     plane = small_plane(
         *(one_object(number, crop(slice(0, number), slice(0, 9))) for number in range(1, count + 1))
     )
-    return SessionRecord((plane,))
+    return session_of(plane)
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_a_close_that_is_not_clean_saves_the_last_offer_and_is_offered_back(rich
     [found] = recoverable(tmp_path)
     assert found.record is not None
     assert_same_record(found.record, rich_record)
-    assert found.title.startswith("zellen µ.tif: 6 objects, last saved 20")
+    assert found.title.startswith("zellen µ.tif: 9 objects, last saved 20")
     assert found.discard()
     assert recoverable(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
@@ -249,9 +249,9 @@ def test_killed_at_any_moment_a_session_comes_back_whole(seed, nursery, tmp_path
         assert session.problem == ""
         assert session.record is not None
         [plane] = session.record.planes
-        count = len(plane.objects)
-        assert plane.stack == tuple(range(1, count + 1))
-        assert plane.objects == tuple(expected(number) for number in range(1, count + 1))
+        count = len(plane.pieces)
+        assert plane.order == tuple(range(1, count + 1))
+        assert differences(plane.pieces, tuple(expected(number) for number in range(1, count + 1))) == []
         np.testing.assert_array_equal(plane.beneath, beneath_number(count - (count - 1) % 10))
     # what is known to be saved is never lost, nor is anything older than a second
     assert saved <= count <= max(offered, default=0) + 1

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 import sys
 from dataclasses import replace
 
@@ -14,20 +17,20 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools.coco import COCO
 from shapely.geometry import shape
 
-from napari_samv1.masks.covered import Covered
+from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, export_coco, write_coco
 from napari_samv1.storage.exports.geojson import export_geojson, write_geojson
-from napari_samv1.storage.exports.object_table import export_table
+from napari_samv1.storage.exports.label_tiff import export_label_tiff
+from napari_samv1.storage.exports.object_table import export_table, objects_csv
 from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zarr
 from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
 from napari_samv1.storage.session.label_tiff import tiff_bytes
 from napari_samv1.storage.session.record import SessionRecord, World
-from napari_samv1.storage.session.recorder import labels_beneath
 
-from .conftest import SHAPE, crop, one_object, small_plane, source
+from .conftest import SHAPE, crop, one_object, session_of, small_plane, source
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=9))
 numpy_2 = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -65,7 +68,7 @@ def test_pycocotools_reads_back_what_the_label_image_shows(rich_record, tmp_path
 @numpy_2
 def test_objects_of_several_planes_belong_to_their_images(tmp_path):
     plane = small_plane(one_object(1, crop(slice(0, 3), slice(0, 3))))
-    path = export_coco(tmp_path / "c.json", SessionRecord((plane, replace(plane, source=source(name="b")))))
+    path = export_coco(tmp_path / "c.json", session_of(plane, replace(plane, source=source(name="b"))))
     coco = COCO(str(path))
     assert [one["file_name"] for one in coco.loadImgs([1, 2])] == ["cells", "b"]
     assert [len(coco.getAnnIds(imgIds=[image])) for image in (1, 2)] == [1, 1]
@@ -73,7 +76,7 @@ def test_objects_of_several_planes_belong_to_their_images(tmp_path):
 
 def test_a_windows_path_is_named_by_its_last_part(tmp_path):
     plane = small_plane(source=source(path="C:\\data\\a.tif"))
-    path = export_coco(tmp_path / "c.json", SessionRecord((plane,)))
+    path = export_coco(tmp_path / "c.json", session_of(plane))
     assert json.loads(path.read_text("utf-8"))["images"][0]["file_name"] == "a.tif"
 
 
@@ -147,7 +150,7 @@ def test_geojson_features_are_the_shown_objects_as_qupath_expects_them(rich_reco
 
 def test_geojson_of_several_planes_is_refused(tmp_path):
     with pytest.raises(SessionError, match="this session has 2"):
-        export_geojson(tmp_path / "x.geojson", SessionRecord((small_plane(), small_plane())))
+        export_geojson(tmp_path / "x.geojson", session_of(small_plane(), small_plane()))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -200,14 +203,14 @@ def test_a_label_tiff_is_compressed():
 def test_labels_beneath_are_those_that_are_no_objects(rich_record):
     [plane] = rich_record.planes
     covered = Covered().updated((slice(0, 60), slice(0, 80)), plane.beneath, np.ones(SHAPE, dtype=bool))
-    painted = [(known.id, known.mask) for known in plane.objects]
-    found = labels_beneath(label_image(plane), painted, covered)
+    painted = [(known.id, known.mask) for known in plane.pieces]
+    found = beneath_objects(label_image(plane), painted, covered)
     # object 7's own label is the same as one beneath: what it covers is its own
     np.testing.assert_array_equal(found, plane.beneath)
     assert found is not None
     assert not found.flags.writeable
     only_objects = replace(plane, beneath=None)
-    assert labels_beneath(label_image(only_objects), painted, Covered()) is None
+    assert beneath_objects(label_image(only_objects), painted, Covered()) is None
 
 
 def test_ome_zarr_is_a_label_image_with_its_scale(tmp_path):
@@ -250,3 +253,87 @@ def test_the_table_is_written(rich_record, tmp_path):
     assert header.startswith("image,plane,object,area_px,area,")
     assert len(rows) == len(shown_objects(rich_record.planes[0]))
     assert rows[0].startswith("zellen µ.tif,4 - -,1,")
+
+
+SQUARE = crop(slice(10, 19), slice(20, 29))  # 9 x 9 pixels
+TWO_MICROMETRES = World(((2, 0, 100), (0, 2, 0)), ("micrometer", "micrometer"))
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def one_square(world: World) -> SessionRecord:
+    plane = small_plane(one_object(1, SQUARE))
+    return session_of(replace(plane, source=replace(plane.source, world=world)))
+
+
+def test_shapes_are_measured_in_the_world():
+    [row] = rows_of(objects_csv(one_square(TWO_MICROMETRES)))
+    expected = {
+        "area_px": 81,
+        "area": 81 * 4,
+        "perimeter": 4 * 8 * 2,  # through the centres of the outermost pixels
+        "eccentricity": 0,
+        "solidity": 1,
+        "axis_major_length": 2 * 4 * math.sqrt((81 - 1) / 12),  # of the ellipse with the same moments
+        "equivalent_diameter_area": math.sqrt(4 * 81 * 4 / math.pi),
+    }
+    assert {name: float(row[name]) for name in expected} == pytest.approx(expected, rel=1e-6)
+    assert "intensity_mean" not in row
+
+
+def test_where_pixels_are_no_squares_the_perimeter_is_left_out_and_lengths_follow_the_axes():
+    flat = World(((3, 0, 0), (0, 1, 0)), ("micrometer", "micrometer"))
+    [row] = rows_of(objects_csv(one_square(flat)))
+    assert row["perimeter"] == ""
+    assert float(row["axis_major_length"]) == pytest.approx(3 * float(row["axis_minor_length"]))
+    assert float(row["orientation"]) == pytest.approx(0)  # along the rows' axis
+
+
+@pytest.mark.parametrize("names", [["dapi"], ["dapi", "gfp"]])
+def test_intensities_of_every_channel_are_measured_under_the_mask(names):
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    pixels = {"dapi": (rows * 1000).astype(np.uint16), "gfp": columns.astype(np.float32)}
+    [row] = rows_of(objects_csv(one_square(World()), lambda _plane: [(name, pixels[name]) for name in names]))
+    end = "-dapi" if len(names) > 1 else ""
+    # rows 10 to 18, nine pixels in each
+    assert float(row[f"intensity_mean{end}"]) == 14_000
+    assert float(row[f"intensity_sum{end}"]) == 9 * 1000 * sum(range(10, 19))
+    assert (float(row[f"intensity_min{end}"]), float(row[f"intensity_max{end}"])) == (10_000, 18_000)
+    if len(names) > 1:
+        assert float(row["intensity_mean-gfp"]) == 24
+
+
+# Label TIFF
+
+
+def test_a_stack_s_labels_are_one_tiff_in_the_image_s_shape(tmp_path):
+    first, second = (
+        replace(
+            small_plane(one_object(number, SQUARE)),
+            source=replace(source(), image_shape=(5, *SHAPE), index=(at, None, None)),
+        )
+        for number, at in ((1, 1), (300, 3))
+    )
+    path = export_label_tiff(tmp_path / "stack.tif", [first, second])
+    written = tifffile.imread(path)
+    assert (written.shape, written.dtype) == ((5, *SHAPE), np.uint16)
+    np.testing.assert_array_equal(written[1], label_image(first))
+    np.testing.assert_array_equal(written[3], label_image(second))
+    assert not written[[0, 2, 4]].any()
+
+
+def test_a_plain_image_s_labels_are_one_plane(tmp_path, rich_record):
+    plane = replace(rich_record.planes[0], source=replace(source(), image_shape=SHAPE, index=(None, None)))
+    path = export_label_tiff(tmp_path / "one.tif", [plane])
+    np.testing.assert_array_equal(tifffile.imread(path), label_image(plane))
+
+
+def test_planes_across_different_axes_are_refused(tmp_path):
+    across = [
+        replace(small_plane(), source=replace(source(), image_shape=(60, 60, 80), index=index))
+        for index in ((0, None, None), (None, 0, None))
+    ]
+    with pytest.raises(ValueError, match="across different axes"):
+        export_label_tiff(tmp_path / "no.tif", across)

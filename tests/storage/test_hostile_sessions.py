@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from importlib.resources import files
 
 import jsonschema
 import pytest
 
 from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session import codec, format_1
 from napari_samv1.storage.session.folder import open_session, save_session
 
 DELETE = object()
@@ -25,9 +25,9 @@ def content(folder):
     return json.loads((folder / "session.json").read_text("utf-8"))
 
 
-def test_the_schema_is_a_schema():
-    schema = json.loads((files("napari_samv1.storage") / "session.schema.json").read_text("utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
+@pytest.mark.parametrize("schema", [codec.schema, format_1.schema], ids=["2", "1"])
+def test_the_schema_is_a_schema(schema):
+    jsonschema.Draft202012Validator.check_schema(schema())
 
 
 def put(content, path, value):
@@ -42,30 +42,39 @@ def put(content, path, value):
     return changed
 
 
-FIRST = ("planes", 0, "objects", 0)
+IMAGE = ("images", 0)
+PLANE = (*IMAGE, "planes", 0)
+FIRST = (*PLANE, "pieces", 0)
 
 WRONG = [
     (("format",), "another", "no napari-samv1 session"),
-    (("version",), 2, r"newer napari-samv1 \(format 2; this one reads up to 1\): update napari-samv1"),
+    (("version",), 3, r"newer napari-samv1 \(format 3; this one reads up to 2\): update napari-samv1"),
     (("version",), True, "version"),
     (("version",), "1", "version"),
     (("extra",), 1, "extra"),
-    (("planes",), DELETE, "'planes' is a required property"),
+    (("images",), DELETE, "'images' is a required property"),
     (("saved",), "yesterday", "saved"),
-    (("planes", 0, "shape_yx"), [60, 0], r"planes\[0\]\.shape_yx\[1\]: 0 is less than"),
-    (("planes", 0, "shape_yx"), [50, 80], "lies outside of"),
-    (("planes", 0, "stack"), [7, 1], "stack must name each object once"),
-    (("planes", 0, "stack"), [7, 1, 40000, 14, 13, 99], "stack must name each object once"),
-    (("planes", 0, "source", "index"), [4, 0, None], "index must have a place"),
-    (("planes", 0, "beneath"), "../../etc/passwd", "beneath"),
-    (("planes", 0, "beneath"), "b" * 64, "cannot be read"),
-    ((*FIRST, "id"), 7, "no two objects share an id"),
+    ((*PLANE, "shape_yx"), [60, 0], r"images\[0\]\.planes\[0\]\.shape_yx\[1\]: 0 is less than"),
+    ((*PLANE, "shape_yx"), [50, 80], "lies outside of"),
+    ((*PLANE, "order"), [7, 1], "order must name each piece's object once"),
+    ((*PLANE, "order"), [7, 1, 40000, 15, 14, 13, 99], "order must name each piece's object once"),
+    ((*PLANE, "source", "index"), [4, 0, None], "index must have a place"),
+    ((*PLANE, "beneath"), "../../etc/passwd", "beneath"),
+    ((*PLANE, "beneath"), "b" * 64, "cannot be read"),
+    ((*IMAGE, "objects", 0, "id"), 7, "no two objects share an id"),
+    ((*IMAGE, "objects", 0, "id"), 99, "an object that the image does not hold"),
+    ((*IMAGE, "objects", 0, "parent"), 0, r"objects\[0\]\.parent"),
+    ((*FIRST, "id"), 7, "no two pieces share an object"),
     ((*FIRST, "id"), 1.0, "id"),
     ((*FIRST, "id"), 0, "id"),
     ((*FIRST, "settings", "choice"), 4, "choice"),
-    ((*FIRST, "settings", "threshold"), "0", r"planes\[0\]\.objects\[0\]\.settings\.threshold: '0' is not"),
-    ((*FIRST, "settings", "rule"), {"kind": "inside", "label": 0}, r"settings: the rule \"inside\" needs"),
-    ((*FIRST, "prompts", "labels"), [1], r"objects\[0\]\.prompts: labels must hold"),
+    ((*FIRST, "settings", "threshold"), "0", r"planes\[0\]\.pieces\[0\]\.settings\.threshold: '0' is not"),
+    (
+        (*FIRST, "settings", "rule"),
+        {"kind": "inside", "label": 0},
+        r"settings\.rule: the rule \"inside\" needs",
+    ),
+    ((*FIRST, "prompts", "labels"), [1], r"pieces\[0\]\.prompts: labels must hold"),
     ((*FIRST, "prompts", "points_yx"), [[1, 2, 3], [1, 2]], "points_yx"),
     ((*FIRST, "derived", "counts"), "", "must be 0 or more and fill"),
     ((*FIRST, "derived", "counts"), "zzz", "derived: "),
@@ -73,7 +82,19 @@ WRONG = [
     ((*FIRST, "derived", "origin_yx"), [-1, 0], "-1 is less than"),
     ((*FIRST, "derived", "size_hw"), [2**31 - 1, 2**31 - 1], "lies outside of"),
     ((*FIRST, "answer", "encoding"), "nowhere", "which the file does not hold"),
-    ((*FIRST, "answer", "batch"), [5, 5], "does not exist in a batch of 5"),
+    ((*FIRST, "answer", "batch", "place"), 5, "does not exist in a batch of 5"),
+    ((*FIRST, "answer", "computation"), "nowhere", "which the file does not hold"),
+    ((*FIRST, "answer", "chosen"), 4, r"pieces\[0\]\.answer"),
+    ((*FIRST, "answer", "iou"), [0.5], r"pieces\[0\]\.answer\.iou"),
+    ((*FIRST, "answer", "settings", "choice"), "best", r"answer\.settings\.choice"),
+    ((*FIRST, "answer", "prompts", "labels"), [1], r"pieces\[0\]\.answer\.prompts: labels must hold"),
+    ((*FIRST, "drawn", 0, "kind"), "spiral", r"pieces\[0\]\.drawn\[0\]\.kind"),
+    ((*FIRST, "drawn", 0, "vertices_yx"), [], r"pieces\[0\]\.drawn\[0\]"),
+    ((*FIRST, "drawn", 0, "vertices_yx"), [[1, 2], [3, 4]], r"pieces\[0\]\.drawn\[0\]"),
+    ((*FIRST, "drawn", 2, "vertices_yx"), [[1, 2]], r"pieces\[0\]\.drawn\[2\]"),
+    ((*FIRST, "drawn", 0, "vertices_yx"), [[1, 2, 3]], r"vertices_yx\[0\]"),
+    ((*FIRST, "origin"), "stolen", "origin"),
+    ((*FIRST, "ask_again"), 1, "ask_again"),
     ((*FIRST, "answer", "__class__"), "os.system", "__class__"),
 ]
 
@@ -83,7 +104,7 @@ def test_what_does_not_fit_is_named_with_its_place(path, value, sentence, folder
     (folder / "session.json").write_text(json.dumps(put(content, path, value)), "utf-8")
     with pytest.raises(SessionError, match=sentence) as raised:
         open_session(folder)
-    assert str(folder / "session.json") in str(raised.value)
+    assert str(raised.value).startswith(f"{folder / 'session.json'}: ")
     assert "\n" not in str(raised.value)
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from napari_samv1.storage.session.recorder import Annotated, Recorder
 from PIL import Image
 
+from napari_samv1.annotation import edits
+from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.record import LoadedModel
@@ -24,15 +25,22 @@ from napari_samv1.engine.jobs import run_each
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.masks.clean import CleanUp
+from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.model import Sam, SamConfig
+from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.drawn import DrawnShape, drawn_box
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.settings import ObjectSettings
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import read_plane
 from napari_samv1.storage.session.folder import open_session, save_session
-from napari_samv1.storage.session.record import PlaneSource, SessionRecord
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
 from napari_samv1.storage.session.replay import replay
+from one_plane import OnePlane
+
+from .conftest import drawn_rows, session_of
 
 CONFIG = SamConfig(width=16, depth=4, heads=2, patch=8, grid=8, window=3, channels=32, decoder_mlp=32)
 PREPARATION = Preparation(side=64)
@@ -62,47 +70,79 @@ class Case:
     image: Path
     weights: Path
     record: SessionRecord
-    session: AnnotationSession
+    session: OnePlane
 
     def save(self, folder: Path) -> Path:
         return save_session(folder, self.record)
 
 
+def made_by(model: LoadedModel, source: str) -> Computation:
+    return Computation(model.name, source, Environment.now())
+
+
+def record_of(session: OnePlane, source: PlaneSource) -> SessionRecord:
+    """What is saved of a document with one plane."""
+    pieces = tuple(session.objects.values())
+    plane = PlaneRecord(source, source.image_shape, pieces, session.stack)
+    return SessionRecord((ImageRecord(tuple(session.document.objects.values()), (plane,)),))
+
+
+def draw(session: OnePlane, drawn: dict[int, tuple[DrawnShape, ...]], hw: tuple[int, int]) -> None:
+    pointed = {number: (prompts_of(rows, hw), rows) for number, rows in drawn.items()}
+    session.document.apply(edits.point(session.document, session.plane, pointed))
+
+
+def decode(session: OnePlane, predictor: Predictor, embedding: object) -> None:
+    for result in run_each(predictor, session.jobs(embedding)):
+        session.accept(result)
+
+
 def annotate(
-    model: LoadedModel, pixels: np.ndarray, intensity: tuple[float, float] | None, gamma: float = 1.0
-) -> AnnotationSession:
-    """What a person does: clicks and boxes on several objects, other candidates, thresholds, strokes."""
+    model: LoadedModel,
+    source: str,
+    pixels: np.ndarray,
+    intensity: tuple[float, float] | None,
+    gamma: float = 1.0,
+) -> OnePlane:
+    """What a person does: clicks and shapes on several objects, other candidates, thresholds, strokes."""
     hw = pixels.shape[:2]
     predictor = Predictor(model)
     embedding = predictor.embed(pixels, intensity=intensity, gamma=gamma)
-    session = AnnotationSession(hw)
+    session = OnePlane()
+    session.decoding.made_by = made_by(model, source)
     rng = np.random.default_rng(3)
     prompts = {number: Prompts(rng.uniform(5, min(hw) - 5, (1, 2)), [1]) for number in range(1, 8)}
     prompts[8] = Prompts(rng.uniform(5, min(hw) - 5, (3, 2)), [1, 1, 0], [(10, 10, 50, 60.5)])
     for number, labels in ((9, [1, 0]), (10, [1, 0, 1]), (11, [0, 1])):
         prompts[number] = Prompts(rng.uniform(5, min(hw) - 5, (len(labels), 2)), labels)
-    session.set_prompts(prompts)
-    for result in run_each(predictor, session.jobs(embedding)):
-        session.accept(result)
-    for number in prompts:
-        prediction = session.prediction(number)
+    drawn = {number: drawn_rows(own) for number, own in prompts.items()}
+    drawn[12] = (DrawnShape("polygon", np.array([(10.0, 15), (60, 20), (40, 70), (30, 80), (12, 40)])),)
+    drawn[13] = drawn_box((5, 5, 30, 40)), DrawnShape("path", np.array([(8.0, 8), (20, 30), (25, 12)]))
+    draw(session, drawn, hw)
+    decode(session, predictor, embedding)
+    for number in drawn:
+        prediction = session.decoding.prediction(session.get(number))
         assert prediction is not None
-        session.set_threshold(number, float(np.median(prediction.logits)))
-    session.set_choice(2, 0)
-    session.set_cleanup(3, CleanUp(fill_holes=True, drop_islands=10, smooth=1.0, grow=1))
+        session.set(number, threshold=float(np.median(prediction.logits)))
+    session.set(2, choice=0)
+    session.set(3, cleanup=CleanUp(fill_holes=True, drop_islands=10, smooth=1.0, grow=1))
+    session.set(1, clicked_piece=True)
     session.paint(4, MaskCrop((0, 0), np.ones((5, 5), dtype=bool)))
     session.paint(5, MaskCrop((3, 3), np.ones((60, 60), dtype=bool)), erase=True)
     session.paint(20, MaskCrop((1, 1), np.ones((2, 2), dtype=bool)))
     # a later click is decoded alone; where a candidate was chosen by hand, it corrects that
-    session.set_choice(7, 3)
+    session.set(7, choice=3)
     for number, corrected in (
         (6, Prompts([(20, 20), (40, 41)], [1, 0])),
         (7, Prompts([*prompts[7].points_yx, (50, 30)], [1, 0])),
     ):
-        prompts[number] = corrected
-        session.set_prompts(prompts)
-        for result in run_each(predictor, session.jobs(embedding)):
-            session.accept(result)
+        draw(session, {number: drawn_rows(corrected)}, hw)
+        decode(session, predictor, embedding)
+    # a mask with strokes is refined by the network
+    session.paint(11, MaskCrop((40, 50), np.ones((20, 20), dtype=bool)))
+    session.refine(11)
+    decode(session, predictor, embedding)
+    assert session.pending == ()
     assert [session.objects[number].prompts.candidate for number in (6, 7)] == [None, 3]
     return session
 
@@ -114,33 +154,30 @@ def case(tmp_path_factory):
     pixels = picture()
     tifffile.imwrite(image, pixels)
     model = load_model(weights, device="cpu", dtype="float32", preparation=PREPARATION)
-    session = annotate(model, pixels, (100.0, 60000.0), 0.8)
-    recorder = Recorder()
-    recorder.use(model, str(weights))
+    session = annotate(model, str(weights), pixels, (100.0, 60000.0), 0.8)
     source = PlaneSource("image", HW, "uint16", pixels=hash_pixels(pixels), path=str(image))
-    return Case(image, weights, recorder.record([Annotated(source, session)]), session)
+    return Case(image, weights, record_of(session, source), session)
 
 
-def test_the_record_shares_the_objects_and_says_what_made_them(case):
+def test_every_piece_says_what_made_it(case):
     [plane] = case.record.planes
-    assert all(plane.objects[number] is known for number, known in enumerate(case.session.objects.values()))
-    assert plane.stack == case.session.stack
-    made = plane.computations[1]
+    pieces = {piece.id: piece for piece in plane.pieces}
+    made = pieces[1].answer.made_by
     assert (made.model, made.source) == ("random.pth", str(case.weights))
     assert made.environment.threads == torch.get_num_threads()
     assert made.environment.torch == torch.__version__
     # seven lone points went together; two of them were clicked again
-    together = [known.batch for known in plane.objects if known.id in (1, 2, 3, 4, 5)]
+    together = [pieces[number].answer.batch for number in (1, 2, 3, 4, 5)]
     assert len(set(together)) == 5
     assert {size for _, size in together} == {7}
-    assert case.session.objects[6].batch == (0, 1)
-    assert 20 not in plane.computations
+    assert pieces[6].answer.batch == (0, 1)
+    assert pieces[20].answer is None
 
 
 def test_a_saved_session_is_repeated_bit_for_bit(case, tmp_path):
     opened = open_session(case.save(tmp_path / "s"))
     results = {result.object_id: result for result in replay(opened)}
-    assert set(results) == {*range(1, 12), 20}
+    assert set(results) == {*range(1, 14), 20}
     assert all(result.identical for result in results.values()), [str(one) for one in results.values()]
     assert all(result.note == "" for result in results.values())
     assert sum(result.area > 0 for result in results.values()) >= 6
@@ -150,7 +187,7 @@ def test_another_process_repeats_it_bit_for_bit(case, tmp_path):
     folder = case.save(tmp_path / "s")
     code = "import sys; from napari_samv1.cli import main; sys.exit(main(['replay', sys.argv[1]]))"
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
-    assert done.stdout.endswith("12 of 12 masks identical\n"), done.stdout + done.stderr
+    assert done.stdout.endswith("14 of 14 masks identical\n"), done.stdout + done.stderr
     assert done.returncode == 0
 
 
@@ -162,17 +199,21 @@ def edited(folder: Path, edit) -> Path:
     return folder
 
 
+def pieces_in(content):
+    return content["images"][0]["planes"][0]["pieces"]
+
+
 def test_differing_pixels_are_counted_and_the_status_says_so(case, tmp_path, capsys):
     folder = case.save(tmp_path / "s")
 
-    def add_a_pixel(content):
-        [painted] = [one for one in content["planes"][0]["objects"] if one["id"] == 1]
-        painted["derived"] = None  # as if nothing had been found
+    def without_pixels(content):
+        [found] = [one for one in pieces_in(content) if one["id"] == 1]
+        found["derived"] = None  # as if nothing had been found
 
     area = case.session.objects[1].mask.area
-    assert main(["replay", str(edited(folder, add_a_pixel))]) == 1
+    assert main(["replay", str(edited(folder, without_pixels))]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "11 of 12 masks identical"
+    assert lines[-1] == "13 of 14 masks identical"
     [line] = [line for line in lines if line.startswith("object 1:")]
     assert line == f"object 1: {area} pixels differ of 0"
 
@@ -183,8 +224,9 @@ def test_what_is_not_as_recorded_is_said_where_pixels_differ(case, tmp_path):
     def other(content):
         for one in content["computations"].values():
             one["environment"]["torch"] = "1.0"
-        for one in content["planes"][0]["objects"]:
-            one["settings"]["threshold"] += 0.5
+        for one in pieces_in(content):
+            if one["answer"] is not None:
+                one["answer"]["settings"]["threshold"] += 0.5
 
     results = list(replay(open_session(edited(folder, other))))
     notes = {result.note for result in results if result.differing}
@@ -208,9 +250,8 @@ def test_replay_runs_on_the_recorded_threads_and_puts_them_back(case, tmp_path):
 
 def test_a_mask_that_was_awaited_is_not_called_identical(case):
     [plane] = case.record.planes
-    waiting = replace(plane.objects[0], answered=None)
-    record = SessionRecord((replace(plane, objects=(waiting,), stack=(1,)),))
-    [result] = replay(record)
+    waiting = replace(plane.pieces[0], answer=None)
+    [result] = replay(session_of(replace(plane, pieces=(waiting,), order=(1,))))
     assert not result.identical
     assert str(result) == "object 1: not repeated. Its mask was still awaited when the session was saved."
 
@@ -218,9 +259,13 @@ def test_a_mask_that_was_awaited_is_not_called_identical(case):
 def test_an_edited_object_is_repeated_with_what_was_asked(case, tmp_path):
     [plane] = case.record.planes
     moved = tuple(
-        replace(known, prompts=Prompts([(1, 1)], [1])) if known.id == 1 else known for known in plane.objects
+        known.with_prompts(Prompts([(1, 1)], [1])) if known.id == 1 else known for known in plane.pieces
     )
-    folder = save_session(tmp_path / "s", SessionRecord((replace(plane, objects=moved),)))
+    # settings of the next mask do not count either
+    assert moved[1].settings.threshold != 9
+    moved = (moved[0], replace(moved[1], settings=ObjectSettings(threshold=9)), *moved[2:])
+    folder = save_session(tmp_path / "s", session_of(replace(plane, pieces=moved)))
+    assert [piece.id for piece in open_session(folder).planes[0].pieces if piece.pending] == [1, 2]
     assert all(result.identical for result in replay(open_session(folder)))
 
 
@@ -255,15 +300,25 @@ def test_no_session_is_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("napari-samv1: there is no session in ")
 
 
+def with_computation(plane, change):
+    """A plane whose answers were computed in another way."""
+    pieces = [
+        piece
+        if piece.answer is None
+        else replace(piece, answer=replace(piece.answer, made_by=change(piece.answer.made_by)))
+        for piece in plane.pieces
+    ]
+    return replace(plane, pieces=tuple(pieces))
+
+
 @pytest.mark.parametrize("path", ["https://example.org/a.tif", "\\\\server\\share\\a.tif", "//server/a.tif"])
 def test_a_session_file_cannot_send_us_to_another_machine(path, case):
     source = PlaneSource("a", HW, "uint16", path=path)
     with pytest.raises(SessionError, match="not on this machine: give it with --image"):
         read_plane(source, HW)
     [plane] = case.record.planes
-    made = {key: replace(value, source=path) for key, value in plane.computations.items()}
-    with pytest.raises(Exception, match="give its file with --model"):
-        list(replay(SessionRecord((replace(plane, computations=made),))))
+    with pytest.raises(CheckpointError, match="give its file with --model"):
+        list(replay(session_of(with_computation(plane, lambda made: replace(made, source=path)))))
 
 
 def test_an_image_whose_place_is_unknown_or_gone_is_asked_for(tmp_path):
@@ -308,36 +363,31 @@ def test_samples_are_had_from_scikit_image():
 
 def test_an_opened_session_keeps_what_made_it_until_it_is_decoded_anew(case, tmp_path):
     opened = open_session(case.save(tmp_path / "s"))
-    [plane] = opened.planes
-    elsewhere = {
-        key: replace(value, environment=replace(value.environment, torch="1.0", threads=64))
-        for key, value in plane.computations.items()
-    }
-    opened = SessionRecord((replace(plane, computations=elsewhere),), "2020-01-01T00:00:00Z")
+    [image], [plane] = opened.images, opened.planes
 
-    recorder = Recorder()
-    recorder.adopt(opened)
-    session = AnnotationSession(plane.shape_yx)
-    assert session.restore(plane.objects, plane.stack).region is not None
+    def elsewhere(made):
+        return replace(made, environment=replace(made.environment, torch="1.0", threads=64))
+
+    plane = with_computation(plane, elsewhere)
+    session = OnePlane()
+    session.document.restore(image.objects, plane.pieces, {session.plane: plane.order})
+    session.view = session.document.on(session.plane)
     assert session.pending == ()
+    assert session.stack == plane.order
     model = load_model(case.weights, device="cpu", dtype="float32", preparation=PREPARATION)
-    recorder.use(model, "here")
+    session.decoding.made_by = made_by(model, "here")
     predictor = Predictor(model)
     embedding = predictor.embed(picture(), intensity=(100.0, 60000.0), gamma=0.8)
-    session.redecode([2])
-    for result in run_each(predictor, session.jobs(embedding)):
-        session.accept(result)
-    again = recorder.record([Annotated(plane.source, session)])
-    assert again.created == "2020-01-01T00:00:00Z"
-    computations = again.planes[0].computations
+    session.document.ask_again([(session.plane, 2)])
+    decode(session, predictor, embedding)
+    folder = save_session(tmp_path / "again", record_of(session, plane.source))
+    [again] = open_session(folder).planes
+    computations = {piece.id: piece.answer.made_by for piece in again.pieces if piece.answer is not None}
     assert computations[1].environment.threads == 64
     assert (computations[2].source, computations[2].environment.torch) == ("here", torch.__version__)
-    session.clear()
+    session.clear(1)
     session.undo()
-    assert (
-        recorder.record([Annotated(plane.source, session)]).planes[0].computations[1].environment.threads
-        == 64
-    )
+    assert session.get(1).answer.made_by.environment.threads == 64
 
 
 @pytest.mark.parametrize("dtype", ["uint8", ">u2", "float32", "bool"])
@@ -368,11 +418,9 @@ def test_the_bundled_model_repeats_itself_bit_for_bit(tmp_path):
     pixels = coins()[90:185, 10:245]
     tifffile.imwrite(tmp_path / "coins.tif", pixels)
     model = load_model("tiny", device="cpu")
-    session = annotate(model, pixels, None)
-    recorder = Recorder()
-    recorder.use(model, "tiny")
+    session = annotate(model, "tiny", pixels, None)
     path = str(tmp_path / "coins.tif")
     source = PlaneSource("coins", pixels.shape, "uint8", pixels=hash_pixels(pixels), path=path)
-    folder = save_session(tmp_path / "s", recorder.record([Annotated(source, session)]))
+    folder = save_session(tmp_path / "s", record_of(session, source))
     results = list(replay(open_session(folder)))
     assert [str(one) for one in results if not one.identical] == []

@@ -11,12 +11,13 @@ import pytest
 import tifffile
 
 from napari_samv1.disk import atomic
+from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import OVERWRITE, ObjectSettings
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.folder import FolderWriter, open_session, save_session
 from napari_samv1.storage.session.record import SessionRecord
 
-from .conftest import SHAPE, assert_same_record, crop, one_object, small_plane, source
+from .conftest import SHAPE, assert_same_record, crop, image_of, one_object, session_of, small_plane, source
 
 
 def test_everything_comes_back(rich_record, tmp_path):
@@ -26,17 +27,6 @@ def test_everything_comes_back(rich_record, tmp_path):
     assert opened.created == rich_record.created
     assert opened.saved >= opened.created
     assert_same_record(open_session(folder / "session.json"), rich_record)
-
-
-def test_a_stretch_whose_percentiles_are_not_named_was_from_minimum_to_maximum(rich_record, tmp_path):
-    file = save_session(tmp_path / "session", rich_record) / "session.json"
-    content = json.loads(file.read_text("utf-8"))
-    for encoding in content["encodings"].values():
-        assert len(encoding["preparation"].pop("percentiles")) == 2
-    file.write_text(json.dumps(content), "utf-8")
-    answered = [known.answered for plane in open_session(file).planes for known in plane.objects]
-    read = {one.embedding_key.preparation.percentiles for one in answered if one is not None}
-    assert read == {(0.0, 100.0)}
 
 
 def test_what_was_opened_saves_the_same_text(rich_record, tmp_path):
@@ -50,7 +40,7 @@ def test_what_was_opened_saves_the_same_text(rich_record, tmp_path):
 
 
 def test_a_session_without_planes_and_one_with_a_bare_plane_come_back(tmp_path):
-    for number, record in enumerate((SessionRecord(()), SessionRecord((small_plane(),)))):
+    for number, record in enumerate((SessionRecord(()), session_of(small_plane()))):
         assert_same_record(open_session(save_session(tmp_path / str(number), record)), record)
 
 
@@ -60,7 +50,7 @@ def test_the_label_image_is_a_tiff_of_the_objects_in_their_order(tmp_path):
     beneath = np.zeros(SHAPE, dtype=np.int32)
     beneath[15:30, 15:30] = 9
     plane = small_plane(low, high, beneath=beneath)
-    folder = save_session(tmp_path / "s", SessionRecord((plane,)))
+    folder = save_session(tmp_path / "s", session_of(plane))
     labels = tifffile.imread(folder / "labels.tif")
     assert (labels.shape, labels.dtype) == (SHAPE, np.uint16)
     assert [labels[at] for at in [(0, 0), (7, 7), (14, 14), (17, 17), (25, 25), (40, 40)]] == [
@@ -73,8 +63,8 @@ def test_the_label_image_is_a_tiff_of_the_objects_in_their_order(tmp_path):
     ]
 
     over = replace(high, settings=ObjectSettings(rule=OVERWRITE))
-    plane = replace(plane, objects=(low, over), stack=(300, 3))
-    labels = tifffile.imread(save_session(folder, SessionRecord((plane,))) / "labels.tif")
+    plane = replace(plane, pieces=(low, over), order=(300, 3))
+    labels = tifffile.imread(save_session(folder, session_of(plane)) / "labels.tif")
     assert [labels[at] for at in [(7, 7), (17, 17), (25, 25)]] == [3, 300, 9]
 
 
@@ -91,8 +81,14 @@ def test_what_the_last_session_left_goes_and_what_is_the_users_stays(rich_record
     (folder / "labels-mine.tif").write_bytes(b"")
     (folder / "notes.txt").write_text("mine")
     (folder / ".napari-samv1-0123.part").write_bytes(b"half")
-    boxless = small_plane(one_object(1, crop(slice(0, 3), slice(0, 3))))
-    save_session(folder, SessionRecord((boxless, boxless)))
+    boxless = [
+        small_plane(
+            one_object(1, crop(slice(0, 3), slice(0, 3)), plane=Plane((place, None, None))),
+            source=source(image_shape=(2, *SHAPE), index=(place, None, None)),
+        )
+        for place in (0, 1)
+    ]
+    save_session(folder, SessionRecord((image_of(*boxless),)))
     assert sorted(entry.name for entry in folder.iterdir()) == [
         "labels-1.tif",
         "labels-2.tif",
@@ -107,7 +103,7 @@ def test_what_the_last_session_left_goes_and_what_is_the_users_stays(rich_record
 def test_several_images_have_their_own_tables(tmp_path):
     plane = small_plane(one_object(1, crop(slice(0, 3), slice(0, 3))))
     other = replace(plane, source=source(name="other"))
-    folder = save_session(tmp_path / "s", SessionRecord((plane, other)))
+    folder = save_session(tmp_path / "s", session_of(plane, other))
     assert (folder / "points-1.csv").exists()
     assert (folder / "points-2.csv").exists()
 
@@ -118,10 +114,10 @@ def test_the_table_has_a_row_for_each_object_that_is_seen(tmp_path):
     plane = small_plane(
         whole,
         hidden,
-        stack=(5, 9),
+        order=(5, 9),
         source=source(world=replace(source().world, matrix=((2, 0, 10), (0, 0.5, 0)), units=("mm", "mm"))),
     )
-    folder = save_session(tmp_path / "s", SessionRecord((plane,)))
+    folder = save_session(tmp_path / "s", session_of(plane))
     [row] = csv.DictReader((folder / "objects.csv").read_text("utf-8").splitlines())
     assert (row["object"], row["area_px"], row["area"], row["unit"]) == ("9", "40", "40", "mm")
     assert [row[name] for name in ("first_row", "first_column", "last_row", "last_column")] == [
@@ -162,8 +158,8 @@ class PowerCut(BaseException):
 
 @pytest.mark.parametrize("stop_at", range(40))
 def test_at_whatever_step_saving_ends_the_folder_opens_whole(stop_at, rich_record, tmp_path, monkeypatch):
-    before = SessionRecord(
-        (small_plane(one_object(1, crop(slice(0, 9), slice(0, 9))), beneath=np.full(SHAPE, 3, np.uint8)),)
+    before = session_of(
+        small_plane(one_object(1, crop(slice(0, 9), slice(0, 9))), beneath=np.full(SHAPE, 3, np.uint8))
     )
     folder = save_session(tmp_path / "s", before)
     steps = 0
@@ -190,7 +186,7 @@ def test_at_whatever_step_saving_ends_the_folder_opens_whole(stop_at, rich_recor
         else:
             stopped = False
     opened = open_session(folder)
-    is_new = len(opened.planes[0].objects) > 1
+    is_new = len(opened.planes[0].pieces) > 1
     assert_same_record(opened, rich_record if is_new else before)
     assert stopped or is_new
     # and the next time it can be saved, nothing is left of the accident
@@ -213,7 +209,7 @@ def test_a_changed_object_is_written_and_an_unchanged_one_is_the_same_line(rich_
     writer = FolderWriter(tmp_path)
     writer.write(rich_record)
     plane = rich_record.planes[0]
-    edited = replace(plane.objects[0], settings=ObjectSettings(threshold=4.0))
-    record = SessionRecord((replace(plane, objects=(edited, *plane.objects[1:])),))
+    edited = replace(plane.pieces[0], settings=ObjectSettings(threshold=4.0))
+    record = session_of(replace(plane, pieces=(edited, *plane.pieces[1:])))
     writer.write(record)
     assert_same_record(open_session(tmp_path), record)

@@ -14,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_samv1.annotation.pieces import Piece, Request
+from napari_samv1.annotation.pieces import Answer, Object, Piece, Request
 
 # imported here, once, so that a victim costs a fork and not an import of everything
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.drawn import drawn_point
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import ObjectSettings
 from napari_samv1.storage.session.autosave import Autosave
-from napari_samv1.storage.session.record import PlaneRecord, PlaneSource, SessionRecord
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
 
 SHAPE = (512, 512)
 KEY = EmbeddingKey(
@@ -38,14 +39,17 @@ def object_number(number: int) -> Piece:
     """Its mask, prompts and threshold all follow from its number, so that a mixture shows."""
     mask = np.random.default_rng(number).random((40, 40)) > 0.5
     crop = MaskCrop.from_mask(mask, (number % 400, number // 400))
-    prompts = Prompts([(number % 400 + 20, number // 400 + 20)], [1])
+    point = number % 400 + 20, number // 400 + 20
+    prompts, settings = Prompts([point], [1]), ObjectSettings(threshold=float(number % 8))
     return Piece(
         number,
-        prompts,
-        ObjectSettings(threshold=float(number % 8)),
+        pointed=prompts,
+        prompts=prompts,
+        drawn=(drawn_point(point),),
+        settings=settings,
         derived=crop,
+        answer=Answer(Request(prompts, KEY), settings, crop, made_by=COMPUTATION),
         mask=crop,
-        answered=Request(prompts, KEY),
         reason="",
     )
 
@@ -58,18 +62,18 @@ def beneath_number(number: int) -> np.ndarray:
 def annotate(root: Path, out: int) -> None:
     autosave = Autosave(root, seconds_between=0.02)
     source = PlaneSource("image", SHAPE, "uint8")
-    plane = PlaneRecord(source, SHAPE)
+    plane, objects = PlaneRecord(source, SHAPE), ()
     for number in range(1, 4000):
         known = object_number(number)
         beneath = beneath_number(number) if number % 10 == 1 else plane.beneath
         plane = replace(
             plane,
-            objects=(*plane.objects, known),
-            stack=(*plane.stack, number),
-            computations={**plane.computations, number: COMPUTATION},
+            pieces=(*plane.pieces, known),
+            order=(*plane.order, number),
             beneath=beneath,
         )
-        autosave.offer(SessionRecord((plane,)))
+        objects = (*objects, Object(number, known.settings))
+        autosave.offer(SessionRecord((ImageRecord(objects, (plane,)),)))
         os.write(out, b"offered %d %d\n" % (number, time.monotonic_ns()))
         if number % 7 == 0 and autosave.flush():
             os.write(out, b"saved %d\n" % number)

@@ -30,7 +30,7 @@ from napari_samv1.annotation.pieces import (
 )
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.masks.drawn import is_box, prompts_of
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.frame import Frame
@@ -173,7 +173,7 @@ def one_of(*values: Any) -> Kind:
 
 def described(kind: Kind, description: str) -> Kind:
     """The same kind, described in the schema."""
-    return Kind({"description": description, **kind.schema}, kind.write, kind.read)
+    return Kind({**kind.schema, "description": description}, kind.write, kind.read)
 
 
 def _at(place: str, read: Callable[..., Any], *values: Any) -> Any:
@@ -358,8 +358,18 @@ SETTINGS = record(
     Member("rule", RULE),
     Member("clicked_piece", TRUTH),
 )
+VERTICES = {"point": 1, "line": 2, "rectangle": 4, "ellipse": 4}
+
+
+def _drawn(kind: Any, vertices_yx: NDArray[np.float64], positive: bool) -> DrawnShape:
+    count, exact = len(vertices_yx), VERTICES.get(kind)
+    if count < 2 if exact is None else count != exact:
+        raise ValueError(f"a {kind} has {exact or 'two or more'} vertices, not {count}")
+    return DrawnShape(kind, vertices_yx, positive)
+
+
 DRAWN = record(
-    DrawnShape,
+    _drawn,
     Member("kind", one_of("point", "rectangle", "ellipse", "polygon", "path", "line")),
     Member("vertices_yx", _rows(2)),
     Member("positive", TRUTH),
@@ -424,6 +434,13 @@ ANSWER = record(
 )
 
 
+def _require_room(shape: DrawnShape, shape_yx: tuple[int, int]) -> None:
+    """Refuse a shape whose inside would be a larger mask than any."""
+    corners = np.clip(shape.bounds_yx.reshape(2, 2), 0, shape_yx)
+    if not is_box(shape) and np.prod(corners[1] - corners[0]) > MOST_MASK_PIXELS:
+        raise ValueError(f"a {shape.kind} covers more than {MOST_MASK_PIXELS} pixels")
+
+
 @dataclass(frozen=True)
 class _WrittenPiece:
     """A piece as the file has it, without its plane and what follows from the rest."""
@@ -443,6 +460,8 @@ class _WrittenPiece:
 
     def on(self, plane: Plane, shape_yx: tuple[int, int]) -> Piece:
         """The piece on its plane."""
+        for shape in self.drawn:
+            _require_room(shape, shape_yx)
         answer = None if self.answer is None else replace(self.answer, mask=self.derived)
         return Piece(
             **{**vars(self), "answer": answer},
@@ -672,7 +691,8 @@ def parse(text: str) -> Json:
         )
     from napari_samv1.storage.session.format_1 import schema as schema_1
 
-    check(content, schema_1() if given == 1 else schema())
+    # True equals 1, and is no version
+    check(content, schema_1() if _is_whole(None, given) and given == 1 else schema())
     return content
 
 
@@ -739,6 +759,8 @@ def to_record(content: Json, beneath: Beneath) -> SessionRecord:
             _read_plane(value, f"{place}.planes[{index}]", known, context, beneath)
             for index, value in enumerate(image["planes"])
         )
+        if len({plane.source.index for plane in planes}) != len(planes):
+            raise SessionError(f"{place}: no two planes share an index")
         images.append(ImageRecord(objects, planes))
     return SessionRecord(tuple(images), content["created"], content["saved"])
 
@@ -753,8 +775,12 @@ def _read_plane(plane: Json, place: str, known: set[int], context: Context, bene
         for index, value in enumerate(plane["pieces"])
     )
     ids, order = [piece.id for piece in pieces], tuple(plane["order"])
-    if len(set(ids)) != len(ids) or sorted(order) != sorted(ids) or not known.issuperset(ids):
-        raise SessionError(f"{place}: order must name each piece's object once, and the image must hold it")
+    if len(set(ids)) != len(ids):
+        raise SessionError(f"{place}: no two pieces share an object")
+    if not known.issuperset(ids):
+        raise SessionError(f"{place}: a piece is of an object that the image does not hold")
+    if sorted(order) != sorted(ids):
+        raise SessionError(f"{place}: order must name each piece's object once")
     labels = None if plane["beneath"] is None else beneath[plane["beneath"]]
     if labels is not None and labels.shape != shape:
         raise SessionError(f"{place}: the labels beneath are {labels.shape}, the plane is {shape}")

@@ -219,7 +219,7 @@ def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:
                     return sizing, side
             except ValueError:
                 continue
-    raise SessionError(f"it is not piece how the image was arranged for the model: {key.frame}")
+    raise SessionError(f"it is not known how the image was arranged for the model: {key.frame}")
 
 
 def _difference(embedding: Embedding, key: EmbeddingKey, recorded: Environment) -> str:
