@@ -27,6 +27,19 @@ from napari_samv1.widgets.panel.models import ReadyModel
 from napari_samv1.widgets.shared import remembered
 
 
+@pytest.fixture(autouse=True, scope="session")
+def modules_are_not_searched_for_garbage() -> Iterator[None]:
+    """A window that closes collects garbage three times: not among all that torch and napari hold for good."""
+    import napari.window  # noqa: F401
+
+    import napari_samv1.widgets.panel.panel  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def our_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("napari-samv1")]
 
