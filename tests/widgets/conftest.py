@@ -29,7 +29,7 @@ from napari_samv1.widgets.shared import remembered
 
 @pytest.fixture(autouse=True, scope="session")
 def modules_are_not_searched_for_garbage() -> Iterator[None]:
-    """A window that closes collects garbage three times: not among all that torch and napari hold for good."""
+    """A window that closes collects garbage three times: not among all that torch and napari hold."""
     import napari.window  # noqa: F401
 
     import napari_samv1.widgets.panel.panel  # noqa: F401
