@@ -14,7 +14,7 @@ from napari.utils.interactions import (
 )
 from wrapt import ObjectProxy
 
-from napari_samv1.engine.session import run_each
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from squares import embedding, squares
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
+from napari_samv1.engine.session import run_each
 
 from format_1 import NAMES, SavedSession, saved_session
-from napari_samv1.engine.session import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.reopening import could_be, plane_of, reopen, show
 from napari_samv1.storage.session.folder import open_session

@@ -10,9 +10,11 @@ import pytest
 import tifffile
 
 from format_1 import IMAGES, NAMES, SavedSession, saved_session
+from napari_samv1.masks.drawn import is_box
+from napari_samv1.records.computation import Environment
 from napari_samv1.storage.session.composite import label_image
 from napari_samv1.storage.session.folder import open_session, save_session
-from napari_samv1.storage.session.record import Environment, PlaneRecord
+from napari_samv1.storage.session.record import PlaneRecord
 from napari_samv1.storage.session.replay import Replayed, replay
 
 # what no process that replays must be told: where the only level of a pyramid is that was annotated
@@ -27,9 +29,9 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> SavedSession:
 def told(plane: PlaneRecord) -> dict[str, Any]:
     """A plane as plain values: what must be the same however it is kept."""
     objects = {}
-    for one in plane.objects:
+    for one in plane.pieces:
         prompts, settings = one.prompts, one.settings
-        drawn = plane.drawn.get(one.id, ())
+        drawn = [shape for shape in one.drawn if shape.kind != "point" and not is_box(shape)]
         objects[str(one.id)] = {
             "points_yx": prompts.points_yx.tolist(),
             "labels": prompts.labels.tolist(),
@@ -45,7 +47,7 @@ def told(plane: PlaneRecord) -> dict[str, Any]:
             "iou": None if one.scores is None else list(one.scores.iou),
             "stability": None if one.scores is None else list(one.scores.stability),
             "pending": one.pending,
-            "answered": one.answered is not None,
+            "answered": one.answer is not None,
             "pixels": one.mask.area,
             "derived": one.derived.area,
             "painted_in": one.painted_in.area,
@@ -62,7 +64,7 @@ def told(plane: PlaneRecord) -> dict[str, Any]:
         "pixels": plane.source.pixels,
         "matrix": [list(row) for row in plane.source.world.matrix],
         "units": list(plane.source.world.units),
-        "stack": list(plane.stack),
+        "stack": list(plane.order),
         "beneath": plane.beneath is not None,
         "objects": objects,
     }
@@ -130,6 +132,7 @@ def _is_alike(planes: tuple[PlaneRecord, ...]) -> bool:
     return all(
         getattr(made.environment, name) == getattr(now, name)
         for plane in planes
-        for made in plane.computations.values()
+        for piece in plane.pieces
+        if piece.answer is not None and (made := piece.answer.made_by) is not None
         for name in ("torch", "numpy", "processor", "platform")
     )

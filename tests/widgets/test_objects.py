@@ -7,14 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QLabel
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.inspection import is_picture
-from napari_samv1.masks.paint import OVERWRITE
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.settings import OVERWRITE
 from napari_samv1.widgets.panel.gesture import Gesture
-from napari_samv1.widgets.panel.object_model import PROMPTS, STATE, ObjectModel
+from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
 
 COIN = (120, 175)
 OTHER_COIN = (200, 150)
@@ -33,7 +34,7 @@ def answered(qtbot):
         controller = panel.controller
 
         def idle() -> bool:
-            session = controller.binding.session
+            session = controller.binding.shown
             busy = controller.encoder.busy or controller._decoder.busy
             return not busy and not (session is not None and session.pending)
 
@@ -90,13 +91,13 @@ def test_arrows_move_through_the_list_and_delete_works_only_there(two_objects, a
     panel, binding, hand = two_objects.panel, two_objects.binding, two_objects.hand
     binding.points.selected_data = set()
     hand.key(Qt.Key.Key_Delete)  # on the canvas: napari's own, for selected points
-    assert set(binding.session.objects) == {1, 2}
+    assert set(binding.shown.objects) == {1, 2}
     click_row(qtbot, panel.objects, 1)
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Up)
     assert binding.current_object == 1
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Delete)
     answered(panel)
-    assert set(binding.session.objects) == {2}
+    assert set(binding.shown.objects) == {2}
     assert area(binding, 1) == 0
     assert area(binding, 2) > 0
     assert binding.current_object == 2
@@ -153,9 +154,9 @@ def test_the_swatch_has_the_label_s_colour_and_follows_it(two_objects, qtbot):
     np.testing.assert_allclose(shown(), labels.get_color(2), atol=0.01)
 
 
-def rows(*areas: int) -> dict[int, AnnotatedObject]:
+def rows(*areas: int) -> dict[int, Piece]:
     return {
-        number: AnnotatedObject(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
+        number: Piece(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
         for number, size in enumerate(areas, start=1)
     }
 
@@ -171,7 +172,7 @@ def test_only_the_row_that_changed_is_told_of(qtbot):
     model.rowsRemoved.connect(lambda _parent, first, last: removed.append((first, last)))
     model.show(dict(objects), 1)
     assert changed == []
-    objects[250] = AnnotatedObject(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
+    objects[250] = Piece(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
     model.show(objects, 1)
     assert changed == [(249, 249)]
     assert model.index(249).data(STATE) == "9 px"
@@ -236,7 +237,7 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
 
 
 def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects, qtbot):
-    panel, session, discs = two_objects.panel, two_objects.binding.session, two_objects.discs
+    panel, session, discs = two_objects.panel, two_objects.binding.shown, two_objects.discs
     second = panel.mask_choice.candidates[0].grab().toImage()
     session._predictions.clear()  # as after many other objects
     kept, undo, decoded = session.get(1), session.undo_label, len(discs.decoded)
@@ -269,8 +270,30 @@ def test_a_key_takes_a_candidate_and_the_panel_shows_it(two_objects, qtbot):
 
 
 def test_the_keys_are_listed(two_objects):
-    shown = {label.text() for label in two_objects.panel.keys._keys.values()}
-    assert {"N", "Q", "U", "Alt+1", "Alt+4", "Alt+0"} <= shown
+    shown = {label.text() for label in two_objects.panel.keys.findChildren(QLabel)}
+    assert {"N", "Shift+N", "Q", "Shift+Backspace", "Shift+Delete", "Alt+1", "Alt+4", "Alt+0"} <= shown
+    assert {"Shift+C", "Shift+B", "Shift+D", "Shift+K", "Shift+click", "Ctrl+Z", "Ctrl+Shift+Z"} <= shown
+    assert "(Shift+C)" in two_objects.panel.tools.click.toolTip()
+    assert "(Shift+Delete" in two_objects.panel.objects.delete.toolTip()
+
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+def test_keys_take_the_tools_go_back_and_delete(two_objects, answered, qtbot):
+    panel, binding, canvas = two_objects.panel, two_objects.binding, two_objects.hand.canvas
+    two_objects.viewer.layers.selection.active = binding.image
+    for key, tool in (("B", "box"), ("D", "brush"), ("K", "pick"), ("C", "click")):
+        qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{key}"), SHIFT)
+        assert panel.controller.tools.tool == tool
+    qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
+    assert binding.current_object == 1
+    qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
+    assert binding.current_object == 1
+    qtbot.keyClick(canvas, Qt.Key.Key_Delete, SHIFT)
+    answered(panel)
+    assert list(binding.shown.objects) == [2]
+    assert binding.current_object == 2
 
 
 # Clean-up and overlaps
@@ -282,7 +305,7 @@ def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qt
     panel.controller._gesture = Gesture(clock=lambda: 0.0)  # a busy machine makes pauses of its own
     before, seen = area(binding, 2), []
     for pixels in (1, 2, 3):
-        panel.cleanup.grow.setValue(pixels)
+        panel.cleanup.grow.control.setValue(pixels)
         qtbot.wait(60)
         seen.append(area(binding, 2))
     assert before < seen[0] < seen[1] < seen[2]
@@ -290,28 +313,29 @@ def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qt
     qtbot.mouseClick(panel.objects.undo, LEFT)
     answered(panel)
     assert area(binding, 2) == before
-    assert panel.cleanup.grow.value() == 0
+    assert panel.cleanup.grow.value == 0
 
 
 def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
-    panel.cleanup.grow.setValue(4)
+    panel.cleanup.grow.control.setValue(4)
     qtbot.wait(60)
     click_row(qtbot, panel.objects, 0)
-    assert panel.cleanup.grow.value() == 0
+    assert panel.cleanup.grow.value == 0
     qtbot.mouseClick(panel.objects.next_object, LEFT)
-    panel.cleanup.grow.setValue(2)
+    panel.cleanup.grow.control.setValue(2)
     qtbot.wait(60)
     two_objects.hand.click(60, 300)
     answered(panel)
-    grown = {known.id: known.settings.cleanup for known in binding.session.objects.values()}
+    grown = {known.id: known.settings.cleanup for known in binding.shown.objects.values()}
     assert grown[1] is None
     assert (grown[2].grow, grown[3].grow) == (4, 2)
 
 
 def test_a_slider_that_moves_while_another_object_is_picked_changes_the_first(two_objects, qtbot):
-    panel, session = two_objects.panel, two_objects.binding.session
-    panel.cleanup.grow.setValue(4)
+    panel, session = two_objects.panel, two_objects.binding.shown
+    panel.cleanup.grow.control.setValue(3)
+    panel.cleanup.grow.control.setValue(4)  # waits a moment, as the next of a drag
     click_row(qtbot, panel.objects, 0)
     qtbot.wait(80)
     assert session.get(2).settings.cleanup.grow == 4
@@ -323,14 +347,14 @@ def test_an_object_may_take_the_pixels_of_others(two_objects, answered, qtbot):
     hand.click(COIN[0], COIN[1])
     answered(panel)
     assert binding.labels.data[COIN] == 1
-    panel.cleanup.rule.setFocus()
+    panel.rule.native.setFocus()
     qtbot.mouseClick(panel.cleanup_part.header, LEFT)
-    qtbot.keyClick(panel.cleanup.rule, Qt.Key.Key_Down)
+    qtbot.keyClick(panel.rule.native, Qt.Key.Key_Down)
     assert binding.current.settings.rule == OVERWRITE
     assert binding.labels.data[COIN] == 2
     qtbot.mouseClick(panel.objects.undo, LEFT)
     assert binding.labels.data[COIN] == 1
-    assert panel.cleanup.rule.currentIndex() == 0
+    assert panel.rule.native.currentIndex() == 0
 
 
 # Refining, splitting, other tools' labels
@@ -343,7 +367,7 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
         answered(panel)
     panel.objects.split_shared.trigger()
     answered(panel)
-    assert set(binding.session.objects) == {1, 2, 3}
+    assert set(binding.shown.objects) == {1, 2, 3}
     # the first click alone was answered before
     assert annotating.discs.decoded[-1] == 2
     assert [binding.labels.data[where] for where in (COIN, OTHER_COIN, (60, 300))] == [1, 2, 3]
@@ -374,7 +398,7 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     assert viewer.layers.selection.active is binding.points
     assert binding.current_object == 7
     assert "Refine" in panel.guide.text()
-    assert panel.objects.model.index(0).data(STATE) == "from elsewhere"
+    assert panel.objects.model.index(0).data(STATE) == "existing label"
     choose_from(panel.objects.more, panel.objects.refine)
     answered(panel)
     # the discs' model fills the box of the hint
@@ -383,6 +407,73 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     answered(panel)
     assert binding.labels.data[150, 175] == 7
     assert panel.objects.model.index(0).data(STATE).endswith("px")
+
+
+def rows_of(panel) -> dict[int, str]:
+    model = panel.objects.model
+    rows = [model.index(row) for row in range(model.rowCount())]
+    return {index.data(ID): index.data(STATE) for index in rows}
+
+
+def test_existing_labels_are_listed_from_the_start_and_picked_in_the_list(annotating, answered, qtbot):
+    panel, binding, viewer = annotating.panel, annotating.binding, annotating.viewer
+    before = np.zeros((303, 384), dtype=np.uint16)
+    before[100:140, 160:190] = 7
+    before[10:20, 10:20] = 3
+    panel.labels.layer = viewer.add_labels(before, name="found elsewhere")
+    qtbot.waitUntil(lambda: set(rows_of(panel)) == {3, 7, 8})
+    assert rows_of(panel) == {3: "existing label", 7: "existing label", 8: "new"}
+    undo = binding.shown.undo_label
+    click_row(qtbot, panel.objects, 1)
+    assert binding.current_object == 7
+    assert binding.labels.selected_label == 7
+    assert "7 is an existing label" in panel.guide.text()
+    assert binding.shown.undo_label == undo
+    # deleted, its number is free; undone, it is an object that has its pixels
+    qtbot.mouseClick(panel.objects.delete, LEFT)
+    qtbot.waitUntil(lambda: rows_of(panel)[7] == "new")
+    assert not (binding.labels.data == 7).any()
+    qtbot.mouseClick(panel.objects.undo, LEFT)
+    answered(panel)
+    np.testing.assert_array_equal(binding.labels.data, before)
+    assert rows_of(panel)[7].endswith("px")
+    # another layer has other labels
+    panel.labels.layer = viewer.add_labels(np.zeros_like(before), name="empty")
+    qtbot.waitUntil(lambda: 3 not in rows_of(panel))
+
+
+def test_every_click_is_a_new_object_where_that_is_the_mode(annotating, answered, qtbot):
+    panel, binding, hand = annotating.panel, annotating.binding, annotating.hand
+    assert panel.tools.one_each.isVisible()
+    qtbot.mouseClick(panel.tools.one_each, LEFT, pos=QPoint(8, 8))
+    assert panel.tools.one_each.isChecked()
+    hand.click(*COIN)
+    answered(panel)
+    assert "newest object" in panel.guide.text()
+    hand.click(60, 300)
+    answered(panel)
+    hand.click(60, 320, Qt.KeyboardModifier.ShiftModifier)
+    answered(panel)
+    assert {known.id: known.prompts.labels.tolist() for known in binding.shown.objects.values()} == {
+        1: [1],
+        2: [1, 0],
+    }
+    qtbot.mouseClick(panel.tools.box, LEFT)
+    hand.drag((200, 100), (240, 150))
+    answered(panel)
+    hand.drag((200, 200), (240, 250))
+    answered(panel)
+    assert list(binding.shown.objects) == [1, 2, 3, 4]
+    # each is one step
+    qtbot.mouseClick(panel.objects.undo, LEFT)
+    answered(panel)
+    assert list(binding.shown.objects) == [1, 2, 3]
+    qtbot.mouseClick(panel.tools.one_each, LEFT, pos=QPoint(8, 8))
+    qtbot.mouseClick(panel.tools.click, LEFT)
+    click_row(qtbot, panel.objects, 0)
+    hand.click(COIN[0] + 5, COIN[1])
+    answered(panel)
+    assert binding.shown.get(1).prompts.labels.tolist() == [1, 1]
 
 
 # Tools
@@ -466,7 +557,7 @@ def test_the_logits_follow_the_current_object_and_go_with_their_button(two_objec
     def shown() -> list:
         return [layer for layer in viewer.layers if is_picture(layer)]
 
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     [layer] = shown()
     assert viewer.layers.selection.active is active
     assert layer not in panel.image._choices(None)
@@ -479,23 +570,23 @@ def test_the_logits_follow_the_current_object_and_go_with_their_button(two_objec
     click_row(qtbot, panel.objects, 0)
     qtbot.waitUntil(lambda: not np.array_equal(layer.data, before))
     assert shown() == [layer]
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     assert shown() == []
 
 
 def test_a_deleted_logits_layer_releases_its_button(two_objects, qtbot):
     panel, viewer = two_objects.panel, two_objects.viewer
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     [layer] = [layer for layer in viewer.layers if is_picture(layer)]
     viewer.layers.remove(layer)
-    assert not panel.mask_choice.logits.isChecked()
+    assert not panel.settings.logits.isChecked()
     click_row(qtbot, panel.objects, 0)
     qtbot.wait(60)
     assert not [layer for layer in viewer.layers if is_picture(layer)]
 
 
 def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
-    qtbot.mouseClick(two_objects.panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(two_objects.panel.settings.logits, LEFT)
     viewer = two_objects.viewer
     viewer.window.remove_dock_widget(two_objects.panel)
     assert not [layer for layer in viewer.layers if is_picture(layer)]
@@ -505,7 +596,7 @@ def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
 @pytest.mark.parametrize("tool", ["pick", "brush", "logits"])
 def test_a_layer_may_be_deleted_with_any_tool_in_hand(two_objects, answered, qtbot, kind, tool):
     panel, binding, viewer = two_objects.panel, two_objects.binding, two_objects.viewer
-    button = panel.mask_choice.logits if tool == "logits" else getattr(panel.tools, tool)
+    button = panel.settings.logits if tool == "logits" else getattr(panel.tools, tool)
     qtbot.mouseClick(button, LEFT)
     viewer.layers.remove(getattr(binding, kind))
     answered(panel)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_samv1.layers.channels import channel_planes, read_channels
 from napari_samv1.layers.reopening import Placed
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.widgets.panel import session_dialogs
@@ -18,6 +19,7 @@ from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
+from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.look import note
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ NOTHING_TO_SAVE = "There is nothing to save yet: point at an object first."
 class SessionPart(QWidget):
     """Buttons and words; ``keeper`` autosaves, ``opener`` finds images, ``worker`` touches the disk.
 
-    ``card`` asks questions; it is shown at the top of the panel. ``state_changed`` says in a word or two how
-    safe the work is, and ``spoke`` that there is something to read.
+    ``card`` asks questions, and ``in_sight`` saves and exports; the panel shows them where they are seen.
+    ``state_changed`` says in a word or two how safe the work is, ``spoke`` that there is something to read.
     """
 
     state_changed = Signal(str)
@@ -52,6 +54,7 @@ class SessionPart(QWidget):
         self.open = QPushButton("Open session…")
         self.export = QPushButton("Export…")
         self.status = note()
+        self.in_sight = QWidget()
         self._arrange()
         self._after: dict[Hashable, Callable[[Outcome], None]] = {
             RECOVER: self._recovered,
@@ -71,7 +74,6 @@ class SessionPart(QWidget):
         self.keeper.changed.connect(self._show_status)
         controller.objects_changed.connect(self.keeper.touch)
         controller.layers_changed.connect(self.keeper.touch)
-        controller.model_changed.connect(self.keeper.model_changed)
         controller.on_close(_closing(self.worker, self.keeper))
         self._show_status()
         self.worker.submit(RECOVER, _find_lost)
@@ -81,16 +83,20 @@ class SessionPart(QWidget):
             "Everything, to go on another day: a folder of plain files that others can read"
         )
         self.open.setToolTip("Go on with a saved session: objects, prompts and masks")
-        self.export.setToolTip("The masks for other programs: COCO JSON, GeoJSON, a table, OME-Zarr")
+        self.export.setToolTip("The masks for other programs: TIFF, a table, COCO JSON, GeoJSON, OME-Zarr")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for buttons in ((self.save_again, self.save_as), (self.open, self.export)):
-            row = QHBoxLayout()
-            for button in buttons:
-                row.addWidget(button)
-            layout.addLayout(row)
+        row = QHBoxLayout()
+        row.addWidget(self.save_again)
+        row.addWidget(self.open)
+        layout.addLayout(row)
         layout.addWidget(self.status)
+        seen = QHBoxLayout(self.in_sight)
+        seen.setContentsMargins(0, 0, 0, 0)
+        seen.setSpacing(4)
+        seen.addWidget(self.save_as)
+        seen.addWidget(self.export)
 
     # ---- saving
 
@@ -137,6 +143,7 @@ class SessionPart(QWidget):
             return
 
         def load(_ticket: Ticket) -> tuple[SessionRecord, Path]:
+            import_for_jobs()
             from napari_samv1.storage.session.folder import open_session
 
             return open_session(folder), folder
@@ -153,7 +160,7 @@ class SessionPart(QWidget):
 
     def _go_on(self, record: SessionRecord, folder: Path, images: Sequence[Placed]) -> None:
         count, before = self._unsaved_count(), self.keeper.folder
-        whole = sum(len(planes) for _, planes in images) == len(record.planes)
+        whole = len(images) == len(record.images)
         # without all of its images it is not that session any more, and must not replace it
         problem = self.keeper.go_on(record, images, folder if whole else None)
         self._ready()
@@ -165,7 +172,9 @@ class SessionPart(QWidget):
     def _model(self, record: SessionRecord) -> str:
         """A sentence where the masks were made with another model than what is loaded."""
         loaded = self.controller.encoder.model
-        names = {own.model for plane in record.planes for own in plane.computations.values() if own.model}
+        pieces = (piece for plane in record.planes for piece in plane.pieces)
+        answers = (piece.answer for piece in pieces if piece.answer is not None)
+        names = {one.made_by.model for one in answers if one.made_by is not None and one.made_by.model}
         now = None if loaded is None else str(loaded.predictor.model.name)
         if now is None or not names or names == {now}:
             return ""
@@ -177,7 +186,11 @@ class SessionPart(QWidget):
     def _choose_where_to_export(self) -> None:
         if not self._has_objects():
             return
-        chosen = session_dialogs.ask_where_to_export(self, self._suggested("masks"))
+        try:
+            chosen = session_dialogs.ask_where_to_export(self, self._suggested("masks"))
+        except session_dialogs.UnknownEndingError as error:
+            self.controller.warn(str(error))
+            return
         if chosen is None:
             return
         path, export = chosen.path, chosen.export
@@ -194,11 +207,17 @@ class SessionPart(QWidget):
 
     def _export(self, path: Path, export: Export, record: SessionRecord) -> None:
         self._say("Exporting …")
-        self.worker.submit(EXPORT, lambda _ticket: export.write(path, record))
+        layers = self.controller.viewer.layers
+        channels = {id(plane): channel_planes(layers, plane.source) for plane in record.planes}
+
+        def write(_ticket: Ticket) -> Sequence[Path]:
+            return export.write(path, record, lambda plane: read_channels(channels.get(id(plane), [])))
+
+        self.worker.submit(EXPORT, write)
 
     def _exported(self, outcome: Outcome) -> None:
         files = outcome.value
-        last = f" to “{files[-1].name}”, {len(files)} files, one for each plane" if len(files) > 1 else ""
+        last = f" to “{files[-1].name}”, {len(files)} files" if len(files) > 1 else ""
         self._say(f"Exported “{files[0].name}”{last}.")
 
     # ---- what an earlier napari did not save
@@ -250,7 +269,7 @@ class SessionPart(QWidget):
         if record is None:
             return
         count, before = self._unsaved_count(), self.keeper.folder
-        whole = sum(len(planes) for _, planes in images) == len(record.planes)
+        whole = len(images) == len(record.images)
         problem = self.keeper.go_on(record, images)
         self._ready()
         self._say(problem or f"Restored {_objects(record)}.{_kept(count, before)}{self._model(record)}")
@@ -269,7 +288,7 @@ class SessionPart(QWidget):
     def _finished(self, outcome: Outcome) -> None:
         if outcome.error is not None and outcome.key != FIND:
             sentence = str(outcome.error) or type(outcome.error).__name__
-            if not isinstance(outcome.error, SessionError | OSError):
+            if not isinstance(outcome.error, SessionError | OSError | ValueError):
                 sentence = f"This went wrong: {sentence}"
             self._say("")
             self.controller.warn(_sentence(sentence))
@@ -335,6 +354,7 @@ class SessionPart(QWidget):
 
 
 def _find_lost(_ticket: Ticket) -> list[Recoverable]:
+    import_for_jobs()
     from napari_samv1.storage.session.recovery import recoverable
 
     return recoverable()

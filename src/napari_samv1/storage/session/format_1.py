@@ -1,84 +1,45 @@
-"""The text of ``session.json`` as a record; nothing in it is believed before it is checked."""
+"""Format 1 of the session file, read only: planes side by side, each with objects of its own.
+
+Equal numbers on several planes of one image become one object with several pieces.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import jsonschema
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_samv1.annotation.pieces import Answer, CandidateScores, Object, Piece, Request, paint_over
 from napari_samv1.engine.embedding import EmbeddingKey
-from napari_samv1.engine.objects import (
-    CHOICES,
-    EMPTY,
-    AnnotatedObject,
-    CandidateScores,
-    Choice,
-    ObjectSettings,
-    Request,
-    paint_over,
-)
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import Rule
+from napari_samv1.masks.drawn import PATHS, prompts_of
+from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.drawn import DrawnShape, drawn_box, drawn_point
 from napari_samv1.records.frame import Frame
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop, box_around
+from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Preparation
-from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.prompts import Prompts, points_along
+from napari_samv1.records.settings import CHOICES, Choice, ObjectSettings, Rule
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.json_codec import FORMAT, VERSION
-from napari_samv1.storage.session.record import (
-    Computation,
-    DrawnShape,
-    Environment,
-    PlaneRecord,
-    PlaneSource,
-    SessionRecord,
-    World,
-)
+from napari_samv1.storage.session.codec import MOST_MASK_PIXELS, short
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord, World
 from napari_samv1.storage.session.runs import from_run_lengths, from_text
-
-MOST_MASK_PIXELS = 1 << 30
-SHOWN_CHARACTERS = 200
 
 Json = Any
 Beneath = Mapping[str, NDArray[Any]]
 
 
-def parse(text: str) -> Json:
-    """The checked content of a session file.
-
-    Raises
-    ------
-    SessionError
-        If it is no session, is damaged, or is of a newer version.
-    """
-    try:
-        content = json.loads(text, parse_constant=_no_constant, parse_float=_number)
-    except (ValueError, RecursionError) as error:
-        raise SessionError(f"the file is damaged or no JSON ({_short(str(error))})") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise SessionError("the file is JSON, but no napari-samv1 session")
-    version = content.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise SessionError(
-            f"the session was written by a newer napari-samv1 (format {version}; this one reads up to "
-            f"{VERSION}): update napari-samv1 to open it"
-        )
-    wrong = jsonschema.exceptions.best_match(_validator().iter_errors(content))
-    if wrong is not None:
-        raise SessionError(f"{_place(wrong.absolute_path)}: {_short(wrong.message)}")
-    return content
-
-
-def beneath_hashes(content: Json) -> set[str]:
-    """The hashes of the label files that belong to a checked content."""
-    return {plane["beneath"] for plane in content["planes"] if plane["beneath"] is not None}
+@cache
+def schema() -> Json:
+    """The JSON schema of format 1."""
+    return json.loads((files("napari_samv1.storage.session") / "format_1.schema.json").read_text("utf-8"))
 
 
 def to_record(content: Json, beneath: Beneath) -> SessionRecord:
@@ -91,18 +52,30 @@ def to_record(content: Json, beneath: Beneath) -> SessionRecord:
     """
     encodings = _each(content, "encodings", _encoding)
     computations = _each(content, "computations", _computation)
-    planes = []
-    for number, plane in enumerate(content["planes"]):
-        planes.append(_plane(plane, f"planes[{number}]", encodings, computations, beneath))
-    return SessionRecord(tuple(planes), content["created"], content["saved"])
+    planes = [
+        _plane(plane, f"planes[{number}]", encodings, computations, beneath)
+        for number, plane in enumerate(content["planes"])
+    ]
+    images = tuple(ImageRecord(_objects(own), tuple(own)) for own in by_image(planes))
+    return SessionRecord(images, content["created"], content["saved"])
 
 
-@cache
-def _validator() -> Any:
-    schema = json.loads((files("napari_samv1.storage.session") / "session.schema.json").read_text("utf-8"))
-    # JSON schema takes 1.0 for a whole number, which no array can be indexed with
-    checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole)
-    return jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)(schema)
+def by_image(planes: Iterable[PlaneRecord]) -> list[list[PlaneRecord]]:
+    """Planes of the same image together, in the order in which the images come."""
+    images: dict[tuple[object, ...], list[PlaneRecord]] = {}
+    for plane in planes:
+        source = plane.source
+        images.setdefault((source.path, source.sample, source.name, source.image_shape), []).append(plane)
+    return list(images.values())
+
+
+def _objects(planes: Iterable[PlaneRecord]) -> tuple[Object, ...]:
+    """The objects of an image's pieces, with the settings of the first piece of each."""
+    objects: dict[int, Object] = {}
+    for plane in planes:
+        for piece in plane.pieces:
+            objects.setdefault(piece.id, Object(piece.id, piece.settings))
+    return tuple(objects.values())
 
 
 def _each(content: Json, table: str, convert: Any) -> dict[str, Any]:
@@ -114,7 +87,7 @@ def _at(place: str, convert: Any, *values: Any) -> Any:
     try:
         return convert(*values)
     except (ValueError, OverflowError) as error:
-        raise SessionError(f"{place}: {_short(str(error))}") from error
+        raise SessionError(f"{place}: {short(str(error))}") from error
 
 
 def _encoding(value: Json) -> EmbeddingKey:
@@ -147,23 +120,18 @@ def _plane(
     beneath: Beneath,
 ) -> PlaneRecord:
     shape = int(plane["shape_yx"][0]), int(plane["shape_yx"][1])
-    objects, own_computations, drawn = [], {}, {}
-    for number, value in enumerate(plane["objects"]):
-        own = f"{place}.objects[{number}]"
-        known = _object(value, own, shape, encodings)
-        objects.append(known)
-        if value["answer"] is not None:
-            own_computations[known.id] = _named(computations, value["answer"]["computation"], own)
-        if value["prompts"]["drawn"]:
-            drawn[known.id] = tuple(_drawn(one) for one in value["prompts"]["drawn"])
-    ids, stack = [known.id for known in objects], tuple(plane["stack"])
+    source = _at(f"{place}.source", _source, plane["source"])
+    pieces = [
+        _piece(value, f"{place}.objects[{number}]", Plane(source.index), shape, encodings, computations)
+        for number, value in enumerate(plane["objects"])
+    ]
+    ids, stack = [piece.id for piece in pieces], tuple(plane["stack"])
     if len(set(ids)) != len(ids) or sorted(stack) != sorted(ids):
         raise SessionError(f"{place}: stack must name each object once, and no two objects share an id")
     labels = None if plane["beneath"] is None else beneath[plane["beneath"]]
     if labels is not None and labels.shape != shape:
         raise SessionError(f"{place}: the labels beneath are {labels.shape}, the plane is {shape}")
-    source = _at(f"{place}.source", _source, plane["source"])
-    return PlaneRecord(source, shape, tuple(objects), stack, own_computations, labels, drawn)
+    return PlaneRecord(source, shape, tuple(pieces), stack, labels)
 
 
 def _source(value: Json) -> PlaneSource:
@@ -181,38 +149,83 @@ def _source(value: Json) -> PlaneSource:
     )
 
 
-def _object(
-    value: Json, place: str, shape_yx: tuple[int, int], encodings: Mapping[str, EmbeddingKey]
-) -> AnnotatedObject:
+def _piece(
+    value: Json,
+    place: str,
+    plane: Plane,
+    shape_yx: tuple[int, int],
+    encodings: Mapping[str, EmbeddingKey],
+    computations: Mapping[str, Computation],
+) -> Piece:
     prompts = _at(f"{place}.prompts", _prompts, value["prompts"], shape_yx)
     derived, painted_in, painted_out = (
         _at(f"{place}.{name}", _mask, value[name], shape_yx)
         for name in ("derived", "painted_in", "painted_out")
     )
-    answered, batch, answer = None, (0, 1), value["answer"]
-    if answer is not None:
-        asked = answer["prompts"]
+    refined = _at(f"{place}.refined", _mask, value.get("refined"), shape_yx)
+    settings = _at(f"{place}.settings", _settings, value["settings"])
+    answer, given = None, value["answer"]
+    if given is not None:
+        asked = given["prompts"]
         asked_prompts = (
             prompts if asked is None else _at(f"{place}.answer.prompts", _prompts, asked, shape_yx)
         )
-        answered = Request(asked_prompts, _named(encodings, answer["encoding"], place))
-        batch = _at(f"{place}.answer.batch", _batch, answer["batch"])
-    scores = value["scores"]
-    return AnnotatedObject(
+        scores = value["scores"]
+        answer = Answer(
+            request=Request(asked_prompts, _named(encodings, given["encoding"], place)),
+            settings=settings,
+            mask=derived,
+            chosen=None if value["chosen"] is None else int(value["chosen"]),
+            scores=None if scores is None else _scores(scores),
+            batch=_at(f"{place}.answer.batch", _batch, given["batch"]),
+            made_by=_named(computations, given["computation"], place),
+        )
+    drawn = _drawn_rows(prompts, refined, [_drawn(one) for one in value["prompts"]["drawn"]], shape_yx)
+    return Piece(
         id=value["id"],
+        plane=plane,
+        pointed=prompts_of(drawn, shape_yx),
         prompts=prompts,
-        settings=_at(f"{place}.settings", _settings, value["settings"]),
+        drawn=drawn,
+        settings=settings,
         derived=derived,
+        answer=answer,
         painted_in=painted_in,
         painted_out=painted_out,
-        refined=_at(f"{place}.refined", _mask, value.get("refined"), shape_yx),
+        refined=refined,
         mask=paint_over(derived, painted_in, painted_out),
-        chosen=None if value["chosen"] is None else int(value["chosen"]),
-        scores=None if scores is None else _scores(scores),
-        answered=answered,
-        batch=batch,
+        origin="pointed" if len(prompts) else "adopted",
         reason=value["reason"],
     )
+
+
+def _drawn_rows(
+    prompts: Prompts, refined: MaskCrop, drawn: list[DrawnShape], shape_yx: tuple[int, int]
+) -> tuple[DrawnShape, ...]:
+    """All prompts as they were drawn, from those of the network and the shapes that were more than those."""
+    sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in PATHS]
+    rows = []
+    for point, label in zip(prompts.points_yx, prompts.labels, strict=True):
+        if not any(np.abs(own - point).max(axis=1).min() <= 1e-6 for own in sampled):
+            rows.append(drawn_point(point, bool(label)))
+    # the box of a mask to refine came with the mask, and comes with it again
+    own_box = None if refined.empty else np.array(box_around(refined))
+    boxes = [box for box in prompts.boxes_yx if own_box is None or not np.array_equal(box, own_box)]
+    # boxes keep their order, so that prompts read back are the same; those of shapes are among them
+    for shape in drawn:
+        if shape.kind not in PATHS:
+            clipped = _clipped(shape, shape_yx)
+            matches = [place for place, box in enumerate(boxes) if np.allclose(clipped, box, atol=1e-6)]
+            if matches:
+                rows += map(drawn_box, boxes[: matches[0]])
+                del boxes[: matches[0] + 1]
+        rows.append(shape)
+    return (*rows, *map(drawn_box, boxes))
+
+
+def _clipped(shape: DrawnShape, shape_yx: tuple[int, int]) -> NDArray[np.float64]:
+    edge = np.asarray(shape_yx) - 0.5
+    return np.clip(shape.bounds_yx.reshape(2, 2), -0.5, edge).ravel()
 
 
 def _prompts(value: Json, shape_yx: tuple[int, int]) -> Prompts:
@@ -260,29 +273,5 @@ def _scores(value: Json) -> CandidateScores:
 
 def _named(table: Mapping[str, Any], name: str, place: str) -> Any:
     if name not in table:
-        raise SessionError(f"{place}: it refers to {_short(name)}, which the file does not hold")
+        raise SessionError(f"{place}: it refers to {short(name)}, which the file does not hold")
     return table[name]
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is too large a number")
-    return number
-
-
-def _is_whole(_: Any, value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _place(path: Any) -> str:
-    words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return words.lstrip(".") or "session.json"
-
-
-def _short(message: str) -> str:
-    return message if len(message) <= SHOWN_CHARACTERS else message[: SHOWN_CHARACTERS - 2] + " …"
