@@ -4,7 +4,10 @@ PYTHON ?= python3
 # on Linux without a screen, windows open on a virtual one
 DISPLAYED := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,none)),xvfb-run -a -s "-screen 0 1400x900x24")
 
-.PHONY: install check format test test-full demo picture bench train
+PLAY_MINUTES ?= 60
+PLAY_SEED ?= 1
+
+.PHONY: install check format test test-full play demo picture bench train
 
 install:
 	$(PYTHON) -m venv .venv
@@ -30,6 +33,10 @@ test:
 # what takes minutes each, and CI leaves out
 test-full:
 	$(DISPLAYED) $(BIN)/python -m pytest -m full
+
+# other games from PLAY_SEED on, each seed shrunk to the fewest steps where it fails
+play:
+	PLAY_MINUTES=$(PLAY_MINUTES) PLAY_SEED=$(PLAY_SEED) $(BIN)/python -m pytest tests/play -s -x -o faulthandler_timeout=0
 
 demo:
 	$(BIN)/napari-samv1

@@ -68,8 +68,7 @@ class DiscPredictor:
             "float32",
             "cpu",
         )
-        nothing: Any = None  # of what the decoder prepares
-        return Embedding(torch.zeros(1, 1, *frame.grid_hw), nothing, frame, key)
+        return Embedding(torch.zeros(1, 1, *frame.grid_hw), frame, key)
 
     def answer_each(self, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Prediction]:
         self.threads.add(threading.current_thread().name)
