@@ -92,10 +92,10 @@ class Annotation:
 
     def cut(self) -> None:
         """Move the current object's threshold."""
-        session, current = self.binding.session, self.binding.current
-        assert session is not None
-        assert current is not None
-        self.binding.apply(session.set_threshold(current.id, self.random.uniform(-1, 1)))
+        problem = self.binding.set_settings(
+            self.binding.current_object, threshold=self.random.uniform(-1, 1)
+        )
+        assert not problem, problem
         self.panel.controller.objects_changed.emit()
         self._show()
 

@@ -39,7 +39,8 @@ settings.load_profile("here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    # OMP_NUM_THREADS=1 where two runs share the cores
+    torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

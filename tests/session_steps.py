@@ -17,7 +17,7 @@ def wait_until_idle(qtbot: Any, panel: Any) -> None:
     controller = panel.controller
 
     def idle() -> bool:
-        session = controller.binding.session
+        session = controller.binding.shown
         waits = session is not None and bool(session.pending)
         return not controller.encoder.busy and not controller._decoder.busy and not waits
 
@@ -74,7 +74,7 @@ def picture(binding: Any) -> tuple[Any, ...]:
             points.data, points.features["object"], points.features["polarity"], strict=True
         )
     )
-    return rows, binding.labels.data.copy(), dict(binding.session.objects), binding.session.stack
+    return rows, binding.labels.data.copy(), dict(binding.shown.objects), binding.shown.stack
 
 
 def assert_same_picture(first: tuple[Any, ...], second: tuple[Any, ...]) -> None:

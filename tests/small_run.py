@@ -37,8 +37,11 @@ RECIPE = Recipe(
 class SmallRecipe(Recipe):
     """The recipe, on so few scenes and tokens that a step takes a moment."""
 
-    scenes: int = 64
-    late_scenes: int = 64
+    scenes: int = 4
+    side: int = 96
+    late_scenes: int = 4
+    late_side: int = 128
+    shard: int = 4
     grids: Grids = ((8, 8),)
     large_grids: Grids = ((8, 8),)
     tokens: int = 64

@@ -110,3 +110,19 @@ def test_pixels_that_are_not_numbers_are_no_error():
         intensity=(0.0, 1.0),
     )
     assert made.pictures.any()
+
+
+# in logits, of four pixels each: 40 x 40; a row less, 0.975 of it; a small one; the first again
+ALIKE = [(0, 0, 160, 160), (4, 0, 160, 160), (0, 0, 80, 80), (0, 0, 160, 160)]
+
+
+@pytest.mark.parametrize(("chosen", "like"), [(0, (0, 0, 2, 0)), (1, (1, 1, 2, 1)), (2, (0, 0, 2, 0))])
+def test_masks_that_hardly_differ_are_told(chosen, like):
+    prediction = squares((256, 256), ALIKE, side=256)
+    assert thumbnails(prediction, chosen=chosen).like == like
+
+
+def test_empty_masks_are_alike():
+    nothing = (0, 0, 0, 0)
+    prediction = squares((256, 256), [(64, 64, 128, 128), nothing, nothing, nothing])
+    assert thumbnails(prediction, chosen=0).like == (0, 1, 1, 1)

@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 
 from canvas import Canvas
-from napari_samv1.engine.session import run_each
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from squares import embedding, squares
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Points, Shapes
 
-from napari_samv1.engine.session import run_each
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.prompts.features import OBJECT, POLARITY
@@ -207,15 +207,12 @@ def test_clearing_and_deleting_concern_one_object(canvas, bound, settle):
     assert areas(bound) == {1: 25, 3: 25}
     assert bound.delete_object(3) == ""
     assert areas(bound) == {1: 25}
-    assert bound.session.get(3) is None
+    assert bound.shown.get(3) is None
     bound.undo()
     assert areas(bound) == {1: 25, 3: 25}
     assert sorted(points.features[OBJECT]) == [1, 3]
     bound.undo()
     assert areas(bound) == {1: 25, 2: 25, 3: 25}
-    bound.clear_all()
-    assert areas(bound) == {}
-    assert len(points.data) == 0
 
 
 def test_nothing_is_removed_while_a_shape_is_half_drawn(canvas, bound, settle):
@@ -235,7 +232,7 @@ def test_a_choice_is_written_at_once(canvas, bound, settle, squares):
     points = bound.new_points()
     canvas.click(points, 10, 20)
     settle()
-    assert bound.apply(bound.session.set_choice(1, 3)) == ""
+    assert bound.set_settings(1, choice=3) == ""
     assert areas(bound) == {1: 81}
     assert len(squares.decoded) == 1
     bound.undo()
@@ -276,7 +273,7 @@ def test_without_a_plane_there_is_a_sentence_and_no_exception(viewer, bound):
     bound.new_points()
     viewer.dims.ndisplay = 3
     assert "2D view" in bound.sync().problem
-    assert bound.session is None
+    assert bound.shown is None
     assert bound.current is None
     assert bound.clear_current() != ""
     bound.image = None
@@ -285,22 +282,24 @@ def test_without_a_plane_there_is_a_sentence_and_no_exception(viewer, bound):
         bound.plane()
 
 
-def test_each_slice_has_its_own_session_and_keeps_it(viewer, canvas, squares, bound, settle):
+def test_each_slice_has_its_own_objects_and_keeps_them(viewer, canvas, squares, bound, settle):
     bound.image = viewer.add_image(np.zeros((3, *HW), dtype=np.uint8))
     viewer.dims.set_point(0, 0)
     points = bound.new_points()
     points.add((0, 10, 20))
     settle()
-    first = bound.session
+    first = bound.shown.get(1)
     viewer.dims.set_point(0, 2)
     settle()
-    assert bound.session is not first
+    assert not bound.shown.objects
     points.add((2, 30, 40))
     settle()
+    # another object on another slice has another number
+    assert list(bound.shown.objects) == [2]
     assert [int(np.count_nonzero(plane)) for plane in bound.labels.data] == [25, 0, 25]
     viewer.dims.set_point(0, 0)
     settle()
-    assert bound.session is first
+    assert bound.shown.get(1) is first
     assert [int(np.count_nonzero(plane)) for plane in bound.labels.data] == [25, 0, 25]
     assert len(squares.decoded) == 2
 
@@ -339,9 +338,9 @@ def test_other_data_in_the_image_is_another_plane(canvas, bound, settle):
     points = bound.new_points()
     canvas.click(points, 10, 20)
     settle()
-    before = bound.session
+    before = bound.shown
     bound.image.data = np.ones(HW, dtype=np.uint8)
-    assert bound.session is not before
+    assert bound.shown is not before
     settle()
     assert areas(bound) == {1: 25}
 
@@ -474,7 +473,7 @@ def test_the_users_own_layers_can_be_bound(viewer, canvas, bound, settle):
     bound.points, bound.shapes = points, shapes
     settle()
     assert set(areas(bound)) == {5}
-    assert not bound.session.can_undo
+    assert not bound.document.undo_label
 
 
 def test_an_unbound_layer_is_no_longer_followed(viewer, canvas, bound, settle, notices):

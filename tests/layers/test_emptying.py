@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from napari_samv1.engine.session import run_each
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.prompts.features import OBJECT
 from napari_samv1.records.mask_crop import MaskCrop
+from painting import paint
 
 
 def answer(bound, squares, embedding):
@@ -25,8 +24,8 @@ def painted_and_clicked(bound, squares, embedding):
     bound.refine_current()
     answer(bound, squares, embedding)
     stroke = MaskCrop.from_mask(np.ones((2, 5), dtype=bool), (2, 3))
-    bound.apply(bound.session.paint(1, stroke))
-    bound.apply(bound.session.set_threshold(1, -1.0))
+    paint(bound, 1, stroke)
+    bound.set_settings(1, threshold=-1.0)
     return points
 
 
@@ -52,9 +51,9 @@ def test_clearing_is_one_step_and_comes_back_whole(bound, squares, embedding):
     points = painted_and_clicked(bound, squares, embedding)
     before, shown = bound.current, bound.labels.data.copy()
     bound.clear_current()
-    assert bound.session.undo_label == "clearing of object 1"
+    assert bound.document.undo_label == "clear object 1"
     assert bound.undo() == ""
-    assert replace(bound.current, answered=None) == replace(before, answered=None)
+    assert bound.current is before
     np.testing.assert_array_equal(bound.labels.data, shown)
     assert list(points.features[OBJECT]) == [1]
     bound.redo()
@@ -65,10 +64,10 @@ def test_clearing_is_one_step_and_comes_back_whole(bound, squares, embedding):
 def test_clearing_what_is_empty_is_no_step(bound):
     bound.new_points()
     assert bound.clear_current() == ""
-    assert not bound.session.can_undo
-    bound.session.set_prompts({})
+    assert not bound.document.undo_label
+    bound.sync()
     assert bound.clear_current() == ""
-    assert not bound.session.can_undo
+    assert not bound.document.undo_label
 
 
 def test_a_label_of_another_tool_can_be_deleted_and_comes_back(bound):

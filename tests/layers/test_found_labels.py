@@ -28,7 +28,7 @@ def test_a_label_that_is_clicked_at_stays_until_the_answer(foreign, canvas, befo
     canvas.click(foreign.points, 20, 30)
     foreign.sync()
     np.testing.assert_array_equal(foreign.labels.data, before)
-    assert foreign.session.pending == (9,)
+    assert foreign.shown.pending == (9,)
 
 
 def test_the_answer_takes_the_place_of_the_label_and_undo_brings_it_back(foreign, canvas, settle, before):

@@ -10,18 +10,18 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_samv1.engine.embedding import EmbeddingKey
-from napari_samv1.engine.session import run_each
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.layers.recording import SheetReader
+from napari_samv1.layers.recording import Recorder
 from napari_samv1.layers.reopening import could_be, place, plane_of, reopen
-from napari_samv1.masks.paint import OVERWRITE
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.settings import OVERWRITE
+from napari_samv1.storage.session.codec import PIECE, Context
 from napari_samv1.storage.session.folder import open_session, save_session
-from napari_samv1.storage.session.prompt_tables import by_image
 from napari_samv1.storage.session.record import SessionRecord
-from napari_samv1.storage.session.recorder import Recorder
+from painting import paint
 
 HW = (40, 60)
 PLACED = {"scale": (5, 0.2, 0.3), "translate": (1, 2, 3)}
@@ -40,7 +40,7 @@ def box(height: int) -> np.ndarray:
 
 
 def record_of(binding: AnnotationBinding) -> SessionRecord:
-    return Recorder().record(SheetReader().read(binding.sheets, binding.viewer.layers, {}))
+    return Recorder().record(binding, binding.viewer.layers, {})
 
 
 def through_files(record: SessionRecord, folder) -> SessionRecord:
@@ -54,10 +54,18 @@ def decode(binding: AnnotationBinding, squares) -> None:
 
 
 def shown(binding: AnnotationBinding) -> list:
-    """What each plane holds."""
+    """All objects and pieces of each image, as a saved session would have them."""
+    record = record_of(binding)
+    context = Context()
     return [
-        (sheet.plane.key.index, dict(sheet.session.objects), sheet.session.stack, sorted(sheet.drawn))
-        for sheet in sorted(binding.sheets, key=lambda one: (one.plane.name, str(one.plane.key.index)))
+        (
+            image.objects,
+            [
+                (plane.source.index, plane.order, [PIECE.write(one, context) for one in plane.pieces])
+                for plane in image.planes
+            ],
+        )
+        for image in record.images
     ]
 
 
@@ -90,11 +98,11 @@ def annotated(bindings, squares) -> AnnotationBinding:
     points, shapes = binding.new_points(), binding.new_shapes()
     points.add((1, 14, 14))
     decode(binding, squares)
-    binding.apply(binding.session.set_rule(1, OVERWRITE))
+    binding.set_settings(1, rule=OVERWRITE)
     binding.current_object = 2
     shapes.add_rectangles(box(1))
     decode(binding, squares)
-    binding.apply(binding.session.paint(2, MaskCrop((0, 40), np.ones((4, 4), dtype=bool))))
+    paint(binding, 2, MaskCrop((0, 40), np.ones((4, 4), dtype=bool)))
     binding.viewer.dims.set_point(0, 1 + 5 * 3)
     binding.current_object = 3
     shapes.add_ellipses(np.array([[3, 10, 10], [3, 10, 20], [3, 20, 20], [3, 20, 10]]))
@@ -114,9 +122,10 @@ def test_a_session_of_several_planes_comes_back_as_it_was(annotated, bindings, s
     decoded = len(squares.decoded)
 
     again = bindings(**PLACED)
-    [planes] = by_image(record.planes)
+    [image] = record.images
+    planes = image.planes
     assert could_be(again.image, planes[0].source)
-    assert reopen(again, [(again.image, planes)]) == ""
+    assert reopen(again, [(again.image, image)]) == ""
     np.testing.assert_array_equal(again.labels.data, annotated.labels.data)
     assert shown(again) == shown(annotated)
     assert again.plane().key.index == (1, None, None)
@@ -176,7 +185,7 @@ def test_empty_prompt_layers_are_filled_and_those_of_earlier_work_are_hidden(
     boxes.add_rectangles(box(0))
     decode(again, squares)
     labels = again.labels
-    assert reopen(again, [(again.image, record.planes)]) == ""
+    assert reopen(again, [(again.image, record.images[0])]) == ""
     assert again.points is empty
     assert len(empty.data) == 1
     assert again.shapes is not boxes
@@ -195,15 +204,16 @@ def test_two_images_keep_their_own_layers_and_objects(bindings, squares, tmp_pat
     second = binding.viewer.add_image(stack()[:, :, ::-1].copy(), name="other")
     binding.image = second
     binding.points = binding.labels = None
+    binding.current_object = 1
     binding.new_points().add((0, 20, 30))
     decode(binding, squares)
-    binding.apply(binding.session.paint(1, MaskCrop((0, 0), np.ones((2, 2), dtype=bool))))
+    paint(binding, 1, MaskCrop((0, 0), np.ones((2, 2), dtype=bool)))
     record = through_files(record_of(binding), tmp_path / "session")
     assert [plane.source.name for plane in record.planes] == ["stack", "other"]
 
     again = bindings()
     other = again.viewer.add_image(stack()[:, :, ::-1].copy(), name="other")
-    images = [(again.image, [record.planes[0]]), (other, [record.planes[1]])]
+    images = [(again.image, record.images[0]), (other, record.images[1])]
     assert reopen(again, images) == ""
     assert again.image is images[0][0]
     assert shown(again) == shown(binding)

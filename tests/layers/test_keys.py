@@ -8,7 +8,7 @@ from napari.settings import get_settings
 from napari.utils.key_bindings import KeyBinding, KeymapHandler
 from napari.utils.shortcuts import default_shortcuts
 
-from napari_samv1.engine.session import run_each
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.keys import FLIP_POLARITY, KEY_ACTIONS, NEXT_OBJECT, register_keys, shown_key
 
@@ -112,7 +112,7 @@ def test_keys_choose_one_of_the_four_masks_also_on_the_masks_themselves(bound, s
 
 def test_before_there_is_an_object_the_choice_is_for_new_ones(bound):
     press(bound.new_points(), "Alt-3")
-    assert bound.session.defaults.choice == 2
+    assert bound.document.defaults.choice == 2
 
 
 def test_on_the_masks_q_switches_between_brush_and_eraser(bound):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_samv1.engine.session import AnnotationSession, ObjectSettings
 from napari_samv1.layers import image as image_module
 from napari_samv1.layers.image import displayed_plane
 from napari_samv1.layers.labels.make import LabelsError, first_free_id, make_labels
 from napari_samv1.layers.labels.writer import LabelWriter
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.settings import KEEP, OVERWRITE, ObjectSettings, Rule
+from one_plane import OnePlane
 
 HW = (20, 30)
 
@@ -27,7 +27,7 @@ def image(viewer):
 
 @pytest.fixture
 def session():
-    return AnnotationSession(HW)
+    return OnePlane()
 
 
 def box(y0, x0, y1, x1, hw=HW):
@@ -86,7 +86,7 @@ def test_a_stack_too_large_to_hold_gets_labels_for_one_slice(viewer, monkeypatch
     labels = make_labels(image, plane)
     assert labels.data.shape == (1, 20, 30)
     np.testing.assert_allclose(labels.data_to_world((0, 1, 1)), image.data_to_world((3, 1, 1)))
-    session = AnnotationSession(HW)
+    session = OnePlane()
     draw(session, 1, box(2, 3, 5, 7))
     LabelWriter(labels, image, plane).write(session)
     assert np.count_nonzero(labels.data) == 12
@@ -130,8 +130,8 @@ def test_only_pixels_of_the_object_are_touched(viewer, image, session):
 
 
 def test_what_was_overwritten_comes_back_when_the_object_goes(viewer, image):
-    session = AnnotationSession(HW)
-    session.defaults = ObjectSettings(rule=OVERWRITE)
+    session = OnePlane()
+    session.document.defaults = ObjectSettings(rule=OVERWRITE)
     data = np.full(HW, 7, dtype=np.uint16)
     labels = viewer.add_labels(data.copy())
     writer = writer_for(viewer, labels, image)
@@ -163,8 +163,8 @@ def test_a_neighbour_that_shrinks_gives_back_what_it_covered(viewer, image, sess
 
 
 def test_an_object_can_be_kept_inside_a_label_of_the_image(viewer, image):
-    session = AnnotationSession(HW)
-    session.defaults = ObjectSettings(rule=Rule("inside", 7))
+    session = OnePlane()
+    session.document.defaults = ObjectSettings(rule=Rule("inside", 7))
     data = np.zeros(HW, dtype=np.uint16)
     data[:, :10] = 7
     labels = viewer.add_labels(data)
@@ -188,7 +188,7 @@ def test_an_object_without_a_mask_wipes_nothing(viewer, image, session):
     from napari_samv1.records.prompts import Prompts
 
     labels = viewer.add_labels(np.full(HW, 4, dtype=np.uint16))
-    session.set_prompts({4: Prompts([(3, 3)], [1])})
+    session.point({4: Prompts([(3, 3)], [1])})
     assert not writer_for(viewer, labels, image).write(session)
     assert (labels.data == 4).all()
 
@@ -218,7 +218,7 @@ def test_the_right_slice_of_a_stack_is_written(viewer):
     image = viewer.add_image(np.zeros((4, 20, 30)), scale=(2, 1, 1))
     labels = viewer.add_labels(np.zeros((4, 20, 30), dtype=np.uint16), scale=(2, 1, 1))
     viewer.dims.set_point(0, 6)
-    session = AnnotationSession(HW)
+    session = OnePlane()
     draw(session, 1, box(2, 4, 6, 9))
     writer_for(viewer, labels, image).write(session)
     assert np.count_nonzero(labels.data[3]) == np.count_nonzero(labels.data) == 20
@@ -229,7 +229,7 @@ def test_a_plane_along_other_axes_is_written(viewer):
     labels = viewer.add_labels(np.zeros((4, 20, 30), dtype=np.uint16))
     viewer.dims.order = (1, 2, 0)
     viewer.dims.set_point(1, 5)
-    session = AnnotationSession((4, 30))
+    session = OnePlane()
     draw(session, 1, box(1, 4, 3, 9, hw=(4, 30)))
     writer_for(viewer, labels, image).write(session)
     assert (labels.data[1:3, 5, 4:9] == 1).all()
@@ -346,7 +346,7 @@ def test_after_any_edits_the_layer_shows_what_one_painting_of_all_would(viewer, 
     foreign = np.zeros(HW, dtype=np.uint16)
     foreign[5:9, 5:25] = 99
     labels = viewer.add_labels(foreign.copy())
-    session, writer = AnnotationSession(HW), writer_for(viewer, labels, image)
+    session, writer = OnePlane(), writer_for(viewer, labels, image)
     rules = (KEEP, OVERWRITE, Rule("inside", 99), Rule("inside", 1))
     for _ in range(60):
         object_id = int(rng.integers(1, 6))
@@ -355,7 +355,7 @@ def test_after_any_edits_the_layer_shows_what_one_painting_of_all_would(viewer, 
         if what in ("brush", "eraser"):
             session.paint(object_id, box(y, x, y + height, x + width), erase=what == "eraser")
         elif what == "rule":
-            session.set_rule(object_id, rules[rng.integers(len(rules))])
+            session.set(object_id, rule=rules[rng.integers(len(rules))])
         elif what == "delete":
             session.delete(object_id)
         else:
@@ -365,7 +365,7 @@ def test_after_any_edits_the_layer_shows_what_one_painting_of_all_would(viewer, 
     writer_for(viewer, whole, image).write(session)
     np.testing.assert_array_equal(labels.data, whole.data)
     assert session.objects
-    session.clear()
+    session.delete(*session.objects)
     writer.write(session)
     np.testing.assert_array_equal(labels.data, foreign)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_samv1.engine.session import run_each
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.prompts.features import OBJECT
 from napari_samv1.records.mask_crop import MaskCrop
@@ -75,7 +75,7 @@ def test_all_of_them_have_their_own_label(many):
 
 def test_editing_one_decodes_and_writes_that_one_alone(many, monkeypatch):
     binding, points = many.binding, many.points
-    before, kept = binding.labels.data.copy(), dict(binding.session.objects)
+    before, kept = binding.labels.data.copy(), dict(binding.shown.objects)
     many.squares.decoded.clear()
     moved = np.array(points.data)
     moved[249] += (0, 20)
@@ -87,7 +87,7 @@ def test_editing_one_decodes_and_writes_that_one_alone(many, monkeypatch):
     y, x = many.places[249]
     np.testing.assert_array_equal(changed.min(axis=0), (y - 2, x - 2))
     np.testing.assert_array_equal(changed.max(axis=0), (y + 2, x + 22))
-    others = {number for number, known in binding.session.objects.items() if known is not kept[number]}
+    others = {number for number, known in binding.shown.objects.items() if known is not kept[number]}
     assert others == {250}
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +20,8 @@ from napari_samv1.layers.prompts.features import (
     make_shapes,
     set_next,
 )
-from napari_samv1.layers.prompts.read import read_prompts
+from napari_samv1.layers.prompts.read import ReadPrompts, read_points, read_shapes
+from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.prompts import Prompts
 
 BLUE = (0, 0x72 / 255, 0xB2 / 255, 1)
@@ -31,7 +34,17 @@ def viewer():
 
 
 def read(viewer, image, points=None, shapes=None):
-    return read_prompts(displayed_plane(viewer, image), image, points, shapes)
+    """Prompts by object, as drawn and as the network takes them, and the notes of both layers."""
+    plane = displayed_plane(viewer, image)
+    none = ReadPrompts()
+    clicked = none if points is None else read_points(plane, image, points)
+    drawn = none if shapes is None else read_shapes(plane, image, shapes)
+    rows = {
+        number: (*clicked.rows.get(number, ()), *drawn.rows.get(number, ()))
+        for number in (*clicked.rows, *drawn.rows)
+    }
+    by_object = {number: prompts_of(own, plane.shape_yx) for number, own in rows.items()}
+    return SimpleNamespace(by_object=by_object, drawn=rows, notes=(*clicked.notes, *drawn.notes))
 
 
 def symbols(layer):

@@ -47,7 +47,7 @@ def test_undo_brings_the_old_pixels_back(foreign, settle, canvas):
     for _ in range(3):
         foreign.undo()
     np.testing.assert_array_equal(foreign.labels.data, before)
-    assert foreign.session.get(9).refined.empty
+    assert foreign.shown.get(9).refined.empty
 
 
 def test_strokes_on_an_answer_stay(bound, canvas, settle):
@@ -58,8 +58,8 @@ def test_strokes_on_an_answer_stay(bound, canvas, settle):
     canvas.drag(bound.labels, (30, 30), (30, 32))
     assert bound.refine_current() == ""
     settle()
-    assert bound.session.get(1).painted_in.area == 3
-    assert bound.session.get(1).refined.area == 28
+    assert bound.shown.get(1).painted_in.area == 3
+    assert bound.shown.get(1).refined.area == 28
 
 
 def test_there_must_be_pixels(bound):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_samv1.engine.session import AnnotationSession, run_each
-from napari_samv1.layers.image import displayed_plane
+from napari_samv1.engine.jobs import run_each
+from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.prompts.features import make_points, make_shapes
-from napari_samv1.layers.prompts.read import read_prompts
-from napari_samv1.layers.recording import plane_source
+from napari_samv1.layers.recording import Recorder
+from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.folder import open_session, save_session
-from napari_samv1.storage.session.prompt_tables import point_rows, shape_rows
-from napari_samv1.storage.session.record import SessionRecord
-from napari_samv1.storage.session.recorder import Annotated, Recorder
 
 
 def test_prompts_put_back_through_a_transform_leave_every_object_answered(squares, embedding, tmp_path):
@@ -26,32 +25,41 @@ def test_prompts_put_back_through_a_transform_leave_every_object_answered(square
     points.add(np.random.default_rng(0).uniform(5, 35, (20, 2)))
     points.features = points.features.assign(object=np.arange(20) % 7 + 1)
     shapes.add_rectangles(np.array([[2.1, 3.3], [20.7, 31.9]]))
-    plane = displayed_plane(viewer, image)
-    session = AnnotationSession(plane.shape_yx)
-    session.set_prompts(read_prompts(plane, image, points, shapes).by_object)
-    for result in run_each(squares, session.jobs(embedding)):
-        session.accept(result)
-    assert session.pending == ()
+    binding = AnnotationBinding(viewer)
+    binding.image, binding.points, binding.shapes = image, points, shapes
+    binding.sync()
+    for result in run_each(squares, binding.jobs(embedding)):
+        binding.accept(result)
+    assert binding.shown.pending == ()
 
-    recorder = Recorder()
-    record = recorder.record([Annotated(plane_source(image, plane), session)])
-    # the fakes have no provenance to be written
-    [recorded] = record.planes
-    recorded.computations.clear()  # type: ignore[attr-defined]
-    [opened] = open_session(save_session(tmp_path / "s", SessionRecord((recorded,)))).planes
-    again = AnnotationSession(plane.shape_yx)
-    change = again.restore(session.objects.values(), opened.stack)
-    assert {one.id for one in change.masks} == {known.id for known in opened.objects if not known.mask.empty}
-    assert [known.mask for known in opened.objects] == [known.mask for known in session.objects.values()]
+    record = Recorder().record(binding, viewer.layers, {})
+    # an encoding of the fakes has no provenance to be written: all is as if painted
+    [opened] = open_session(save_session(tmp_path / "s", without_answers(record))).images
+    answers = {piece.key: piece for piece in binding.shown.objects.values()}
+    pieces = [replace(piece, answer=answers[piece.key].answer) for piece in opened.planes[0].pieces]
+    assert [piece.mask for piece in pieces] == [answers[piece.key].mask for piece in pieces]
+    other = ViewerModel()
+    again = AnnotationBinding(other)
+    same = other.add_image(image.data, scale=image.scale, rotate=image.rotate, translate=image.translate)
+    labels = other.add_labels(np.zeros((40, 60), dtype=np.uint16), scale=image.scale)
+    again.go_on(same, labels, opened.objects, pieces, {Plane(): opened.planes[0].order})
+    # rounded on the way through the layers, and yet as it was
+    assert again.sync().pending == ()
+    assert not again.document.undo_label
+    assert again.shown.stack == binding.shown.stack
+    for piece in pieces:
+        assert again.shown.get(piece.id) is piece
+    binding.close()
+    again.close()
 
-    rows = point_rows([opened])
-    points.data = rows.coordinates
-    points.features = points.features.assign(object=rows.objects, polarity=rows.polarities)
-    shapes.data = []
-    for row in shape_rows([opened]):
-        shapes.add(row.vertices, shape_type=row.kind)
-    read = read_prompts(plane, image, points, shapes).by_object
-    assert read != {known.id: known.prompts for known in opened.objects}  # rounded on the way
-    assert not again.set_prompts(read)
-    assert again.pending == ()
-    assert not again.can_undo
+
+def without_answers(record):
+    """The same record of pieces that no network was asked about."""
+    images = []
+    for image in record.images:
+        planes = [
+            replace(plane, pieces=tuple(replace(one, answer=None) for one in plane.pieces))
+            for plane in image.planes
+        ]
+        images.append(replace(image, planes=tuple(planes)))
+    return replace(record, images=tuple(images))

@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.masks.paint import OVERWRITE
+from napari_samv1.records.settings import OVERWRITE
 
 HW = (40, 60)
 
@@ -57,7 +57,7 @@ def test_an_eraser_stroke_stays_through_a_later_click(clicked, canvas, settle):
 
 def test_a_stroke_is_one_step_to_undo_and_leaves_the_prompts(clicked, canvas):
     brush(clicked, canvas, 1, (10, 30), (10, 33), (13, 33))
-    assert clicked.session.undo_label == "brush"
+    assert clicked.document.undo_label == "brush"
     clicked.undo()
     assert areas(clicked) == {1: 25}
     assert len(clicked.points.data) == 1
@@ -67,10 +67,10 @@ def test_a_stroke_is_one_step_to_undo_and_leaves_the_prompts(clicked, canvas):
 
 def test_a_stroke_on_a_new_number_makes_an_object(clicked, canvas):
     brush(clicked, canvas, 7, (30, 30), (30, 34))
-    assert clicked.session.get(7).painted_in.area == 5
-    assert clicked.session.get(7).reason == ""
+    assert clicked.shown.get(7).painted_in.area == 5
+    assert clicked.shown.get(7).reason == ""
     clicked.undo()
-    assert 7 not in clicked.session.objects
+    assert 7 not in clicked.shown.objects
     assert areas(clicked) == {1: 25}
 
 
@@ -84,7 +84,7 @@ def test_a_stroke_leaves_the_pixels_of_others_by_default_and_says_so(clicked, ca
 
 def test_an_overwriting_object_takes_the_pixels_and_gives_them_back(clicked, canvas):
     brush(clicked, canvas, 2, (30, 30), (30, 31))
-    clicked.apply(clicked.session.set_rule(2, OVERWRITE))
+    clicked.set_settings(2, rule=OVERWRITE)
     brush(clicked, canvas, 2, (10, 18), (10, 22))
     assert areas(clicked) == {1: 20, 2: 7}
     erase(clicked, canvas, (10, 18), (10, 22))
@@ -99,7 +99,7 @@ def test_the_bucket_fills_a_hole_of_an_object(clicked, canvas, settle):
     canvas.click(clicked.labels, 10, 20)
     # one pixel of background surrounded by the object
     assert areas(clicked) == {1: 25}
-    assert clicked.session.undo_label == "brush"
+    assert clicked.document.undo_label == "brush"
 
 
 def test_labels_from_elsewhere_become_an_object_under_the_eraser_and_survive_undo(bound, viewer, canvas):
@@ -109,7 +109,7 @@ def test_labels_from_elsewhere_become_an_object_under_the_eraser_and_survive_und
     bound.labels.brush_size = 1
     erase(bound, canvas, (2, 2), (2, 5))
     assert areas(bound) == {9: 12}
-    assert bound.session.get(9).mask.area == 12
+    assert bound.shown.get(9).mask.area == 12
     bound.undo()
     np.testing.assert_array_equal(bound.labels.data, data)
     assert bound.undo() == ""
@@ -135,7 +135,7 @@ def test_strokes_reach_the_image_pixels_through_another_grid(bound, viewer, canv
     )
     bound.labels.brush_size = 1
     brush(bound, canvas, 3, (10, 10), (10, 20))
-    rows = np.flatnonzero(bound.session.get(3).mask.to_mask(HW).any(axis=1))
+    rows = np.flatnonzero(bound.shown.get(3).mask.to_mask(HW).any(axis=1))
     assert 10 in rows
     assert len(rows) <= 2
     assert bound.labels.data.any()
@@ -149,9 +149,9 @@ def test_a_stroke_on_one_slice_is_that_slice_s(viewer, canvas):
     labels.brush_size = 1
     brush(binding, canvas, 1, (10, 10), (10, 12))
     assert np.argwhere(labels.data).tolist() == [[1, 10, 10], [1, 10, 11], [1, 10, 12]]
-    assert binding.session.get(1).painted_in.area == 3
+    assert binding.shown.get(1).painted_in.area == 3
     viewer.dims.set_current_step(0, 0)
-    assert not binding.session.objects
+    assert not binding.shown.objects
     binding.close()
 
 
@@ -168,11 +168,11 @@ def test_a_locked_view_or_no_image_leaves_strokes_to_napari(viewer, canvas):
 
 def test_painting_by_data_setitem_is_a_stroke_too(clicked):
     clicked.labels.data_setitem((np.array([30, 31]), np.array([5, 5])), 4)
-    assert clicked.session.get(4).painted_in.area == 2
+    assert clicked.shown.get(4).painted_in.area == 2
     assert areas(clicked) == {1: 25, 4: 2}
 
 
 def test_a_painted_polygon_is_a_stroke(clicked):
     clicked.labels.paint_polygon([[20, 30], [20, 35], [25, 35], [25, 30]], 1)
-    assert clicked.session.get(1).painted_in.area == 36
+    assert clicked.shown.get(1).painted_in.area == 36
     assert clicked.labels.data[22, 32] == 1

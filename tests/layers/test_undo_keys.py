@@ -45,8 +45,7 @@ def test_one_history_is_walked_from_any_of_the_layers(annotated, settle, notices
 
 
 def test_settings_are_steps_of_the_same_history(annotated):
-    change = annotated.session.set_choice(1, 3)
-    annotated.apply(change)
+    assert annotated.set_settings(1, choice=3) == ""
     assert np.count_nonzero(annotated.labels.data) == 81 + 4
     press(annotated.labels, UNDO)
     assert np.count_nonzero(annotated.labels.data) == 25 + 4
@@ -59,7 +58,7 @@ def test_other_layers_keep_their_keys(annotated, viewer, canvas):
     canvas.drag(other, (5, 5), (5, 8))
     press(other, UNDO)
     assert not other.data.any()
-    assert annotated.session.undo_label == "brush"
+    assert annotated.document.undo_label == "brush"
 
 
 def test_letting_go_gives_the_keys_back(annotated, viewer):

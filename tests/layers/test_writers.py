@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari_builtins.io import napari_get_reader
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.image import displayed_plane
 from napari_samv1.layers.recording import plane_source
 from napari_samv1.layers.writers import (
@@ -19,7 +19,7 @@ from napari_samv1.layers.writers import (
     write_labels_ome_zarr,
     write_labels_table,
 )
-from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.drawn import drawn_box, drawn_point
 from napari_samv1.storage.session.prompt_tables import points_csv, shapes_csv
 from napari_samv1.storage.session.record import PlaneRecord, PlaneSource
 
@@ -77,11 +77,12 @@ def test_a_lone_plane_of_a_stack_is_written_and_a_stack_is_refused(tmp_path):
 
 
 def test_napari_opens_the_prompts_as_points_and_shapes(tmp_path):
-    prompts = Prompts([(1.25, 2.5), (1 / 3, 4)], [1, 0], [(1, 2, 10, 20.5)])
+    first = (drawn_point((1.25, 2.5)), drawn_point((1 / 3, 4), False), drawn_box((1, 2, 10, 20.5)))
+    other = (drawn_point((7, 7)), drawn_box((5, 5, 6, 6)))
     plane = PlaneRecord(
         PlaneSource("a", (5, 20, 30), "uint8", index=(3, None, None)),
         (20, 30),
-        (AnnotatedObject(1, prompts), AnnotatedObject(8, Prompts([(7, 7)], [1], [(5, 5, 6, 6)]))),
+        (Piece(1, drawn=first), Piece(8, drawn=other)),
         (1, 8),
     )
     viewer = ViewerModel()

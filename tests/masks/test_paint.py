@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_samv1.masks.covered import Covered
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule, compose, repaint
+from napari_samv1.masks.paint import compose, repaint
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 
 SHAPE = (7, 9)
 

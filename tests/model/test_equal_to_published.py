@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -115,8 +117,17 @@ def test_other_sizes_are_equal_too(config, make_random, make_twin, error):
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_full_vit_b_is_equal(make_random, make_twin, error):
-    sam = make_random(VIT_B)
+@pytest.mark.parametrize(
+    "config",
+    [
+        # a windowed and a global block of the same width, heads, window and grid
+        replace(VIT_B, depth=2, stages=1),
+        pytest.param(VIT_B, marks=pytest.mark.full),
+    ],
+    ids=["two blocks", "all blocks"],
+)
+def test_full_vit_b_is_equal(config, make_random, make_twin, error):
+    sam = make_random(config)
     oracle = make_twin(sam)
     image = torch.randn(1, 3, 1024, 1024)
     image[:, :, 700:] = 0

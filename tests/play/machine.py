@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from numpy.typing import NDArray
 
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 from play.look import Index, Look, PlaneLook, Row, differences, pixel_differences
 from play.oracle import Beneath, composite
 from play.person import Person
@@ -220,22 +220,22 @@ class Playing(RuleBasedStateMachine):
 
     @rule(choice=st.sampled_from(["auto", 0, 1, 2, 3]))
     def choose_a_candidate(self, choice: Any) -> None:
-        with self.doing():
+        with self.doing("image"):
             self.person.choose(choice)
 
     @rule(threshold=st.sampled_from([-2.0, -1.0, 0.0, 1.0]))
     def move_the_threshold(self, threshold: float) -> None:
-        with self.doing():
+        with self.doing("image"):
             self.person.set_threshold(threshold)
 
     @rule(cleanup=cleanups)
     def clean_up(self, cleanup: CleanUp | None) -> None:
-        with self.doing():
+        with self.doing("image"):
             self.person.clean(cleanup)
 
     @rule(overlap=rules)
     def set_the_rule(self, overlap: Rule) -> None:
-        with self.doing():
+        with self.doing("image"):
             self.person.set_rule(overlap)
 
     @rule()
@@ -254,13 +254,13 @@ class Playing(RuleBasedStateMachine):
             self.person.clear()
 
     @rule()
-    def clear_all(self) -> None:
-        with self.doing():
-            self.person.clear_all()
+    def continue_object(self) -> None:
+        with self.doing("nothing"):
+            self.person.continue_object()
 
     @rule(number=numbers)
     def delete(self, number: int) -> None:
-        with self.doing("image" if self.person.DELETES_ON_ALL_PLANES else "plane"):
+        with self.doing("image"):
             self.person.delete(number)
 
     @rule()
@@ -292,7 +292,7 @@ class Playing(RuleBasedStateMachine):
         (person.undo if back else person.redo)()
         person.wait()
         after = self._after()
-        self._assert_untouched(before, after, "image" if person.ONE_HISTORY else "plane", person.image)
+        self._assert_untouched(before, after, "image", person.image)
         for layer_id, coordinates in self.brought.items():
             lost = coordinates - person.coordinates().get(layer_id, coordinates)
             assert not lost, f"rows that came with a layer are gone: {dict(lost)}"
@@ -434,8 +434,7 @@ class Playing(RuleBasedStateMachine):
                 and row[2] == "positive"
                 and (box := _box(row[3], len(self.person.plane)))
             )
-            if known.hint.empty or boxes:
-                assert sorted(known.boxes) == boxes, f"object {number}: {known.boxes}, rows say {boxes}"
+            assert sorted(known.boxes) == boxes, f"object {number}: {known.boxes}, rows say {boxes}"
         without = {row[1] for row in plane.rows if row[1] < 1}
         assert not without, "a prompt belongs to no object"
 

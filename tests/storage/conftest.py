@@ -7,30 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_samv1.annotation.pieces import CandidateScores, Piece, Request, paint_over
 from napari_samv1.engine.embedding import EmbeddingKey
-from napari_samv1.engine.objects import (
-    EMPTY,
-    AnnotatedObject,
-    CandidateScores,
-    ObjectSettings,
-    Request,
-    paint_over,
-)
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import KEEP, OVERWRITE, Rule
+from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.frame import Frame
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 from napari_samv1.records.preparation import MEDSAM, Preparation
 from napari_samv1.records.prompts import Prompts
-from napari_samv1.storage.session.record import (
-    Computation,
-    DrawnShape,
-    Environment,
-    PlaneRecord,
-    PlaneSource,
-    SessionRecord,
-    World,
-)
+from napari_samv1.records.settings import KEEP, OVERWRITE, ObjectSettings, Rule
+from napari_samv1.storage.session.record import PlaneRecord, PlaneSource, SessionRecord, World
 
 SHAPE = (60, 80)
 ENVIRONMENT = Environment("0.1.0", "3.11.9", "2.0.0", "2.10.0", "Linux-6", "AVX2", 2)
@@ -68,7 +55,7 @@ def one_object(
     painted_out: MaskCrop = EMPTY,
     embedding_key: EmbeddingKey | None = None,
     **changes: object,
-) -> AnnotatedObject:
+) -> Piece:
     prompts = Prompts([(10.25, 20.1 + object_id)], [1]) if prompts is None else prompts
     values: dict[str, object] = {
         "answered": Request(prompts, embedding_key or key()),
@@ -77,7 +64,7 @@ def one_object(
         "chosen": 2,
         "scores": CandidateScores((0.1, 0.2, 1 / 3, 0.4), (0.5, 0.6, 0.7, 0.8)),
     }
-    return AnnotatedObject(
+    return Piece(
         id=object_id,
         prompts=prompts,
         settings=settings or ObjectSettings(),
@@ -94,7 +81,7 @@ def source(**changes: object) -> PlaneSource:
     return PlaneSource(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def rich_objects() -> tuple[AnnotatedObject, ...]:
+def rich_objects() -> tuple[Piece, ...]:
     """Every kind of prompt, setting, answer and stroke that there is."""
     asked_before = Prompts([(3, 4)], [1])
     return (
@@ -165,7 +152,7 @@ def rich_record() -> SessionRecord:
     return SessionRecord((rich_plane(),), "2026-01-02T03:04:05Z")
 
 
-def small_plane(*objects: AnnotatedObject, **changes: object) -> PlaneRecord:
+def small_plane(*objects: Piece, **changes: object) -> PlaneRecord:
     values: dict[str, object] = {
         "source": source(),
         "shape_yx": SHAPE,

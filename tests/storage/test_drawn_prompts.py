@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.prompts import Prompts, points_along
 from napari_samv1.storage.session.folder import open_session, save_session
 from napari_samv1.storage.session.prompt_tables import point_rows, shape_rows
-from napari_samv1.storage.session.record import DrawnShape, SessionRecord
+from napari_samv1.storage.session.record import SessionRecord
 
 from .conftest import crop, one_object, small_plane
 

@@ -11,6 +11,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from napari_samv1.storage.session.recorder import labels_beneath
 from pycocotools.coco import COCO
 from shapely.geometry import shape
 
@@ -25,7 +26,6 @@ from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
 from napari_samv1.storage.session.label_tiff import tiff_bytes
 from napari_samv1.storage.session.record import SessionRecord, World
-from napari_samv1.storage.session.recorder import labels_beneath
 
 from .conftest import SHAPE, crop, one_object, small_plane, source
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from napari_samv1.storage.session.recorder import Annotated, Recorder
 from PIL import Image
 
 from napari_samv1.checkpoints.load import load_model
@@ -19,8 +20,8 @@ from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.cli import main
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.engine.predictor import Predictor
-from napari_samv1.engine.session import AnnotationSession, run_each
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.model import Sam, SamConfig
@@ -31,7 +32,6 @@ from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import read_plane
 from napari_samv1.storage.session.folder import open_session, save_session
 from napari_samv1.storage.session.record import PlaneSource, SessionRecord
-from napari_samv1.storage.session.recorder import Annotated, Recorder
 from napari_samv1.storage.session.replay import replay
 
 CONFIG = SamConfig(width=16, depth=4, heads=2, patch=8, grid=8, window=3, channels=32, decoder_mlp=32)
@@ -364,14 +364,15 @@ def test_a_large_plane_is_sampled_and_says_so(monkeypatch):
 def test_the_bundled_model_repeats_itself_bit_for_bit(tmp_path):
     from skimage.data import coins
 
-    pixels = coins()
+    # seven whole coins; a whole sample is replayed from format 1
+    pixels = coins()[90:185, 10:245]
+    tifffile.imwrite(tmp_path / "coins.tif", pixels)
     model = load_model("tiny", device="cpu")
     session = annotate(model, pixels, None)
     recorder = Recorder()
     recorder.use(model, "tiny")
-    source = PlaneSource(
-        "coins", pixels.shape, "uint8", pixels=hash_pixels(pixels), sample="napari-samv1:coins"
-    )
+    path = str(tmp_path / "coins.tif")
+    source = PlaneSource("coins", pixels.shape, "uint8", pixels=hash_pixels(pixels), path=path)
     folder = save_session(tmp_path / "s", recorder.record([Annotated(source, session)]))
     results = list(replay(open_session(folder)))
     assert [str(one) for one in results if not one.identical] == []

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_samv1.engine.objects import ObjectSettings
-from napari_samv1.masks.paint import OVERWRITE
+from napari_samv1.records.settings import OVERWRITE, ObjectSettings
 from napari_samv1.storage import atomic
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.folder import FolderWriter, open_session, save_session

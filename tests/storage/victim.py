@@ -14,21 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_samv1.annotation.pieces import Piece, Request
+
 # imported here, once, so that a victim costs a fork and not an import of everything
 from napari_samv1.engine.embedding import EmbeddingKey
-from napari_samv1.engine.objects import AnnotatedObject, ObjectSettings, Request
+from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.settings import ObjectSettings
 from napari_samv1.storage.session.autosave import Autosave
-from napari_samv1.storage.session.record import (
-    Computation,
-    Environment,
-    PlaneRecord,
-    PlaneSource,
-    SessionRecord,
-)
+from napari_samv1.storage.session.record import PlaneRecord, PlaneSource, SessionRecord
 
 SHAPE = (512, 512)
 KEY = EmbeddingKey(
@@ -37,12 +34,12 @@ KEY = EmbeddingKey(
 COMPUTATION = Computation("tiny", "tiny", Environment("0", "3", "2", "2", "here", "none", 1))
 
 
-def object_number(number: int) -> AnnotatedObject:
+def object_number(number: int) -> Piece:
     """Its mask, prompts and threshold all follow from its number, so that a mixture shows."""
     mask = np.random.default_rng(number).random((40, 40)) > 0.5
     crop = MaskCrop.from_mask(mask, (number % 400, number // 400))
     prompts = Prompts([(number % 400 + 20, number // 400 + 20)], [1])
-    return AnnotatedObject(
+    return Piece(
         number,
         prompts,
         ObjectSettings(threshold=float(number % 8)),

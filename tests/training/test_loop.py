@@ -26,9 +26,15 @@ def begin(tmp_path):
     return make
 
 
-def test_a_run_cut_off_after_any_stage_ends_in_the_same_weights(begin):
-    whole = begin("whole")
-    whole.train()
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that has made all of its steps; to be looked at only."""
+    run = Run(tmp_path_factory.mktemp("whole"), RECIPE, Sam(SMALL), BUNDLED, Scenes())
+    run.train()
+    return run
+
+
+def test_a_run_cut_off_after_any_stage_ends_in_the_same_weights(begin, whole):
     for stop in (1, 3, 5):
         begin("cut").train(until=stop)
     resumed = begin("cut")
@@ -54,20 +60,26 @@ def test_every_trained_stage_moves_the_weights_it_is_for(begin):
     assert not torch.equal(run.network.get_parameter(attention), seen[attention])
 
 
-def test_the_curves_have_a_row_per_step(begin):
-    run = begin("curves")
-    run.train(until=4)
-    with (run.folder / "curves.csv").open() as file:
+def test_the_curves_have_a_row_per_step(whole):
+    with (whole.folder / "curves.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4]
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert all(float(row["dense"]) > 0 for row in rows[:2])
     assert float(rows[3]["loss"]) > 0
 
 
-def test_another_recipe_does_not_go_on_from_the_state(begin):
-    begin("mine").train(until=1)
+def test_another_recipe_does_not_go_on_from_the_state(whole):
     with pytest.raises(ValueError, match="another seed"):
-        begin("mine", Recipe(**{**RECIPE.__dict__, "seed": 1}))
+        Run(whole.folder, replace(RECIPE, seed=1), Sam(SMALL), BUNDLED, Scenes())
+
+
+def test_a_state_of_earlier_code_is_of_what_is_the_default_now(whole, tmp_path):
+    state = torch.load(whole.state_path, weights_only=True)
+    assert state["recipe"].pop("shard") == Recipe().shard
+    torch.save(state, tmp_path / "state.pt")
+    assert Run(tmp_path, RECIPE, Sam(SMALL), BUNDLED, Scenes()).step == RECIPE.steps
+    with pytest.raises(ValueError, match="another shard"):
+        Run(tmp_path, replace(RECIPE, shard=2), Sam(SMALL), BUNDLED, Scenes())
 
 
 def test_a_run_from_other_weights_does_not_go_on_from_the_state(tmp_path):
@@ -112,12 +124,11 @@ def test_later_crops_come_from_the_late_scenes_and_then_on_larger_grids(tmp_path
     assert [image.shape[:2] for image in seen.values()] == [(48, 48)] * 4 + [(56, 40)]
 
 
-def test_exported_weights_load_by_their_path_and_differ_by_rounding_alone(begin, tmp_path):
-    run = begin("export")
-    sha256 = export(run.averaged(), SMALL, tmp_path / "small.pt")
+def test_exported_weights_load_by_their_path_and_differ_by_rounding_alone(whole, tmp_path):
+    sha256 = export(whole.averaged(), SMALL, tmp_path / "small.pt")
     loaded = load_model(tmp_path / "small.pt", dtype="float32", preparation=BUNDLED)
     assert loaded.sha256 == sha256
-    exact = in_memory(run.averaged(), SMALL, BUNDLED, "exact").network.state_dict()
+    exact = in_memory(whole.averaged(), SMALL, BUNDLED, "exact").network.state_dict()
     for name, tensor in loaded.network.state_dict().items():
         assert torch.allclose(tensor, exact[name], rtol=1e-3, atol=1e-6), name
     frequencies = "coordinate_encoder.frequencies"

@@ -9,10 +9,24 @@ import torch
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.cli import main
 from napari_samv1.training import main as training
-from napari_samv1.training.evaluate.images import coins
+from napari_samv1.training.evaluate.images import TestImage, coins, held_out
 from small_run import SmallRecipe
 
 STEPS = ("--dense-steps", "1", "--where-steps", "1", "--prompt-steps", "2")
+
+
+def four_coins():
+    """Four of the 24 coins."""
+    test = coins()
+    return TestImage("coins", test.image[95:150, 15:240], test.labels[95:150, 15:240])
+
+
+@pytest.fixture(autouse=True)
+def small_images(monkeypatch):
+    """Four coins and one nested scene are scored, in place of whole images and eight scenes."""
+    monkeypatch.setattr(training, "coins", four_coins)
+    monkeypatch.setattr(training, "_all_images", lambda folder: [("coins", [four_coins()])])
+    monkeypatch.setattr(training, "_nested_images", lambda: held_out("nested", 1, side=128))
 
 
 def facts_of(card):
@@ -23,7 +37,6 @@ def facts_of(card):
 def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(training, "Recipe", SmallRecipe)
-    monkeypatch.setattr(training, "_all_images", lambda folder: [("coins", [coins()])])
     common = ["train", "--work", str(tmp_path), "--objects", "2"]
     command = [*common, "--workers", "2", *STEPS]
     assert main([*command, "--until", "3", "--evaluate-every", "3"]) == 0
@@ -76,8 +89,7 @@ def test_a_share_to_keep_is_one_of_something(given, message, capsys):
 
 
 @pytest.mark.slow
-def test_a_model_is_scored_on_as_many_objects_as_are_asked_for(monkeypatch, capsys):
-    monkeypatch.setattr(training, "_all_images", lambda folder: [("coins", [coins()])])
+def test_a_model_is_scored_on_as_many_objects_as_are_asked_for(capsys):
     assert main(["train", "--score", "tiny", "--objects", "3"]) == 0
     assert "| coins | 3 |" in capsys.readouterr().out
     with pytest.raises(SystemExit):

@@ -39,6 +39,17 @@ def test_without_files_it_shows_the_coins_ready_for_the_first_click(launched):
     assert "Click on an object" in panel.guide.text()
 
 
+def test_the_image_is_whole_beside_the_docked_panel(
+    launched, make_napari_viewer, monkeypatch, hand_on, qtbot
+):
+    monkeypatch.setattr(napari, "Viewer", lambda **options: make_napari_viewer(show=True))
+    panel = launched()
+    hand = hand_on(panel)
+    qtbot.wait(500)
+    for corner in ((-0.5, -0.5), (302.5, 383.5)):
+        assert hand.canvas.rect().contains(hand.at(*corner).toPoint())
+
+
 def test_it_opens_the_files_given(launched, tmp_path):
     path = tmp_path / "noise.tif"
     tifffile.imwrite(path, np.random.default_rng(0).integers(0, 255, (64, 80), dtype=np.uint8))
@@ -51,6 +62,6 @@ def test_model_and_device_are_for_this_time_only(launched):
 
     before = recall()
     panel = launched(model="vit_b", device="cpu")
-    assert panel.model.choices.model == "vit_b"
-    assert panel.model.choices.device == "cpu"
+    assert panel.model_chooser.choices.model == "vit_b"
+    assert panel.model_chooser.choices.device == "cpu"
     assert recall() == before

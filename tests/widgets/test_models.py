@@ -29,8 +29,8 @@ def weight_file(tmp_path):
 def test_a_file_of_ones_own_is_loaded_and_encodes_the_image(open_panel, weight_file, coins, qtbot):
     panel = open_panel()
     panel.viewer.add_image(coins)
-    panel.model.choose_file(weight_file)
-    qtbot.waitUntil(lambda: "Loaded on" in panel.model.status.text(), timeout=60_000)
+    panel.model_chooser.choose_file(weight_file)
+    qtbot.waitUntil(lambda: "Loaded on" in panel.model_chooser.status.text(), timeout=60_000)
     panel.controller.encode()
     qtbot.waitUntil(lambda: panel.encoding.sentence.text() == "ready", timeout=60_000)
     assert recall().model == str(weight_file)
@@ -41,10 +41,10 @@ def test_a_file_that_is_no_model_is_told_in_a_sentence(open_panel, tmp_path, coi
     path.write_text("Dear model")
     panel = open_panel()
     panel.viewer.add_image(coins)
-    panel.model.choose_file(path)
+    panel.model_chooser.choose_file(path)
     qtbot.waitUntil(lambda: "letter.pth" in panel.message.text(), timeout=60_000)
     assert panel.controller.encoder.model is None
-    assert panel.model.status.text() == panel.message.text()
+    assert panel.model_chooser.status.text() == panel.message.text()
 
 
 def test_another_model_forgets_what_the_first_one_encoded(open_panel, discs, coins, qtbot):
@@ -52,8 +52,8 @@ def test_another_model_forgets_what_the_first_one_encoded(open_panel, discs, coi
     panel.viewer.add_image(coins)
     panel.controller.encode()
     qtbot.waitUntil(lambda: panel.encoding.sentence.text() == "ready")
-    panel.model.device.setCurrentText("cpu")
-    panel.model.device.activated.emit(1)
+    panel.model_chooser.device.setCurrentText("cpu")
+    panel.model_chooser.device.activated.emit(1)
     qtbot.waitUntil(lambda: panel.encoding.sentence.text().startswith("not encoded"))
 
 
@@ -70,7 +70,7 @@ def test_a_model_is_downloaded_from_the_panel_and_then_loaded(open_panel, discs,
     monkeypatch.setattr(type(MODELS["vit_b"]), "is_on_disk", property(lambda row: row.name in on_disk))
     panel = open_panel()
     panel.viewer.add_image(coins)
-    chooser = panel.model
+    chooser = panel.model_chooser
     chooser.model.setCurrentIndex(chooser.model.findData("vit_b"))
     chooser.model.activated.emit(chooser.model.currentIndex())
     assert "press Download" in panel.guide.text()
@@ -92,7 +92,7 @@ def test_a_cancelled_download_can_begin_again(open_panel, discs, monkeypatch, qt
 
     monkeypatch.setattr(models, "download", download)
     panel = open_panel()
-    chooser = panel.model
+    chooser = panel.model_chooser
     chooser.model.setCurrentIndex(chooser.model.findData("vit_b"))
     chooser.model.activated.emit(chooser.model.currentIndex())
     qtbot.mouseClick(chooser.download, Qt.MouseButton.LeftButton)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.inspection import is_picture
-from napari_samv1.masks.paint import OVERWRITE
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.settings import OVERWRITE
 from napari_samv1.widgets.panel.gesture import Gesture
 from napari_samv1.widgets.panel.object_model import PROMPTS, STATE, ObjectModel
 
@@ -33,7 +33,7 @@ def answered(qtbot):
         controller = panel.controller
 
         def idle() -> bool:
-            session = controller.binding.session
+            session = controller.binding.shown
             busy = controller.encoder.busy or controller._decoder.busy
             return not busy and not (session is not None and session.pending)
 
@@ -90,13 +90,13 @@ def test_arrows_move_through_the_list_and_delete_works_only_there(two_objects, a
     panel, binding, hand = two_objects.panel, two_objects.binding, two_objects.hand
     binding.points.selected_data = set()
     hand.key(Qt.Key.Key_Delete)  # on the canvas: napari's own, for selected points
-    assert set(binding.session.objects) == {1, 2}
+    assert set(binding.shown.objects) == {1, 2}
     click_row(qtbot, panel.objects, 1)
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Up)
     assert binding.current_object == 1
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Delete)
     answered(panel)
-    assert set(binding.session.objects) == {2}
+    assert set(binding.shown.objects) == {2}
     assert area(binding, 1) == 0
     assert area(binding, 2) > 0
     assert binding.current_object == 2
@@ -153,9 +153,9 @@ def test_the_swatch_has_the_label_s_colour_and_follows_it(two_objects, qtbot):
     np.testing.assert_allclose(shown(), labels.get_color(2), atol=0.01)
 
 
-def rows(*areas: int) -> dict[int, AnnotatedObject]:
+def rows(*areas: int) -> dict[int, Piece]:
     return {
-        number: AnnotatedObject(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
+        number: Piece(number, mask=MaskCrop.from_mask(np.ones((size, 1), dtype=bool)))
         for number, size in enumerate(areas, start=1)
     }
 
@@ -171,7 +171,7 @@ def test_only_the_row_that_changed_is_told_of(qtbot):
     model.rowsRemoved.connect(lambda _parent, first, last: removed.append((first, last)))
     model.show(dict(objects), 1)
     assert changed == []
-    objects[250] = AnnotatedObject(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
+    objects[250] = Piece(250, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
     model.show(objects, 1)
     assert changed == [(249, 249)]
     assert model.index(249).data(STATE) == "9 px"
@@ -236,7 +236,7 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
 
 
 def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects, qtbot):
-    panel, session, discs = two_objects.panel, two_objects.binding.session, two_objects.discs
+    panel, session, discs = two_objects.panel, two_objects.binding.shown, two_objects.discs
     second = panel.mask_choice.candidates[0].grab().toImage()
     session._predictions.clear()  # as after many other objects
     kept, undo, decoded = session.get(1), session.undo_label, len(discs.decoded)
@@ -282,7 +282,7 @@ def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qt
     panel.controller._gesture = Gesture(clock=lambda: 0.0)  # a busy machine makes pauses of its own
     before, seen = area(binding, 2), []
     for pixels in (1, 2, 3):
-        panel.cleanup.grow.setValue(pixels)
+        panel.cleanup.grow.control.setValue(pixels)
         qtbot.wait(60)
         seen.append(area(binding, 2))
     assert before < seen[0] < seen[1] < seen[2]
@@ -290,28 +290,29 @@ def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qt
     qtbot.mouseClick(panel.objects.undo, LEFT)
     answered(panel)
     assert area(binding, 2) == before
-    assert panel.cleanup.grow.value() == 0
+    assert panel.cleanup.grow.value == 0
 
 
 def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
-    panel.cleanup.grow.setValue(4)
+    panel.cleanup.grow.control.setValue(4)
     qtbot.wait(60)
     click_row(qtbot, panel.objects, 0)
-    assert panel.cleanup.grow.value() == 0
+    assert panel.cleanup.grow.value == 0
     qtbot.mouseClick(panel.objects.next_object, LEFT)
-    panel.cleanup.grow.setValue(2)
+    panel.cleanup.grow.control.setValue(2)
     qtbot.wait(60)
     two_objects.hand.click(60, 300)
     answered(panel)
-    grown = {known.id: known.settings.cleanup for known in binding.session.objects.values()}
+    grown = {known.id: known.settings.cleanup for known in binding.shown.objects.values()}
     assert grown[1] is None
     assert (grown[2].grow, grown[3].grow) == (4, 2)
 
 
 def test_a_slider_that_moves_while_another_object_is_picked_changes_the_first(two_objects, qtbot):
-    panel, session = two_objects.panel, two_objects.binding.session
-    panel.cleanup.grow.setValue(4)
+    panel, session = two_objects.panel, two_objects.binding.shown
+    panel.cleanup.grow.control.setValue(3)
+    panel.cleanup.grow.control.setValue(4)  # waits a moment, as the next of a drag
     click_row(qtbot, panel.objects, 0)
     qtbot.wait(80)
     assert session.get(2).settings.cleanup.grow == 4
@@ -323,14 +324,14 @@ def test_an_object_may_take_the_pixels_of_others(two_objects, answered, qtbot):
     hand.click(COIN[0], COIN[1])
     answered(panel)
     assert binding.labels.data[COIN] == 1
-    panel.cleanup.rule.setFocus()
+    panel.rule.native.setFocus()
     qtbot.mouseClick(panel.cleanup_part.header, LEFT)
-    qtbot.keyClick(panel.cleanup.rule, Qt.Key.Key_Down)
+    qtbot.keyClick(panel.rule.native, Qt.Key.Key_Down)
     assert binding.current.settings.rule == OVERWRITE
     assert binding.labels.data[COIN] == 2
     qtbot.mouseClick(panel.objects.undo, LEFT)
     assert binding.labels.data[COIN] == 1
-    assert panel.cleanup.rule.currentIndex() == 0
+    assert panel.rule.native.currentIndex() == 0
 
 
 # Refining, splitting, other tools' labels
@@ -343,7 +344,7 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
         answered(panel)
     panel.objects.split_shared.trigger()
     answered(panel)
-    assert set(binding.session.objects) == {1, 2, 3}
+    assert set(binding.shown.objects) == {1, 2, 3}
     # the first click alone was answered before
     assert annotating.discs.decoded[-1] == 2
     assert [binding.labels.data[where] for where in (COIN, OTHER_COIN, (60, 300))] == [1, 2, 3]
@@ -466,7 +467,7 @@ def test_the_logits_follow_the_current_object_and_go_with_their_button(two_objec
     def shown() -> list:
         return [layer for layer in viewer.layers if is_picture(layer)]
 
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     [layer] = shown()
     assert viewer.layers.selection.active is active
     assert layer not in panel.image._choices(None)
@@ -479,23 +480,23 @@ def test_the_logits_follow_the_current_object_and_go_with_their_button(two_objec
     click_row(qtbot, panel.objects, 0)
     qtbot.waitUntil(lambda: not np.array_equal(layer.data, before))
     assert shown() == [layer]
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     assert shown() == []
 
 
 def test_a_deleted_logits_layer_releases_its_button(two_objects, qtbot):
     panel, viewer = two_objects.panel, two_objects.viewer
-    qtbot.mouseClick(panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(panel.settings.logits, LEFT)
     [layer] = [layer for layer in viewer.layers if is_picture(layer)]
     viewer.layers.remove(layer)
-    assert not panel.mask_choice.logits.isChecked()
+    assert not panel.settings.logits.isChecked()
     click_row(qtbot, panel.objects, 0)
     qtbot.wait(60)
     assert not [layer for layer in viewer.layers if is_picture(layer)]
 
 
 def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
-    qtbot.mouseClick(two_objects.panel.mask_choice.logits, LEFT)
+    qtbot.mouseClick(two_objects.panel.settings.logits, LEFT)
     viewer = two_objects.viewer
     viewer.window.remove_dock_widget(two_objects.panel)
     assert not [layer for layer in viewer.layers if is_picture(layer)]
@@ -505,7 +506,7 @@ def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
 @pytest.mark.parametrize("tool", ["pick", "brush", "logits"])
 def test_a_layer_may_be_deleted_with_any_tool_in_hand(two_objects, answered, qtbot, kind, tool):
     panel, binding, viewer = two_objects.panel, two_objects.binding, two_objects.viewer
-    button = panel.mask_choice.logits if tool == "logits" else getattr(panel.tools, tool)
+    button = panel.settings.logits if tool == "logits" else getattr(panel.tools, tool)
     qtbot.mouseClick(button, LEFT)
     viewer.layers.remove(getattr(binding, kind))
     answered(panel)

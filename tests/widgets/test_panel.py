@@ -28,7 +28,7 @@ def wait_until_idle(qtbot, panel) -> None:
     controller = panel.controller
 
     def idle() -> bool:
-        session = controller.binding.session
+        session = controller.binding.shown
         return (
             not controller.encoder.busy and not controller._decoder.busy and not (session and session.pending)
         )
@@ -145,17 +145,17 @@ def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtb
     qtbot.mouseClick(mask.candidates[3], Qt.MouseButton.LeftButton)
     smallest = mask_area(annotating.binding, 1)
     assert 0 < smallest < automatic / 4
-    mask.threshold.setValue(-3.0)
+    annotating.panel.threshold.control.setValue(-3.0)
     qtbot.waitUntil(lambda: mask_area(annotating.binding, 1) > smallest)
     decoded = len(annotating.discs.decoded)
     qtbot.mouseClick(mask.auto, Qt.MouseButton.LeftButton)
-    mask.threshold.setValue(0.0)
+    annotating.panel.threshold.control.setValue(0.0)
     qtbot.waitUntil(lambda: mask_area(annotating.binding, 1) == automatic)
     assert len(annotating.discs.decoded) == decoded
 
 
 def test_a_click_after_a_candidate_was_chosen_corrects_that_candidate(annotating, qtbot):
-    hand, panel, session = annotating.hand, annotating.panel, annotating.binding.session
+    hand, panel, session = annotating.hand, annotating.panel, annotating.binding.shown
     hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
     wait_until_idle(qtbot, panel)

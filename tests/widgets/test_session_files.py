@@ -141,7 +141,7 @@ def test_an_image_with_other_pixels_is_never_taken_in_silence(
     wait_for_worker(qtbot, panel)
     assert "Image “brighter” holds other pixels than “coins” (303 x 384, uint8)" in card.sentence.text()
     press(qtbot, panel, "No")
-    assert binding.session is None or not binding.session.objects
+    assert binding.shown is None or not binding.shown.objects
     assert card.sentence.text().startswith("This session needs image “coins”")
     press(qtbot, panel, "Try again")
     press(qtbot, panel, "Use this image")
@@ -166,7 +166,7 @@ def test_the_image_is_opened_from_where_it_came(open_panel, discs, coins, qtbot,
     panel = open_panel()
     press(qtbot, panel, "Restore")
     binding = panel.controller.binding
-    qtbot.waitUntil(lambda: bool(binding.session and binding.session.objects), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(binding.shown and binding.shown.objects), timeout=60_000)
     assert_same_picture(picture(binding), before)
     assert isinstance(binding.image, Image)
     assert tuple(binding.image.scale) == (0.5, 0.5)

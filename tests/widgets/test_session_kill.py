@@ -108,7 +108,7 @@ def test_a_killed_napari_comes_back_but_for_its_last_moment(
     panel = open_panel()
     press(qtbot, panel, "Restore")
     binding = panel.controller.binding
-    qtbot.waitUntil(lambda: bool(binding.session and binding.session.objects), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(binding.shown and binding.shown.objects), timeout=60_000)
     # what was still waiting for its mask gets it now, from the model that is loaded
     assert_restored(binding, plane)
     assert len(binding.points.data) + (0 if binding.shapes is None else len(binding.shapes.data)) == prompts
@@ -122,7 +122,7 @@ def assert_restored(binding: Any, plane: Any) -> None:
     waiting = {known.id for known in plane.objects if known.pending}
     for known in plane.objects:
         if known.id not in waiting:
-            assert binding.session.objects[known.id] == known
+            assert binding.shown.objects[known.id] == known
     expected, shown = label_image(plane), np.asarray(binding.labels.data)
     settled = ~np.isin(expected, list(waiting)) & ~np.isin(shown, list(waiting))
     np.testing.assert_array_equal(shown[settled], expected[settled])

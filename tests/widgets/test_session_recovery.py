@@ -32,7 +32,7 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     assert "Work on “coins” (2 objects, today " in panel.session.card.sentence.text()
     press(qtbot, panel, "Restore")
     binding = panel.controller.binding
-    qtbot.waitUntil(lambda: binding.session is not None and len(binding.session.objects) == 2, timeout=60_000)
+    qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 2, timeout=60_000)
     wait_until_idle(qtbot, panel)
     assert_same_picture(picture(binding), before)
     assert len(discs.decoded) == decoded

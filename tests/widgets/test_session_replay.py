@@ -30,7 +30,7 @@ def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
     wait_until_idle(qtbot, panel)
     panel.controller.move_threshold(0.5)
     wait_until_idle(qtbot, panel)
-    assert [known.mask.empty for known in binding.session.objects.values()] == [False, False]
+    assert [known.mask.empty for known in binding.shown.objects.values()] == [False, False]
 
     folder = tmp_path / "coins session"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(folder), ""))

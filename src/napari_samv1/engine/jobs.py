@@ -7,63 +7,62 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_samv1.engine.objects import Derived, ObjectSettings, Request, derive
+from napari_samv1.annotation.pieces import Answer, PieceKey, Request
+from napari_samv1.engine.answers import derive
+from napari_samv1.records.settings import ObjectSettings
 
 if TYPE_CHECKING:
+    from napari_samv1.annotation.document import Document
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.prediction import Prediction
     from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.records.computation import Computation
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class DecodeJob:
-    """One object to decode. ``ticket`` is unique among all sessions; the newest of an object counts."""
+    """One piece of a document to decode. ``ticket`` is unique; the newest of a piece counts."""
 
-    object_id: int
+    document: Document
+    key: PieceKey
     ticket: int
     request: Request
     settings: ObjectSettings
     embedding: Embedding
+    made_by: Computation | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class DecodeResult:
-    """What came of a job; ``error`` is a sentence, and "" when there is a prediction."""
+    """Outcome of a job: a prediction and the answer derived from it, or an ``error`` as a sentence."""
 
-    object_id: int
-    ticket: int
-    request: Request
-    settings: ObjectSettings
+    job: DecodeJob
     prediction: Prediction | None = None
-    derived: Derived | None = None
+    answer: Answer | None = None
     error: str = ""
 
 
 def run(predictor: Predictor, job: DecodeJob) -> DecodeResult:
-    """Decode one object and derive its mask; for a worker thread, so it reports instead of raising."""
+    """Decode one piece and derive its mask; for a worker thread, so it reports instead of raising."""
     return run_each(predictor, [job])[0]
 
 
 def run_each(predictor: Predictor, jobs: Sequence[DecodeJob]) -> list[DecodeResult]:
-    """The same for several objects of one embedding, in one decoder batch."""
+    """The same for several pieces of one embedding, in one decoder batch."""
     if not jobs:
         return []
     if any(job.embedding is not jobs[0].embedding for job in jobs):
         raise ValueError("jobs of one batch must share one embedding; run them apart")
     try:
         predictions = predictor.answer_each(jobs[0].embedding, [job.request.prompts for job in jobs])
-        return [_result(job, prediction) for job, prediction in zip(jobs, predictions, strict=True)]
+        return [
+            DecodeResult(job, prediction, derive(prediction, job.request, job.settings, job.made_by))
+            for job, prediction in zip(jobs, predictions, strict=True)
+        ]
     # an exception that leaves a worker never reaches the person who clicked
     except Exception as error:
         logger.exception("decoding %d objects failed", len(jobs))
         sentence = f"The mask could not be made: {error or type(error).__name__}"
-        return [
-            DecodeResult(job.object_id, job.ticket, job.request, job.settings, error=sentence) for job in jobs
-        ]
-
-
-def _result(job: DecodeJob, prediction: Prediction) -> DecodeResult:
-    derived = derive(prediction, job.settings)
-    return DecodeResult(job.object_id, job.ticket, job.request, job.settings, prediction, derived)
+        return [DecodeResult(job, error=sentence) for job in jobs]

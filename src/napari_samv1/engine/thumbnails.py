@@ -23,14 +23,19 @@ MARGIN = 0.2  # around the masks, of their longer side
 SMALLEST_WINDOW = 16.0  # image pixels
 LARGEST_WINDOW = 3.0  # times the chosen mask's longer side: an overflowing candidate must not hide the others
 GREY, DIMMED, TINT = 90, 0.6, 0.5
+HARDLY_DIFFERENT = 0.95  # intersection over union
 
 
 @dataclass(frozen=True, eq=False)
 class Thumbnails:
-    """Pictures uint8 (4, side, side, 3), and how many pixels of the image each mask has before clean-up."""
+    """Pictures uint8 (4, side, side, 3), and how many pixels of the image each mask has before clean-up.
+
+    ``like`` names for each mask the one that stands for it: itself, or one that it hardly differs from.
+    """
 
     pictures: NDArray[np.uint8] = field(repr=False)
     areas: tuple[int, ...]
+    like: tuple[int, ...]
 
 
 def thumbnails(
@@ -63,7 +68,27 @@ def thumbnails(
     pictures = np.where(masks[..., None], tinted, DIMMED * ground)
     pictures[_outline(masks)] = colour
     areas = tuple(areas_above(one, prediction.placement, [threshold])[0] for one in prediction.logits)
-    return Thumbnails(pictures.astype(np.uint8), areas)
+    return Thumbnails(pictures.astype(np.uint8), areas, _like(prediction, chosen, threshold))
+
+
+def _like(prediction: Prediction, chosen: int, threshold: float) -> tuple[int, ...]:
+    """The mask that stands for each: the chosen one, or else the first, that it hardly differs from."""
+    rows, columns = prediction.frame.logits_valid_hw
+    masks = prediction.logits[:, :rows, :columns] > threshold
+    like = list(range(len(masks)))
+    distinct: list[int] = []
+    for index in (chosen, *(index for index in like if index != chosen)):
+        same = (one for one in distinct if _overlap(masks[index], masks[one]) >= HARDLY_DIFFERENT)
+        like[index] = next(same, index)
+        if like[index] == index:
+            distinct.append(index)
+    return tuple(like)
+
+
+def _overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Intersection over union; two empty masks are the same."""
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 1.0
 
 
 def _window(prediction: Prediction, chosen: int, threshold: float) -> tuple[tuple[float, float], float]:

@@ -1,4 +1,4 @@
-"""AnnotationBinding: one image and its prompt and label layers, followed whatever the user does to them."""
+"""AnnotationBinding: images with their documents, and the prompt and label layers that show them."""
 
 from __future__ import annotations
 
@@ -10,57 +10,45 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from numpy.typing import NDArray
 
-from napari_samv1.engine.session import (
-    AnnotatedObject,
-    AnnotationSession,
-    Change,
-    Choice,
-    DecodeJob,
-    DecodeResult,
-)
+from napari_samv1.annotation import edits
+from napari_samv1.annotation.change import Change
+from napari_samv1.annotation.document import Document, PlaneView
+from napari_samv1.annotation.history import Step
+from napari_samv1.annotation.pieces import Object, Piece, PieceKey
+from napari_samv1.app.decoding import Decoding
+from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane, plane_at
+from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
 from napari_samv1.layers.labels.make import LabelsError, first_free_id, make_labels
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
 from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points, make_shapes
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.layers.prompts.pair import PromptPair
-from napari_samv1.layers.prompts.read import read_prompts
-from napari_samv1.layers.prompts.snapshot import PromptSnapshot
-from napari_samv1.layers.sheets import Sheet, Sheets
+from napari_samv1.layers.prompts.write import RowChange
 from napari_samv1.layers.undo_keys import UndoKeys
-from napari_samv1.records.prompts import Prompts
-from napari_samv1.storage.session.record import DrawnShape, PlaneRecord
+from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.drawn import all_close
+from napari_samv1.records.place import Plane
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.engine.jobs import DecodeJob, DecodeResult
 
 DRAWING = "Finish the shape first: it is still being drawn."
 NOTHING_CHOSEN = "Choose an image layer to segment."
+OTHER_SHAPE = (
+    "The image's new data has another shape. What was annotated on the old one is kept with the session; "
+    "numbers begin anew."
+)
 
 
-@dataclass(frozen=True, eq=False)
-class _Left:
-    """An image that another one was chosen after: its data then, and the layers that it had."""
-
-    data: Any
-    revision: int
-    points: Points | None
-    shapes: Shapes | None
-    labels: Labels | None
-
-
-def _ignore() -> None:
-    """What an unused notice calls."""
-
-
-def _ignore_sentence(_sentence: str) -> None:
-    """What an unused notice with a sentence calls."""
+def _ignore(*_arguments: object) -> None:
+    return None
 
 
 @dataclass(frozen=True)
 class Synced:
-    """What reading the prompts led to; ``notes`` and ``problem`` are sentences for the panel."""
+    """Outcome of reading the prompts; ``notes`` and ``problem`` are sentences for the panel."""
 
     change: Change = field(default_factory=Change)
     notes: tuple[str, ...] = ()
@@ -77,6 +65,8 @@ class AnnotationBinding:
     Parameters
     ----------
     viewer : ViewerModel or Viewer
+    decoding : Decoding, optional
+        Jobs and answers, shared by all images.
     on_prompts : callable, optional
         A prompt may have changed, also in the middle of a drag: call ``sync`` soon.
     on_plane : callable, optional
@@ -94,6 +84,7 @@ class AnnotationBinding:
         self,
         viewer: Any,
         *,
+        decoding: Decoding | None = None,
         on_prompts: Callable[[], None] | None = None,
         on_plane: Callable[[], None] | None = None,
         on_layers: Callable[[], None] | None = None,
@@ -101,21 +92,21 @@ class AnnotationBinding:
         on_edited: Callable[[str], None] | None = None,
     ) -> None:
         self.viewer = viewer
+        self.decoding = Decoding() if decoding is None else decoding
         self._tell_prompts = on_prompts or _ignore
         self._tell_plane = on_plane or _ignore
         self._tell_layers = on_layers or _ignore
         self._tell_current = on_current or _ignore
-        self._tell_edited = on_edited or _ignore_sentence
-        self._image: Image | None = None
+        self._tell_edited = on_edited or _ignore
+        self._open: AnnotatedImage | None = None
+        self._images: dict[Hashable, AnnotatedImage] = {}
         self._labels: Labels | None = None
         self._labels_dismissed = False
-        self._data_revision = self._newest_revision = 0
         self._place: NDArray[np.floating] | None = None  # of the image that was left last
-        self._left: dict[Hashable, _Left] = {}
-        self._sheets = Sheets()
+        self._plane: Plane | None = None  # the one that was displayed last
+        self._continued = 0  # the object that was in hand on the slice before
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
         self._undo_keys: UndoKeys | None = None
-        self._snapshot: PromptSnapshot = self._prompts.remember()
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
@@ -130,43 +121,61 @@ class AnnotationBinding:
             connections.close()
         self._prompts.close()
         self._give_back_keys()
-        self._image = self._labels = None
-        self._sheets = Sheets()
-        self._left.clear()
+        self._open = self._labels = None
+        self._images.clear()
 
     # Layers
 
     @property
     def image(self) -> Image | None:
         """The image that is segmented."""
-        return self._image
+        return None if self._open is None else self._open.image
 
     @image.setter
     def image(self, layer: Image | None) -> None:
-        if layer is self._image:
+        if layer is self.image:
             return
         self._image_connections.close()
-        if self._image is not None:
-            self._place = self._image.extent.world
-            self._left[self._image.unique_id] = _Left(
-                self._image.data, self._data_revision, self.points, self.shapes, self._labels
-            )
-        self._image = layer
-        left = None if layer is None else self._left.pop(layer.unique_id, None)
-        if layer is not None and left is not None and left.data is layer.data:
-            self._data_revision = left.revision
-            self._come_back(left)
+        self._leave()
+        self._plane = None
+        if layer is None:
+            self._open = None
         else:
-            self._next_revision()
-            if layer is not None and self._place is not None and not _fills(layer, self._place):
+            known = self._images.get(layer.unique_id)
+            if known is not None and known.data is not layer.data and not known.data_replaced():
+                known = None
+            self._open = known or self._begun(layer)
+            if known is not None:
+                self._come_back(known)
+            elif self._place is not None and not _fills(layer, self._place):
                 self._leave_prompts()
-        if layer is not None:
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
             self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._placed_anew)
-        self._sheets.drop_writers()
+            self._open.drop_writers()
+            self._prompts.forget_rows()
+            self._take_fresh_number()
         self._tell_layers()
         self._plane_changed()
+
+    def annotated(self, layer: Image) -> AnnotatedImage:
+        """The annotation of an image that is or was chosen."""
+        return self._images[layer.unique_id]
+
+    def _begun(self, layer: Image) -> AnnotatedImage:
+        document = Document(self.decoding.cache.lookup)
+        if self._open is not None:
+            document.defaults = self._open.document.defaults
+        self._images[layer.unique_id] = annotated = AnnotatedImage(layer, document)
+        return annotated
+
+    def _leave(self) -> None:
+        """Remember the layers of the image that is left."""
+        left = self._open
+        if left is not None:
+            self._place = left.image.extent.world
+            left.points, left.shapes, left.labels = self.points, self.shapes, self._labels
+            self._remember_current()
 
     @property
     def points(self) -> Points | None:
@@ -203,33 +212,36 @@ class AnnotationBinding:
         self._give_back_keys()
         self._labels = layer
         self._labels_dismissed = False
-        self._sheets.drop_writers()
+        if self._open is not None:
+            self._open.drop_writers()
         if layer is not None:
             self._labels_connections.connect(layer.events, "data " + TRANSFORM_EVENTS, self._placed_anew)
             self._labels_connections.connect(layer.events, "paint", self._painted)
             self._labels_connections.connect(layer.events, "selected_label", self._label_selected)
             self._undo_keys = UndoKeys(layer)
-            if self.current_object not in self._prompts.object_ids() | self._sheets.object_ids():
-                # what another tool labelled must not become our first object by accident
+            if self.current_object not in self._prompts.object_ids() | self._object_ids():
+                # a label of another tool must not become our first object by accident
                 self.current_object = max(self.current_object, first_free_id(layer))
             self._select_label()
             self.redraw()
         self._tell_layers()
 
     def new_points(self) -> Points:
-        """Make a Points layer for the image, add it to the viewer and bind it; clicks add points."""
+        """Make a Points layer for the image, with the clicks of its objects; further clicks add points."""
         layer = make_points(self._needed_image(), object_id=self.current_object)
         self.viewer.add_layer(layer)
         layer.mode = "add"  # not before: the viewer's mode buttons would not know
         self.points = layer
+        self._show_all_rows()
         return layer
 
     def new_shapes(self) -> Shapes:
-        """Make a Shapes layer for the image, add it to the viewer and bind it; drags add rectangles."""
+        """Make a Shapes layer for the image, with the shapes of its objects; drags add rectangles."""
         layer = make_shapes(self._needed_image(), object_id=self.current_object)
         self.viewer.add_layer(layer)
         layer.mode = "add_rectangle"
         self.shapes = layer
+        self._show_all_rows()
         return layer
 
     def new_labels(self) -> Labels:
@@ -250,105 +262,140 @@ class AnnotationBinding:
         self.labels = layer
         return layer
 
-    # The plane and its session
+    # The plane and its pieces
 
     def plane(self) -> DisplayedPlane:
-        """What the image layer shows now.
+        """The plane that the image layer shows now.
 
         Raises
         ------
         NoPlaneError
             If there is no image, or no plane of it is shown.
         """
-        return displayed_plane(self.viewer, self._needed_image(), data_revision=self._data_revision)
+        revision = 0 if self._open is None else self._open.revision
+        return displayed_plane(self.viewer, self._needed_image(), data_revision=revision)
 
     @property
-    def session(self) -> AnnotationSession | None:
-        """The session of the displayed plane; each plane keeps its own. None without a plane."""
-        sheet = self._sheet()
-        return None if sheet is None else sheet.session
+    def document(self) -> Document | None:
+        """The document of the chosen image."""
+        return None if self._open is None else self._open.document
 
     @property
-    def current(self) -> AnnotatedObject | None:
-        """The current object, where it has prompts already."""
-        session = self.session
-        return None if session is None else session.get(self.current_object)
+    def shown(self) -> PlaneView | None:
+        """The displayed plane's pieces. None without a plane."""
+        plane = self._displayed()
+        return None if plane is None or self._open is None else self._open.document.on(plane)
 
     @property
-    def drawn(self) -> Mapping[int, tuple[DrawnShape, ...]]:
-        """Polygons, ellipses and paths of the displayed plane by object, as last read: for the record."""
-        sheet = self._sheet()
-        return {} if sheet is None else sheet.drawn
+    def current(self) -> Piece | None:
+        """The current object's piece on the displayed plane."""
+        shown = self.shown
+        return None if shown is None else shown.get(self.current_object)
 
     def sync(self) -> Synced:
-        """Read all prompts, tell the session, write what it can answer at once; cheap without a change."""
+        """Read all prompts, change the document by them, write the masks that are known."""
+        opened = self._open
         try:
-            plane = self.plane()
+            displayed = self.plane()
         except NoPlaneError as error:
             return Synced(problem=str(error))
-        sheet = self._sheets.of(plane)
-        read = read_prompts(plane, self._needed_image(), self.points, self.shapes)
-        sheet.drawn, sheet.pointed = read.drawn, read.by_object
-        now, revision = self._prompts.remember(), sheet.session.revision
+        if opened is None:
+            return Synced(problem=NOTHING_CHOSEN)
+        self._arrive(displayed.plane)
+        read, touched = self._prompts.read(displayed, opened.image, opened.document.on(displayed.plane))
+        change = self._take_rows(opened, displayed, read.rows, undoable=touched)
+        notes = read.notes
+        for plane in read.other_planes:
+            other = opened.displayed(plane)
+            elsewhere, _ = self._prompts.read(other, opened.image, opened.document.on(plane))
+            change |= self._take_rows(opened, other, elsewhere.rows, undoable=touched)
+        self._prompts.end_gesture()
+        problem = self._write(change.planes) if change else ""
+        return Synced(change, notes, problem, opened.document.on(displayed.plane).pending)
+
+    def _take_rows(
+        self, opened: AnnotatedImage, displayed: DisplayedPlane, rows: Mapping[int, Any], *, undoable: bool
+    ) -> Change:
+        document, plane = opened.document, displayed.plane
+        pointed = {}
+        for object_id, drawn in rows.items():
+            piece = document.piece(plane, object_id)
+            if piece is None or not all_close(drawn, piece.drawn):
+                pointed[object_id] = prompts_of(drawn, displayed.shape_yx), drawn
+        if not pointed:
+            return Change()
         found = {}
         if self._labels is not None:
-            found = sheet.found(self._needed_image(), self._labels, read.by_object)
-        change = sheet.session.set_prompts(
-            read.by_object,
-            found=found,
-            gesture=("prompts", self._prompts.gesture),
-            attachment=self._snapshot,
-            # a slice or a transform changed, but nobody touched a prompt: not a step to take back
-            undoable=not now.equals(self._snapshot),
+            found = opened.found(plane, self._labels, (one for one, (own, _) in pointed.items() if len(own)))
+        for object_id, pixels in found.items():
+            document.adopt(edits.adopted(document, plane, object_id, pixels))
+        step = edits.point(
+            document, plane, pointed, given_up=found, gesture=("prompts", self._prompts.gesture)
         )
-        self._snapshot = now
-        self._prompts.end_gesture()
-        if sheet.session.revision != revision:
+        if step and undoable:
             self._labels_dismissed = False
-        problem = self._write(sheet) if change else ""
-        return Synced(change, read.notes, problem, sheet.session.pending)
+        change = document.apply(step, undoable=undoable)
+        return change | Change.of((plane, object_id) for object_id in found)
 
     @property
-    def sheets(self) -> list[Sheet]:
-        """All planes that hold objects, also of images that were chosen before: for the record."""
-        return self._sheets.annotated()
+    def images(self) -> list[AnnotatedImage]:
+        """All images that hold pieces, also those that are no longer chosen: for the record."""
+        return [one for one in self._images.values() if one.document.planes]
+
+    def labels_of(self, annotated: AnnotatedImage) -> Labels | None:
+        """The Labels layer of an image: the bound one, or the one that it had when it was left."""
+        return self._labels if annotated is self._open else annotated.labels
 
     def go_on(
         self,
         image: Image,
-        points: Points | None,
-        shapes: Shapes | None,
         labels: Labels | None,
-        planes: Iterable[PlaneRecord],
+        objects: Iterable[Object],
+        pieces: Iterable[Piece],
+        orders: Mapping[Plane, Sequence[int]],
+        *,
+        points: Points | None = None,
+        shapes: Shapes | None = None,
     ) -> str:
-        """Go on with what was saved of an image, objects and all; "" or a sentence.
+        """Go on with a document that was saved of an image; "" or a sentence.
 
-        The layers hold the saved prompts, and ``labels`` the labels that are no object's; all are in the
-        viewer. What was annotated on this image before is forgotten.
+        ``labels`` holds the labels that are no object's. Layers for the prompts are made, or those that are
+        given and empty are filled; all given layers are in the viewer. Earlier annotations on this image are
+        forgotten.
         """
-        self.image, self.points, self.shapes = image, points, shapes
-        self._sheets.forget(image)
+        self.image = None
+        self._images.pop(image.unique_id, None)
+        self.points = self.shapes = self.labels = None
+        self.image = image
+        opened = self._open
+        if opened is None:
+            return NOTHING_CHOSEN
+        pieces = list(pieces)
+        opened.document.restore(objects, pieces, orders)
         self.labels = labels
-        problems = []
-        for record in planes:
-            plane = plane_at(image, record.source.index, data_revision=self._data_revision)
-            sheet = self._sheets.of(plane)
-            sheet.drawn, sheet.pixels, sheet.beneath = record.drawn, record.source.pixels, record.beneath
-            sheet.session.restore(record.objects, record.stack)
-            problems.append(self._write(sheet))
+        kinds = {shape.kind for piece in pieces for shape in piece.drawn}
+        self.points, self.shapes = points, shapes
+        self._show_all_rows()
+        if shapes is None and kinds - {"point"}:
+            self.new_shapes()
+        if points is None and "point" in kinds:
+            self.new_points()
+        problem = self._write(opened.document.planes)
         self.next_object()
-        return next((problem for problem in problems if problem), "")
+        return problem
 
     def forget_all(self) -> None:
-        """Forget what was annotated, on all images; the layers stay as they are, and none is bound."""
-        self._sheets = Sheets()
-        self._left.clear()
+        """Forget all annotations, on all images; the layers stay as they are, and none is bound."""
+        image = self.image
+        self.image = None
+        self._images.clear()
         self.points = self.shapes = self.labels = None
+        self.image = image
 
     def jobs(self, embedding: Embedding) -> list[DecodeJob]:
-        """What is to be decoded for the displayed plane."""
-        session = self.session
-        return [] if session is None else session.jobs(embedding)
+        """Jobs for the displayed plane's pending pieces."""
+        shown = self.shown
+        return [] if shown is None else self.decoding.jobs(shown.document, shown.plane, embedding)
 
     def accept(self, result: DecodeResult) -> str:
         """Take a decoded mask, on whichever plane it was asked for; "" or a sentence for the panel.
@@ -359,21 +406,29 @@ class AnnotationBinding:
 
     def accept_each(self, results: Sequence[DecodeResult]) -> str:
         """Take many decoded masks, and write them at once."""
-        sentences = [self._write(sheet) for sheet in self._sheets.accept(results)]
+        sentences = []
+        for document, change in self.decoding.accept(results):
+            if change and self._open is not None and document is self._open.document:
+                sentences.append(self._write(change.planes))
         sentences += [result.error for result in results]
         return next((sentence for sentence in sentences if sentence), "")
 
-    def apply(self, change: Change) -> str:
-        """Write what a call on the displayed plane's session changed; "" or a sentence for the panel."""
-        sheet = self._sheet()
-        return self._write(sheet) if change and sheet is not None else ""
+    def do(self, step: Step) -> str:
+        """Apply an edit of the chosen image's document, and show it in all layers; "" or a sentence."""
+        opened = self._open
+        if opened is None:
+            return NOTHING_CHOSEN
+        pieces = {key: (before, after) for key, (before, after) in step.pieces.items()}
+        change = opened.document.apply(step)
+        self._show_rows(pieces)
+        return self._write(change.planes) if change else ""
 
     def redraw(self) -> str:
-        """Write all objects of the displayed plane into the bound Labels layer; "" or a sentence."""
-        sheet = self._sheet()
-        if sheet is None or self._labels is None or not sheet.session.objects:
+        """Write all objects into the bound Labels layer; "" or a sentence."""
+        opened = self._open
+        if opened is None or self._labels is None:
             return ""
-        return self._write(sheet)
+        return self._write(opened.document.planes)
 
     # The current object and the next prompt
 
@@ -398,15 +453,36 @@ class AnnotationBinding:
         self._prompts.set_next(self.current_object, polarity)
 
     def next_object(self) -> int:
-        """Begin another object: one number above all that prompts, sessions and labels hold."""
+        """Begin another object: one number above all that prompts, documents and labels hold."""
         self._prompts.set_next(self._first_free(), POSITIVE)
         return self.current_object
 
+    def continue_object(self) -> str:
+        """Go on, on this slice, with the object of the slice before; "" or a sentence."""
+        document = self.document
+        if document is None or self._continued not in document.objects:
+            return "There is no object of another slice to continue: click it there first, then come here."
+        self._prompts.set_next(self._continued, POSITIVE)
+        return ""
+
+    def shows_label(self, number: int) -> bool:
+        """Whether the displayed plane of the Labels layer shows a number."""
+        plane, opened, labels = self._displayed(), self._open, self._labels
+        if plane is None or opened is None or labels is None:
+            return False
+        try:
+            return opened.writer(plane, labels).has_label(number)
+        except LabelsError:
+            return False
+
     def _first_free(self) -> int:
-        used = {0} | self._prompts.object_ids() | self._sheets.object_ids()
+        used = {0} | self._prompts.object_ids() | self._object_ids()
         if self._labels is not None:
             used.add(first_free_id(self._labels) - 1)
         return max(used) + 1
+
+    def _object_ids(self) -> set[int]:
+        return set() if self._open is None else set(self._open.document.objects)
 
     def refine_current(self) -> str:
         """Give the current object's pixels to the network as a hint; "" or a sentence.
@@ -414,20 +490,16 @@ class AnnotationBinding:
         The object's box goes with them where none is drawn. Also for a label that another tool made: it
         becomes an object, that clicks can correct from then on.
         """
-        if self.is_drawing:
-            return DRAWING
-        problem = self.sync().problem
-        sheet, image, object_id = self._sheet(), self._image, self.current_object
-        if sheet is None or image is None:
+        plane, problem = self._ready()
+        if plane is None or self._open is None:
             return problem
-        if refusal := self._adopt(sheet, image, object_id):
+        object_id = self.current_object
+        if refusal := self._adopt(plane, object_id):
             return refusal
-        known = sheet.session.get(object_id)
-        if known is None or known.mask.empty:
+        step = edits.refine(self._open.document, plane, object_id)
+        if not step:
             return f"Object {object_id} has no pixels on this plane that could be refined."
-        self._write(sheet)
-        sheet.session.refine(object_id, sheet.pointed.get(object_id, Prompts()))
-        problem = self._write(sheet)
+        problem = self.do(step)
         self._tell_prompts()
         return problem
 
@@ -437,36 +509,39 @@ class AnnotationBinding:
         The first keeps the number, the others get new ones; ``jobs`` then decodes them in one batch.
         Background points go to all of them, as copies, or else each to the nearest. One step to undo.
         """
-        if self.is_drawing:
-            return DRAWING
-        self.sync()
-        sheet = self._sheet()
-        if sheet is None:
-            return self.sync().problem
-        ids = self._prompts.split(
-            sheet.plane,
-            self._needed_image(),
-            self.current_object,
+        plane, problem = self._ready()
+        if plane is None or self._open is None:
+            return problem
+        object_id, shape = self.current_object, self.plane().shape_yx
+        step = edits.split(
+            self._open.document,
+            plane,
+            object_id,
             self._first_free(),
+            shape_yx=shape,
             share_background=share_background,
         )
-        if len(ids) < 2:
-            return f"Object {self.current_object} needs at least two foreground points or boxes to be split."
-        return self.sync().problem
+        if not step:
+            return f"Object {object_id} needs at least two foreground points or boxes to be split."
+        return self.do(step)
 
-    def choose(self, choice: Choice) -> None:
+    def choose(self, choice: Any) -> None:
         """Take one of the four masks, or "auto", for the current object; ``on_edited`` says what came of it.
 
         Before there is an object it is what new ones begin with.
         """
-        session, current = self.session, self.current
-        if session is None:
-            return
-        if current is None:
-            session.defaults = replace(session.defaults, choice=choice)
-            self._tell_edited("")
-        else:
-            self._tell_edited(self.apply(session.set_choice(current.id, choice)))
+        if self.document is not None:
+            self._tell_edited(self.set_settings(self.current_object, choice=choice))
+
+    def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str:
+        """Change an object's settings, or where there is none of that number those of new ones."""
+        document = self.document
+        if document is None:
+            return ""
+        if object_id not in document.objects:
+            document.defaults = replace(document.defaults, **changes)
+            return ""
+        return self.do(edits.set_settings(document, object_id, gesture=gesture, **changes))
 
     def flip_polarity(self) -> None:
         """Turn the selected points to the other polarity; where none is being selected, the next prompt's."""
@@ -481,12 +556,10 @@ class AnnotationBinding:
 
     def remove_last(self) -> str:
         """Remove the newest prompt of the current object on this plane; "" or a sentence."""
-        if self.is_drawing:
-            return DRAWING
-        sheet = self._sheet()
-        if sheet is None:
-            return self.sync().problem
-        if not self._prompts.remove_newest(sheet.plane, self._needed_image(), self.current_object):
+        plane, problem = self._ready()
+        if plane is None:
+            return problem
+        if not self._prompts.remove_newest(self.plane(), self._needed_image(), self.current_object):
             return f"Object {self.current_object} has no prompts on this plane."
         return self.sync().problem
 
@@ -495,126 +568,187 @@ class AnnotationBinding:
 
         Prompts, strokes and hint go, its number and settings stay.
         """
-        return self._empty(self.current_object, AnnotationSession.empty)
-
-    def clear_all(self) -> str:
-        """Remove all prompts on this plane, and so all masks; "" or a sentence."""
-        if self.is_drawing:
-            return DRAWING
-        sheet = self._sheet()
-        if sheet is not None:
-            self._prompts.remove(sheet.plane, self._needed_image(), None)
-        return self.sync().problem
+        plane, problem = self._ready()
+        if plane is None or self._open is None:
+            return problem
+        if refusal := self._adopt(plane, self.current_object):
+            return refusal
+        return self.do(edits.clear(self._open.document, plane, self.current_object))
 
     def delete_object(self, object_id: int) -> str:
-        """Remove an object on this plane: its prompts, its settings, its pixels; "" or a sentence.
+        """Remove an object on all planes: its prompts, its settings, its pixels; "" or a sentence.
 
         Also a label that another tool made.
         """
-        return self._empty(object_id, AnnotationSession.delete)
+        plane, problem = self._ready()
+        if plane is None or self._open is None:
+            return problem
+        if refusal := self._adopt(plane, object_id):
+            return refusal
+        return self.do(edits.delete(self._open.document, [object_id]))
 
     # Undo
 
     def undo(self) -> str:
-        """Take back the last step on this plane, in prompts, settings and pixels; "" or a sentence."""
+        """Revert the last step, in prompts, settings and pixels; "" or a sentence."""
         return self._travel(back=True)
 
     def redo(self) -> str:
-        """Bring the last undone step again; "" or a sentence."""
+        """Repeat the last undone step; "" or a sentence."""
         return self._travel(back=False)
 
     def travel(self, *, back: bool) -> None:
-        """What the undo keys of the bound layers do; ``on_edited`` says what came of it."""
+        """Undo or redo by a key of the bound layers; ``on_edited`` is told the outcome."""
         self._tell_edited(self._travel(back=back))
 
     def _travel(self, *, back: bool) -> str:
-        if self.is_drawing:
-            return DRAWING
-        self.sync()
-        sheet = self._sheet()
-        if sheet is None:
+        plane, problem = self._ready()
+        if plane is None or self._open is None:
+            return problem
+        document = self._open.document
+        undone = document.undo() if back else document.redo()
+        if undone is None:
             return ""
-        now = self._prompts.remember()
-        undone = sheet.session.undo(now) if back else sheet.session.redo(now)
-        if isinstance(undone.attachment, PromptSnapshot):
-            self._prompts.put_back(undone.attachment)
-            self._snapshot = self._prompts.remember()
-        return self._write(sheet) if undone.change else ""
+        self._show_rows(undone.pieces)
+        problem = self._write(undone.change.planes)
+        planes = sorted({own for own, _ in undone.pieces}, key=lambda own: own.sort_key)
+        if planes and plane not in planes:
+            # an undo that happens out of sight would look like none
+            self._go_to(planes[0])
+        return problem
 
     # Within
 
     def _needed_image(self) -> Image:
-        if self._image is None:
+        if self._open is None:
             raise NoPlaneError(NOTHING_CHOSEN)
-        return self._image
+        return self._open.image
 
-    def _sheet(self) -> Sheet | None:
+    def _displayed(self) -> Plane | None:
         try:
-            return self._sheets.of(self.plane())
+            return self.plane().plane
         except NoPlaneError:
             return None
 
-    def _write(self, sheet: Sheet) -> str:
-        image = self._image
-        if image is None or sheet.plane.key.layer_id != image.unique_id:
+    def _ready(self) -> tuple[Plane | None, str]:
+        """The displayed plane, once all prompts are read and a new gesture can begin; or a sentence."""
+        if self.is_drawing:
+            return None, DRAWING
+        problem = self.sync().problem
+        self._prompts.new_gesture()
+        return self._displayed(), problem
+
+    def _write(self, planes: Iterable[Plane]) -> str:
+        opened = self._open
+        if opened is None:
             return ""
-        if self._labels is None:
+        planes = list(planes)
+        if self._labels is None and any(opened.document.on(plane).objects for plane in planes):
             if self._labels_dismissed:
                 return ""
             try:
-                # binding it writes what is displayed; this sheet may be of another slice
+                # binding it writes all that there is
                 self.new_labels()
             except NoPlaneError as error:
                 return str(error)
-        return "" if self._labels is None else sheet.write(image, self._labels)
+        return "" if self._labels is None else opened.write(self._labels, planes)
 
-    def _adopt(self, sheet: Sheet, image: Image, object_id: int) -> str:
+    def _show_rows(self, pieces: Mapping[PieceKey, tuple[Piece | None, Piece | None]]) -> None:
+        """Bring the prompt layers from the pieces before to the pieces after."""
+        opened = self._open
+        if opened is None:
+            return
+        changes = []
+        for (plane, object_id), (before, after) in pieces.items():
+            old, new = before.drawn if before else (), after.drawn if after else ()
+            if old is not new and not all_close(old, new):
+                changes.append(RowChange(opened.sheet(plane).displayed, object_id, old, new))
+        if changes:
+            self._prompts.write(opened.image, changes)
+
+    def _show_all_rows(self) -> None:
+        """Give a fresh layer the prompts that the document holds."""
+        opened = self._open
+        if opened is None:
+            return
+        changes = [
+            RowChange(opened.sheet(plane).displayed, piece.id, (), piece.drawn)
+            for plane in opened.document.planes
+            for piece in opened.document.on(plane).objects.values()
+            if piece.drawn
+        ]
+        if changes:
+            self._prompts.fill(opened.image, changes)
+
+    def _adopt(self, plane: Plane, object_id: int) -> str:
         """Make an object of a label that another tool made, if it is one; "" or a sentence."""
-        if self._labels is None:
+        if self._labels is None or self._open is None:
             return ""
         try:
-            sheet.adopt(image, self._labels, object_id)
+            self._open.adopt(plane, self._labels, object_id)
         except LabelsError as error:
             return str(error)
+        self._write([plane])
         return ""
 
-    def _empty(self, object_id: int, empty: Callable[..., Change]) -> str:
-        if self.is_drawing:
-            return DRAWING
-        problem = self.sync().problem
-        sheet, image = self._sheet(), self._image
-        if sheet is None or image is None:
-            return problem
-        if refusal := self._adopt(sheet, image, object_id):
-            return refusal
-        if self._labels is not None:
-            self._write(sheet)
-        before = self._snapshot
-        self._prompts.remove(sheet.plane, image, object_id)
-        change = empty(sheet.session, object_id, attachment=before)
-        self._snapshot = self._prompts.remember()
-        return self._write(sheet) if change else ""
+    def _go_to(self, plane: Plane) -> None:
+        """Move the viewer's sliders to a plane of the image."""
+        image = self._needed_image()
+        position = image.data_to_world(tuple(plane.position))
+        first_axis = self.viewer.dims.ndim - image.ndim
+        for axis, own in enumerate(plane.index):
+            if own is not None and first_axis + axis not in self.viewer.dims.displayed:
+                self.viewer.dims.set_point(first_axis + axis, position[axis])
 
     # Events
 
     def _prompt_layer_changed(self) -> None:
-        self._snapshot = self._prompts.remember()
         self._tell_layers()
         self._tell_prompts()
 
     def _plane_changed(self, _event: Any = None) -> None:
+        plane = self._displayed()
+        if plane is not None:
+            self._arrive(plane)
         self._tell_plane()
         self._tell_prompts()
 
-    def _next_revision(self) -> None:
-        self._newest_revision += 1
-        self._data_revision = self._newest_revision
+    def _arrive(self, plane: Plane) -> None:
+        """On another slice the object in hand is the one that was in hand there, or a new one.
 
-    def _come_back(self, left: _Left) -> None:
+        The same number on another slice would be the same object, which nobody said: ``continue_object``
+        does.
+        """
+        before, opened = self._plane, self._open
+        if opened is None or plane == before:
+            return
+        self._remember_current()
+        self._plane = plane
+        document, current = opened.document, self.current_object
+        if before is None or document.piece(plane, current) is not None:
+            return
+        if document.pieces_of(current) or current in self._prompts.object_ids():
+            self._continued = current
+        remembered = opened.current.get(plane)
+        if remembered is not None and document.piece(plane, remembered) is not None:
+            self._prompts.set_next(remembered, self.polarity)
+        elif self._continued == current:
+            self._prompts.set_next(self._first_free(), self.polarity)
+
+    def _remember_current(self) -> None:
+        if self._open is not None and self._plane is not None:
+            self._open.current[self._plane] = self.current_object
+
+    def _take_fresh_number(self) -> None:
+        """An image that was just chosen begins with a number of its own."""
+        if self._open is not None and self.current_object not in self._open.document.objects:
+            self._prompts.set_next(self._first_free(), self.polarity)
+
+    def _come_back(self, known: AnnotatedImage) -> None:
         """An image that was annotated before gets the layers back that it had."""
         present = {id(layer) for layer in self.viewer.layers}
         for name in ("points", "shapes", "labels"):
-            layer = getattr(left, name)
+            layer = getattr(known, name)
             if layer is not None and id(layer) in present:
                 setattr(self, name, layer)
 
@@ -624,12 +758,22 @@ class AnnotationBinding:
             self.points = self.shapes = self.labels = None
 
     def _image_data_changed(self, _event: Any = None) -> None:
-        self._next_revision()
+        opened = self._open
+        if opened is not None and not opened.data_replaced():
+            # what is annotated on another shape cannot be shown on this one
+            image = opened.image
+            self.image = None
+            del self._images[image.unique_id]
+            self.points = self.shapes = self.labels = None
+            self.image = image
+            self._tell_edited(OTHER_SHAPE if opened.document.objects else "")
         self._plane_changed()
 
     def _placed_anew(self, _event: Any = None) -> None:
-        """A transform or an array is another one: where masks go must be found out anew."""
-        self._sheets.drop_writers()
+        """A transform or an array is another one: find out anew where masks go, and write them there."""
+        if self._open is not None:
+            self._open.drop_writers()
+            self._tell_edited(self.redraw())
         self._tell_prompts()
 
     def _give_back_keys(self) -> None:
@@ -656,25 +800,23 @@ class AnnotationBinding:
 
     def _painted(self, event: Any) -> None:
         """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""
-        sheet, image, labels = self._sheet(), self._image, self._labels
-        if sheet is None or image is None or labels is None:
+        plane, opened, labels = self._displayed(), self._open, self._labels
+        if plane is None or opened is None or labels is None:
             return
-        strokes = sheet.take_strokes(image, labels, event.value)
+        strokes = opened.take_strokes(plane, labels, event.value)
         if not strokes:
             return
         self.sync()
-        self._write(sheet)
-        sheet.session.paint_each(strokes)
-        problem = self._write(sheet)
+        self._prompts.new_gesture()
+        self._write({stroke.plane for stroke in strokes})
+        problem = self.do(edits.paint(opened.document, strokes))
         # all of it may have been taken back, so that there was nothing to write
         labels.refresh(extent=False, thumbnail=False, highlight=False)
-        self._tell_edited(problem or sheet.kept_out(strokes))
+        self._tell_edited(problem or opened.kept_out(strokes))
 
     def _layer_removed(self, event: Any) -> None:
-        gone, image = event.value, self._image
-        self._left.pop(gone.unique_id, None)
+        gone, image = event.value, self.image
         if image is not None and gone is image:
-            self._sheets.forget(image)
             self.image = None
         elif gone is self.points:
             self.points = None
@@ -683,6 +825,8 @@ class AnnotationBinding:
         elif gone is self._labels:
             self.labels = None
             self._labels_dismissed = True
+        if isinstance(gone, Image):
+            self._images.pop(gone.unique_id, None)
 
 
 def _fills(image: Image, corners: NDArray[np.floating]) -> bool:

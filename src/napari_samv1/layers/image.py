@@ -11,6 +11,7 @@ from napari.layers import Image
 from numpy.typing import ArrayLike, NDArray
 
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
+from napari_samv1.records.place import Plane
 
 MAX_PLANE_PIXELS = 4096 * 4096
 
@@ -24,7 +25,6 @@ class PlaneKey:
     """Which plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
 
     layer_id: Hashable
-    data_revision: int
     level: int
     index: tuple[int | None, ...]
 
@@ -39,6 +39,7 @@ class DisplayedPlane:
     """
 
     key: PlaneKey
+    data_revision: int
     name: str
     shape_yx: tuple[int, int]
     axes: tuple[int, int]
@@ -55,9 +56,14 @@ class DisplayedPlane:
         return self.key.level
 
     @property
+    def plane(self) -> Plane:
+        """The plane of the image."""
+        return Plane(self.key.index)
+
+    @property
     def display_key(self) -> Hashable:
-        """The plane and how it is displayed: an encoding made under another one is stale."""
-        return self.key, self.intensity, self.gamma
+        """The plane, its data and how it is displayed: an encoding made under another one is stale."""
+        return self.key, self.data_revision, self.intensity, self.gamma
 
     def read(self) -> NDArray[Any]:
         """The plane's pixels: (H, W) or (H, W, 3). Lazy data is computed here; call it in a worker."""
@@ -164,7 +170,8 @@ def plane_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int 
         low, high = layer.contrast_limits
         intensity = (float(low), float(high))
     return DisplayedPlane(
-        key=PlaneKey(layer.unique_id, data_revision, level, tuple(index)),
+        key=PlaneKey(layer.unique_id, level, tuple(index)),
+        data_revision=data_revision,
         name=layer.name,
         shape_yx=(height, width),
         axes=(rows, columns),

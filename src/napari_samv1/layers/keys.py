@@ -40,7 +40,7 @@ def _flip(binding: AnnotationBinding) -> None:
 
 
 def _choose(index: int, binding: AnnotationBinding) -> None:
-    binding.choose(index)  # type: ignore[arg-type]  # 0 to 3 are choices
+    binding.choose(index)
 
 
 KEY_ACTIONS = (

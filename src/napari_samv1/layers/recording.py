@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
 
 from napari_samv1.layers.affine import Coordinates
 from napari_samv1.layers.image import DisplayedPlane
-from napari_samv1.layers.sheets import Sheet
-from napari_samv1.storage.session.record import PlaneSource, World
-from napari_samv1.storage.session.recorder import Annotated
+from napari_samv1.storage.session.record import (
+    ImageRecord,
+    PlaneRecord,
+    PlaneSource,
+    SessionRecord,
+    World,
+    now,
+)
+
+if TYPE_CHECKING:
+    from napari_samv1.layers.binding import AnnotationBinding
 
 _Placed = tuple[Hashable, ...]
 
 
-class SheetReader:
-    """Reads every annotated plane for the record; what has not changed is not worked out again."""
+class Recorder:
+    """Makes the record of all annotated images; sources that have not changed are not worked out again.
+
+    Pieces and masks are shared with the documents, not copied.
+    """
 
     def __init__(self) -> None:
+        self.created = now()
         self._sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
 
-    def read(
-        self, sheets: Iterable[Sheet], layers: Iterable[Layer], pixels: Mapping[Hashable, str]
-    ) -> list[Annotated]:
-        """The planes whose images are among the ``layers``, in the order of images and slices.
+    def begin(self, created: str = "") -> None:
+        """Begin another session, or go on with one that was created then."""
+        self.created = created or now()
 
-        ``pixels`` are hashes of planes by their keys.
-        """
-        images = {layer.unique_id: layer for layer in layers if isinstance(layer, Image)}
-        placed = {own_id: _placed(image) for own_id, image in images.items()}
-        order = {own_id: rank for rank, own_id in enumerate(images)}
-        found = []
+    def record(
+        self, binding: AnnotationBinding, layers: Iterable[Layer], pixels: Mapping[Hashable, str]
+    ) -> SessionRecord:
+        """The record of images among the ``layers``, in their order; ``pixels`` are hashes by plane key."""
+        present = [layer.unique_id for layer in layers if isinstance(layer, Image)]
+        images = [one for one in binding.images if one.image.unique_id in present]
+        images.sort(key=lambda one: present.index(one.image.unique_id))
         sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
-        for sheet in sheets:
-            key = sheet.plane.key
-            image = images.get(key.layer_id)
-            if image is None:
-                continue
-            sheet.pixels = pixels.get(key, sheet.pixels)
-            now = *placed[key.layer_id], sheet.pixels
-            kept = self._sources.get(key)
-            if kept is None or kept[0] != now:
-                kept = now, plane_source(image, sheet.plane, sheet.pixels)
-            sources[key] = kept
-            place = tuple(-1 if own is None else own for own in key.index)
-            annotated = Annotated(kept[1], sheet.session, sheet.labels_beneath(), sheet.drawn)
-            found.append((order[key.layer_id], place, annotated))
+        records = []
+        for annotated in images:
+            placed = _placed(annotated.image)
+            document = annotated.document
+            planes = document.planes
+            others = annotated.planes_with_labels(binding.labels_of(annotated), planes[0] if planes else None)
+            own = []
+            for plane in sorted({*planes, *others}, key=lambda one: one.sort_key):
+                sheet, view = annotated.sheet(plane), document.on(plane)
+                beneath = annotated.beneath(plane)
+                if not view.objects and beneath is None:
+                    continue
+                key = sheet.displayed.key
+                sheet.pixels = pixels.get(key, sheet.pixels)
+                now_placed = *placed, sheet.pixels
+                kept = self._sources.get(key)
+                if kept is None or kept[0] != now_placed:
+                    kept = now_placed, plane_source(annotated.image, sheet.displayed, sheet.pixels)
+                sources[key] = kept
+                pieces = tuple(view.objects.values())
+                own.append(PlaneRecord(kept[1], sheet.displayed.shape_yx, pieces, view.stack, beneath))
+            records.append(ImageRecord(tuple(document.objects.values()), tuple(own)))
         self._sources = sources
-        return [annotated for _, _, annotated in sorted(found, key=lambda one: one[:2])]
+        return SessionRecord(tuple(records), self.created)
 
 
 def _placed(image: Image) -> _Placed:

@@ -6,37 +6,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, make_labels
-from napari_samv1.layers.prompts.features import (
-    NEGATIVE,
-    OBJECT,
-    POLARITY,
-    POSITIVE,
-    PromptLayer,
-    make_points,
-    make_shapes,
-)
+from napari_samv1.layers.prompts.features import PromptLayer
+from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.composite import label_image
-from napari_samv1.storage.session.prompt_tables import point_rows, shape_rows
-from napari_samv1.storage.session.record import PlaneRecord, PlaneSource
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource
 
 if TYPE_CHECKING:
     from napari_samv1.layers.binding import AnnotationBinding
 
-Placed = tuple[Image, Sequence[PlaneRecord]]
+Placed = tuple[Image, ImageRecord]
 
 
 def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
     """Make the layers of a saved session, and go on with its objects; "" or a sentence.
 
-    ``images`` are layers of the viewer with the planes that were annotated on each. What was annotated
-    before is forgotten, its layers stay in the viewer, hidden where they hold anything.
+    ``images`` are layers of the viewer with what was annotated on each. Earlier annotations are forgotten,
+    their layers stay in the viewer, hidden where they hold anything.
     """
     spare = [layer for layer in (binding.points, binding.shapes) if layer is not None and not len(layer.data)]
     earlier = [layer for layer in (binding.points, binding.shapes, binding.labels) if layer is not None]
@@ -46,23 +37,27 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
             layer.visible = False
     problems = []
     # the first image is the one that is shown in the end
-    for image, planes in reversed(images):
-        labels, has_all = _labels_of(binding, image, planes)
-        shapes = _shapes_of(binding, image, planes, spare)
-        points = _points_of(binding, image, planes, spare)
-        _put_beneath(binding.viewer, labels, [layer for layer in (points, shapes) if layer is not None])
-        problem = binding.go_on(image, points, shapes, labels, planes)
+    for image, record in reversed(images):
+        labels, has_all = _labels_of(binding, image, record.planes)
+        pieces = [piece for plane in record.planes for piece in plane.pieces]
+        orders = {Plane(plane.source.index): plane.order for plane in record.planes}
+        problem = binding.go_on(
+            image,
+            labels,
+            record.objects,
+            pieces,
+            orders,
+            points=_take_spare(spare, image, Points),
+            shapes=_take_spare(spare, image, Shapes),
+        )
+        _put_beneath(binding, labels)
+        for plane in record.planes:
+            sheet = binding.annotated(image).sheet(Plane(plane.source.index))
+            sheet.pixels, sheet.beneath = plane.source.pixels, plane.beneath
         problems.append(problem if has_all else "")
     if images:
-        show(binding.viewer, images[0][0], images[0][1][0].source)
+        show(binding.viewer, images[0][0], images[0][1].planes[0].source)
     return next((problem for problem in problems if problem), "")
-
-
-def _put_beneath(viewer: Any, labels: Labels, prompts: Sequence[Layer]) -> None:
-    layers = viewer.layers
-    own, above = layers.index(labels), [layers.index(layer) for layer in prompts]
-    if above and own > min(above):
-        layers.move(own, min(above))
 
 
 def show(viewer: Any, image: Image, source: PlaneSource) -> None:
@@ -106,7 +101,9 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
     for axis, unit in zip(axes, source.world.units, strict=True):
         units[axis] = unit
     image.units = tuple(units)
-    answered = [known.answered for plane in planes for known in plane.objects if known.answered is not None]
+    answered = [
+        piece.answer.request for plane in planes for piece in plane.pieces if piece.answer is not None
+    ]
     key = getattr(answered[-1], "embedding_key", None) if answered else None
     intensity = getattr(key, "intensity", None)
     if not image.rgb and isinstance(intensity, tuple) and not isinstance(intensity[0], str):
@@ -114,45 +111,12 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
         image.gamma = getattr(key, "gamma", 1.0)
 
 
-def _points_of(
-    binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord], spare: list[PromptLayer]
-) -> Points | None:
-    rows = point_rows(planes)
-    layer = _take_spare(spare, image, Points)
-    if layer is None and not rows.objects:
-        return None
-    if layer is None:
-        layer = make_points(image)
-        binding.viewer.add_layer(layer)
-    if rows.objects:
-        layer.add(rows.coordinates)
-        _describe(layer, rows.objects, rows.polarities)
-        layer.selected_data = set()
-    return layer
-
-
-def _shapes_of(
-    binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord], spare: list[PromptLayer]
-) -> Shapes | None:
-    rows = shape_rows(planes)
-    layer = _take_spare(spare, image, Shapes)
-    if layer is None and not rows:
-        return None
-    if layer is None:
-        layer = make_shapes(image)
-        binding.viewer.add_layer(layer)
-    if rows:
-        layer.add([row.vertices for row in rows], shape_type=[row.kind for row in rows])
-        _describe(layer, [row.object for row in rows], [row.polarity for row in rows])
-        layer.selected_data = set()
-    return layer
-
-
-def _describe(layer: PromptLayer, objects: Sequence[int], polarities: Sequence[str]) -> None:
-    features = layer.features.copy()
-    features[OBJECT] = np.asarray(objects, dtype=np.int64)
-    features[POLARITY] = pd.Series(list(polarities), dtype=pd.CategoricalDtype([POSITIVE, NEGATIVE]))
-    layer.features = features
+def _put_beneath(binding: AnnotationBinding, labels: Labels) -> None:
+    """Move a Labels layer below the prompts."""
+    layers = binding.viewer.layers
+    above = [layers.index(layer) for layer in (binding.points, binding.shapes) if layer is not None]
+    if above and layers.index(labels) > min(above):
+        layers.move(layers.index(labels), min(above))
 
 
 def _take_spare(spare: list[PromptLayer], image: Image, kind: type[Any]) -> Any:
@@ -205,7 +169,7 @@ def _empty_labels(
 
 def _dtype_for(planes: Sequence[PlaneRecord]) -> np.dtype[Any]:
     """Wide enough for every object and every label beneath."""
-    highest = max((known.id for plane in planes for known in plane.objects), default=0)
+    highest = max((piece.id for plane in planes for piece in plane.pieces), default=0)
     dtype = np.promote_types(np.uint16, np.min_scalar_type(highest))
     for plane in planes:
         if plane.beneath is not None:

@@ -43,7 +43,7 @@ def _redo(layer: Layer) -> None:
 
 def _travel(layer: Layer, *, back: bool) -> None:
     binding = binding_of(layer)
-    if binding is not None and binding.session is not None:
+    if binding is not None and binding.shown is not None:
         binding.travel(back=back)
     elif isinstance(layer, Labels):
         # nothing is annotated here, so that strokes are napari's own

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_samv1.records.mask_crop import MaskCrop
 
 _TILE = 256
 
@@ -69,3 +71,21 @@ def _shared(extent: slice, index: int) -> tuple[slice, slice]:
         slice(start - extent.start, stop - extent.start),
         slice(start - index * _TILE, stop - index * _TILE),
     )
+
+
+def beneath_objects(
+    labels_hw: NDArray[Any], objects: Iterable[tuple[int, MaskCrop]], covered: Covered
+) -> NDArray[Any] | None:
+    """The labels of a label image that are no object's, also those that objects cover; None without any.
+
+    ``objects`` are (id, mask) as they are painted, ``covered`` what lies under them: the label writer's.
+    """
+    beneath = np.array(labels_hw)
+    for object_id, mask in objects:
+        part = beneath[mask.region]
+        own = mask.mask & (part == object_id)
+        part[own] = covered.within(mask.region, part.dtype)[own]
+    if not beneath.any():
+        return None
+    beneath.flags.writeable = False
+    return beneath

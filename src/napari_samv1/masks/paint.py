@@ -16,34 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_samv1.masks.covered import Covered
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop, Region
+from napari_samv1.records.settings import Rule
 
 Labels = NDArray[Any]
-Region = tuple[slice, slice]
 
-
-@dataclass(frozen=True)
-class Rule:
-    """What an object may do to pixels that show another label; ``label`` is the one to stay inside of."""
-
-    kind: Literal["keep", "overwrite", "inside"] = "keep"
-    label: int = 0
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("keep", "overwrite", "inside"):
-            raise ValueError(f'a rule must be "keep", "overwrite" or "inside", got {self.kind!r}')
-        if self.kind == "inside" and self.label < 1:
-            raise ValueError(f'the rule "inside" needs a label of 1 or more, got {self.label}')
-
-
-KEEP = Rule("keep")
-OVERWRITE = Rule("overwrite")
 
 Painted = tuple[int, MaskCrop, Rule]
 """An object as the label image shows it: its label, its whole mask, and its rule."""

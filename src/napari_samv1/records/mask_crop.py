@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Region = tuple[slice, slice]
+
 
 @dataclass(frozen=True, eq=False)
 class MaskCrop:
@@ -94,3 +96,43 @@ class MaskCrop:
 
     def __hash__(self) -> int:
         return hash((self.origin_yx, self.mask.shape, self.mask.tobytes()))
+
+
+EMPTY = MaskCrop((0, 0), np.zeros((0, 0), dtype=bool))
+
+
+def union(first: MaskCrop, second: MaskCrop) -> MaskCrop:
+    """Pixels of either crop."""
+    if second.empty:
+        return first
+    if first.empty:
+        return second
+    region = joint_region(first.region, second.region)
+    origin = region[0].start, region[1].start
+    return MaskCrop.from_mask(first.within(region) | second.within(region), origin)
+
+
+def minus(first: MaskCrop, second: MaskCrop) -> MaskCrop:
+    """Pixels of the first crop that the second does not hold."""
+    if first.empty or second.empty:
+        return first
+    return MaskCrop.from_mask(first.mask & ~second.within(first.region), first.origin_yx)
+
+
+def joint_region(first: Region, second: Region) -> Region:
+    """The smallest region that holds both."""
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True)
+    )
+    return rows, columns
+
+
+def overlap(first: Region, second: Region) -> bool:
+    """Whether two regions share a pixel."""
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
+
+
+def box_around(crop: MaskCrop) -> tuple[float, float, float, float]:
+    """The box of a mask as a prompt, through the centres of its outermost pixels."""
+    rows, columns = crop.region
+    return float(rows.start), float(columns.start), rows.stop - 1.0, columns.stop - 1.0

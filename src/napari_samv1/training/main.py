@@ -37,8 +37,6 @@ from napari_samv1.training.scenes.kinds import LATE_SHARES
 from napari_samv1.training.steps import Figures
 from napari_samv1.training.team import Seat, seats
 
-LATE_SIDE = 512
-
 logger = logging.getLogger(__name__)
 Groups = list[tuple[str, list[ImageScores]]]
 
@@ -105,13 +103,21 @@ def _draw_scenes(recipe: Recipe, work: Path) -> None:
     def say(done: int, of: int) -> None:
         logger.info("%d of %d scenes", done, of)
 
-    draw_pool(work / f"scenes-{recipe.seed}", seed=recipe.seed, scenes=recipe.scenes, on_progress=say)
+    draw_pool(
+        work / f"scenes-{recipe.seed}",
+        seed=recipe.seed,
+        scenes=recipe.scenes,
+        side=recipe.side,
+        shard=recipe.shard,
+        on_progress=say,
+    )
     draw_pool(
         work / f"late-scenes-{recipe.seed}",
         seed=recipe.seed + 1,
         scenes=recipe.late_scenes,
-        side=LATE_SIDE,
+        side=recipe.late_side,
         shares=LATE_SHARES,
+        shard=recipe.shard,
         on_progress=say,
     )
 
@@ -195,7 +201,11 @@ def score(args: argparse.Namespace) -> int:
 
 
 def _nested(predictor: Predictor) -> str:
-    return ambiguity(predictor, held_out("nested", 8)).table()
+    return ambiguity(predictor, _nested_images()).table()
+
+
+def _nested_images() -> list[TestImage]:
+    return held_out("nested", 8)
 
 
 def _all_images(folder: Path | None) -> list[tuple[str, list[TestImage]]]:

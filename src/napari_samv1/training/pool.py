@@ -1,6 +1,6 @@
 """A pool of scenes on disk: drawn once, read at random while training.
 
-Scenes lie in shards of 64, two plain ``.npy`` files each, so that a reader maps them and touches only what it
+Scenes lie in shards, two plain ``.npy`` files each, so that a reader maps them and touches only what it
 needs. Every scene depends on the seed and its own number alone: a pool can grow, or be drawn in parts.
 """
 
@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from napari_samv1.training.scenes.kinds import KINDS, SHARES, Shares, draw_scene
 
-SHARD = 64
-
 
 def _write(path: Path, array: NDArray[np.generic]) -> None:
     part = path.with_name(path.name + ".part")
@@ -29,14 +27,16 @@ def _write(path: Path, array: NDArray[np.generic]) -> None:
     part.replace(path)
 
 
-def draw_shard(folder: Path, seed: int, index: int, side: int, shares: Shares = SHARES) -> None:
-    """Draw one shard, unless it is there."""
+def draw_shard(
+    folder: Path, seed: int, index: int, side: int, shares: Shares = SHARES, *, shard: int = 64
+) -> None:
+    """Draw one shard of ``shard`` scenes, unless it is there."""
     labels_path = folder / f"labels_{index:05d}.npy"
     if labels_path.exists():
         return
     scenes = [
-        draw_scene(np.random.default_rng([seed, index * SHARD + i]), (side, side), shares=shares)
-        for i in range(SHARD)
+        draw_scene(np.random.default_rng([seed, index * shard + i]), (side, side), shares=shares)
+        for i in range(shard)
     ]
     _write(folder / f"images_{index:05d}.npy", np.stack([scene.image for scene in scenes]))
     _write(labels_path, np.stack([scene.levels for scene in scenes]))
@@ -49,6 +49,7 @@ def draw_pool(
     scenes: int,
     side: int = 384,
     shares: Shares = SHARES,
+    shard: int = 64,
     workers: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -60,17 +61,19 @@ def draw_pool(
         If the folder holds scenes that were drawn otherwise.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, {"seed": seed, "side": side, "shares": dict(shares), "drawing": fingerprint()})
-    shards = max(1, scenes // SHARD)
-    missing = [i for i in range(shards) if not (folder / f"labels_{i:05d}.npy").exists()]
+    drawn_by = {"seed": seed, "side": side, "shares": dict(shares), "shard": shard, "drawing": fingerprint()}
+    _claim(folder, drawn_by)
+    count = max(1, scenes // shard)
+    missing = [i for i in range(count) if not (folder / f"labels_{i:05d}.npy").exists()]
     if not missing:
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
-        jobs = [processes.submit(draw_shard, folder, seed, i, side, shares) for i in missing]
+    # spawned processes are all started at once, each of them importing everything
+    with ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context("spawn")) as processes:
+        jobs = [processes.submit(draw_shard, folder, seed, i, side, shares, shard=shard) for i in missing]
         for done, job in enumerate(jobs, 1):
             job.result()
             if on_progress is not None:
-                on_progress(done * SHARD, len(missing) * SHARD)
+                on_progress(done * shard, len(missing) * shard)
 
 
 def fingerprint() -> str:
@@ -87,6 +90,8 @@ def _claim(folder: Path, drawn_by: dict[str, Any]) -> None:
     """Write what makes a folder's scenes, unless it holds some already; then it must be the same."""
     path = folder / "pool.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if known is not None:
+        known.setdefault("shard", 64)  # of pools that were drawn before it could be chosen
     if known is None and not any(folder.glob("labels_*.npy")):
         part = path.with_name(path.name + ".part")
         part.write_text(json.dumps(drawn_by), encoding="utf-8")
@@ -103,19 +108,20 @@ class Pool:
 
     def __init__(self, folder: Path, *, scenes: int | None = None) -> None:
         labels = sorted(folder.glob("labels_*.npy"))
-        if scenes is not None:
-            labels = labels[: max(1, scenes // SHARD)]
         if not labels:
             raise ValueError(f"no scenes in {folder}; draw them first with `napari-samv1 train`")
+        self._shard = len(np.load(labels[0], mmap_mode="r"))
+        if scenes is not None:
+            labels = labels[: max(1, scenes // self._shard)]
         self._labels = [np.load(path, mmap_mode="r") for path in labels]
         self._images = [
             np.load(path.with_name(path.name.replace("labels", "images")), mmap_mode="r") for path in labels
         ]
 
     def __len__(self) -> int:
-        return SHARD * len(self._labels)
+        return self._shard * len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
         """Image (H, W, 3) and label levels (3, H, W)."""
-        shard, place = divmod(index, SHARD)
+        shard, place = divmod(index, self._shard)
         return self._images[shard][place], self._labels[shard][place]

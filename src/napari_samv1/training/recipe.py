@@ -50,6 +50,7 @@ class Recipe:
     ``prompt_steps`` the whole network on prompts: from ``late_from`` on mostly in the ``late_scenes``, which
     are larger and more crowded, and from ``large_from`` on with the ``large_grids``. In a step each of
     ``workers`` processes sees about ``dense_tokens`` or ``tokens`` image tokens of its own.
+    Scenes are ``side`` or ``late_side`` pixels square, and lie on the disk by ``shard`` together.
 
     What changes during the last stage does so at fixed steps; in a run of less than `SHORT` prompted steps
     all of it happens sooner in proportion. The rate falls evenly over the whole stage.
@@ -61,11 +62,14 @@ class Recipe:
     seed: int = 0
     workers: int = 2
     scenes: int = 4096
+    side: int = 384
     grids: Grids = GRIDS
     large_grids: Grids = LARGE_GRIDS
     late_from: int = 1600
     large_from: int = 4000
     late_scenes: int = 3072
+    late_side: int = 512
+    shard: int = 64
     late_share: float = 0.6
     dense_tokens: int = 2 * 1024
     tokens: int = 3 * 1024

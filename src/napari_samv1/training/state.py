@@ -33,8 +33,10 @@ def load_state(path: Path, recipe: Recipe, origin: str) -> dict[str, Any] | None
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    if state["recipe"] != asdict(recipe):
-        changed = [name for name, value in asdict(recipe).items() if state["recipe"].get(name) != value]
+    # what a recipe of earlier code did not name was as it is by default
+    made_by = {**asdict(Recipe()), **state["recipe"]}
+    if made_by != asdict(recipe):
+        changed = [name for name, value in asdict(recipe).items() if made_by[name] != value]
         raise ValueError(
             f"{path} is of a run with another {', '.join(changed)}; "
             "give the same recipe or another --work folder"

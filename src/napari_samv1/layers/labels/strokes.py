@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,28 @@ def read_stroke(atoms: Iterable[Any], data: Any, index: Index) -> Stroke | None:
         before[_within(edit, region)] = edit.old
     touched = before != after
     return Stroke(region, before, after, touched) if touched.any() else None
+
+
+def planes_touched(atoms: Iterable[Any], index: Index) -> list[tuple[int | slice, ...]]:
+    """Indices, like the displayed plane's ``index``, of all parallel planes that a stroke changed."""
+    axes = [axis for axis, own in enumerate(index) if not isinstance(own, slice)]
+    positions: set[tuple[int, ...]] = set()
+    for atom in atoms:
+        if hasattr(atom, "slice_key"):
+            extents = [range(atom.slice_key[axis].start, atom.slice_key[axis].stop) for axis in axes]
+            positions.update(itertools.product(*extents))
+        elif isinstance(atom[0], tuple) and len(atom[0]) == len(index):
+            own = [np.atleast_1d(np.asarray(atom[0][axis])) for axis in axes]
+            if all(positions_.dtype.kind in "iu" for positions_ in own):
+                pairs = zip(*(part.ravel().tolist() for part in np.broadcast_arrays(*own)), strict=True)
+                positions.update(pairs if own else [()])
+    found = []
+    for position in sorted(positions):
+        place = list(index)
+        for axis, at in zip(axes, position, strict=True):
+            place[axis] = int(at)
+        found.append(tuple(place))
+    return found
 
 
 def _edit(atom: Any, index: Index) -> _Edit | None:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from napari_samv1.engine.change import moved_ids
-from napari_samv1.engine.objects import AnnotatedObject
-from napari_samv1.engine.session import AnnotationSession, BrushStroke
+from napari_samv1.annotation.document import PlaneView
+from napari_samv1.annotation.order import moved_ids
+from napari_samv1.annotation.pieces import BrushStroke, Piece
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, refusal
 from napari_samv1.layers.labels.strokes import Stroke, read_stroke
-from napari_samv1.masks.covered import Covered
-from napari_samv1.masks.paint import OVERWRITE, Painted, repaint
+from napari_samv1.masks.covered import Covered, beneath_objects
+from napari_samv1.masks.paint import Painted, repaint
 from napari_samv1.records.mask_crop import MaskCrop
-from napari_samv1.storage.session.recorder import labels_beneath
+from napari_samv1.records.settings import OVERWRITE
 
 
 class LabelWriter:
-    """Keeps one plane of a Labels layer equal to a session's objects, over what came from elsewhere.
+    """Keeps one plane of a Labels layer equal to a document's pieces, over labels that came from elsewhere.
 
     Writing compares with what was written last, so a missed change is caught up with. It goes into the
     array itself and never into napari's undo: that could take back the pixels of a step, but not its
@@ -40,7 +40,7 @@ class LabelWriter:
             raise LabelsError(sentence)
         self._grid = label_grid(labels, image, plane)
         self._layer = labels
-        self._plane_shape = plane.shape_yx
+        self._plane_shape, self._plane = plane.shape_yx, plane.plane
         self._painted: tuple[Painted, ...] = ()
         self._covered = Covered()
         self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
@@ -65,7 +65,7 @@ class LabelWriter:
         """Whether objects are in the layer; before, it is not known which of its pixels are theirs."""
         return bool(self._painted)
 
-    def write(self, session: AnnotationSession) -> bool:
+    def write(self, view: PlaneView) -> bool:
         """Bring the layer up to date and redraw it; False when nothing had to change.
 
         Raises
@@ -73,17 +73,18 @@ class LabelWriter:
         LabelsError
             If an object's number does not fit into the layer's type; nothing is written then.
         """
-        if len(self._sampled) > 2 * len(session.objects) + 64:
+        if len(self._sampled) > 2 * len(view.objects) + 64:
             self._sampled.clear()
         painted = {label for label, _, _ in self._painted}
-        known = [session.objects[object_id] for object_id in session.stack]
+        objects = view.objects
+        known = [objects[object_id] for object_id in view.stack]
         # an object without a mask yet must not wipe pixels that bear its number
         target = tuple(self._as_painted(one) for one in known if not one.mask.empty or one.id in painted)
         changed = _changed(self._painted, target)
         self._unseen = tuple(
             label
             for label, crop, _ in target
-            if label in changed and crop.empty and not session.objects[label].mask.empty
+            if label in changed and crop.empty and not objects[label].mask.empty
         )
         self._check_numbers(changed)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
@@ -115,10 +116,31 @@ class LabelWriter:
         parts = [(label, pixels, False) for label, pixels in stroke.painted()]
         parts += [(label, pixels, True) for label, pixels in stroke.erased()]
         placed = (
-            BrushStroke(label, self._grid.plane_pixels(pixels, self._plane_shape), erase)
+            BrushStroke(self._plane, label, self._grid.plane_pixels(pixels, self._plane_shape), erase)
             for label, pixels, erase in parts
         )
         return [one for one in placed if not one.pixels.empty]
+
+    @property
+    def index(self) -> tuple[int | slice, ...]:
+        """Cuts the plane out of the layer's data."""
+        return self._grid.index
+
+    def has_label(self, label: int) -> bool:
+        """Whether the layer shows a label on this plane."""
+        return bool(np.any(np.asarray(self._layer.data[self._grid.index]) == label))
+
+    def pixels_of_each(self, labels: Sequence[int]) -> dict[int, MaskCrop]:
+        """Where the layer shows each of several labels; those that it does not show are left out."""
+        shown = np.asarray(self._layer.data[self._grid.index])
+        wanted = np.array(
+            [label for label in labels if label <= np.iinfo(shown.dtype).max], dtype=shown.dtype
+        )
+        if not wanted.size:
+            return {}
+        present = np.unique(shown[np.isin(shown, wanted)])
+        pixels = {int(label): self.pixels_of(int(label)) for label in present}
+        return {label: crop for label, crop in pixels.items() if not crop.empty}
 
     def pixels_of(self, label: int) -> MaskCrop:
         """Where the layer shows a label, in the image plane's pixels."""
@@ -146,9 +168,9 @@ class LabelWriter:
         if not self._grid.same or self._grid.shape_yx != self._plane_shape:
             return None
         labels = np.asarray(self._layer.data[self._grid.index])
-        return labels_beneath(labels, [(label, crop) for label, crop, _ in self._painted], self._covered)
+        return beneath_objects(labels, [(label, crop) for label, crop, _ in self._painted], self._covered)
 
-    def _as_painted(self, known: AnnotatedObject) -> Painted:
+    def _as_painted(self, known: Piece) -> Painted:
         return known.id, self._on_grid(known.mask), known.settings.rule
 
     def _on_grid(self, crop: MaskCrop) -> MaskCrop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 OBJECT = "object"
 POLARITY = "polarity"
 Polarity = Literal["positive", "negative"]
+LARGEST_ID = np.iinfo(np.int64).max
 POSITIVE: Polarity = "positive"
 NEGATIVE: Polarity = "negative"
 
@@ -156,9 +157,22 @@ def object_ids(layer: PromptLayer) -> NDArray[np.int64]:
     """The object id of each prompt of a layer; 0 where there is none that counts."""
     if OBJECT not in layer.features:
         return np.ones(len(layer.data), dtype=np.int64)
-    numbers = pd.to_numeric(layer.features[OBJECT], errors="coerce").to_numpy(dtype=np.float64)
-    usable = np.isfinite(numbers) & (numbers >= 1) & (numbers == np.round(numbers))
-    return np.where(usable, numbers, 0).astype(np.int64)
+    column = layer.features[OBJECT]
+    if column.dtype.kind in "iu":
+        # whole numbers as they are: beyond 2**53 a float is another number
+        numbers = column.to_numpy()
+        return np.where((numbers >= 1) & (numbers <= LARGEST_ID), numbers, 0).astype(np.int64)
+    return np.array([_whole(value) for value in column], dtype=np.int64)
+
+
+def _whole(value: object) -> int:
+    """A feature as an object's number, 0 where it is none."""
+    try:
+        number = int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    is_whole = number == value or str(number) == str(value)
+    return number if is_whole and 1 <= number <= LARGEST_ID else 0
 
 
 def is_negative(layer: PromptLayer) -> NDArray[np.bool_]:
@@ -168,7 +182,10 @@ def is_negative(layer: PromptLayer) -> NDArray[np.bool_]:
 
 
 def set_next(layer: PromptLayer, *, object_id: int | None = None, polarity: Polarity | None = None) -> None:
-    """What the next prompt of a layer will be; those that are there stay as they are."""
+    """Set object and polarity of a layer's next prompt; those that are there stay as they are."""
+    if OBJECT not in layer.features or POLARITY not in layer.features:
+        # the user replaced the table by one of their own
+        adopt(layer, object_id or 1)
     defaults = {name: layer.feature_defaults[name].iloc[0] for name in layer.feature_defaults}
     wanted = dict(defaults)
     if object_id is not None:
@@ -209,34 +226,3 @@ def flip(layer: PromptLayer, rows: Iterable[int]) -> None:
     features[POLARITY] = _polarities(np.where(negative, NEGATIVE, POSITIVE))
     layer.features = features
     show_polarity(layer)
-
-
-def give_to(layer: PromptLayer, objects: Mapping[int, int]) -> None:
-    """Let prompts of a layer belong to other objects: row to object id."""
-    if not objects:
-        return
-    features = layer.features.copy()
-    numbers = object_ids(layer)
-    for row, object_id in objects.items():
-        numbers[row] = object_id
-    features[OBJECT] = numbers
-    layer.features = features
-
-
-def copy_to(layer: Points, rows: Sequence[int], ids: Sequence[int]) -> None:
-    """Add copies of points for other objects, one for each; the originals stay where they belong."""
-    features = layer.features.copy()
-    copies = features.iloc[list(rows) * len(ids)].copy()
-    copies[OBJECT] = np.repeat(np.asarray(ids, dtype=np.int64), len(rows))
-    layer.add(np.tile(np.asarray(layer.data)[list(rows)], (len(ids), 1)))
-    layer.features = pd.concat([features, copies], ignore_index=True)
-    layer.selected_data = set()
-    show_polarity(layer)
-
-
-def remove_rows(layer: PromptLayer, rows: Iterable[int]) -> None:
-    """Remove prompts from a layer."""
-    doomed = {int(row) for row in rows}
-    if doomed:
-        layer.selected_data = doomed
-        layer.remove_selected()

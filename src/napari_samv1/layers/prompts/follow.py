@@ -110,6 +110,8 @@ class PromptBinding:
 
     def _features(self, _event: Any = None) -> None:
         if len(self.layer.features) == len(self.layer.data):
+            # assigning features resets the next prompt's, and napari says nothing of it
+            self.set_next(self._object_id, self._polarity)
             show_polarity(self.layer)
             self._bring_forward()
         self._on_prompts(False)

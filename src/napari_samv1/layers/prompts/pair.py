@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from napari.layers import Image, Layer, Points, Shapes
-from numpy.typing import NDArray
 
+from napari_samv1.annotation.document import PlaneView
 from napari_samv1.layers.image import DisplayedPlane
-from napari_samv1.layers.prompts.features import (
-    POSITIVE,
-    Polarity,
-    PromptLayer,
-    copy_to,
-    flip,
-    give_to,
-    is_negative,
-    object_ids,
-    other,
-    remove_rows,
-)
+from napari_samv1.layers.prompts.features import POSITIVE, Polarity, PromptLayer, flip, object_ids, other
 from napari_samv1.layers.prompts.follow import PromptBinding
-from napari_samv1.layers.prompts.read import centre_on_plane, rows_on_plane
-from napari_samv1.layers.prompts.snapshot import PromptSnapshot, put_back, remember
+from napari_samv1.layers.prompts.read import ReadPrompts, read_points, read_shapes, rows_on_plane
+from napari_samv1.layers.prompts.snapshot import Snapshot, changed_planes, snapshot
+from napari_samv1.layers.prompts.write import RowChange, remove_rows, write_rows
+from napari_samv1.records.drawn import DrawnShape
+from napari_samv1.records.place import Plane
+
+
+@dataclass(frozen=True)
+class PairRead:
+    """Prompts of one plane as drawn, by object; () where an object had some.
+
+    Prompts on ``other_planes`` changed as well.
+    """
+
+    rows: Mapping[int, tuple[DrawnShape, ...]]
+    notes: tuple[str, ...] = ()
+    other_planes: tuple[Plane, ...] = ()
 
 
 class PromptPair:
@@ -42,6 +46,9 @@ class PromptPair:
         self._on_prompts, self._on_current = on_prompts, on_current
         self._followed: dict[type[Layer], PromptBinding] = {}
         self._newest_in: type[Layer] = Points
+        # objects whose prompts each layer showed on a plane when it was last read
+        self._shown: dict[tuple[type[Layer], Plane], set[int]] = {}
+        self._snapshots: dict[type[Layer], Snapshot] = {}
 
     @property
     def points(self) -> Points | None:
@@ -74,7 +81,11 @@ class PromptPair:
                 lambda object_id: self.set_next(object_id, self.polarity),
                 lambda polarity: self.set_next(self.object_id, polarity),
             )
-        self.gesture += 1
+            self._snapshots[kind] = snapshot(layer)
+        else:
+            self._snapshots.pop(kind, None)
+        self._shown = {key: shown for key, shown in self._shown.items() if key[0] is not kind}
+        self.new_gesture()
 
     def close(self) -> None:
         """Let go of both layers."""
@@ -110,59 +121,24 @@ class PromptPair:
         """The objects that have prompts, on whatever slice."""
         return {int(object_id) for layer in self.layers for object_id in object_ids(layer)}
 
-    def remove(self, plane: DisplayedPlane, image: Image, object_id: int | None) -> None:
-        """Remove the prompts of an object (None: of all) on a plane."""
-        for layer, rows in self._rows(plane, image, object_id):
-            remove_rows(layer, rows)
-
     def remove_newest(self, plane: DisplayedPlane, image: Image, object_id: int) -> bool:
         """Remove an object's newest prompt on a plane; False when it has none there."""
-        rows = self._rows(plane, image, object_id)
+        rows = [
+            (layer, np.flatnonzero(rows_on_plane(plane, image, layer) & (object_ids(layer) == object_id)))
+            for layer in self.layers
+        ]
         rows.sort(key=lambda pair: isinstance(pair[0], self._newest_in), reverse=True)
         for layer, own in rows:
             if len(own):
                 remove_rows(layer, own[-1:])
+                self.set_next(self.object_id, self.polarity)
                 return True
         return False
 
-    def split(
-        self, plane: DisplayedPlane, image: Image, object_id: int, first_free: int, *, share_background: bool
-    ) -> list[int]:
-        """Give each prompt of an object on a plane an object of its own; the numbers of all of them.
-
-        The first prompt, of points before shapes, keeps the number. Background points go to every object, as
-        copies, or each to the object whose foreground point or box is nearest.
-        """
-        kept: list[tuple[PromptLayer, int]] = []
-        background: list[int] = []
-        for layer, rows in self._rows(plane, image, object_id):
-            negative = is_negative(layer)
-            if isinstance(layer, Points):
-                background = [int(row) for row in rows if negative[row]]
-            kept += [(layer, int(row)) for row in rows if not negative[row]]
-        kept.sort(key=lambda pair: not isinstance(pair[0], Points))
-        if len(kept) < 2:
-            return [object_id] if kept else []
-        ids = [object_id, *range(first_free, first_free + len(kept) - 1)]
-        for layer in self.layers:
-            rows_of = {
-                row: new
-                for (own, row), new in zip(kept, ids, strict=True)
-                if own is layer and new != object_id
-            }
-            give_to(layer, rows_of)
-        points = self.points
-        if points is not None and background:
-            if share_background:
-                copy_to(points, background, ids[1:])
-            else:
-                centres = np.array([centre_on_plane(plane, image, layer, row) for layer, row in kept])
-                nearest = {}
-                for row in background:
-                    distances = np.linalg.norm(centres - centre_on_plane(plane, image, points, row), axis=1)
-                    nearest[row] = ids[int(distances.argmin())]
-                give_to(points, nearest)
-        return ids
+    def new_gesture(self) -> None:
+        """Changes from now on are another step than those before."""
+        self.gesture += 1
+        self._gesture_over = False
 
     def end_gesture(self) -> None:
         """What comes after a finished click or drag belongs to the next gesture."""
@@ -170,24 +146,85 @@ class PromptPair:
             self.gesture += 1
             self._gesture_over = False
 
-    def remember(self) -> PromptSnapshot:
-        """What the layers hold now."""
-        return remember(self.points, self.shapes)
+    def read(self, plane: DisplayedPlane, image: Image, view: PlaneView) -> tuple[PairRead, bool]:
+        """Prompts of a plane, and whether anybody touched a prompt since they were last read.
 
-    def put_back(self, snapshot: PromptSnapshot) -> None:
-        """Let the layers hold what they held."""
-        put_back(snapshot, self.points, self.shapes)
+        Of a layer that never showed an object's prompts, the document's own are taken: choosing another layer
+        takes no prompts away.
+        """
+        touched, others = self._touched(image, plane)
+        rows: dict[int, list[DrawnShape]] = {}
+        notes: list[str] = []
+        named: set[int] = set()
+        read = []
+        for kind in (Points, Shapes):
+            layer = self.points if kind is Points else self.shapes
+            shown = self._shown.setdefault((kind, plane.plane), set())
+            own: Mapping[int, tuple[DrawnShape, ...]] = {}
+            if isinstance(layer, Points):
+                result = read_points(plane, image, layer)
+            elif layer is not None:
+                result = read_shapes(plane, image, layer)
+            else:
+                result = ReadPrompts()
+            own = result.rows
+            notes += result.notes
+            named.update(own, shown if layer is not None else ())
+            read.append((kind, layer is not None, own, shown))
+        for object_id in named:
+            piece = view.get(object_id)
+            rows[object_id] = []
+            for kind, is_bound, own, shown in read:
+                if is_bound and (object_id in own or object_id in shown):
+                    rows[object_id] += own.get(object_id, ())
+                elif piece is not None:
+                    rows[object_id] += [
+                        one for one in piece.drawn if (one.kind == "point") == (kind is Points)
+                    ]
+        for _, _, own, shown in read:
+            shown.update(own)
+        found = {object_id: tuple(own) for object_id, own in rows.items()}
+        return PairRead(found, tuple(dict.fromkeys(notes)), tuple(others)), touched
 
-    def _rows(
-        self, plane: DisplayedPlane, image: Image, object_id: int | None
-    ) -> list[tuple[PromptLayer, NDArray[Any]]]:
-        rows = []
+    def write(self, image: Image, changes: Sequence[RowChange]) -> None:
+        """Bring both layers from prompts before to prompts after; no gesture of anybody."""
         for layer in self.layers:
-            wanted = rows_on_plane(plane, image, layer)
-            if object_id is not None:
-                wanted = wanted & (object_ids(layer) == object_id)
-            rows.append((layer, np.flatnonzero(wanted)))
-        return rows
+            write_rows(layer, image, changes)
+        self._known(changes)
+
+    def fill(self, image: Image, changes: Sequence[RowChange]) -> None:
+        """Give the prompts of a document to layers that do not show them yet."""
+        for layer in self.layers:
+            if not len(layer.data):
+                write_rows(layer, image, changes)
+        self._known(changes)
+
+    def forget_rows(self) -> None:
+        """Another image: nothing is known of which prompts its planes showed."""
+        self._shown.clear()
+        self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
+
+    def _known(self, changes: Sequence[RowChange]) -> None:
+        for change in changes:
+            for kind in self._followed:
+                if any((one.kind == "point") == (kind is Points) for one in change.after):
+                    self._shown.setdefault((kind, change.plane.plane), set()).add(change.object_id)
+        self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
+        self.set_next(self.object_id, self.polarity)
+        self.new_gesture()
+
+    def _touched(self, image: Image, plane: DisplayedPlane) -> tuple[bool, list[Plane]]:
+        """Whether any layer's rows changed since the last reading, and on which other planes."""
+        touched, others = False, set()
+        for kind, followed in self._followed.items():
+            now = snapshot(followed.layer)
+            before, self._snapshots[kind] = self._snapshots[kind], now
+            if now == before:
+                continue
+            touched = True
+            others |= changed_planes(followed.layer, image, plane, before, now)
+        known = {own for _, own in self._shown}
+        return touched, sorted((others & known) - {plane.plane}, key=lambda own: own.sort_key)
 
     def _changed(self, ends_gesture: bool, kind: type[Layer]) -> None:
         if ends_gesture:

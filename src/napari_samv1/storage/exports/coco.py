@@ -10,12 +10,11 @@ from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.session.composite import shown_objects
-from napari_samv1.storage.session.record import SessionRecord
-from napari_samv1.storage.session.recorder import now
+from napari_samv1.storage.session.record import SessionRecord, now
 from napari_samv1.storage.session.runs import run_lengths, to_text
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": ""}
@@ -44,7 +43,7 @@ def export_coco(path: str | os.PathLike[str], record: SessionRecord) -> Path:
     return write_coco(path, images)
 
 
-def _predicted_iou(known: AnnotatedObject) -> float | None:
+def _predicted_iou(known: Piece) -> float | None:
     return None if known.scores is None or known.chosen is None else known.scores.iou[known.chosen]
 
 

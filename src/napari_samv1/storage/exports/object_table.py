@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import label
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.session.composite import shown_objects
@@ -93,7 +93,7 @@ def table(rows: Sequence[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _scores(known: AnnotatedObject) -> tuple[object, ...]:
+def _scores(known: Piece) -> tuple[object, ...]:
     threshold = _number(known.settings.threshold)
     if known.scores is None or known.chosen is None:
         return "", "", "", threshold

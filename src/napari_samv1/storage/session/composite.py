@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from napari_samv1.engine.objects import AnnotatedObject
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.masks.paint import compose
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.session.record import PlaneRecord
@@ -18,7 +18,7 @@ Labels = NDArray[Any]
 
 def label_image(plane: PlaneRecord) -> Labels:
     """The objects in their order over the labels beneath: (H, W), uint16 where that is enough."""
-    highest = max((known.id for known in plane.objects), default=0)
+    highest = max((piece.id for piece in plane.pieces), default=0)
     beneath = plane.beneath
     lowest = 0
     if beneath is not None:
@@ -26,20 +26,20 @@ def label_image(plane: PlaneRecord) -> Labels:
     # numpy has no integer type for all of both signs: what is negative came as int64 or less
     dtype = np.dtype(np.int64) if lowest < 0 else np.promote_types(np.min_scalar_type(highest), np.uint16)
     ground = np.zeros(plane.shape_yx, dtype) if beneath is None else beneath.astype(dtype)
-    by_id = {known.id: known for known in plane.objects}
-    stack = [(one, by_id[one].mask, by_id[one].settings.rule) for one in plane.stack if one in by_id]
+    by_id = {piece.id: piece for piece in plane.pieces}
+    stack = [(one, by_id[one].mask, by_id[one].settings.rule) for one in plane.order if one in by_id]
     return compose(ground, (0, 0), stack)
 
 
-def shown_objects(plane: PlaneRecord) -> list[tuple[AnnotatedObject, MaskCrop]]:
+def shown_objects(plane: PlaneRecord) -> list[tuple[Piece, MaskCrop]]:
     """The objects of which something is to be seen, in the order of their ids, with the mask that is seen."""
     labels = label_image(plane)
     shown = []
-    for known in sorted(plane.objects, key=lambda one: one.id):
-        region = known.mask.region
-        mask = known.mask.mask & (labels[region] == known.id)
+    for piece in sorted(plane.pieces, key=lambda one: one.id):
+        region = piece.mask.region
+        mask = piece.mask.mask & (labels[region] == piece.id)
         if mask.any():
-            shown.append((known, MaskCrop.from_mask(mask, known.mask.origin_yx)))
+            shown.append((piece, MaskCrop.from_mask(mask, piece.mask.origin_yx)))
     return shown
 
 

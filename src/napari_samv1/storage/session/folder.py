@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_samv1.storage.atomic import remove_leftovers, write_file
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.json_codec import FORMAT, SessionWriter
+from napari_samv1.storage.session.codec import FORMAT, SessionWriter
 from napari_samv1.storage.session.label_tiff import tiff_bytes
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def open_session(folder: str | os.PathLike[str]) -> SessionRecord:
     SessionError
         If there is none, or it is damaged or of a newer version; the message is a sentence.
     """
-    from napari_samv1.storage.session.read_json import beneath_hashes, parse, to_record
+    from napari_samv1.storage.session.codec import beneath_hashes, parse, to_record
 
     file = _session_file(Path(folder).expanduser())
     try:
@@ -118,16 +118,15 @@ def _copies(record: SessionRecord) -> dict[str, bytes]:
     """The files for other programs, by their names."""
     from napari_samv1.storage.exports.object_table import objects_csv
     from napari_samv1.storage.session.composite import label_image
-    from napari_samv1.storage.session.prompt_tables import by_image, points_csv, shapes_csv
+    from napari_samv1.storage.session.prompt_tables import points_csv, shapes_csv
 
     copies = {"objects.csv": objects_csv(record).encode("utf-8")}
     for number, plane in enumerate(record.planes, start=1):
         suffix = f"-{number}" if len(record.planes) > 1 else ""
         copies[f"labels{suffix}.tif"] = tiff_bytes(label_image(plane))
-    images = by_image(record.planes)
-    for number, planes in enumerate(images, start=1):
-        suffix = f"-{number}" if len(images) > 1 else ""
-        for name, text in (("points", points_csv(planes)), ("shapes", shapes_csv(planes))):
+    for number, image in enumerate(record.images, start=1):
+        suffix = f"-{number}" if len(record.images) > 1 else ""
+        for name, text in (("points", points_csv(image.planes)), ("shapes", shapes_csv(image.planes))):
             if text:
                 copies[f"{name}{suffix}.csv"] = text.encode("utf-8")
     return copies

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.engine.objects import box_around
-from napari_samv1.records.prompts import Prompts, points_along
-from napari_samv1.storage.session.record import DrawnShape, PlaneRecord
+from napari_samv1.annotation.pieces import Piece
+from napari_samv1.records.drawn import DrawnShape
+from napari_samv1.storage.session.record import PlaneRecord
 
 POSITIVE, NEGATIVE = "positive", "negative"
 
@@ -37,49 +37,35 @@ class ShapeRow:
 
 
 def point_rows(planes: Sequence[PlaneRecord]) -> PointRows:
-    """All point prompts of planes of one image, without those that a drawn path stands for."""
+    """All clicks on planes of one image."""
     coordinates, objects, polarities = [np.zeros((0, _axes(planes)))], [], []
-    for plane in planes:
-        for known in plane.objects:
-            own = _clicked(known.prompts, plane.drawn.get(known.id, ()))
-            coordinates.append(plane.source.to_image(known.prompts.points_yx[own]))
-            objects += [known.id] * int(own.sum())
-            polarities += [POSITIVE if label else NEGATIVE for label in known.prompts.labels[own]]
+    for plane, piece, shape in _drawn(planes):
+        if shape.kind == "point":
+            coordinates.append(plane.source.to_image(shape.vertices_yx))
+            objects.append(piece.id)
+            polarities.append(POSITIVE if shape.positive else NEGATIVE)
     return PointRows(np.concatenate(coordinates), tuple(objects), tuple(polarities))
 
 
 def shape_rows(planes: Sequence[PlaneRecord]) -> list[ShapeRow]:
-    """All drawn prompts of planes of one image; boxes that were drawn as nothing else are rectangles."""
-    rows = []
+    """All drawn shapes on planes of one image."""
+    return [
+        ShapeRow(
+            shape.kind,
+            plane.source.to_image(shape.vertices_yx),
+            piece.id,
+            POSITIVE if shape.positive else NEGATIVE,
+        )
+        for plane, piece, shape in _drawn(planes)
+        if shape.kind != "point"
+    ]
+
+
+def _drawn(planes: Sequence[PlaneRecord]) -> Iterator[tuple[PlaneRecord, Piece, DrawnShape]]:
     for plane in planes:
-        for known in plane.objects:
-            drawn = plane.drawn.get(known.id, ())
-            for shape in drawn:
-                polarity = POSITIVE if shape.positive else NEGATIVE
-                rows.append(
-                    ShapeRow(shape.kind, plane.source.to_image(shape.vertices_yx), known.id, polarity)
-                )
-            outlined = [_bounds(shape.vertices_yx) for shape in drawn]
-            if not known.refined.empty:
-                # it came with the mask to refine, and comes with it again
-                outlined.append(np.array(box_around(known.refined)))
-            for box in known.prompts.boxes_yx:
-                y0, x0, y1, x1 = box
-                if any(np.array_equal(box, other) for other in outlined):
-                    continue
-                corners = plane.source.to_image([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
-                rows.append(ShapeRow("rectangle", corners, known.id, POSITIVE))
-    return rows
-
-
-def _clicked(prompts: Prompts, drawn: Sequence[DrawnShape]) -> NDArray[np.bool_]:
-    """Which points are points themselves, and not samples of a path."""
-    sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in ("path", "line")]
-    own = np.ones(len(prompts.points_yx), dtype=bool)
-    if sampled and len(own):
-        distances = np.abs(prompts.points_yx[:, None] - np.concatenate(sampled)[None]).max(axis=2)
-        own = distances.min(axis=1) > 1e-6
-    return own
+        for piece in plane.pieces:
+            for shape in piece.drawn:
+                yield plane, piece, shape
 
 
 def points_csv(planes: Sequence[PlaneRecord]) -> str:
@@ -106,21 +92,8 @@ def shapes_csv(planes: Sequence[PlaneRecord]) -> str:
     return _table(["index", "shape-type", "vertex-index", *axes, "object", "polarity"], lines)
 
 
-def by_image(planes: Iterable[PlaneRecord]) -> list[list[PlaneRecord]]:
-    """Planes of the same image together, in the order in which the images come."""
-    images: dict[tuple[object, ...], list[PlaneRecord]] = {}
-    for plane in planes:
-        source = plane.source
-        images.setdefault((source.path, source.sample, source.name, source.image_shape), []).append(plane)
-    return list(images.values())
-
-
 def _axes(planes: Sequence[PlaneRecord]) -> int:
     return len(planes[0].source.index) if planes else 2
-
-
-def _bounds(vertices_yx: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([vertices_yx.min(axis=0), vertices_yx.max(axis=0)])
 
 
 def _table(header: list[str], lines: Sequence[Sequence[object]]) -> str:

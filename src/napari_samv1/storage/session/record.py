@@ -2,67 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from napari_samv1.engine.objects import AnnotatedObject
-
-Kind = Literal["rectangle", "ellipse", "polygon", "path", "line"]
-
-
-@dataclass(frozen=True)
-class Environment:
-    """What computed an answer: on the same machine, the same environment gives the same bits."""
-
-    package: str
-    python: str
-    numpy: str
-    torch: str
-    platform: str
-    processor: str
-    threads: int
-
-    @classmethod
-    def now(cls) -> Environment:
-        """This process."""
-        import torch
-
-        return cls(*_versions(), torch.get_num_threads())
-
-
-@cache
-def _versions() -> tuple[str, str, str, str, str, str]:
-    import torch
-
-    return (
-        version("napari-samv1"),
-        platform.python_version(),
-        np.__version__,
-        torch.__version__,
-        platform.platform(),
-        torch.backends.cpu.get_cpu_capability(),
-    )
-
-
-@dataclass(frozen=True)
-class Computation:
-    """A model, and the process in which it answered.
-
-    ``source`` is the name or the path that ``load_model`` was given; the weights are identified by the
-    ``EmbeddingKey`` of the answer.
-    """
-
-    model: str
-    source: str
-    environment: Environment
+from napari_samv1.annotation.pieces import Object, Piece
 
 
 @dataclass(frozen=True)
@@ -125,40 +72,46 @@ class PlaneSource:
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnShape:
-    """A prompt as it was drawn, where it is more than a point or a rectangle."""
-
-    kind: Kind
-    vertices_yx: NDArray[np.float64]
-    positive: bool = True
-
-
-@dataclass(frozen=True, eq=False)
 class PlaneRecord:
-    """The objects of one plane, lowest first in ``stack``, and what computed each one's answer.
+    """The pieces of objects on one plane, lowest first in ``order``.
 
     ``beneath`` (H, W) are the labels of the label image that are no object's, None where there are none.
-    ``drawn`` holds, by object, prompts that ``Prompts`` cannot show as they were drawn.
     """
 
     source: PlaneSource
     shape_yx: tuple[int, int]
-    objects: tuple[AnnotatedObject, ...] = ()
-    stack: tuple[int, ...] = ()
-    computations: Mapping[int, Computation] = field(default_factory=dict)
+    pieces: tuple[Piece, ...] = ()
+    order: tuple[int, ...] = ()
     beneath: NDArray[Any] | None = field(default=None, repr=False)
-    drawn: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRecord:
+    """An annotated image: its objects once, and its planes in the order of slices."""
+
+    objects: tuple[Object, ...]
+    planes: tuple[PlaneRecord, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class SessionRecord:
-    """A whole session: its planes, and when it was begun (UTC, ISO 8601)."""
+    """A whole session: its images, and when it was begun and saved (UTC, ISO 8601)."""
 
-    planes: tuple[PlaneRecord, ...]
+    images: tuple[ImageRecord, ...]
     created: str = ""
     saved: str = ""
 
     @property
+    def planes(self) -> tuple[PlaneRecord, ...]:
+        """The planes of all images."""
+        return tuple(plane for image in self.images for plane in image.planes)
+
+    @property
     def object_count(self) -> int:
-        """Objects of all planes."""
-        return sum(len(plane.objects) for plane in self.planes)
+        """Objects of all images."""
+        return sum(len(image.objects) for image in self.images)
+
+
+def now() -> str:
+    """The time, as a session file says it."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

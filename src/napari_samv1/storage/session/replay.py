@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
+from napari_samv1.annotation.pieces import Answer, Piece, paint_over
 from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.registry import MODELS
+from napari_samv1.engine.answers import derive
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
-from napari_samv1.engine.objects import AnnotatedObject, Derived, derive, joint_region, paint_over
 from napari_samv1.engine.predictor import Predictor
+from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.frame import Frame
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop, joint_region
 from napari_samv1.records.preparation import Sizing
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import read_plane
-from napari_samv1.storage.session.record import Computation, Environment, PlaneRecord, SessionRecord
+from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
 
 if TYPE_CHECKING:
     from napari_samv1.checkpoints.record import LoadedModel
@@ -123,52 +125,64 @@ _Result = tuple[int, int, int | None, str]
 
 
 def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
-    answered = [known for known in plane.objects if known.answered is not None]
-    for known in plane.objects:
-        if known.answered is None:
-            yield _unanswered(known)
+    answered = [piece for piece in plane.pieces if _is_answered(piece)]
+    for piece in plane.pieces:
+        if not _is_answered(piece):
+            yield _unanswered(piece)
     if not answered:
         return
     pixels = read_plane(plane.source, plane.shape_yx, means.image)
 
-    def made_by(known: AnnotatedObject) -> tuple[str, str]:
-        return repr(_key(known)), repr(plane.computations[known.id])
+    def made_by(piece: Piece) -> tuple[str, str]:
+        return repr(_key(piece)), repr(_computation(piece))
 
     for _, group in groupby(sorted(answered, key=made_by), key=made_by):
         objects = list(group)
-        key, computation = _key(objects[0]), plane.computations[objects[0].id]
+        key, computation = _key(objects[0]), _computation(objects[0])
         torch.set_num_threads(computation.environment.threads)
         predictor = Predictor(means.model_of(key, computation))
         embedding = _embed(predictor, pixels, key)
         note = _difference(embedding, key, computation.environment)
-        for known in objects:
-            yield _compare(predictor, embedding, known, note)
+        for piece in objects:
+            yield _compare(predictor, embedding, piece, note)
 
 
-def _unanswered(known: AnnotatedObject) -> _Result:
-    if known.derived.empty:
+def _unanswered(piece: Piece) -> _Result:
+    if piece.derived.empty:
         # nothing but brush strokes, which are pixels already
-        return known.id, known.mask.area, 0, ""
+        return piece.id, piece.mask.area, 0, ""
     note = "Its mask was still awaited when the session was saved."
-    return known.id, known.mask.area, None, note
+    return piece.id, piece.mask.area, None, note
 
 
-def _compare(predictor: Predictor, embedding: Embedding, known: AnnotatedObject, note: str) -> _Result:
-    derived = _derived(predictor, embedding, known)
-    mask = paint_over(derived.mask, known.painted_in, known.painted_out)
-    differing = count_differing(mask, known.mask)
+def _compare(predictor: Predictor, embedding: Embedding, piece: Piece, note: str) -> _Result:
+    derived = _derived(predictor, embedding, piece)
+    mask = paint_over(derived.mask, piece.painted_in, piece.painted_out)
+    differing = count_differing(mask, piece.mask)
     notes = [note] if differing and note else []
-    if derived.chosen != known.chosen:
-        notes.append(f"Candidate {derived.chosen} is the best now, {known.chosen} was.")
-    return known.id, known.mask.area, differing, " ".join(notes)
+    if derived.chosen != piece.chosen:
+        notes.append(f"Candidate {derived.chosen} is the best now, {piece.chosen} was.")
+    return piece.id, piece.mask.area, differing, " ".join(notes)
 
 
-def _derived(predictor: Predictor, embedding: Embedding, known: AnnotatedObject) -> Derived:
-    """The object decoded at the place that it had in a batch of that size: sums may round by both."""
-    place, size = known.batch
-    prompts = known.answered.prompts if known.answered is not None else known.prompts
-    predictions = predictor.answer_each(embedding, [prompts] * size)
-    return derive(predictions[place], known.settings)
+def _derived(predictor: Predictor, embedding: Embedding, piece: Piece) -> Answer:
+    """The piece decoded at the place that it had in a batch of that size: sums may round by both."""
+    answer = piece.answer
+    if answer is None:
+        raise ValueError(f"object {piece.id} has no answer")
+    place, size = answer.batch
+    predictions = predictor.answer_each(embedding, [answer.request.prompts] * size)
+    return derive(predictions[place], answer.request, answer.settings)
+
+
+def _is_answered(piece: Piece) -> bool:
+    return piece.answer is not None and piece.answer.made_by is not None
+
+
+def _computation(piece: Piece) -> Computation:
+    if piece.answer is None or piece.answer.made_by is None:
+        raise ValueError(f"object {piece.id} has no answer")
+    return piece.answer.made_by
 
 
 def count_differing(first: MaskCrop, second: MaskCrop) -> int:
@@ -177,10 +191,10 @@ def count_differing(first: MaskCrop, second: MaskCrop) -> int:
     return int(np.count_nonzero(first.within(region) != second.within(region)))
 
 
-def _key(known: AnnotatedObject) -> EmbeddingKey:
-    if known.answered is None:
-        raise ValueError(f"object {known.id} has no answer")
-    return cast(EmbeddingKey, known.answered.embedding_key)
+def _key(piece: Piece) -> EmbeddingKey:
+    if piece.answer is None:
+        raise ValueError(f"object {piece.id} has no answer")
+    return cast(EmbeddingKey, piece.answer.request.embedding_key)
 
 
 def _recorded_model(computation: Computation) -> str:
@@ -205,7 +219,7 @@ def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:
                     return sizing, side
             except ValueError:
                 continue
-    raise SessionError(f"it is not known how the image was arranged for the model: {key.frame}")
+    raise SessionError(f"it is not piece how the image was arranged for the model: {key.frame}")
 
 
 def _difference(embedding: Embedding, key: EmbeddingKey, recorded: Environment) -> str:

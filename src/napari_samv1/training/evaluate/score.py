@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.engine.objects import hinted
+from napari_samv1.annotation.pieces import hinted
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.records.mask_crop import MaskCrop

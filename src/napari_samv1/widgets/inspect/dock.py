@@ -35,10 +35,12 @@ from napari_samv1.widgets.inspect.wand import WandView
 from napari_samv1.widgets.inspect.windows import WindowsView
 from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
+from napari_samv1.widgets.shared.docking import come_as_tab
+from napari_samv1.widgets.shared.layer_list import leave_layer_list
 from napari_samv1.widgets.shared.look import BLUE, GREEN, ORANGE, card, line, narrow_combo, note
 
 if TYPE_CHECKING:
-    from napari.viewer import Viewer
+    import napari.viewer
 
     from napari_samv1.widgets.shared.remembered import Choices
 
@@ -66,7 +68,8 @@ class InspectModel(QScrollArea):
     duplicate a layer to keep it.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    # napari hands a viewer over to exactly this annotation
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         # a viewer handed to a plugin may be a proxy, behind which no layer is identical to itself
         self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
@@ -343,6 +346,8 @@ class InspectModel(QScrollArea):
         # napari's dock takes the widget out before it forgets it: no close event comes
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
+        elif event.type() == QEvent.Type.ParentChange:
+            come_as_tab(self)
         elif event.type() in (QEvent.Type.Enter, QEvent.Type.Show) and not self._closed:
             self.sources.refresh()
         return bool(super().event(event))
@@ -352,6 +357,7 @@ class InspectModel(QScrollArea):
         if self._closed:
             return
         self._closed = True
+        leave_layer_list(self.viewer, self.reset_choices)
         self.viewer.dims.events.point.disconnect(self._show_caption)
         self.sources.close_down()
         if not self._worker.stop():

@@ -13,7 +13,8 @@ from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.prompts.features import make_points, next_object_id
-from napari_samv1.layers.prompts.read import read_prompts
+from napari_samv1.layers.prompts.read import read_points
+from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.widgets.inspect.scene import Scene
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel, open_panels
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
@@ -172,17 +173,18 @@ class Sources(QWidget):
             return None if current is None else current.prompts
         if self.points.layer is None:
             return None
-        by_object = read_prompts(plane, image, self.points.layer, None).by_object
-        if not by_object:
+        rows = read_points(plane, image, self.points.layer).rows
+        if not rows:
             return None
-        return by_object.get(next_object_id(self.points.layer) or 0, by_object[max(by_object)])
+        own = rows.get(next_object_id(self.points.layer) or 0, rows[max(rows)])
+        return prompts_of(own, plane.shape_yx)
 
     def _words(self, panel: SegmentAnythingPanel) -> str:
         image = panel.controller.binding.image
         where = "no image" if image is None else f"“{image.name}”"
         return (
             f"As in the Segment Anything panel: {where}, object {panel.controller.binding.current_object}, "
-            f"model {panel.model.short_name}."
+            f"model {panel.model_chooser.short_name}."
         )
 
     def _let_go(self) -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QAbstractButton
 
 from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.labels.logits_preview import LogitsPreview
-from napari_samv1.widgets.panel.mask_choice import SIDE, CandidateScores, MaskChoice
+from napari_samv1.widgets.panel.mask_choice import SIDE, CandidateScores, MaskPictures
 
 if TYPE_CHECKING:
     from napari_samv1.engine.prediction import Prediction
@@ -20,15 +21,18 @@ PAUSE_MILLISECONDS = 30
 
 
 class CandidatePictures(QObject):
-    """Fills a ``MaskChoice`` with the current object's pictures, a moment after ``refresh``.
+    """Fills ``MaskPictures`` with the current object's pictures, a moment after ``refresh``.
 
     The next decoding has begun by then, so that it doesn't wait for them.
     """
 
-    def __init__(self, binding: AnnotationBinding, choice: MaskChoice) -> None:
+    def __init__(
+        self, binding: AnnotationBinding, choice: MaskPictures, logits_button: QAbstractButton
+    ) -> None:
         super().__init__(choice)  # ends with what it fills, timer and all
         self._binding = binding
         self._choice = choice
+        self._logits_button = logits_button
         self._logits: LogitsPreview | None = None
         self._made: Thumbnails | None = None
         self._made_of: tuple[Any, ...] = ()
@@ -36,7 +40,7 @@ class CandidatePictures(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MILLISECONDS)
         self._timer.timeout.connect(self.make)
-        choice.logits_toggled.connect(self.toggle_logits)
+        logits_button.clicked.connect(self.toggle_logits)
 
     def refresh(self) -> None:
         """The current object may be another, or may have changed: show its scores now, its pictures soon."""
@@ -52,7 +56,7 @@ class CandidatePictures(QObject):
         elif self._logits is None and shown:
             self._logits = LogitsPreview(self._binding.viewer, self._logits_removed)
             self._show_logits()
-        self._choice.show_logits(self._logits is not None)
+        self._logits_button.setChecked(self._logits is not None)
 
     def close(self) -> None:
         """Take the layer of the logits away, and make nothing more."""
@@ -64,8 +68,7 @@ class CandidatePictures(QObject):
         self.toggle_logits(False)
 
     def _prediction(self) -> Prediction | None:
-        session = self._binding.session
-        return None if session is None else session.prediction(self._binding.current_object)
+        return self._binding.decoding.prediction(self._binding.current)
 
     def make(self) -> None:
         """Make what is missing now; ``refresh`` does it a moment later."""
@@ -98,7 +101,7 @@ class CandidatePictures(QObject):
                 gamma=plane.gamma,
             )
             self._made_of = made_of
-            self._choice.show_pictures(tuple(self._made.pictures))
+            self._choice.show_pictures(tuple(self._made.pictures), self._made.like)
         self._show_scores()
 
     def _show_scores(self) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_samv1.annotation.edits import settings_of
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError
 from napari_samv1.widgets.panel import models
@@ -24,9 +24,10 @@ from napari_samv1.widgets.shared.remembered import Choices
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_samv1.engine.session import AnnotationSession, DecodeJob
+    from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.engine.jobs import DecodeJob
     from napari_samv1.masks.clean import CleanUp
-    from napari_samv1.masks.paint import Rule
+    from napari_samv1.records.settings import Choice, ObjectSettings, Rule
 
 logger = logging.getLogger(__name__)
 
@@ -107,18 +108,23 @@ class Controller(QObject):
         self._objects_changed()
 
     def _ask(self) -> None:
-        plane = self.plane()
-        session = self.binding.session
-        if plane is None or session is None or not session.pending:
+        plane, shown = self.plane(), self.binding.shown
+        if plane is None or shown is None or not shown.pending:
             return
         stored = self.encoder.stored(plane)
-        if stored is None or self.encoder.model is None:
+        # masks of other pixels than those that are shown would be wrong; of another contrast they are not
+        outdated = stored is not None and stored.data_revision != plane.data_revision
+        if stored is None or outdated or self.encoder.model is None:
             if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
                 self.encoder.encode(plane)
             return
         # only an idle thread gets more to do: what is asked then is the newest state of every object
-        if not self._decoder.busy and (jobs := self.binding.jobs(stored.embedding)):
+        if not self._decoder.busy and (jobs := self._jobs(stored.embedding)):
             self._decoder.submit(plane.key, _decoding(self.encoder.model.predictor, jobs))
+
+    def _jobs(self, embedding: Embedding) -> list[DecodeJob]:
+        self.binding.decoding.made_by = self.encoder.computation
+        return self.binding.jobs(embedding)
 
     def _decoded(self, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -127,7 +133,7 @@ class Controller(QObject):
         self._failure = ""
         if isinstance(outcome.key, _Recall):
             for result in outcome.value or ():
-                outcome.key.session.remember(result)
+                self.binding.decoding.remember(result)
                 self._recalled = None if result.prediction is not None else self._recalled
         else:
             self._refusal = self.binding.accept_each(outcome.value or ())
@@ -135,16 +141,19 @@ class Controller(QObject):
         self._objects_changed()
 
     def _recall(self) -> None:
-        """Fetch what the current object's candidates looked like, where that is no longer kept."""
-        session, plane = self.binding.session, self._known_plane()
+        """Fetch the current object's candidates, where they are no longer cached."""
+        current, plane = self.binding.current, self._known_plane()
+        document = self.binding.document
         stored = None if plane is None else self.encoder.stored(plane)
-        if session is None or stored is None or self.encoder.model is None or self._decoder.busy:
+        if current is None or document is None or stored is None:
             return
-        job = session.recall(self.binding.current_object, stored.embedding)
+        if self.encoder.model is None or self._decoder.busy:
+            return
+        job = self.binding.decoding.recall(document, current, stored.embedding)
         # once: an answer that fails is not asked for again and again
         if job is not None and job.request != self._recalled:
             self._recalled = job.request
-            self._decoder.submit(_Recall(session), _decoding(self.encoder.model.predictor, [job]))
+            self._decoder.submit(_Recall(), _decoding(self.encoder.model.predictor, [job]))
 
     def _known_plane(self) -> DisplayedPlane | None:
         try:
@@ -167,12 +176,12 @@ class Controller(QObject):
             self.encoder.encode(plane)
 
     def _encoded(self, key: Hashable) -> None:
-        plane, session = self.plane(), self.binding.session
-        if plane is None or session is None or plane.key != key:
+        plane, document, current = self.plane(), self.binding.document, self.binding.current
+        if plane is None or document is None or plane.key != key:
             return
-        current = session.get(self.binding.current_object)
-        # what was annotated with an earlier encoding stays; the object in hand is seen anew
-        session.redecode([current.id] if current is not None and len(current.prompts) else [])
+        # pieces of an earlier encoding stay; the object in hand is seen anew
+        if current is not None and len(current.prompts):
+            document.ask_again([current.key])
         self.sync()
 
     def _encoder_changed(self) -> None:
@@ -194,9 +203,7 @@ class Controller(QObject):
     def choose_model(self, choices: Choices, *, is_ready: bool) -> None:
         """Take another model or device; load it if its file is there."""
         self._failure = ""
-        session = self.binding.session
-        if session is not None:
-            session.forget_requests()
+        self.binding.decoding.forget()
         if is_ready:
             self.encoder.choose(choices)
         else:
@@ -229,21 +236,26 @@ class Controller(QObject):
 
     # ---- what a person asks for
 
-    def pick_candidate(self, candidate: int | None) -> None:
-        """Take one of the four masks for the current object, or with None the automatic choice."""
-        choice: Any = "auto" if candidate is None else candidate
+    @property
+    def settings(self) -> ObjectSettings | None:
+        """Settings of the current object, or else of new ones, with what was moved and is not applied yet."""
+        document, number = self.binding.document, self.binding.current_object
+        if document is None:
+            return None
+        current = self.binding.current
+        settings = settings_of(document, number) if current is None else current.settings
+        moved = {setting: value for setting, (owner, value) in self._moved.items() if owner == number}
+        return replace(settings, **moved)
+
+    def pick_candidate(self, choice: Choice) -> None:
+        """Take one of the four masks, or "auto", for the current object or else for new ones."""
+        self._apply_settings()
         self.binding.choose(choice)
 
     def pick_rule(self, rule: Rule) -> None:
         """Treat pixels of others in another way, for the current object or else for new ones."""
-        session, current = self.binding.session, self.binding.current
-        if session is None:
-            return
-        if current is None:
-            session.defaults = replace(session.defaults, rule=rule)
-            self._edited("")
-        else:
-            self._edited(self.binding.apply(session.set_rule(current.id, rule)))
+        self._apply_settings()
+        self._edited(self.binding.set_settings(self.binding.current_object, rule=rule))
 
     def move_threshold(self, threshold: float) -> None:
         """Cut the current object's logits elsewhere; the newest value wins."""
@@ -256,22 +268,20 @@ class Controller(QObject):
     def _move(self, setting: str, value: Any) -> None:
         # the object is kept with it: another may be current when the timer fires
         self._moved[setting] = self.binding.current_object, value
+        # the first of a drag at once, which is all that a script sets; the others a moment later
         if not self._settings_timer.isActive():
-            self._settings_timer.start()
+            self._apply_settings()
 
     def _apply_settings(self) -> None:
         moved, self._moved = self._moved, {}
-        session = self.binding.session
-        if self.closed or session is None:
+        if self.closed or not moved:
             return
+        self._settings_timer.start()
         refusal = ""
         for setting, (object_id, value) in moved.items():
-            if session.get(object_id) is None:
-                session.defaults = replace(session.defaults, **{setting: value})
-                continue
-            change = session.set_threshold if setting == "threshold" else session.set_cleanup
             gesture = self._gesture.of(setting, object_id)
-            refusal = refusal or self.binding.apply(change(object_id, value, gesture=gesture))
+            said = self.binding.set_settings(object_id, gesture=gesture, **{setting: value})
+            refusal = refusal or said
         self._edited(refusal)
 
     def next_object(self) -> None:
@@ -292,12 +302,17 @@ class Controller(QObject):
 
     def delete_object(self) -> None:
         """Delete the current object; the next in the list becomes current, so that Delete goes on."""
-        session, gone = self.binding.session, self.binding.current_object
+        gone = self.binding.current_object
         sentence = self.binding.delete_object(gone)
-        if session is not None and not sentence and session.get(gone) is None and session.objects:
-            left = sorted(session.objects)
+        shown = self.binding.shown
+        if shown is not None and not sentence and shown.get(gone) is None and shown.objects:
+            left = sorted(shown.objects)
             self.binding.current_object = next((one for one in left if one > gone), left[-1])
         self._done(sentence)
+
+    def continue_object(self) -> None:
+        """Go on, on this slice, with the object of the slice before."""
+        self._done(self.binding.continue_object())
 
     def refine(self) -> None:
         """Let the model refine the pixels that the current object has."""
@@ -308,9 +323,11 @@ class Controller(QObject):
         self._done(self.binding.split_current(share_background=share_background))
 
     def undo(self) -> None:
+        self._apply_settings()
         self._done(self.binding.undo())
 
     def redo(self) -> None:
+        self._apply_settings()
         self._done(self.binding.redo())
 
     def _done(self, sentence: str) -> None:
@@ -343,13 +360,12 @@ class Controller(QObject):
     @property
     def is_foreign_label(self) -> bool:
         """Whether the current number is a label of another tool, that is no object of ours yet."""
-        session, labels, number = self.binding.session, self.binding.labels, self.binding.current_object
-        if session is None or labels is None or self.binding.current is not None or labels.multiscale:
+        shown, labels, number = self.binding.shown, self.binding.labels, self.binding.current_object
+        if shown is None or labels is None or self.binding.current is not None or labels.multiscale:
             return False
-        looked_at = id(labels), number, session.revision
+        looked_at = id(labels.data), number, shown.document.revision, shown.plane
         if looked_at != self._looked_at[0]:
-            shown = np.any(np.asarray(labels.data) == number)
-            self._looked_at = looked_at, bool(shown)
+            self._looked_at = looked_at, self.binding.shows_label(number)
         return self._looked_at[1]
 
     # ---- words
@@ -412,14 +428,12 @@ class Controller(QObject):
 
 @dataclass(frozen=True, eq=False)
 class _Recall:
-    """Names a job whose answer is only to be looked at."""
-
-    session: AnnotationSession
+    """Key of a job that refreshes the candidate pictures only."""
 
 
 def _decoding(predictor: Any, jobs: list[DecodeJob]) -> Any:
     def decode(_ticket: object) -> Any:
-        from napari_samv1.engine.session import run_each
+        from napari_samv1.engine.jobs import run_each
 
         return run_each(predictor, jobs)
 

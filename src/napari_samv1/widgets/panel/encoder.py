@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.panel.encoding_bar import Encoding, EncodingStatus
 from napari_samv1.widgets.panel.models import ReadyModel
@@ -32,6 +33,7 @@ class Stored:
 
     embedding: Embedding
     display_key: Hashable
+    data_revision: int
 
 
 class Encoder:
@@ -51,6 +53,7 @@ class Encoder:
         self.choices = choices
         self.model: ReadyModel | None = None
         self.load_error = ""
+        self._computation: Computation | None = None
         self._on_change = on_change
         self._on_encoded = on_encoded
         self._on_error = on_error
@@ -63,6 +66,16 @@ class Encoder:
         self._encoding: Ticket | None = None
         self._progress = (0, 0)
         self._started = 0.0
+
+    @property
+    def computation(self) -> Computation | None:
+        """The model in use and this process, for the record of its answers."""
+        if self.model is None:
+            return None
+        if self._computation is None:
+            loaded = self.model.predictor.model
+            self._computation = Computation(loaded.name, self.model.choices.model, Environment.now())
+        return self._computation
 
     @property
     def busy(self) -> bool:
@@ -139,11 +152,16 @@ class Encoder:
         stored = self._stored.get(plane.key)
         if stored is None:
             return EncodingStatus(Encoding.NOT_ENCODED, f"not encoded{self._time_needed(plane)}", hint)
+        if stored.data_revision != plane.data_revision:
+            return EncodingStatus(
+                Encoding.STALE, f"the image's data changed since{self._time_needed(plane)}", hint
+            )
         if stored.display_key != plane.display_key:
             return EncodingStatus(
                 Encoding.STALE, f"contrast changed since; still in use{self._time_needed(plane)}", hint
             )
-        return EncodingStatus(Encoding.READY, "ready", hint, can_encode=False)
+        # pixels may have been changed in place, of which napari says nothing
+        return EncodingStatus(Encoding.READY, "ready", hint)
 
     def _begin(self, plane: DisplayedPlane, model: ReadyModel) -> None:
         self._progress = (0, model.predictor.model.config.depth)
@@ -183,7 +201,7 @@ class Encoder:
             self._wanted = None
             self._on_error(outcome.error)
         else:
-            self.model = outcome.value
+            self.model, self._computation = outcome.value, None
             if self._wanted is not None:
                 self._begin(self._wanted, outcome.value)
         self._on_change()
@@ -201,7 +219,7 @@ class Encoder:
         if wanted is None or wanted.key != plane.key:
             return
         self._learn(plane)
-        self._stored[plane.key] = Stored(embedding, plane.display_key)
+        self._stored[plane.key] = Stored(embedding, plane.display_key, plane.data_revision)
         self._stored.move_to_end(plane.key)
         while len(self._stored) > KEPT_EMBEDDINGS:
             self._stored.popitem(last=False)

@@ -30,6 +30,7 @@ COLOURS = {
     Encoding.READY: GREEN,
     Encoding.STALE: ORANGE,
 }
+PROGRESS_HEIGHT = 4  # pixels
 MARKS = {
     Encoding.NO_IMAGE: "○",
     Encoding.NOT_ENCODED: "○",
@@ -66,6 +67,12 @@ class EncodingBar(QWidget):
         self.encode = QPushButton("Encode")
         self.encode.setToolTip("Let the model look at the image now (the first click does it by itself)")
         self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(PROGRESS_HEIGHT)
+        # its line stays free, so that nothing below moves
+        keeping = self.progress.sizePolicy()
+        keeping.setRetainSizeWhenHidden(True)
+        self.progress.setSizePolicy(keeping)
         self.cancel = QPushButton("Cancel")
         self.hint = note()
 
@@ -73,14 +80,12 @@ class EncodingBar(QWidget):
         top.addWidget(self.mark)
         top.addWidget(self.sentence, 1)
         top.addWidget(self.encode)
-        running = QHBoxLayout()
-        running.addWidget(self.progress, 1)
-        running.addWidget(self.cancel)
+        top.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout.setSpacing(2)
         layout.addLayout(top)
-        layout.addLayout(running)
+        layout.addWidget(self.progress)
         layout.addWidget(self.hint)
         self.encode.clicked.connect(lambda: self.encode_wanted.emit())
         self.cancel.clicked.connect(lambda: self.cancel_wanted.emit())
@@ -99,6 +104,6 @@ class EncodingBar(QWidget):
         self.cancel.setVisible(running)
         self.progress.setRange(0, status.total)
         self.progress.setValue(status.done)
-        self.progress.setFormat("%v of %m blocks" if status.total else "")
+        self.progress.setToolTip(f"{status.done} of {status.total} blocks" if status.total else "")
         self.hint.setText(status.hint)
         self.hint.setVisible(bool(status.hint))

@@ -14,16 +14,16 @@ POINTING: dict[Tool, str] = {
     "ellipse": "Drag an ellipse over an object. The model gets its box and its inside.",
     "scribble": "Draw a line along an object: points on it say that it belongs to it.",
     "brush": "Paint the object yourself. What you paint stays, whatever the model answers later.",
-    "eraser": "Wipe away what is too much. It stays away, whatever the model answers later.",
+    "eraser": "Erase what is too much. It stays away, whatever the model answers later.",
     "pick": "Click on a mask: its object becomes the current one.",
 }
 CORRECTING: dict[Tool, str] = {
-    "box": "A box settles what is meant. Something missing, or too much? Press Click.",
-    "polygon": "An outline settles what is meant. Something missing, or too much? Press Click.",
-    "ellipse": "An ellipse settles what is meant. Something missing, or too much? Press Click.",
-    "scribble": "Something missing? Draw on it. Too much? ✕ Not object, and draw there.",
-    "brush": "Something missing? Paint it. Too much? ✕ Not object turns the brush into an eraser.",
-    "eraser": "Too much? Wipe it away. ● Object turns the eraser into a brush.",
+    "box": "A box settles what is meant. To correct the mask: press Click.",
+    "polygon": "An outline settles what is meant. To correct the mask: press Click.",
+    "ellipse": "An ellipse settles what is meant. To correct the mask: press Click.",
+    "scribble": "Missing something? Draw on it. Too much? ✕ Not object, and draw there.",
+    "brush": "Missing something? Paint it. Too much? ✕ Not object makes the brush an eraser.",
+    "eraser": "Too much? Erase it. ● Object makes the eraser a brush.",
 }
 
 
@@ -41,7 +41,7 @@ class Situation:
     in_3d: bool = False
     wants_download: bool = False
     objects: int = 0
-    foreign_label: int = 0  # the current number, where it is a label of another tool
+    foreign_label: int = 0  # the current number, where it is an existing label and no object yet
 
 
 def next_step(situation: Situation) -> str:
@@ -60,8 +60,8 @@ def next_step(situation: Situation) -> str:
         return POINTING["pick"]
     if situation.foreign_label and not situation.prompts:
         return (
-            f"Label {situation.foreign_label} is from elsewhere. To correct it: More > Refine this object, "
-            "then click. A click alone makes it anew."
+            f"{situation.foreign_label} is an existing label. To correct it: More > Refine this object, then "
+            "click. A click alone replaces it."
         )
     if not situation.prompts and not situation.has_mask:
         if situation.tool is None:
@@ -73,9 +73,9 @@ def next_step(situation: Situation) -> str:
         if not situation.has_model:
             return "The model is being loaded; the mask follows by itself."
         return "Point at the object: the mask follows."
-    correcting = "Something missing? Click it. Too much? Shift+click there."
+    correcting = "Missing something? Click it. Too much? Shift+click there."
     if situation.tool is not None:
         correcting = CORRECTING.get(situation.tool, correcting)
     key = f" ({situation.next_object_key})" if situation.next_object_key else ""
-    earlier = " An earlier one: in the list, or Pick." if situation.objects > 1 else ""
-    return f"3. {correcting} Fine? Next object{key}.{earlier}"
+    earlier = " Earlier ones: list, or Pick." if situation.objects > 1 else ""
+    return f"3. {correcting} Done? Next object{key}.{earlier}"

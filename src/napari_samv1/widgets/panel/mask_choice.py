@@ -1,30 +1,21 @@
-"""Which of the four masks, and where to cut it: the candidates as pictures with scores, and the threshold."""
+"""The choice among the four masks: candidates as pictures with their scores, or "auto"."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
-from qtpy.QtWidgets import (
-    QAbstractButton,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
-from superqt import QLabeledDoubleSlider
+from qtpy.QtWidgets import QAbstractButton, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from napari_samv1.records.settings import CHOICES, Choice
+from napari_samv1.widgets.panel.value_widgets import LookValue
 from napari_samv1.widgets.shared.look import BLUE, GREY, note
 
-AUTO = None
-THRESHOLD_RANGE = (-8.0, 8.0)
 SIDE = 56
 
 AUTO_TIP = (
@@ -43,13 +34,15 @@ class CandidateScores:
 
 
 class Thumbnail(QAbstractButton):
-    """One candidate as a picture; the one that is in the Labels layer has a frame."""
+    """One candidate as a picture, or the number of one like it; that in the Labels layer has a frame."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
         self.taken = False
+        self.like: int | None = None
         self._picture: QPixmap | None = None
+        self._scores = ""
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.describe("")
@@ -59,13 +52,20 @@ class Thumbnail(QAbstractButton):
 
     def show_picture(self, picture: NDArray[np.uint8] | None) -> None:
         """Show a picture (side, side, 3), or only the number."""
-        self._picture = None
+        self._picture, self.like = None, None
         if picture is not None:
             pixels = np.ascontiguousarray(picture)
             height, width, _ = pixels.shape
             image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
             self._picture = QPixmap.fromImage(image)
+        self.describe(self._scores)
         self.update()
+
+    def show_like(self, number: int) -> None:
+        """Show the number of a candidate that this one hardly differs from."""
+        self.show_picture(None)
+        self.like = number
+        self.describe(self._scores)
 
     def show_taken(self, taken: bool) -> None:
         self.taken = taken
@@ -73,8 +73,10 @@ class Thumbnail(QAbstractButton):
 
     def describe(self, scores: str) -> None:
         """Say what a reader hears and a pointer finds."""
+        self._scores = scores
         self.setAccessibleName(f"Mask {self.number}")
-        self.setToolTip(f"Take mask {self.number}{f': {scores}' if scores else ''}")
+        like = "" if self.like is None else f". It hardly differs from mask {self.like}."
+        self.setToolTip(f"Take mask {self.number}{f': {scores}' if scores else ''}{like}")
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         painter = QPainter(self)
@@ -86,6 +88,8 @@ class Thumbnail(QAbstractButton):
         corner = frame.adjusted(5, 2, -5, -2)
         align = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
         painter.drawText(corner, int(align), str(self.number))
+        if self.like is not None:
+            painter.drawText(frame, int(Qt.AlignmentFlag.AlignCenter), f"like {self.like}")
         width = 3.0 if self.taken else 1.0
         pen = QPen(QColor(BLUE if self.taken else GREY), width)
         pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
@@ -95,12 +99,10 @@ class Thumbnail(QAbstractButton):
         painter.drawRect(frame.adjusted(width / 2, width / 2, -width / 2, -width / 2))
 
 
-class MaskChoice(QWidget):
-    """Auto or one of the four candidates, each with predicted IoU, stability, area; a slider in logits."""
+class MaskPictures(QWidget):
+    """Shows "auto" and the four candidates, each with predicted IoU, stability and area."""
 
-    candidate_picked = Signal(object)  # 0..3, or None for auto
-    threshold_moved = Signal(float)
-    logits_toggled = Signal(bool)
+    picked = Signal(object)  # Choice
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -116,7 +118,7 @@ class MaskChoice(QWidget):
             "IoU: how well the model thinks the mask fits. Stable: how little it changes when the threshold "
             "moves. Size: pixels, before clean-up and strokes."
         )
-        grid = QGridLayout()
+        grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(2)
@@ -126,53 +128,27 @@ class MaskChoice(QWidget):
             grid.addWidget(candidate, 0, column, Qt.AlignmentFlag.AlignHCenter)
             grid.addWidget(scores, 1, column)
             grid.setColumnStretch(column, 1)
-            candidate.clicked.connect(_pick(self, column - 1))
-        self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self.threshold.setRange(*THRESHOLD_RANGE)
-        self.threshold.setDecimals(1)
-        self.threshold.setSingleStep(0.1)  # type: ignore[arg-type]  # its own types say int
-        self.threshold.setToolTip(
-            "Where the logits are cut: lower makes the mask larger (the model's own: 0)"
-        )
-        self.logits = QPushButton("Logits")
-        self.logits.setCheckable(True)
-        self.logits.setToolTip(
-            "Show what the threshold cuts as a layer: green is object, pink is not, white is undecided"
-        )
-        cut = QHBoxLayout()
-        cut.addWidget(QLabel("Threshold"))
-        cut.addWidget(self.threshold, 1)
-        cut.addWidget(self.logits)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(grid)
-        layout.addLayout(cut)
-        self.auto.clicked.connect(_pick(self, AUTO))
-        self.threshold.valueChanged.connect(lambda value: self.threshold_moved.emit(float(value)))
-        self.logits.clicked.connect(lambda checked: self.logits_toggled.emit(bool(checked)))
-        self._candidate: int | None = AUTO
+            candidate.clicked.connect(_pick(self, CHOICES[column]))
+        self.auto.clicked.connect(_pick(self, "auto"))
+        self._choice: Choice = "auto"
         self.show_scores((), None)
 
     @property
-    def candidate(self) -> int | None:
-        """0..3, or None for auto."""
-        return self._candidate
+    def choice(self) -> Choice:
+        """The choice that is shown."""
+        return self._choice
 
-    def show_choice(self, candidate: int | None, threshold: float) -> None:
-        """Show an object's own choice without reporting it as a person's."""
-        self._candidate = candidate
-        self.auto.setChecked(candidate is AUTO)
-        was_blocked = self.threshold.blockSignals(True)
-        self.threshold.setValue(threshold)
-        self.threshold.blockSignals(was_blocked)
+    def show_choice(self, choice: Choice) -> None:
+        """Show a choice, without reporting it as picked."""
+        self._choice = choice
+        self.auto.setChecked(choice == "auto")
 
     def show_scores(self, candidates: Sequence[CandidateScores], taken: int | None) -> None:
         """Show the four candidates' scores, and mark the one that is in the Labels layer."""
         for index, (button, label) in enumerate(zip(self.candidates, self.scores, strict=True)):
             button.setEnabled(True)
             # before there is a mask, what is chosen for it
-            button.show_taken(index == (taken if candidates else self._candidate))
+            button.show_taken(index == (taken if candidates else self._choice))
             if index >= len(candidates):
                 label.setText("-\n-\n-")
                 button.describe("")
@@ -183,19 +159,39 @@ class MaskChoice(QWidget):
             pixels = "" if scores.area is None else f", {scores.area} pixels"
             button.describe(f"predicted IoU {scores.iou:.3f}, stability {scores.stability:.3f}{pixels}")
 
-    def show_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
-        """Show the candidates; none where there are none."""
+    def show_pictures(self, pictures: Sequence[NDArray[np.uint8]], like: Sequence[int] = ()) -> None:
+        """Show the candidates; none where there are none.
+
+        ``like`` holds for each the index of the one that stands for it, whose picture is enough.
+        """
         for index, button in enumerate(self.candidates):
-            button.show_picture(pictures[index] if index < len(pictures) else None)
+            if index < len(like) and like[index] != index:
+                button.show_like(like[index] + 1)
+            else:
+                button.show_picture(pictures[index] if index < len(pictures) else None)
 
-    def show_logits(self, shown: bool) -> None:
-        """Press the button of the logits' layer, or release it."""
-        self.logits.setChecked(shown)
 
-    def _person_picks(self, candidate: int | None) -> None:
-        self._candidate = candidate
-        self.auto.setChecked(candidate is AUTO)
-        self.candidate_picked.emit(candidate)
+class MaskChoice(LookValue[Choice]):
+    """Which of the four masks is taken: "auto", or 0 to 3."""
+
+    choices = CHOICES
+
+    def __init__(self, **options: Any) -> None:
+        self.pictures = MaskPictures()
+        super().__init__(self.pictures, **options)
+        self.pictures.picked.connect(self.set_value)
+
+    def get_value(self) -> Choice:
+        return self.pictures.choice
+
+    def set_value(self, value: Any) -> None:
+        """Take "auto" or a mask; ValueError for anything else."""
+        if value not in CHOICES or isinstance(value, bool):
+            raise ValueError(f'{self.name} must be "auto", 0, 1, 2 or 3, got {value!r}')
+        before, chosen = self.value, CHOICES[CHOICES.index(value)]
+        self.pictures.show_choice(chosen)
+        if chosen != before:
+            self.changed.emit(chosen)
 
 
 def _short(area: int) -> str:
@@ -212,8 +208,10 @@ def _small(text: str = "", align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignHCent
     return label
 
 
-def _pick(choice: MaskChoice, candidate: int | None) -> object:
+def _pick(pictures: MaskPictures, choice: Choice) -> Callable[..., None]:
     def pick(*_checked: object) -> None:
-        choice._person_picks(candidate)
+        # a press on what is chosen already would release the button
+        pictures.show_choice(pictures.choice)
+        pictures.picked.emit(choice)
 
     return pick

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_samv1.checkpoints.registry import MODELS, KnownModel
 from napari_samv1.records.preparation import PREPARATIONS
+from napari_samv1.widgets.panel.value_widgets import LookValue
 from napari_samv1.widgets.shared.look import narrow_combo, note
 from napari_samv1.widgets.shared.remembered import Choices
 
@@ -123,6 +125,18 @@ class ModelChooser(QWidget):
         self._choose(replace(self._choices, model=str(path)))
         self._fill()
 
+    def choose_model(self, model: str) -> None:
+        """Take a known model by its name, or a weight file by its path; ValueError for anything else."""
+        if model in MODELS:
+            self._choose(replace(self._choices, model=model))
+            self._fill()
+        elif Path(model).is_file():
+            self.choose_file(Path(model))
+        else:
+            raise ValueError(
+                f"model must be one of {', '.join(MODELS)}, or the path of a weight file, got {model!r}"
+            )
+
     def show_status(self, sentence: str) -> None:
         self.status.setText(sentence)
         self.status.setVisible(bool(sentence))
@@ -214,3 +228,26 @@ class ModelChooser(QWidget):
         )
         if file:
             self.choose_file(Path(file))
+
+
+class ModelChoice(LookValue[str]):
+    """The model in use: a known one's name, or the path of a weight file."""
+
+    def __init__(self, chooser: ModelChooser, **options: Any) -> None:
+        self.chooser = chooser
+        super().__init__(chooser, **options)
+        self._told = self.value
+        chooser.chosen.connect(self._chosen)
+
+    def get_value(self) -> str:
+        return self.chooser.choices.model
+
+    def set_value(self, value: Any) -> None:
+        """Choose a model; one that is not on the disk is offered for download."""
+        self.chooser.choose_model(str(value))
+
+    def _chosen(self, choices: Choices) -> None:
+        # a device may have been chosen, with the same model
+        if choices.model != self._told:
+            self._told = choices.model
+            self.changed.emit(choices.model)

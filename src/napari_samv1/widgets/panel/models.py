@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.records.preparation import PREPARATIONS
 from napari_samv1.widgets.shared.background import Ticket
+from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.remembered import Choices
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ReadyModel:
 
 def load(choices: Choices, ticket: Ticket) -> ReadyModel:
     """Import torch, load the chosen model and time its device; for a background thread."""
+    import_for_jobs()
     from napari_samv1.checkpoints.load import load_model
     from napari_samv1.engine.predictor import Predictor
     from napari_samv1.engine.workload import measure_rate
@@ -60,6 +62,7 @@ def load(choices: Choices, ticket: Ticket) -> ReadyModel:
 
 def download(name: str, ticket: Ticket) -> str:
     """Fetch a known model's file; for a background thread."""
+    import_for_jobs()
     from napari_samv1.checkpoints.download import download as fetch
 
     fetch(MODELS[name], lambda done, total: ticket.report((done, total)))

@@ -25,7 +25,7 @@ from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectMo
 from napari_samv1.widgets.shared.look import BLUE, GREY
 
 if TYPE_CHECKING:
-    from napari_samv1.engine.session import AnnotatedObject
+    from napari_samv1.annotation.pieces import Piece
 
 ROWS_AT_LEAST = 4
 GAP = 6
@@ -122,9 +122,7 @@ class ObjectList(QWidget):
         index = self.view.currentIndex()
         return self.model.id_at(index) if index.isValid() else None
 
-    def show_objects(
-        self, objects: Mapping[int, AnnotatedObject], current: int, *, foreign: bool = False
-    ) -> None:
+    def show_objects(self, objects: Mapping[int, Piece], current: int, *, foreign: bool = False) -> None:
         """Show the objects of the plane and highlight the current one, without reporting it as a person's."""
         with self.view.unheard():
             self.model.show(objects, current, foreign=foreign)
@@ -135,8 +133,8 @@ class ObjectList(QWidget):
     def show_history(self, undo: str, redo: str) -> None:
         """Say what undo would take back and redo bring again; "" where there is nothing."""
         for button, verb, label, key in (
-            (self.undo, "Take back", undo, UNDO_KEY),
-            (self.redo, "Bring again", redo, REDO_KEY),
+            (self.undo, "Undo", undo, UNDO_KEY),
+            (self.redo, "Redo", redo, REDO_KEY),
         ):
             button.setEnabled(bool(label))
             keys = key.replace("Control", "Ctrl").replace("-", "+")

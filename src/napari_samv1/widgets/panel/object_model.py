@@ -10,7 +10,7 @@ from qtpy.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, 
 from qtpy.QtGui import QColor
 
 if TYPE_CHECKING:
-    from napari_samv1.engine.session import AnnotatedObject
+    from napari_samv1.annotation.pieces import Piece
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -37,10 +37,10 @@ class ObjectModel(QAbstractListModel):
         super().__init__()
         self._colour_of = colour_of
         self._ids: list[int] = []
-        self._known: list[AnnotatedObject | None] = []
+        self._known: list[Piece | None] = []
         self._foreign = 0
 
-    def show(self, objects: Mapping[int, AnnotatedObject], current: int, *, foreign: bool = False) -> None:
+    def show(self, objects: Mapping[int, Piece], current: int, *, foreign: bool = False) -> None:
         """Take the objects of the plane; records that are the same ones as before cost nothing.
 
         ``foreign`` says that the current number is a label of another tool, and no object yet.
@@ -94,7 +94,7 @@ class ObjectModel(QAbstractListModel):
             return f"{object_id}: {_prompts(known)}, {state}"
         return None
 
-    def _take(self, wanted: list[int], objects: Mapping[int, AnnotatedObject]) -> None:
+    def _take(self, wanted: list[int], objects: Mapping[int, Piece]) -> None:
         gone, new = set(self._ids).difference(wanted), set(wanted).difference(self._ids)
         if len(gone) + len(new) > MOST_SINGLE_ROWS:
             self.beginResetModel()
@@ -115,12 +115,12 @@ class ObjectModel(QAbstractListModel):
             self.endInsertRows()
 
 
-def _prompts(known: AnnotatedObject | None) -> str:
+def _prompts(known: Piece | None) -> str:
     count = 0 if known is None else len(known.prompts)
     return "no prompts" if count == 0 else "1 prompt" if count == 1 else f"{count} prompts"
 
 
-def _state(known: AnnotatedObject | None) -> str:
+def _state(known: Piece | None) -> str:
     if known is None:
         return "new"
     if known.pending and known.mask.empty:
@@ -130,7 +130,7 @@ def _state(known: AnnotatedObject | None) -> str:
     )
 
 
-def _reason(known: AnnotatedObject | None) -> str:
+def _reason(known: Piece | None) -> str:
     if known is None:
         return NO_PROMPTS_YET
     return known.reason or (ASKED if known.pending else "")

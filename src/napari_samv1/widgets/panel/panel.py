@@ -10,34 +10,40 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.keys import NEXT_OBJECT, REMOVE_LAST, register_keys, shown_key
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
-from napari_samv1.widgets.panel.clean_up import CleanUpControls
 from napari_samv1.widgets.panel.controller import Controller
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.key_list import KeyList
-from napari_samv1.widgets.panel.mask_choice import MaskChoice
-from napari_samv1.widgets.panel.model_chooser import DownloadState, ModelChooser
+from napari_samv1.widgets.panel.model_chooser import DownloadState
+from napari_samv1.widgets.panel.notice import Notice
 from napari_samv1.widgets.panel.object_list import ObjectList
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.session_part import SessionPart
+from napari_samv1.widgets.panel.settings import Settings, Wishes
+from napari_samv1.widgets.shared.docking import come_as_tab
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
-from napari_samv1.widgets.shared.look import BLUE, ORANGE, Folded, card, line, note
+from napari_samv1.widgets.shared.layer_list import leave_layer_list
+from napari_samv1.widgets.shared.look import Folded, line
 from napari_samv1.widgets.shared.remembered import recall, remember
 
 if TYPE_CHECKING:
     import napari.viewer
+    from magicgui.widgets import ComboBox
 
     from napari_samv1.layers.binding import AnnotationBinding
+    from napari_samv1.widgets.panel.clean_up import CleanUpFields
+    from napari_samv1.widgets.panel.mask_choice import MaskChoice
+    from napari_samv1.widgets.panel.model_chooser import ModelChoice
+    from napari_samv1.widgets.panel.value_widgets import Number
     from napari_samv1.widgets.shared.remembered import Choices
 
 PREFERRED_WIDTH = 310
-CLEAN_UP = "Clean-up and overlaps"
 
 _OPEN: weakref.WeakSet[SegmentAnythingPanel] = weakref.WeakSet()
 
@@ -45,10 +51,12 @@ _OPEN: weakref.WeakSet[SegmentAnythingPanel] = weakref.WeakSet()
 class SegmentAnythingPanel(QScrollArea):
     """Point at objects in an image, and get their masks in a Labels layer.
 
+    Scripts set what the mouse sets: ``panel.threshold.value = 1.5``, ``panel.mask.value = 2``; ``asdict``
+    tells all values, and ``panel.settings`` is the magicgui container that holds them.
     The panel closes what it opened (threads, connections) when its dock or the viewer is closed.
     """
 
-    # napari 0.7 hands a viewer over to exactly this annotation
+    # napari hands a viewer over to exactly this annotation
     def __init__(self, viewer: napari.viewer.Viewer, choices: Choices | None = None) -> None:
         super().__init__()
         register_keys()
@@ -61,17 +69,24 @@ class SegmentAnythingPanel(QScrollArea):
 
         choices = recall() if choices is None else choices
         self.controller = controller = Controller(viewer, choices)
-        self.guide = QLabel()
-        self.guide.setWordWrap(True)
-        card(self.guide, BLUE)
-        self.message = card(note(), ORANGE)
+        self.notice = Notice()
+        self.guide, self.message = self.notice.guide, self.notice.message
         self.image = LayerChooser(viewer, is_image, tooltip="The image to annotate")
         self.encoding = EncodingBar()
         self.tools = PromptTools()
         self.objects = ObjectList(_colours(controller.binding))
-        self.mask_choice = MaskChoice()
-        self.pictures = CandidatePictures(controller.binding, self.mask_choice)
-        self.cleanup = CleanUpControls()
+        self.settings = settings = Settings(
+            Wishes(
+                choice=controller.pick_candidate,
+                threshold=controller.move_threshold,
+                cleanup=controller.clean,
+                rule=controller.pick_rule,
+            ),
+            choices,
+        )
+        self.mask_choice = settings.mask.pictures
+        self.pictures = CandidatePictures(controller.binding, self.mask_choice, settings.logits)
+        self.model_chooser = settings.model.chooser
         self.points = LayerChooser(
             viewer, _is(Points), tooltip="Holds the clicks", new_tooltip="Make a layer for clicks"
         )
@@ -84,7 +99,6 @@ class SegmentAnythingPanel(QScrollArea):
         self.labels = LayerChooser(
             viewer, is_labels, tooltip="Gets the masks", new_tooltip="Make a layer for masks"
         )
-        self.model = ModelChooser(choices)
         self.session = SessionPart(controller)
         self.keys = KeyList()
         self._arrange()
@@ -109,13 +123,9 @@ class SegmentAnythingPanel(QScrollArea):
         self.objects.clear_wanted.connect(controller.clear_object)
         self.objects.refine_wanted.connect(controller.refine)
         self.objects.split_wanted.connect(controller.split)
-        self.mask_choice.candidate_picked.connect(controller.pick_candidate)
-        self.mask_choice.threshold_moved.connect(controller.move_threshold)
-        self.cleanup.cleanup_changed.connect(controller.clean)
-        self.cleanup.rule_picked.connect(controller.pick_rule)
-        self.model.chosen.connect(self._model_chosen)
-        self.model.download_wanted.connect(controller.download)
-        self.model.cancel_wanted.connect(controller.cancel_download)
+        self.model_chooser.chosen.connect(self._model_chosen)
+        self.model_chooser.download_wanted.connect(controller.download)
+        self.model_chooser.cancel_wanted.connect(controller.cancel_download)
         self.session.state_changed.connect(self._show_session)
         self.session.spoke.connect(self._open_session)
         controller.encoding_changed.connect(self._show_encoding)
@@ -133,6 +143,42 @@ class SegmentAnythingPanel(QScrollArea):
         self._take_what_is_there()
         self._take_model(choices)
         _OPEN.add(self)
+
+    # ---- for scripts: what the mouse does, by value
+
+    @property
+    def mask(self) -> MaskChoice:  # type: ignore[override]  # Qt's own mask() cuts windows into shapes
+        """The current object's choice among the four masks: "auto", or 0 to 3."""
+        return self.settings.mask
+
+    @property
+    def threshold(self) -> Number:
+        """The logit at which the current object's mask is cut."""
+        return self.settings.threshold
+
+    @property
+    def cleanup(self) -> CleanUpFields:
+        """The current object's clean-up, a record of which each field is a widget too."""
+        return self.settings.cleanup
+
+    @property
+    def rule(self) -> ComboBox:
+        """What happens where the current object meets others: "keep", "overwrite" or "inside"."""
+        return self.settings.rule
+
+    @property
+    def inside(self) -> Number:
+        """The label to stay inside of, where that is the rule."""
+        return self.settings.inside
+
+    @property
+    def model(self) -> ModelChoice:
+        """The model in use: a known one's name, or the path of a weight file."""
+        return self.settings.model
+
+    def asdict(self) -> dict[str, Any]:
+        """All of these values, by their names."""
+        return self.settings.asdict()
 
     # ---- the parts
 
@@ -153,30 +199,22 @@ class SegmentAnythingPanel(QScrollArea):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setSpacing(6)
-        layout.addWidget(self.guide)
-        layout.addWidget(self.message)
-        layout.addWidget(self.session.card)
+        layout.addWidget(self.notice)
         layout.addWidget(line())
         layout.addLayout(image)
         layout.addWidget(self.encoding)
         layout.addWidget(line())
         layout.addWidget(self.tools)
+        # between the tools and the list, which gives way: neither tools nor buttons move
+        layout.addWidget(self.session.card)
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
-        layout.addWidget(self.mask_choice)
-        layout.addWidget(line())
-        self.cleanup_part = Folded(CLEAN_UP, self.cleanup)
+        layout.addWidget(self.settings.native)
+        self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
         self.session_part = Folded("Session", self.session)
-        self.model_part = Folded("Model", self.model)
         self.layers_part = Folded("Layers", layers)
         self.keys_part = Folded("Keys", self.keys)
-        for folded in (
-            self.cleanup_part,
-            self.session_part,
-            self.model_part,
-            self.layers_part,
-            self.keys_part,
-        ):
+        for folded in (self.session_part, self.layers_part, self.keys_part):
             layout.addWidget(folded)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setWidget(content)
@@ -256,8 +294,8 @@ class SegmentAnythingPanel(QScrollArea):
         self._take_model(choices)
 
     def _take_model(self, choices: Choices) -> None:
-        self.controller.choose_model(choices, is_ready=self.model.is_ready_to_load)
-        if not self.model.is_ready_to_load:
+        self.controller.choose_model(choices, is_ready=self.model_chooser.is_ready_to_load)
+        if not self.model_chooser.is_ready_to_load:
             self.model_part.open = True
         self._show_guide()
 
@@ -269,22 +307,20 @@ class SegmentAnythingPanel(QScrollArea):
 
     def _show_objects(self) -> None:
         binding = self.controller.binding
-        session, current = binding.session, binding.current
+        shown, document = binding.shown, binding.document
         self.tools.show_polarity(binding.polarity == "positive")
         self.objects.show_objects(
-            {} if session is None else session.objects,
+            {} if shown is None else shown.objects,
             binding.current_object,
             foreign=self.controller.is_foreign_label,
         )
-        if session is None:
+        if document is None:
             self.objects.show_history("", "")
         else:
-            self.objects.show_history(session.undo_label, session.redo_label)
-            settings = session.defaults if current is None else current.settings
-            self.mask_choice.show_choice(_candidate(settings.choice), settings.threshold)
-            self.cleanup.show_settings(settings.cleanup, settings.rule)
-        summary = self.cleanup.summary
-        self.cleanup_part.set_title(f"Clean-up: {summary}" if summary else CLEAN_UP)
+            self.objects.show_history(document.undo_label, document.redo_label)
+        settings = self.controller.settings
+        if settings is not None:
+            self.settings.show_settings(settings)
         self.pictures.refresh()
         self._show_guide()
 
@@ -317,15 +353,15 @@ class SegmentAnythingPanel(QScrollArea):
     def _show_model(self) -> None:
         encoder = self.controller.encoder
         if encoder.model is not None:
-            self.model.show_status(f"Loaded on {encoder.model.device}.")
+            self.model_chooser.show_status(f"Loaded on {encoder.model.device}.")
         elif encoder.is_loading:
-            self.model.show_status("Loading …")
+            self.model_chooser.show_status("Loading …")
         else:
-            self.model.show_status(encoder.load_error)
-        self.model_part.set_title(f"Model: {self.model.short_name}")
+            self.model_chooser.show_status(encoder.load_error)
+        self.model_part.set_title(f"Model: {self.model_chooser.short_name}")
 
     def _show_download(self, state: DownloadState | None) -> None:
-        self.model.show_download(state)
+        self.model_chooser.show_download(state)
         self._show_guide()
 
     def _show_session(self, state: str) -> None:
@@ -335,13 +371,12 @@ class SegmentAnythingPanel(QScrollArea):
         self.session_part.open = True
 
     def _show_message(self, sentence: str) -> None:
-        self.message.setText(sentence)
-        self.message.setVisible(bool(sentence))
+        self.notice.show_message(sentence)
 
     def _show_guide(self) -> None:
         binding, encoder = self.controller.binding, self.controller.encoder
-        session, current = binding.session, binding.current
-        self.guide.setText(
+        shown, current = binding.shown, binding.current
+        self.notice.show_guide(
             next_step(
                 Situation(
                     has_image=binding.image is not None,
@@ -352,9 +387,9 @@ class SegmentAnythingPanel(QScrollArea):
                     has_mask=current is not None and not current.mask.empty,
                     next_object_key=shown_key(NEXT_OBJECT),
                     in_3d=self.viewer.dims.ndisplay == 3,
-                    objects=0 if session is None else len(session.objects),
+                    objects=0 if shown is None else len(shown.objects),
                     foreign_label=binding.current_object if self.controller.is_foreign_label else 0,
-                    wants_download=not self.model.is_ready_to_load and encoder.model is None,
+                    wants_download=not self.model_chooser.is_ready_to_load and encoder.model is None,
                 )
             )
         )
@@ -372,12 +407,15 @@ class SegmentAnythingPanel(QScrollArea):
         # napari's dock takes the widget out before it forgets it: no close event comes
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
+        elif event.type() == QEvent.Type.ParentChange:
+            come_as_tab(self)
         return bool(super().event(event))
 
     def close_down(self) -> None:
         """Stop the threads and disconnect; a second call does nothing."""
         if self.controller.closed:
             return
+        leave_layer_list(self.viewer, self.reset_choices)
         self._label_colours.close()
         self.pictures.close()
         self.controller.close()
@@ -421,7 +459,3 @@ def _is(kind: type) -> Any:
         return isinstance(layer, kind)
 
     return accepts
-
-
-def _candidate(choice: Any) -> int | None:
-    return None if choice == "auto" else int(choice)

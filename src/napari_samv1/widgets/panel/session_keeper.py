@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_samv1.layers.recording import SheetReader
+from napari_samv1.layers.recording import Recorder
 from napari_samv1.layers.reopening import Placed, reopen
 from napari_samv1.storage.session.autosave import Autosave
-from napari_samv1.storage.session.recorder import Recorder
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_samv1.layers.binding import AnnotationBinding
-    from napari_samv1.storage.session.record import DrawnShape, PlaneRecord, SessionRecord
+    from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, SessionRecord
     from napari_samv1.widgets.panel.encoder import Encoder
 
 NOTICE_MILLISECONDS = 100
@@ -43,7 +42,7 @@ class SessionKeeper(QObject):
         self.autosaved = False
         self.closed = False
         self._viewer, self._binding, self._encoder = viewer, binding, encoder
-        self._recorder, self._reader = Recorder(), SheetReader()
+        self._recorder = Recorder()
         self._autosave: Autosave | None = None
         self._record: SessionRecord | None = None
         self._saved: SessionRecord | None = None
@@ -73,16 +72,9 @@ class SessionKeeper(QObject):
         if not self.closed and not self._timer.isActive():
             self._timer.start()
 
-    def model_changed(self) -> None:
-        """Remember which model answers from now on."""
-        model = self._encoder.model
-        if model is not None:
-            self._recorder.use(model.predictor.model, model.choices.model)
-
     def current(self) -> SessionRecord:
         """The record of what there is now."""
-        sheets = self._binding.sheets
-        return self._recorder.record(self._reader.read(sheets, self._viewer.layers, self._encoder.pixels))
+        return self._recorder.record(self._binding, self._viewer.layers, self._encoder.pixels)
 
     def offer(self) -> None:
         """Record what there is now, and have it autosaved if it is not what was offered last."""
@@ -97,7 +89,7 @@ class SessionKeeper(QObject):
         if _alike(record, self._record) or (self._record is None and not record.object_count):
             return
         self._record = record
-        self._recorded_images = {sheet.plane.key.layer_id for sheet in self._binding.sheets}
+        self._recorded_images = {one.image.unique_id for one in self._binding.images}
         if self._autosave is None:
             self._autosave = Autosave(seconds_between=SECONDS_BETWEEN, on_saved=self._tell)
         self.autosaved = False
@@ -123,7 +115,7 @@ class SessionKeeper(QObject):
         """
         self.offer()
         self._retire()
-        self._recorder.adopt(record)
+        self._recorder.begin(record.created)
         problem = reopen(self._binding, images)
         if folder is not None:
             self.saved(self.current(), folder)
@@ -176,36 +168,31 @@ class SessionKeeper(QObject):
 
 
 def _alike(record: SessionRecord, other: SessionRecord | None) -> bool:
-    """Whether two records of one process hold the same: objects are replaced, never changed."""
+    """Whether two records of one process hold the same: pieces are replaced, never changed."""
     return (
         other is not None
-        and len(record.planes) == len(other.planes)
-        and all(map(_same_plane, record.planes, other.planes))
+        and len(record.images) == len(other.images)
+        and all(map(_same_image, record.images, other.images))
+    )
+
+
+def _same_image(image: ImageRecord, other: ImageRecord) -> bool:
+    return (
+        image.objects == other.objects
+        and len(image.planes) == len(other.planes)
+        and all(map(_same_plane, image.planes, other.planes))
     )
 
 
 def _same_plane(plane: PlaneRecord, other: PlaneRecord) -> bool:
     return (
         plane.source == other.source
-        and plane.stack == other.stack
-        and len(plane.objects) == len(other.objects)
-        and all(own is its for own, its in zip(plane.objects, other.objects, strict=True))
+        and plane.order == other.order
+        and len(plane.pieces) == len(other.pieces)
+        and all(own is its for own, its in zip(plane.pieces, other.pieces, strict=True))
         and (plane.beneath is other.beneath or _same_array(plane.beneath, other.beneath))
-        and plane.drawn.keys() == other.drawn.keys()
-        and all(_same_shapes(shapes, other.drawn[own]) for own, shapes in plane.drawn.items())
     )
 
 
 def _same_array(first: Any, second: Any) -> bool:
     return first is not None and second is not None and bool(np.array_equal(first, second))
-
-
-def _same_shapes(first: tuple[DrawnShape, ...], second: tuple[DrawnShape, ...]) -> bool:
-    return len(first) == len(second) and all(
-        one.kind == other.kind
-        and one.positive == other.positive
-        and one.vertices_yx.shape == other.vertices_yx.shape
-        # read back through a layer's transform, they are rounded
-        and bool(np.allclose(one.vertices_yx, other.vertices_yx, atol=1e-6))
-        for one, other in zip(first, second, strict=True)
-    )

@@ -15,7 +15,6 @@ from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.reopening import Placed, could_be, place, plane_of
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import local_file
-from napari_samv1.storage.session.prompt_tables import by_image
 from napari_samv1.widgets.panel.session_card import Answer, QuestionCard
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_samv1.layers.image import DisplayedPlane
-    from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
+    from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, SessionRecord
 
 FIND = "find the images of a session"
 
@@ -35,11 +34,15 @@ Reading = tuple["DisplayedPlane", str]
 class _Sought:
     """An image that a session needs: its planes, and what was found of it so far."""
 
-    planes: Sequence[PlaneRecord]
+    record: ImageRecord
     image: Image | None = None
     others: list[Image] = field(default_factory=list)  # of the same shape, with other pixels
     opened: bool = False
     problem: str = ""
+
+    @property
+    def planes(self) -> Sequence[PlaneRecord]:
+        return self.record.planes
 
     @property
     def name(self) -> str:
@@ -73,7 +76,7 @@ class SessionOpener(QObject):
     ) -> None:
         """Find the images of a session; a search that is under way is given up."""
         self._worker.cancel(FIND)
-        self._sought = [_Sought(planes) for planes in by_image(record.planes)]
+        self._sought = [_Sought(image) for image in record.images if image.planes]
         self._on_found, self._on_cancel = on_found, on_cancel
         self._look()
 
@@ -211,7 +214,7 @@ class SessionOpener(QObject):
 
     def _ask_about_missing(self, problem: str = "") -> None:
         missing = [sought for sought in self._sought if sought.image is None]
-        placed = [(sought.image, sought.planes) for sought in self._sought if sought.image is not None]
+        placed = [(sought.image, sought.record) for sought in self._sought if sought.image is not None]
         if not missing and not problem:
             self._on_found(placed)
             return

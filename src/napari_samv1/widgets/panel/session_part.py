@@ -18,6 +18,7 @@ from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
+from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.look import note
 
 if TYPE_CHECKING:
@@ -71,7 +72,6 @@ class SessionPart(QWidget):
         self.keeper.changed.connect(self._show_status)
         controller.objects_changed.connect(self.keeper.touch)
         controller.layers_changed.connect(self.keeper.touch)
-        controller.model_changed.connect(self.keeper.model_changed)
         controller.on_close(_closing(self.worker, self.keeper))
         self._show_status()
         self.worker.submit(RECOVER, _find_lost)
@@ -137,6 +137,7 @@ class SessionPart(QWidget):
             return
 
         def load(_ticket: Ticket) -> tuple[SessionRecord, Path]:
+            import_for_jobs()
             from napari_samv1.storage.session.folder import open_session
 
             return open_session(folder), folder
@@ -153,7 +154,7 @@ class SessionPart(QWidget):
 
     def _go_on(self, record: SessionRecord, folder: Path, images: Sequence[Placed]) -> None:
         count, before = self._unsaved_count(), self.keeper.folder
-        whole = sum(len(planes) for _, planes in images) == len(record.planes)
+        whole = len(images) == len(record.images)
         # without all of its images it is not that session any more, and must not replace it
         problem = self.keeper.go_on(record, images, folder if whole else None)
         self._ready()
@@ -165,7 +166,9 @@ class SessionPart(QWidget):
     def _model(self, record: SessionRecord) -> str:
         """A sentence where the masks were made with another model than what is loaded."""
         loaded = self.controller.encoder.model
-        names = {own.model for plane in record.planes for own in plane.computations.values() if own.model}
+        pieces = (piece for plane in record.planes for piece in plane.pieces)
+        answers = (piece.answer for piece in pieces if piece.answer is not None)
+        names = {one.made_by.model for one in answers if one.made_by is not None and one.made_by.model}
         now = None if loaded is None else str(loaded.predictor.model.name)
         if now is None or not names or names == {now}:
             return ""
@@ -250,7 +253,7 @@ class SessionPart(QWidget):
         if record is None:
             return
         count, before = self._unsaved_count(), self.keeper.folder
-        whole = sum(len(planes) for _, planes in images) == len(record.planes)
+        whole = len(images) == len(record.images)
         problem = self.keeper.go_on(record, images)
         self._ready()
         self._say(problem or f"Restored {_objects(record)}.{_kept(count, before)}{self._model(record)}")
@@ -335,6 +338,7 @@ class SessionPart(QWidget):
 
 
 def _find_lost(_ticket: Ticket) -> list[Recoverable]:
+    import_for_jobs()
     from napari_samv1.storage.session.recovery import recoverable
 
     return recoverable()

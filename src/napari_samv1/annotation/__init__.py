@@ -1,0 +1,1 @@
+"""The document: objects of one image, their pieces on its planes, and one history. numpy only."""

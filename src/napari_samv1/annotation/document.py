@@ -1,0 +1,262 @@
+"""Document: the objects of one image, all planes together, changed by steps that can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from napari_samv1.annotation.change import Change
+from napari_samv1.annotation.history import Entry, History, Step
+from napari_samv1.annotation.order import Boxes, place, restored
+from napari_samv1.annotation.pieces import Answer, Object, Piece, PieceKey, Request
+from napari_samv1.records.place import Plane
+from napari_samv1.records.settings import FOR_NEW_OBJECTS, ObjectSettings
+
+Lookup = Callable[[Request, ObjectSettings], Answer | None]
+"""Derives an answer from a prediction that is still cached, or gives None."""
+
+
+def _nothing_cached(_request: Request, _settings: ObjectSettings) -> Answer | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Undone:
+    """Outcome of an undo or redo: its label, the pixels that may differ, and pieces before and after."""
+
+    label: str
+    change: Change
+    pieces: Mapping[PieceKey, tuple[Piece | None, Piece | None]]
+
+
+@dataclass
+class _Sheet:
+    pieces: dict[int, Piece] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+    boxes: Boxes = field(default_factory=Boxes)
+    waiting: dict[int, None] = field(default_factory=dict)  # pending pieces, the last touched last
+
+
+class PlaneView:
+    """One plane of a document, to look at: always as it is now."""
+
+    def __init__(self, document: Document, plane: Plane, sheet: _Sheet) -> None:
+        self.document, self.plane, self._sheet = document, plane, sheet
+
+    @property
+    def objects(self) -> Mapping[int, Piece]:
+        """The plane's pieces by their object's number."""
+        return MappingProxyType(self._sheet.pieces)
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """Order in the label image, lowest first."""
+        return tuple(self._sheet.order)
+
+    def get(self, object_id: int) -> Piece | None:
+        """One object's piece, or None."""
+        return self._sheet.pieces.get(object_id)
+
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """Objects whose masks do not answer their prompts yet, the last touched first."""
+        return tuple(reversed(self._sheet.waiting))
+
+
+class Document:
+    """Objects once for the image, their pieces by plane, one history.
+
+    Everything runs on one thread and is quick. ``lookup`` finds answers to questions that were asked before.
+    """
+
+    def __init__(self, lookup: Lookup = _nothing_cached) -> None:
+        self.objects: dict[int, Object] = {}
+        self.defaults = FOR_NEW_OBJECTS
+        self.revision = 0  # grows with every change of pieces or objects
+        self.encodings: dict[Plane, Hashable] = {}  # key of the encoding that each plane was last decoded on
+        self._lookup = lookup
+        self._sheets: dict[Plane, _Sheet] = {}
+        self._history = History()
+
+    # Looking
+
+    def on(self, plane: Plane) -> PlaneView:
+        """The pieces of one plane."""
+        return PlaneView(self, plane, self._sheet(plane))
+
+    def piece(self, plane: Plane, object_id: int) -> Piece | None:
+        """An object's piece on a plane, or None."""
+        sheet = self._sheets.get(plane)
+        return None if sheet is None else sheet.pieces.get(object_id)
+
+    def pieces_of(self, object_id: int) -> list[Piece]:
+        """An object's pieces on all planes."""
+        sheets = self._sheets.values()
+        return [sheet.pieces[object_id] for sheet in sheets if object_id in sheet.pieces]
+
+    @property
+    def planes(self) -> list[Plane]:
+        """Planes with pieces, in the order of slices."""
+        return sorted((plane for plane, sheet in self._sheets.items() if sheet.pieces), key=_sort_key)
+
+    @property
+    def undo_label(self) -> str:
+        """Label of the step that undo reverts, or ""."""
+        return self._history.undo_label
+
+    @property
+    def redo_label(self) -> str:
+        """Label of the step that redo repeats, or ""."""
+        return self._history.redo_label
+
+    # Changing
+
+    def apply(self, step: Step, *, undoable: bool = True) -> Change:
+        """Put a step's later state in place; one that nobody did is not ``undoable``."""
+        if not step:
+            return Change()
+        before = {plane: tuple(self._sheet(plane).order) for plane in step.planes}
+        self._put_objects((number, after) for number, (_, after) in step.objects.items())
+        changed = self._put((key, after) for key, (_, after) in step.pieces.items())
+        if undoable:
+            self._history.record(Entry(step, before))
+        return changed
+
+    def complete(self, pieces: Iterable[tuple[Piece, Piece]]) -> Change:
+        """Replace pieces by the same ones with their answers, which belong to the steps that asked."""
+        current = ((old, new) for old, new in pieces if self.piece(*old.key) is old)
+        return self._put((new.key, new) for _, new in current)
+
+    def adopt(self, piece: Piece) -> Change:
+        """Know a label that was there all along as an object; nothing to undo, and lowest in its plane."""
+        sheet = self._sheet(piece.plane)
+        if piece.id in sheet.pieces:
+            return Change()
+        if piece.id not in self.objects:
+            self._put_objects([(piece.id, Object(piece.id, piece.settings))])
+        changed = self._put([(piece.key, piece)])
+        sheet.order.remove(piece.id)
+        sheet.order.insert(0, piece.id)
+        # what would bring another piece to this place again cannot be repeated
+        if any(piece.key in entry.step.pieces for entry in self._history.future):
+            self._history.future.clear()
+        return changed
+
+    def ask_again(self, keys: Iterable[PieceKey]) -> None:
+        """Have pieces decoded again, say on a new encoding; their masks stay until then."""
+        for plane, object_id in list(keys):
+            piece = self.piece(plane, object_id)
+            if piece is not None and piece.decodable:
+                self._put([((plane, object_id), replace(piece, ask_again=True))])
+
+    def restore(
+        self,
+        objects: Iterable[Object],
+        pieces: Iterable[Piece],
+        orders: Mapping[Plane, Iterable[int]],
+    ) -> None:
+        """Take a document as it was saved, in place of this one; nothing to undo."""
+        self.objects = {one.id: one for one in objects}
+        self._sheets, self._history = {}, History()
+        self._put((piece.key, piece) for piece in pieces)
+        for plane, order in orders.items():
+            sheet = self._sheet(plane)
+            sheet.order[:] = restored(order, sheet.pieces, sheet.order)
+
+    # Undo
+
+    def undo(self) -> Undone | None:
+        """Revert the last step; None where there is none."""
+        if not self._history.past:
+            return None
+        entry = self._history.past.pop()
+        pieces = {key: (before, self.piece(*key)) for key, (before, _) in entry.step.pieces.items()}
+        objects = {n: (before, self.objects.get(n)) for n, (before, _) in entry.step.objects.items()}
+        step = replace(entry.step, pieces=pieces, objects=objects)
+        orders = {plane: tuple(self._sheet(plane).order) for plane in step.planes}
+        self._history.future.append(Entry(step, entry.before, orders))
+        return self._travel(step, 0, entry.before)
+
+    def redo(self) -> Undone | None:
+        """Repeat the last undone step; None where there is none."""
+        if not self._history.future:
+            return None
+        entry = self._history.future.pop()
+        pieces = {key: (self.piece(*key), after) for key, (_, after) in entry.step.pieces.items()}
+        objects = {n: (self.objects.get(n), after) for n, (_, after) in entry.step.objects.items()}
+        step = replace(entry.step, pieces=pieces, objects=objects)
+        orders = {plane: tuple(self._sheet(plane).order) for plane in step.planes}
+        self._history.past.append(Entry(step, orders, entry.after))
+        return self._travel(step, 1, entry.after)
+
+    def _travel(self, step: Step, side: int, orders: Mapping[Plane, tuple[int, ...]]) -> Undone:
+        self._put_objects((number, pair[side]) for number, pair in step.objects.items())
+        wanted = {key: self._answered(pair[side]) for key, pair in step.pieces.items()}
+        changed = self._put(wanted.items())
+        moved: set[PieceKey] = set()
+        for plane, order in orders.items():
+            sheet = self._sheet(plane)
+            ordered = restored(order, sheet.pieces, sheet.order)
+            if ordered != sheet.order:
+                moved |= {(plane, one) for one in ordered}
+                sheet.order[:] = ordered
+        pieces = {key: (step.pieces[key][1 - side], piece) for key, piece in wanted.items()}
+        return Undone(step.label, changed | Change.of(moved), pieces)
+
+    # Within
+
+    def _sheet(self, plane: Plane) -> _Sheet:
+        sheet = self._sheets.get(plane)
+        if sheet is None:
+            sheet = self._sheets[plane] = _Sheet()
+        return sheet
+
+    def _put_objects(self, objects: Iterable[tuple[int, Object | None]]) -> None:
+        for number, known in objects:
+            self.revision += 1
+            if known is None:
+                self.objects.pop(number, None)
+            else:
+                self.objects[number] = known
+
+    def _put(self, pieces: Iterable[tuple[PieceKey, Piece | None]]) -> Change:
+        touched: set[PieceKey] = set()
+        for (plane, object_id), new in pieces:
+            sheet = self._sheet(plane)
+            old = sheet.pieces.get(object_id)
+            if new is old:
+                continue
+            self.revision += 1
+            touched.add((plane, object_id))
+            sheet.waiting.pop(object_id, None)
+            if new is None:
+                del sheet.pieces[object_id]
+                sheet.order.remove(object_id)
+                sheet.boxes.put(object_id, None)
+                continue
+            sheet.pieces[object_id] = new
+            place(sheet.order, sheet.pieces, sheet.boxes, new, old)
+            if old is None or new.mask is not old.mask:
+                sheet.boxes.put(object_id, new.mask)
+            if new.pending:
+                sheet.waiting[object_id] = None
+        return Change.of(touched)
+
+    def _answered(self, piece: Piece | None) -> Piece | None:
+        """A piece with the answer to its question, where that is still cached."""
+        if piece is None or not piece.pending:
+            return piece
+        answer = self.lookup(piece)
+        return piece if answer is None else piece.answered(answer)
+
+    def lookup(self, piece: Piece) -> Answer | None:
+        """The cached answer to a piece's question on its plane's last encoding, or None."""
+        key = self.encodings.get(piece.plane)
+        if key is None or not piece.decodable or piece.ask_again:
+            return None
+        return self._lookup(Request(piece.prompts, key), piece.settings)
+
+
+def _sort_key(plane: Plane) -> tuple[int, ...]:
+    return plane.sort_key

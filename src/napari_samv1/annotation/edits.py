@@ -1,0 +1,205 @@
+"""Edits: each thing that a person does to objects, as a function from a document to a step."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_samv1.annotation.document import Document
+from napari_samv1.annotation.history import Step
+from napari_samv1.annotation.pieces import BrushStroke, Object, Origin, Piece, PieceKey
+from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.drawn import DrawnShape, all_close
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.place import Plane
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.settings import ObjectSettings
+
+Pointed = Mapping[int, tuple[Prompts, tuple[DrawnShape, ...]]]
+"""Prompts by object, with the shapes that are more than points and boxes."""
+
+SETTING_LABELS = {
+    "choice": "mask choice",
+    "threshold": "threshold",
+    "cleanup": "clean-up",
+    "rule": "overlap rule",
+    "clicked_piece": "clicked piece only",
+}
+
+
+def point(
+    document: Document,
+    plane: Plane,
+    pointed: Pointed,
+    *,
+    given_up: Iterable[int] = (),
+    label: str = "prompts",
+    gesture: Hashable = None,
+) -> Step:
+    """Take prompts of objects on a plane; objects that are not named keep theirs.
+
+    Questions that were asked before are answered at once from cached predictions; the rest is pending.
+    Objects ``given_up`` have a mask from elsewhere, which the network's answer may replace.
+    """
+    edited = []
+    given_up = set(given_up)
+    for object_id, (prompts, drawn) in pointed.items():
+        old = document.piece(plane, object_id)
+        if old is None:
+            if not len(prompts):
+                continue
+            old = _new_piece(document, plane, object_id)
+        # a reopened session's prompts come back through a layer's transform, rounded
+        if prompts == old.pointed or (drawn and all_close(drawn, old.drawn)):
+            continue
+        asked = old.with_prompts(prompts, drawn)
+        # pixels that only the network can replace stay: background points alone wipe nothing
+        if object_id in given_up and asked.decodable:
+            asked = asked.given_up()
+        answer = document.lookup(asked) if asked.pending else None
+        edited.append(asked if answer is None else asked.answered(answer))
+    return _step(document, label, edited, gesture)
+
+
+def set_settings(document: Document, object_id: int, *, gesture: Hashable = None, **changes: Any) -> Step:
+    """Change settings of an object, on all its planes: choice, threshold, cleanup, rule, clicked_piece."""
+    known = document.objects.get(object_id)
+    if known is None:
+        return Step("")
+    edited = []
+    for old in document.pieces_of(object_id):
+        new = replace(old, settings=replace(old.settings, **changes))
+        if new.settings != old.settings:
+            if not new.settings.derives_like(old.settings) and old.answer is not None and new.decodable:
+                answer = document.lookup(new)
+                new = new if answer is None else new.answered(answer)
+            edited.append(new)
+    label = " and ".join(SETTING_LABELS[name] for name in changes)
+    named = None if gesture is None else (label, object_id, gesture)
+    step = _step(document, f"{label} of object {object_id}", edited, named)
+    settings = replace(known.settings, **changes)
+    objects = {} if settings == known.settings else {object_id: (known, replace(known, settings=settings))}
+    return replace(step, objects={**step.objects, **objects})
+
+
+def paint(document: Document, strokes: Iterable[BrushStroke], *, gesture: Hashable = None) -> Step:
+    """Add brush strokes to objects, or erase them; later answers of the network keep them.
+
+    A stroke may touch several objects and planes: one step.
+    """
+    edited: dict[PieceKey, Piece] = {}
+    label = "eraser"
+    for stroke in strokes:
+        key = stroke.plane, stroke.object_id
+        old = edited.get(key) or document.piece(*key)
+        if old is None:
+            if stroke.erase:
+                continue
+            old = _new_piece(document, *key)
+        edited[key] = old.with_stroke(stroke.pixels, erase=stroke.erase)
+        label = label if stroke.erase else "brush"
+    return _step(document, label, edited.values(), gesture)
+
+
+def refine(document: Document, plane: Plane, object_id: int) -> Step:
+    """Let the network refine the mask that an object has on a plane; it stays a hint with later prompts."""
+    old = document.piece(plane, object_id)
+    if old is None or old.mask.empty:
+        return Step("")
+    new = old.refining()
+    answer = document.lookup(new)
+    return _step(document, f"refine object {object_id}", [new if answer is None else new.answered(answer)])
+
+
+def split(
+    document: Document,
+    plane: Plane,
+    object_id: int,
+    first_free: int,
+    *,
+    shape_yx: tuple[int, int],
+    share_background: bool = True,
+) -> Step:
+    """Give each foreground prompt of an object on a plane an object of its own.
+
+    The first, of points before shapes, keeps the number. Background points go to every object, as copies, or
+    each to the object whose foreground prompt is nearest.
+    """
+    old = document.piece(plane, object_id)
+    own = [] if old is None else [shape for shape in old.drawn if shape.positive]
+    if old is None or len(own) < 2:
+        return Step("")
+    background = [shape for shape in old.drawn if not shape.positive]
+    numbers = [object_id, *range(first_free, first_free + len(own) - 1)]
+    rows: dict[int, list[DrawnShape]] = {number: [shape] for number, shape in zip(numbers, own, strict=True)}
+    centres = np.stack([shape.vertices_yx.mean(axis=0) for shape in own])
+    for shape in background:
+        distances = np.linalg.norm(centres - shape.vertices_yx.mean(axis=0), axis=1)
+        nearest = numbers[int(distances.argmin())]
+        for number in numbers if share_background and shape.kind == "point" else [nearest]:
+            rows[number].append(shape)
+    pointed = {
+        number: (prompts_of(drawn, shape_yx), tuple(sorted(drawn, key=lambda one: one.kind != "point")))
+        for number, drawn in rows.items()
+    }
+    return point(document, plane, pointed, label=f"split object {object_id}")
+
+
+def clear(document: Document, plane: Plane, object_id: int) -> Step:
+    """Take away prompts, strokes, hint and mask of an object on a plane; its number and settings stay."""
+    old = document.piece(plane, object_id)
+    if old is None or old.blank:
+        return Step("")
+    return _step(document, f"clear object {object_id}", [Piece(object_id, plane, settings=old.settings)])
+
+
+def delete(document: Document, object_ids: Iterable[int]) -> Step:
+    """Remove objects, their settings and their pixels, on all planes."""
+    pieces: dict[PieceKey, tuple[Piece | None, Piece | None]] = {}
+    objects: dict[int, tuple[Object | None, Object | None]] = {}
+    for object_id in object_ids:
+        if object_id in document.objects:
+            objects[object_id] = document.objects[object_id], None
+        for piece in document.pieces_of(object_id):
+            pieces[piece.key] = piece, None
+    numbers = ", ".join(map(str, objects)) if len(objects) <= 3 else f"{len(objects)} objects"
+    return Step(f"delete object{'s' if 1 < len(objects) <= 3 else ''} {numbers}", pieces, objects)
+
+
+def add(document: Document, pieces: Iterable[Piece], *, label: str) -> Step:
+    """Add pieces made elsewhere, such as automatic masks, in one step."""
+    return _step(document, label, pieces)
+
+
+def adopted(
+    document: Document, plane: Plane, object_id: int, pixels: MaskCrop, origin: Origin = "adopted"
+) -> Piece:
+    """A label of another tool as a piece, as if painted in."""
+    piece = replace(_new_piece(document, plane, object_id), origin=origin)
+    # its outline is another tool's: nothing of it is dropped
+    settings = replace(piece.settings, clicked_piece=False)
+    return replace(piece, settings=settings).with_stroke(pixels, erase=False)
+
+
+def _new_piece(document: Document, plane: Plane, object_id: int) -> Piece:
+    known = document.objects.get(object_id)
+    return Piece(object_id, plane, settings=document.defaults if known is None else known.settings)
+
+
+def _step(document: Document, label: str, edited: Iterable[Piece], gesture: Hashable = None) -> Step:
+    pieces: dict[PieceKey, tuple[Piece | None, Piece | None]] = {}
+    objects: dict[int, tuple[Object | None, Object | None]] = {}
+    for new in edited:
+        pieces[new.key] = document.piece(*new.key), new
+        if new.id not in document.objects:
+            objects[new.id] = None, Object(new.id, new.settings)
+    return Step(label, pieces, objects, gesture)
+
+
+def settings_of(document: Document, object_id: int) -> ObjectSettings:
+    """Settings of an object, or those that a new one would begin with."""
+    known = document.objects.get(object_id)
+    return document.defaults if known is None else known.settings

@@ -1,0 +1,124 @@
+"""Order of a plane's pieces in the label image, lowest first; a higher one covers a lower one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.annotation.pieces import Piece
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop
+
+
+class Boxes:
+    """Bounding boxes of masks by object, searched all at once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, int] = {}
+        self._ids = np.zeros(64, dtype=np.int64)
+        self._boxes = np.zeros((64, 4), dtype=np.int64)  # top, left, bottom, right; empty ones meet nothing
+
+    def put(self, object_id: int, crop: MaskCrop | None) -> None:
+        """Know an object's box; None or an empty mask for no box."""
+        row = self._rows.get(object_id)
+        if row is None:
+            if crop is None:
+                return
+            row = self._rows[object_id] = len(self._rows)
+            if row == len(self._ids):
+                self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
+                self._boxes = np.concatenate([self._boxes, np.zeros_like(self._boxes)])
+            self._ids[row] = object_id
+        if crop is None or not crop.mask.size:
+            self._boxes[row] = 0
+        else:
+            (top, left), (height, width) = crop.origin_yx, crop.mask.shape
+            self._boxes[row] = top, left, top + height, left + width
+
+    def meeting(self, crop: MaskCrop) -> NDArray[np.int64]:
+        """Objects whose boxes share a pixel with a mask's box."""
+        if not crop.mask.size:
+            return self._ids[:0]
+        (top, left), (height, width) = crop.origin_yx, crop.mask.shape
+        count = len(self._rows)
+        boxes = self._boxes[:count]
+        meets = (boxes[:, 0] < top + height) & (boxes[:, 2] > top)
+        meets &= (boxes[:, 1] < left + width) & (boxes[:, 3] > left)
+        return self._ids[:count][meets]
+
+
+def place(order: list[int], pieces: Mapping[int, Piece], boxes: Boxes, new: Piece, old: Piece | None) -> bool:
+    """Give an edited piece its place, in ``order`` itself; whether an existing one moved.
+
+    A new piece starts beneath all others ("keep"), above all ("overwrite"), or right above the object it is
+    to stay inside of. An edited one stays where it is, unless it grows into another's mask: under "keep" it
+    then goes beneath that other, under "overwrite" above it. So no edit takes pixels against its rule, and
+    an order that nobody disputes stays.
+    """
+    rule, object_id = new.settings.rule, new.id
+    is_new = old is None
+    if rule.kind == "inside":
+        if not is_new:
+            own = order.index(object_id)
+            if rule.label not in pieces or rule.label == object_id or order.index(rule.label) < own:
+                return False
+            del order[own]
+        above = order.index(rule.label) + 1 if rule.label in pieces and rule.label in order else len(order)
+        order.insert(above, object_id)
+        return not is_new
+    if is_new:
+        order.insert(0 if rule.kind == "keep" else len(order), object_id)
+        return False
+    # under another rule it finds its place anew, above or beneath all that it meets
+    before = old.mask if old is not None and old.settings.rule == rule else EMPTY
+    if new.mask is before:
+        return False
+    invaded = [
+        int(other)
+        for other in boxes.meeting(new.mask)
+        if other != object_id and _grows_into(new.mask, before, pieces[int(other)].mask)
+    ]
+    own = order.index(object_id)
+    places = [order.index(other) for other in invaded]
+    if rule.kind == "keep":
+        lower = [at for at in places if at < own]
+        if not lower:
+            return False
+        del order[own]
+        order.insert(min(lower), object_id)
+        return True
+    higher = [at for at in places if at > own]
+    if not higher:
+        return False
+    del order[own]
+    order.insert(max(higher), object_id)
+    return True
+
+
+def _grows_into(mask: MaskCrop, before: MaskCrop, other: MaskCrop) -> bool:
+    shared = mask.mask & other.within(mask.region)
+    return bool(np.any(shared & ~before.within(mask.region)))
+
+
+def restored(wanted: Iterable[int], present: Iterable[int], now: Iterable[int]) -> list[int]:
+    """An earlier order of the pieces that are there; those it does not know lie lowest, as they lie now."""
+    there = set(present)
+    known = [object_id for object_id in wanted if object_id in there]
+    unknown = there.difference(known)
+    return [object_id for object_id in now if object_id in unknown] + known
+
+
+def moved_ids(before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
+    """Ids whose place among the common ones changed: one where one was moved, so that little is redrawn."""
+    if before == after:
+        return set()
+    common = set(before) & set(after)
+    old, new = ([object_id for object_id in stack if object_id in common] for stack in (before, after))
+    differing = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
+    if not differing:
+        return set()
+    for candidate in differing[0]:
+        if [other for other in old if other != candidate] == [other for other in new if other != candidate]:
+            return {candidate}
+    return {object_id for pair in differing for object_id in pair}

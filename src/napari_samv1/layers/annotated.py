@@ -1,0 +1,214 @@
+"""AnnotatedImage: an image layer with its document, and the way of its masks into a Labels layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Points, Shapes
+from numpy.typing import NDArray
+
+from napari_samv1.annotation.document import Document
+from napari_samv1.annotation.edits import adopted
+from napari_samv1.annotation.pieces import BrushStroke
+from napari_samv1.layers.affine import between_layers
+from napari_samv1.layers.image import DisplayedPlane, plane_at
+from napari_samv1.layers.labels.make import LabelsError
+from napari_samv1.layers.labels.strokes import planes_touched
+from napari_samv1.layers.labels.writer import LabelWriter
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.place import Plane
+
+
+@dataclass
+class PlaneSheet:
+    """One plane: the writer of its label pixels once there is a layer, and what is known of its pixels.
+
+    ``beneath`` are the labels that are no object's, ``pixels`` the hash of the plane's, "" where unknown.
+    """
+
+    displayed: DisplayedPlane
+    writer: LabelWriter | None = None
+    beneath: NDArray[Any] | None = field(default=None, repr=False)
+    pixels: str = ""
+
+
+class AnnotatedImage:
+    """An image layer that is or was annotated: document, planes, the layers that it had when it was left."""
+
+    def __init__(self, image: Image, document: Document) -> None:
+        self.image = image
+        self.document = document
+        self.data, self.shape, self.revision = image.data, shape_of(image), 0
+        self.points: Points | None = None
+        self.shapes: Shapes | None = None
+        self.labels: Labels | None = None
+        self.current: dict[Plane, int] = {}  # the object in hand on each plane when it was left
+        self._sheets: dict[Plane, PlaneSheet] = {}
+        self._foreign: tuple[Any, list[Plane]] | None = None
+
+    def sheet(self, plane: Plane) -> PlaneSheet:
+        """The plane's sheet."""
+        sheet = self._sheets.get(plane)
+        if sheet is None:
+            sheet = self._sheets[plane] = PlaneSheet(self.displayed(plane))
+        return sheet
+
+    def displayed(self, plane: Plane) -> DisplayedPlane:
+        """The plane as the layer would show it."""
+        return plane_at(self.image, plane.index, data_revision=self.revision)
+
+    def data_replaced(self) -> bool:
+        """Note that the layer holds another array; False where it has another shape."""
+        self.data = self.image.data
+        self.revision += 1
+        return shape_of(self.image) == self.shape
+
+    def drop_writers(self) -> None:
+        """Forget where masks go: it has to be found out anew."""
+        self._foreign = None
+        for sheet in self._sheets.values():
+            if sheet.writer is not None and sheet.writer.has_written:
+                sheet.beneath = sheet.writer.labels_beneath()
+            sheet.writer = None
+
+    # Labels
+
+    def write(self, labels: Labels, planes: Iterable[Plane]) -> str:
+        """Bring planes of the Labels layer up to date with the document; "" or a sentence on why not."""
+        problem = ""
+        for plane in planes:
+            try:
+                writer = self.writer(plane, labels)
+                writer.write(self.document.on(plane))
+            except LabelsError as error:
+                problem = problem or str(error)
+                continue
+            problem = problem or writer.unseen
+        return problem
+
+    def writer(self, plane: Plane, labels: Labels) -> LabelWriter:
+        """The writer of a plane.
+
+        Raises
+        ------
+        LabelsError
+            If the layer cannot take its masks.
+        """
+        sheet = self.sheet(plane)
+        if sheet.writer is None:
+            sheet.writer = LabelWriter(labels, self.image, sheet.displayed)
+        return sheet.writer
+
+    def adopt(self, plane: Plane, labels: Labels, object_id: int) -> None:
+        """Make an object of a label that is none yet, with all the pixels that it has on a plane.
+
+        Raises
+        ------
+        LabelsError
+            If the layer does not fit.
+        """
+        if self.document.piece(plane, object_id) is None:
+            pixels = self.writer(plane, labels).pixels_of(object_id)
+            if not pixels.empty:
+                self.document.adopt(adopted(self.document, plane, object_id, pixels))
+
+    def found(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> dict[int, MaskCrop]:
+        """Pixels that already bear the numbers of objects which are new to a plane."""
+        new = [object_id for object_id in object_ids if self.document.piece(plane, object_id) is None]
+        if not new:
+            return {}
+        try:
+            writer = self.writer(plane, labels)
+        except LabelsError:
+            return {}  # said when the mask is to be written
+        return writer.pixels_of_each(new)
+
+    def take_strokes(self, displayed: Plane, labels: Labels, atoms: Sequence[Any]) -> list[BrushStroke]:
+        """Take napari's painting out of the layer, on all slices that it touched, as strokes of objects.
+
+        A label that is no object yet becomes one, with all the pixels that it has. [] where the layer does
+        not fit.
+        """
+        try:
+            index = self.writer(displayed, labels).index
+        except LabelsError:
+            return []
+        strokes: list[BrushStroke] = []
+        for touched in planes_touched(atoms, index):
+            plane = self._plane_of(labels, touched, displayed)
+            if plane is None:
+                continue
+            try:
+                writer = self.writer(plane, labels)
+            except LabelsError:
+                continue
+            stroke = writer.take_stroke(atoms)
+            if stroke is None:
+                continue
+            own = writer.brush_strokes(stroke)
+            for one in own:
+                self.adopt(plane, labels, one.object_id)
+            strokes += own
+        return strokes
+
+    def kept_out(self, strokes: Sequence[BrushStroke]) -> str:
+        """A sentence where a stroke does not show, because others own the pixels; otherwise ""."""
+        for stroke in strokes:
+            writer = self.sheet(stroke.plane).writer
+            if writer is None or stroke.erase or writer.shows(stroke.object_id, stroke.pixels):
+                continue
+            return (
+                f"Some of the stroke lies on pixels of others, and object {stroke.object_id} leaves them to "
+                f"those; let it overwrite others to take them."
+            )
+        return ""
+
+    def _plane_of(self, labels: Labels, index: tuple[int | slice, ...], like: Plane) -> Plane | None:
+        """The image's plane on which a plane of the Labels layer lies, parallel to another; None outside."""
+        corner = np.array([0 if isinstance(own, slice) else own for own in index], dtype=np.float64)
+        place = np.floor(between_layers(labels, self.image)(corner[None])[0] + 0.5).astype(int)
+        found = tuple(None if own is None else int(at) for own, at in zip(like.index, place, strict=True))
+        inside = all(own is None or 0 <= own < size for own, size in zip(found, self.shape, strict=True))
+        return Plane(found) if inside else None
+
+    # For the record
+
+    def beneath(self, plane: Plane) -> NDArray[Any] | None:
+        """The labels of a plane that are no object's; where nothing was written yet, those last known."""
+        sheet = self.sheet(plane)
+        if sheet.writer is not None and sheet.writer.has_written:
+            sheet.beneath = sheet.writer.labels_beneath()
+        return sheet.beneath
+
+    def planes_with_labels(self, labels: Labels | None, like: Plane | None) -> list[Plane]:
+        """Planes parallel to ``like`` on which a Labels layer of the image's grid holds any label.
+
+        Their labels are kept as ``beneath`` where no object lies over them, so that they are not lost.
+        """
+        if labels is None or like is None or not isinstance(labels.data, np.ndarray):
+            return []
+        if self._foreign is not None and self._foreign[0] is labels.data:
+            return self._foreign[1]
+        found: list[Plane] = []
+        if labels.ndim == self.image.ndim and labels.data.shape == self.shape:
+            others = tuple(axis for axis, own in enumerate(like.index) if own is not None)
+            any_label = labels.data.any(axis=like.axes)
+            for position in np.argwhere(np.atleast_1d(any_label)) if others else []:
+                places = iter(position.tolist())
+                plane = Plane(tuple(None if own is None else next(places) for own in like.index))
+                found.append(plane)
+                if not self.document.on(plane).objects:
+                    kept = np.array(labels.data[plane.slices()])
+                    kept.flags.writeable = False
+                    self.sheet(plane).beneath = kept
+        self._foreign = labels.data, found
+        return found
+
+
+def shape_of(image: Image) -> tuple[int, ...]:
+    """Shape of an image in full resolution, without its colours."""
+    first: Any = image.data[0] if image.multiscale else image.data
+    return tuple(int(size) for size in first.shape[: image.ndim])

@@ -1,0 +1,786 @@
+"""The session file, format 2: one table of fields from which writing, reading and the schema follow.
+
+docs/session-format.md describes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import version
+from operator import attrgetter
+from typing import Any
+
+import jsonschema
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from napari_samv1.annotation.pieces import (
+    ORIGINS,
+    Answer,
+    CandidateScores,
+    Object,
+    Piece,
+    Request,
+    paint_over,
+)
+from napari_samv1.engine.embedding import EmbeddingKey
+from napari_samv1.masks.clean import CleanUp
+from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.drawn import DrawnShape
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop
+from napari_samv1.records.place import Plane
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.settings import CHOICES, ObjectSettings, Rule
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.record import (
+    ImageRecord,
+    PlaneRecord,
+    PlaneSource,
+    SessionRecord,
+    World,
+    now,
+)
+from napari_samv1.storage.session.runs import from_run_lengths, from_text, run_lengths, to_text
+
+FORMAT = "napari-samv1 session"
+VERSION = 2
+MOST_MASK_PIXELS = 1 << 30
+SHOWN_CHARACTERS = 200
+
+Json = Any
+Beneath = Mapping[str, NDArray[Any]]
+
+
+# Values: how each kind of value is written, read back and described
+
+
+class Shared:
+    """Values that many objects share, written once under a name that is their hash."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, Json] = {}
+        self._names: dict[int, tuple[Any, str]] = {}
+
+    def name(self, value: Any, write: Callable[[Any], Json]) -> str:
+        """The name of a value, which is written under it if it is new."""
+        kept = self._names.get(id(value))
+        if kept is None:
+            written = write(value)
+            name = xxhash.xxh3_64_hexdigest(dump(written).encode())
+            self.written[name] = written
+            kept = self._names[id(value)] = value, name
+        return kept[1]
+
+
+@dataclass
+class Context:
+    """Tables that the values of one file refer to."""
+
+    encodings: Shared = field(default_factory=Shared)
+    computations: Shared = field(default_factory=Shared)
+    read: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shape_yx: tuple[int, int] = (0, 0)  # of the plane that is read
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value: its JSON schema, and both ways between it and JSON."""
+
+    schema: Json
+    write: Callable[[Any, Context], Json] = lambda value, _: value
+    read: Callable[[Json, Context], Any] = lambda value, _: value
+
+
+@dataclass(frozen=True)
+class Member:
+    """A field of a record: its name in the file, how it is got from the record, its kind.
+
+    One that equals ``default`` is left out of the file.
+    """
+
+    name: str
+    kind: Kind
+    get: Callable[[Any], Any] | None = None
+    default: Any = ...
+
+
+def record(build: Callable[..., Any], *members: Member, description: str = "") -> Kind:
+    """The kind of a record: an object with one entry for each member, and no others."""
+    getters = [(one, one.get or attrgetter(one.name)) for one in members]
+
+    def write(value: Any, context: Context) -> Json:
+        written = {}
+        for one, get in getters:
+            given = get(value)
+            if one.default is ... or given != one.default:
+                written[one.name] = one.kind.write(given, context)
+        return written
+
+    def read(value: Json, context: Context) -> Any:
+        given = {}
+        for one in members:
+            if one.name in value or one.default is ...:
+                given[one.name] = _at(one.name, one.kind.read, value[one.name], context)
+            else:
+                given[one.name] = one.default
+        return build(**given)
+
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [one.name for one in members if one.default is ...],
+        "properties": {one.name: one.kind.schema for one in members},
+    }
+    return Kind({"description": description, **schema} if description else schema, write, read)
+
+
+def listed(kind: Kind, least: int = 0, most: int | None = None) -> Kind:
+    """A tuple of values of one kind."""
+    schema = {"type": "array", "items": kind.schema, "minItems": least}
+    if most is not None:
+        schema["maxItems"] = most
+    return Kind(
+        schema,
+        lambda values, context: [kind.write(value, context) for value in values],
+        lambda values, context: tuple(
+            _at(f"[{index}]", kind.read, value, context) for index, value in enumerate(values)
+        ),
+    )
+
+
+def optional(kind: Kind) -> Kind:
+    """A value, or null for None."""
+    return Kind(
+        {"oneOf": [{"type": "null"}, kind.schema]},
+        lambda value, context: None if value is None else kind.write(value, context),
+        lambda value, context: None if value is None else kind.read(value, context),
+    )
+
+
+def one_of(*values: Any) -> Kind:
+    """One of these values."""
+    # the schema lets 1.0 through as 1
+    return Kind({"enum": list(values)}, read=lambda given, _: values[values.index(given)])
+
+
+def described(kind: Kind, description: str) -> Kind:
+    """The same kind, described in the schema."""
+    return Kind({"description": description, **kind.schema}, kind.write, kind.read)
+
+
+def _at(place: str, read: Callable[..., Any], *values: Any) -> Any:
+    """A value that was read, or an error that says where in the file it stands."""
+    try:
+        return read(*values)
+    except SessionError as error:
+        raise SessionError(f"{place}.{error}".replace(".[", "[")) from error
+    except (ValueError, OverflowError, KeyError, TypeError) as error:
+        raise SessionError(f"{place}: {short(str(error))}") from error
+
+
+TEXT = Kind({"type": "string"})
+TIME = Kind({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z$"})
+SHA256 = Kind({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+TRUTH = Kind({"type": "boolean"})
+NUMBER = Kind({"type": "number"}, lambda value, _: float(value), lambda value, _: float(value))
+ABOVE_ZERO = Kind({"type": "number", "exclusiveMinimum": 0}, NUMBER.write, NUMBER.read)
+NATURAL = Kind({"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, lambda value, _: int(value))
+POSITIVE = Kind({"type": "integer", "minimum": 1, "maximum": 2**31 - 1}, lambda value, _: int(value))
+ID = Kind({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, lambda value, _: int(value))
+SIZE = listed(POSITIVE, 2, 2)
+PAIR = listed(NUMBER, 2, 2)
+COLOUR = listed(NUMBER, 3, 3)
+
+
+def _rows(width: int) -> Kind:
+    return Kind(
+        {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "number"}, "minItems": width, "maxItems": width},
+        },
+        lambda rows, _: np.asarray(rows).tolist(),
+        lambda rows, _: _frozen(np.array(rows, dtype=np.float64).reshape(-1, width)),
+    )
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+def _read_mask(value: Json, context: Context) -> MaskCrop:
+    if value is None:
+        return EMPTY
+    (top, left), (height, width) = value["origin_yx"], value["size_hw"]
+    shape = context.shape_yx
+    if top + height > shape[0] or left + width > shape[1] or height * width > MOST_MASK_PIXELS:
+        raise ValueError(f"a mask of {height} x {width} at {top}, {left} lies outside of {shape}")
+    return from_run_lengths(from_text(value["counts"]), (height, width), (top, left))
+
+
+def _write_mask(crop: MaskCrop, _: Context) -> Json:
+    if crop.empty:
+        return None
+    counts = to_text(run_lengths(crop))
+    return {"origin_yx": list(crop.origin_yx), "size_hw": list(crop.mask.shape), "counts": counts}
+
+
+MASK = Kind(
+    {
+        "description": "A mask in its bounding box; counts are COCO's compressed run lengths of that box, "
+        "down the columns. null is empty.",
+        "oneOf": [
+            {"type": "null"},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["origin_yx", "size_hw", "counts"],
+                "properties": {
+                    "origin_yx": {"type": "array", "items": NATURAL.schema, "minItems": 2, "maxItems": 2},
+                    "size_hw": SIZE.schema,
+                    "counts": {"type": "string"},
+                },
+            },
+        ],
+    },
+    _write_mask,
+    _read_mask,
+)
+SCORES = Kind(
+    {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 4, "maxItems": 4},
+    lambda values, _: [float(value) if math.isfinite(value) else None for value in values],
+    lambda values, _: tuple(math.nan if value is None else float(value) for value in values),
+)
+
+
+def _shared(table: str, kind: Callable[[], Kind]) -> Kind:
+    def write(value: Any, context: Context) -> Json:
+        return getattr(context, table).name(value, lambda own: kind().write(own, context))
+
+    def read(name: Json, context: Context) -> Any:
+        if name not in context.read[table]:
+            raise ValueError(f"it refers to {short(name)}, which the file does not hold")
+        return context.read[table][name]
+
+    return Kind({"type": "string"}, write, read)
+
+
+# Records: the table
+
+
+PREPARATION = record(
+    Preparation,
+    Member("side", POSITIVE),
+    Member("sizing", one_of("native", "padded", "stretched")),
+    Member("mean", COLOUR),
+    Member("std", COLOUR),
+    Member("resampling", one_of("bilinear", "bicubic")),
+    Member("minmax", TRUTH),
+    Member("percentiles", described(PAIR, "Percentiles between which minmax stretches.")),
+    Member("box_only", TRUTH),
+)
+FRAME = record(
+    Frame,
+    Member("image_hw", SIZE),
+    Member("window_yxhw", listed(NATURAL, 4, 4)),
+    Member("resized_hw", SIZE),
+    Member("input_hw", SIZE),
+    Member("patch", POSITIVE),
+    description="The encoded window of the plane, the size it was resized to, the size with padding.",
+)
+INTENSITY = Kind(
+    {
+        "description": "Limits [black, white], or the rule that found them; null: 8 bits as they are, "
+        "others by percentiles 0.1 and 99.9.",
+        "oneOf": [
+            {"type": "null"},
+            {"enum": ["dtype", "minmax"]},
+            PAIR.schema,
+            {
+                "type": "array",
+                "prefixItems": [{"const": "percentile"}, {"type": "number"}, {"type": "number"}],
+                "minItems": 3,
+                "maxItems": 3,
+            },
+        ],
+    },
+    lambda value, _: list(value) if isinstance(value, tuple) else value,
+    lambda value, _: tuple(value) if isinstance(value, list) else value,
+)
+ENCODING = record(
+    EmbeddingKey,
+    Member("pixels", described(TEXT, "XXH3-128 of the prepared input of the network, float32.")),
+    Member("weights", described(TEXT, "sha256 of the weight file.")),
+    Member("preparation", PREPARATION),
+    Member("frame", FRAME),
+    Member("intensity", INTENSITY),
+    Member("gamma", ABOVE_ZERO),
+    Member("dtype", TEXT),
+    Member("device", TEXT),
+)
+ENVIRONMENT = record(
+    Environment,
+    *(Member(name, TEXT) for name in ("package", "python", "numpy", "torch", "platform", "processor")),
+    Member("threads", Kind({"type": "integer", "minimum": 1, "maximum": 4096})),
+)
+COMPUTATION = record(
+    Computation,
+    Member("model", TEXT),
+    Member("source", described(TEXT, "The known model's name or the weight file's path.")),
+    Member("environment", ENVIRONMENT),
+)
+CLEANUP = record(
+    CleanUp,
+    Member("fill_holes", TRUTH),
+    Member("drop_islands", NATURAL),
+    Member("keep_largest", TRUTH),
+    Member("smooth", Kind({"type": "number", "minimum": 0, "maximum": 1000}, NUMBER.write, NUMBER.read)),
+    Member("grow", Kind({"type": "integer", "minimum": -10_000, "maximum": 10_000})),
+)
+RULE = record(
+    Rule,
+    Member("kind", one_of("keep", "overwrite", "inside")),
+    Member("label", Kind({"type": "integer", "minimum": 0, "maximum": 2**63 - 1})),
+)
+SETTINGS = record(
+    ObjectSettings,
+    Member("choice", one_of(*CHOICES)),
+    Member("threshold", NUMBER),
+    Member("cleanup", optional(CLEANUP)),
+    Member("rule", RULE),
+    Member("clicked_piece", TRUTH),
+)
+DRAWN = record(
+    DrawnShape,
+    Member("kind", one_of("point", "rectangle", "ellipse", "polygon", "path", "line")),
+    Member("vertices_yx", _rows(2)),
+    Member("positive", TRUTH),
+)
+
+
+def _area(prompts: Prompts) -> MaskCrop:
+    return EMPTY if prompts.area is None else MaskCrop(prompts.area.origin_yx, prompts.area.mask)
+
+
+def _prompts(points_yx: Any, labels: Any, boxes_yx: Any, area: MaskCrop, candidate: int | None) -> Prompts:
+    return Prompts(points_yx, labels, boxes_yx, None if area.empty else area, candidate)
+
+
+PROMPTS = record(
+    _prompts,
+    Member("points_yx", _rows(2)),
+    Member("labels", listed(one_of(0, 1)), lambda prompts: prompts.labels.tolist()),
+    Member("boxes_yx", _rows(4)),
+    Member("area", MASK, _area, EMPTY),
+    Member("candidate", one_of(0, 1, 2, 3), default=None),
+    description="The question to the network: points with 1 for foreground and 0 for background, boxes as "
+    "first row, first column, last row, last column, the mask hint, and the mask of the first answer that is "
+    "corrected.",
+)
+
+
+def _batch(place: int, size: int) -> tuple[int, int]:
+    if not place < size:
+        raise ValueError(f"place {place} does not exist in a batch of {size}")
+    return place, size
+
+
+def _answer(
+    encoding: Any,
+    computation: Any,
+    prompts: Prompts,
+    settings: ObjectSettings,
+    chosen: int | None,
+    iou: tuple[float, ...] | None,
+    stability: tuple[float, ...] | None,
+    batch: tuple[int, int],
+) -> Answer:
+    scores = None if iou is None or stability is None else CandidateScores(iou, stability)
+    return Answer(Request(prompts, encoding), settings, EMPTY, chosen, scores, batch, computation)
+
+
+BATCH = record(
+    _batch, Member("place", NATURAL, lambda one: one[0]), Member("size", POSITIVE, lambda one: one[1])
+)
+ANSWER = record(
+    _answer,
+    Member("encoding", _shared("encodings", lambda: ENCODING), attrgetter("request.embedding_key")),
+    Member("computation", optional(_shared("computations", lambda: COMPUTATION)), attrgetter("made_by")),
+    Member("prompts", PROMPTS, attrgetter("request.prompts")),
+    Member("settings", SETTINGS),
+    Member("chosen", optional(one_of(0, 1, 2, 3))),
+    Member("iou", optional(SCORES), lambda answer: answer.scores and answer.scores.iou),
+    Member("stability", optional(SCORES), lambda answer: answer.scores and answer.scores.stability),
+    Member("batch", BATCH),
+    description="The network's last answer: to which prompts, with which settings, and what computed it.",
+)
+
+
+@dataclass(frozen=True)
+class _WrittenPiece:
+    """A piece as the file has it, without its plane and what follows from the rest."""
+
+    id: int
+    drawn: tuple[DrawnShape, ...]
+    prompts: Prompts
+    settings: ObjectSettings
+    answer: Answer | None
+    ask_again: bool
+    derived: MaskCrop
+    painted_in: MaskCrop
+    painted_out: MaskCrop
+    refined: MaskCrop
+    origin: Any
+    reason: str
+
+    def on(self, plane: Plane, shape_yx: tuple[int, int]) -> Piece:
+        """The piece on its plane."""
+        answer = None if self.answer is None else replace(self.answer, mask=self.derived)
+        return Piece(
+            **{**vars(self), "answer": answer},
+            plane=plane,
+            pointed=prompts_of(self.drawn, shape_yx),
+            mask=paint_over(self.derived, self.painted_in, self.painted_out),
+        )
+
+
+PIECE = record(
+    _WrittenPiece,
+    Member("id", ID),
+    Member("drawn", described(listed(DRAWN), "The prompts as they were drawn, points before shapes.")),
+    Member("prompts", PROMPTS),
+    Member("settings", SETTINGS),
+    Member("answer", optional(ANSWER)),
+    Member("ask_again", TRUTH, default=False),
+    Member("derived", described(MASK, "The mask before strokes.")),
+    Member("painted_in", MASK, default=EMPTY),
+    Member("painted_out", MASK, default=EMPTY),
+    Member(
+        "refined",
+        described(MASK, "An earlier mask that the network refines, part of the prompts."),
+        default=EMPTY,
+    ),
+    Member("origin", one_of(*ORIGINS)),
+    Member("reason", TEXT, default=""),
+)
+OBJECT = record(
+    Object, Member("id", ID), Member("settings", SETTINGS), Member("parent", optional(ID), default=None)
+)
+
+
+def _source(**given: Any) -> PlaneSource:
+    index = given["index"]
+    if index.count(None) != 2 or len(index) != len(given["image_shape"]):
+        raise ValueError("index must have a place for each axis of the image, and two without")
+    return PlaneSource(**given)
+
+
+WORLD = record(
+    World,
+    Member("matrix", described(listed(COLOUR, 2, 2), "Maps (row, column, 1) to the world.")),
+    Member("units", listed(TEXT, 2, 2)),
+)
+SOURCE = record(
+    _source,
+    Member("name", TEXT),
+    Member("image_shape", listed(POSITIVE, 2)),
+    Member("dtype", TEXT),
+    Member("rgb", TRUTH),
+    Member("index", listed(optional(NATURAL), 2)),
+    Member("level", NATURAL),
+    Member("factors_yx", listed(ABOVE_ZERO, 2, 2)),
+    Member("pixels", described(TEXT, "method:hash of shape, dtype and pixels; empty where unknown.")),
+    Member("path", TEXT),
+    Member("sample", TEXT),
+    Member("world", WORLD),
+    description="The annotated pixels: the plane at index of an image (null on its rows and columns).",
+)
+PLANE_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["source", "shape_yx", "order", "beneath", "pieces"],
+    "properties": {
+        "source": SOURCE.schema,
+        "shape_yx": SIZE.schema,
+        "order": {
+            "description": "Ids in the order in which pieces are laid into the label image, lowest first.",
+            "type": "array",
+            "items": ID.schema,
+            "uniqueItems": True,
+        },
+        "beneath": {
+            "description": "Labels that are no object's: beneath-<this>.tif, whose sha256 it is; or null.",
+            **optional(SHA256).schema,
+        },
+        "pieces": {"type": "array", "items": PIECE.schema},
+    },
+}
+
+
+def schema() -> Json:
+    """The JSON schema of the file, made from the table."""
+    shared = {"type": "object"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"An annotation session of napari-samv1, version {VERSION}",
+        "description": "session.json. Coordinates are (row, column) in pixels of the plane; whole numbers "
+        "are pixel centres.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": [
+            "format",
+            "version",
+            "software",
+            "created",
+            "saved",
+            "encodings",
+            "computations",
+            "files",
+            "images",
+        ],
+        "properties": {
+            "format": {"const": FORMAT},
+            "version": {"const": VERSION},
+            "software": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["name", "version"],
+                "properties": {"name": {"type": "string"}, "version": {"type": "string"}},
+            },
+            "created": TIME.schema,
+            "saved": TIME.schema,
+            "encodings": {**shared, "additionalProperties": ENCODING.schema},
+            "computations": {**shared, "additionalProperties": COMPUTATION.schema},
+            "files": {
+                "description": "Copies beside this file for other programs, with the sha256 that each had "
+                "when this was written. They are not read back.",
+                **shared,
+                "additionalProperties": SHA256.schema,
+            },
+            "images": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["objects", "planes"],
+                    "properties": {
+                        "objects": {"type": "array", "items": OBJECT.schema},
+                        "planes": {"type": "array", "items": PLANE_SCHEMA},
+                    },
+                },
+            },
+        },
+    }
+
+
+# Writing
+
+
+class SessionWriter:
+    """Makes the text; pieces that have not changed since the last time are not worked out again."""
+
+    def __init__(self) -> None:
+        self._context = Context()
+        self._lines: dict[Piece, str] = {}
+
+    def text(self, session: SessionRecord, beneath: tuple[str, ...], files: dict[str, str]) -> str:
+        """``beneath`` are the hashes of the planes' labels beneath, or ""; ``files`` those of the copies."""
+        hashes = iter(beneath)
+        lines: dict[Piece, str] = {}
+        # encodings and computations of pieces that are gone go with them
+        used = {piece for plane in session.planes for piece in plane.pieces}
+        if len(self._lines) > 2 * len(used) + 64:
+            self._context, self._lines = Context(), {}
+        images = []
+        for image in session.images:
+            planes = [self._plane(plane, next(hashes), lines) for plane in image.planes]
+            objects = ",\n".join(dump(OBJECT.write(one, self._context)) for one in image.objects)
+            images.append('{"objects": [' + objects + '],\n"planes": [' + ",\n".join(planes) + "]}")
+        self._lines = lines
+        saved = now()
+        head = {
+            "format": FORMAT,
+            "version": VERSION,
+            "software": {"name": "napari-samv1", "version": version("napari-samv1")},
+            "created": session.created or saved,
+            "saved": saved,
+            "encodings": self._context.encodings.written,
+            "computations": self._context.computations.written,
+            "files": files,
+        }
+        # one piece a line: readable, and a change shows as that line
+        parts = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
+        return "{\n" + ",\n".join([*parts, '"images": [' + ",\n".join(images) + "]"]) + "\n}\n"
+
+    def _plane(self, plane: PlaneRecord, beneath: str, lines: dict[Piece, str]) -> str:
+        for piece in plane.pieces:
+            line = self._lines.get(piece)
+            lines[piece] = dump(PIECE.write(piece, self._context)) if line is None else line
+        head = {
+            "source": SOURCE.write(plane.source, self._context),
+            "shape_yx": list(plane.shape_yx),
+            "order": list(plane.order),
+            "beneath": beneath or None,
+        }
+        own = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
+        pieces = '"pieces": [' + ",".join(f"\n{lines[piece]}" for piece in plane.pieces) + "]"
+        return "{\n" + ",\n".join([*own, pieces]) + "\n}"
+
+
+def dump(value: Json) -> str:
+    """JSON on one line."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python's own."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no place in a session file")
+
+
+# Reading
+
+
+def parse(text: str) -> Json:
+    """The checked content of a session file, of this format or of format 1.
+
+    Raises
+    ------
+    SessionError
+        If it is no session, is damaged, or is of a newer version.
+    """
+    try:
+        content = json.loads(text, parse_constant=_no_constant, parse_float=_number)
+    except (ValueError, RecursionError) as error:
+        raise SessionError(f"the file is damaged or no JSON ({short(str(error))})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise SessionError("the file is JSON, but no napari-samv1 session")
+    given = content.get("version")
+    if isinstance(given, int) and given > VERSION:
+        raise SessionError(
+            f"the session was written by a newer napari-samv1 (format {given}; this one reads up to "
+            f"{VERSION}): update napari-samv1 to open it"
+        )
+    from napari_samv1.storage.session.format_1 import schema as schema_1
+
+    check(content, schema_1() if given == 1 else schema())
+    return content
+
+
+def check(content: Json, against: Json) -> None:
+    """Check a content against a schema.
+
+    Raises
+    ------
+    SessionError
+        If it does not fit; the message says where.
+    """
+    wrong = jsonschema.exceptions.best_match(_validator(dump(against)).iter_errors(content))
+    if wrong is not None:
+        raise SessionError(f"{_place(wrong.absolute_path)}: {short(wrong.message)}")
+
+
+@cache
+def _validator(text: str) -> Any:
+    # JSON schema takes 1.0 for a whole number, which no array can be indexed with
+    checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole)
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)(
+        json.loads(text)
+    )
+
+
+def beneath_hashes(content: Json) -> set[str]:
+    """The hashes of the label files that belong to a checked content."""
+    planes: Iterable[Json] = (
+        content["planes"]
+        if content["version"] == 1
+        else (plane for image in content["images"] for plane in image["planes"])
+    )
+    return {plane["beneath"] for plane in planes if plane["beneath"] is not None}
+
+
+def to_record(content: Json, beneath: Beneath) -> SessionRecord:
+    """The record of a checked content; ``beneath`` are the label images by their hashes.
+
+    Raises
+    ------
+    SessionError
+        If values do not fit together; the message says where.
+    """
+    if content["version"] == 1:
+        from napari_samv1.storage.session.format_1 import to_record as from_format_1
+
+        return from_format_1(content, beneath)
+    context = Context()
+    for table, kind in (("encodings", ENCODING), ("computations", COMPUTATION)):
+        context.read[table] = {
+            name: _at(f"{table}.{name}", kind.read, value, context) for name, value in content[table].items()
+        }
+    images = []
+    for number, image in enumerate(content["images"]):
+        place = f"images[{number}]"
+        objects = tuple(
+            _at(f"{place}.objects[{index}]", OBJECT.read, value, context)
+            for index, value in enumerate(image["objects"])
+        )
+        known = {one.id for one in objects}
+        if len(known) != len(objects):
+            raise SessionError(f"{place}: no two objects share an id")
+        planes = tuple(
+            _read_plane(value, f"{place}.planes[{index}]", known, context, beneath)
+            for index, value in enumerate(image["planes"])
+        )
+        images.append(ImageRecord(objects, planes))
+    return SessionRecord(tuple(images), content["created"], content["saved"])
+
+
+def _read_plane(plane: Json, place: str, known: set[int], context: Context, beneath: Beneath) -> PlaneRecord:
+    shape = int(plane["shape_yx"][0]), int(plane["shape_yx"][1])
+    context.shape_yx = shape
+    source = _at(f"{place}.source", SOURCE.read, plane["source"], context)
+    own = Plane(source.index)
+    pieces = tuple(
+        _at(f"{place}.pieces[{index}]", lambda given: PIECE.read(given, context).on(own, shape), value)
+        for index, value in enumerate(plane["pieces"])
+    )
+    ids, order = [piece.id for piece in pieces], tuple(plane["order"])
+    if len(set(ids)) != len(ids) or sorted(order) != sorted(ids) or not known.issuperset(ids):
+        raise SessionError(f"{place}: order must name each piece's object once, and the image must hold it")
+    labels = None if plane["beneath"] is None else beneath[plane["beneath"]]
+    if labels is not None and labels.shape != shape:
+        raise SessionError(f"{place}: the labels beneath are {labels.shape}, the plane is {shape}")
+    return PlaneRecord(source, shape, pieces, order, labels)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _is_whole(_: Any, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _place(path: Any) -> str:
+    words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return words.lstrip(".") or "session.json"
+
+
+def short(message: str) -> str:
+    """A message, cut where it is too long to be read."""
+    return message if len(message) <= SHOWN_CHARACTERS else message[: SHOWN_CHARACTERS - 2] + " …"

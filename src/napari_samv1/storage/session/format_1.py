@@ -1,0 +1,277 @@
+"""Format 1 of the session file, read only: planes side by side, each with objects of its own.
+
+Equal numbers on several planes of one image become one object with several pieces.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.annotation.pieces import Answer, CandidateScores, Object, Piece, Request, paint_over
+from napari_samv1.engine.embedding import EmbeddingKey
+from napari_samv1.masks.clean import CleanUp
+from napari_samv1.masks.drawn import PATHS, prompts_of
+from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.drawn import DrawnShape, drawn_box, drawn_point
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop, box_around
+from napari_samv1.records.place import Plane
+from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.prompts import Prompts, points_along
+from napari_samv1.records.settings import CHOICES, Choice, ObjectSettings, Rule
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.codec import MOST_MASK_PIXELS, short
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord, World
+from napari_samv1.storage.session.runs import from_run_lengths, from_text
+
+Json = Any
+Beneath = Mapping[str, NDArray[Any]]
+
+
+@cache
+def schema() -> Json:
+    """The JSON schema of format 1."""
+    return json.loads((files("napari_samv1.storage.session") / "format_1.schema.json").read_text("utf-8"))
+
+
+def to_record(content: Json, beneath: Beneath) -> SessionRecord:
+    """The record of a checked content; ``beneath`` are the label images by their hashes.
+
+    Raises
+    ------
+    SessionError
+        If values do not fit together; the message says where.
+    """
+    encodings = _each(content, "encodings", _encoding)
+    computations = _each(content, "computations", _computation)
+    planes = [
+        _plane(plane, f"planes[{number}]", encodings, computations, beneath)
+        for number, plane in enumerate(content["planes"])
+    ]
+    images = tuple(ImageRecord(_objects(own), tuple(own)) for own in by_image(planes))
+    return SessionRecord(images, content["created"], content["saved"])
+
+
+def by_image(planes: Iterable[PlaneRecord]) -> list[list[PlaneRecord]]:
+    """Planes of the same image together, in the order in which the images come."""
+    images: dict[tuple[object, ...], list[PlaneRecord]] = {}
+    for plane in planes:
+        source = plane.source
+        images.setdefault((source.path, source.sample, source.name, source.image_shape), []).append(plane)
+    return list(images.values())
+
+
+def _objects(planes: Iterable[PlaneRecord]) -> tuple[Object, ...]:
+    """The objects of an image's pieces, with the settings of the first piece of each."""
+    objects: dict[int, Object] = {}
+    for plane in planes:
+        for piece in plane.pieces:
+            objects.setdefault(piece.id, Object(piece.id, piece.settings))
+    return tuple(objects.values())
+
+
+def _each(content: Json, table: str, convert: Any) -> dict[str, Any]:
+    return {name: _at(f"{table}.{name}", convert, value) for name, value in content[table].items()}
+
+
+def _at(place: str, convert: Any, *values: Any) -> Any:
+    """A converted value, or an error that says where in the file it stands."""
+    try:
+        return convert(*values)
+    except (ValueError, OverflowError) as error:
+        raise SessionError(f"{place}: {short(str(error))}") from error
+
+
+def _encoding(value: Json) -> EmbeddingKey:
+    frame, intensity = value["frame"], value["intensity"]
+    preparation: dict[str, Any] = {
+        name: tuple(given) if isinstance(given, list) else given
+        for name, given in value["preparation"].items()
+    }
+    return EmbeddingKey(
+        pixels=value["pixels"],
+        weights=value["weights"],
+        preparation=Preparation(**preparation),
+        frame=Frame(**frame),
+        intensity=tuple(intensity) if isinstance(intensity, list) else intensity,
+        gamma=value["gamma"],
+        dtype=value["dtype"],
+        device=value["device"],
+    )
+
+
+def _computation(value: Json) -> Computation:
+    return Computation(value["model"], value["source"], Environment(**value["environment"]))
+
+
+def _plane(
+    plane: Json,
+    place: str,
+    encodings: Mapping[str, EmbeddingKey],
+    computations: Mapping[str, Computation],
+    beneath: Beneath,
+) -> PlaneRecord:
+    shape = int(plane["shape_yx"][0]), int(plane["shape_yx"][1])
+    source = _at(f"{place}.source", _source, plane["source"])
+    pieces = [
+        _piece(value, f"{place}.objects[{number}]", Plane(source.index), shape, encodings, computations)
+        for number, value in enumerate(plane["objects"])
+    ]
+    ids, stack = [piece.id for piece in pieces], tuple(plane["stack"])
+    if len(set(ids)) != len(ids) or sorted(stack) != sorted(ids):
+        raise SessionError(f"{place}: stack must name each object once, and no two objects share an id")
+    labels = None if plane["beneath"] is None else beneath[plane["beneath"]]
+    if labels is not None and labels.shape != shape:
+        raise SessionError(f"{place}: the labels beneath are {labels.shape}, the plane is {shape}")
+    return PlaneRecord(source, shape, tuple(pieces), stack, labels)
+
+
+def _source(value: Json) -> PlaneSource:
+    index, world = tuple(value["index"]), value["world"]
+    if index.count(None) != 2 or len(index) != len(value["image_shape"]):
+        raise ValueError("index must have a place for each axis of the image, and two without")
+    return PlaneSource(
+        **{
+            **value,
+            "image_shape": tuple(value["image_shape"]),
+            "index": index,
+            "factors_yx": tuple(value["factors_yx"]),
+            "world": World(tuple(tuple(row) for row in world["matrix"]), tuple(world["units"])),  # type: ignore[arg-type]
+        }
+    )
+
+
+def _piece(
+    value: Json,
+    place: str,
+    plane: Plane,
+    shape_yx: tuple[int, int],
+    encodings: Mapping[str, EmbeddingKey],
+    computations: Mapping[str, Computation],
+) -> Piece:
+    prompts = _at(f"{place}.prompts", _prompts, value["prompts"], shape_yx)
+    derived, painted_in, painted_out = (
+        _at(f"{place}.{name}", _mask, value[name], shape_yx)
+        for name in ("derived", "painted_in", "painted_out")
+    )
+    refined = _at(f"{place}.refined", _mask, value.get("refined"), shape_yx)
+    settings = _at(f"{place}.settings", _settings, value["settings"])
+    answer, given = None, value["answer"]
+    if given is not None:
+        asked = given["prompts"]
+        asked_prompts = (
+            prompts if asked is None else _at(f"{place}.answer.prompts", _prompts, asked, shape_yx)
+        )
+        scores = value["scores"]
+        answer = Answer(
+            request=Request(asked_prompts, _named(encodings, given["encoding"], place)),
+            settings=settings,
+            mask=derived,
+            chosen=None if value["chosen"] is None else int(value["chosen"]),
+            scores=None if scores is None else _scores(scores),
+            batch=_at(f"{place}.answer.batch", _batch, given["batch"]),
+            made_by=_named(computations, given["computation"], place),
+        )
+    drawn = _drawn_rows(prompts, refined, [_drawn(one) for one in value["prompts"]["drawn"]], shape_yx)
+    return Piece(
+        id=value["id"],
+        plane=plane,
+        pointed=prompts_of(drawn, shape_yx),
+        prompts=prompts,
+        drawn=drawn,
+        settings=settings,
+        derived=derived,
+        answer=answer,
+        painted_in=painted_in,
+        painted_out=painted_out,
+        refined=refined,
+        mask=paint_over(derived, painted_in, painted_out),
+        origin="pointed" if len(prompts) else "adopted",
+        reason=value["reason"],
+    )
+
+
+def _drawn_rows(
+    prompts: Prompts, refined: MaskCrop, drawn: list[DrawnShape], shape_yx: tuple[int, int]
+) -> tuple[DrawnShape, ...]:
+    """All prompts as they were drawn, from those of the network and the shapes that were more than those."""
+    sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in PATHS]
+    rows = []
+    for point, label in zip(prompts.points_yx, prompts.labels, strict=True):
+        if not any(np.abs(own - point).max(axis=1).min() <= 1e-6 for own in sampled):
+            rows.append(drawn_point(point, bool(label)))
+    # the box of a mask to refine came with the mask, and comes with it again
+    own_box = None if refined.empty else np.array(box_around(refined))
+    boxes = [box for box in prompts.boxes_yx if own_box is None or not np.array_equal(box, own_box)]
+    # boxes keep their order, so that prompts read back are the same; those of shapes are among them
+    for shape in drawn:
+        if shape.kind not in PATHS:
+            clipped = _clipped(shape, shape_yx)
+            matches = [place for place, box in enumerate(boxes) if np.allclose(clipped, box, atol=1e-6)]
+            if matches:
+                rows += map(drawn_box, boxes[: matches[0]])
+                del boxes[: matches[0] + 1]
+        rows.append(shape)
+    return (*rows, *map(drawn_box, boxes))
+
+
+def _clipped(shape: DrawnShape, shape_yx: tuple[int, int]) -> NDArray[np.float64]:
+    edge = np.asarray(shape_yx) - 0.5
+    return np.clip(shape.bounds_yx.reshape(2, 2), -0.5, edge).ravel()
+
+
+def _prompts(value: Json, shape_yx: tuple[int, int]) -> Prompts:
+    area = None if value.get("area") is None else _mask(value["area"], shape_yx)
+    candidate = value.get("candidate")
+    return Prompts(value["points_yx"], value["labels"], value["boxes_yx"], area, candidate)
+
+
+def _drawn(value: Json) -> DrawnShape:
+    vertices = np.array(value["vertices_yx"], dtype=np.float64)
+    vertices.flags.writeable = False
+    return DrawnShape(value["kind"], vertices, value["positive"])
+
+
+def _settings(value: Json) -> ObjectSettings:
+    cleanup = None if value["cleanup"] is None else CleanUp(**value["cleanup"])
+    # the schema lets 1.0 through as one of the numbers 0 to 3
+    choice: Choice = value["choice"] if value["choice"] == "auto" else CHOICES[1 + int(value["choice"])]
+    return ObjectSettings(choice, float(value["threshold"]), cleanup, Rule(**value["rule"]))
+
+
+def _mask(value: Json, shape_yx: tuple[int, int]) -> MaskCrop:
+    if value is None:
+        return EMPTY
+    (top, left), (height, width) = value["origin_yx"], value["size_hw"]
+    if top + height > shape_yx[0] or left + width > shape_yx[1] or height * width > MOST_MASK_PIXELS:
+        raise ValueError(f"a mask of {height} x {width} at {top}, {left} lies outside of {shape_yx}")
+    return from_run_lengths(from_text(value["counts"]), (height, width), (top, left))
+
+
+def _batch(value: Json) -> tuple[int, int]:
+    place, size = value
+    if not place < size:
+        raise ValueError(f"place {place} does not exist in a batch of {size}")
+    return place, size
+
+
+def _scores(value: Json) -> CandidateScores:
+    iou, stability = (
+        tuple(math.nan if score is None else float(score) for score in value[name])
+        for name in ("iou", "stability")
+    )
+    return CandidateScores(iou, stability)
+
+
+def _named(table: Mapping[str, Any], name: str, place: str) -> Any:
+    if name not in table:
+        raise SessionError(f"{place}: it refers to {short(name)}, which the file does not hold")
+    return table[name]

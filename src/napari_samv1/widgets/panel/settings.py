@@ -1,0 +1,211 @@
+"""The settings of the current object, and the model, as one magicgui container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox, Container, Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from superqt import QLabeledDoubleSlider
+
+from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
+from napari_samv1.widgets.panel.clean_up import CleanUpFields, summary
+from napari_samv1.widgets.panel.mask_choice import MaskChoice
+from napari_samv1.widgets.panel.model_chooser import ModelChoice, ModelChooser
+from napari_samv1.widgets.panel.value_widgets import Number, told_at_the_end
+from napari_samv1.widgets.shared.look import Folded, let_shrink, line
+
+if TYPE_CHECKING:
+    from napari_samv1.masks.clean import CleanUp
+    from napari_samv1.records.settings import Choice, ObjectSettings
+    from napari_samv1.widgets.shared.remembered import Choices
+
+THRESHOLD_RANGE = (-8.0, 8.0)
+LARGEST_LABEL = 2**31 - 1
+CLEAN_UP = "Clean-up and overlap"
+RULES = {
+    "keep": ("keep existing", "Pixels of other objects and existing labels stay theirs"),
+    "overwrite": ("overwrite", "This object covers others; what it covers comes back when it shrinks"),
+    "inside": ("stay inside label", "This object is painted only where the chosen label is"),
+}
+_PLAIN = {"keep": KEEP, "overwrite": OVERWRITE}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Callables for what a person or a script sets; each gets the value."""
+
+    choice: Callable[[Choice], object]
+    threshold: Callable[[float], object]
+    cleanup: Callable[[CleanUp | None], object]
+    rule: Callable[[Rule], object]
+
+
+class Settings(Container[Widget]):
+    """Mask, threshold, clean-up, overlap rule and model; ``container.threshold.value = 1.5`` sets one.
+
+    What is set here, by the mouse or by a script, goes to ``wishes``. ``show_settings`` shows another
+    object's: the widgets emit ``changed``, and no wish is made. The container does nothing by itself.
+    """
+
+    mask: MaskChoice
+    threshold: Number
+    cleanup: CleanUpFields
+    rule: ComboBox
+    inside: Number
+    model: ModelChoice
+
+    def __init__(self, wishes: Wishes, choices: Choices) -> None:
+        self._wishes = wishes
+        mask = MaskChoice(name="mask")
+        threshold = Number(
+            _threshold(),
+            float,
+            name="threshold",
+            tooltip="Where the logits are cut: lower makes the mask larger (the model's own: 0)",
+        )
+        cleanup = CleanUpFields(name="cleanup")
+        rule = ComboBox(
+            name="rule",
+            choices=[(title, kind) for kind, (title, _) in RULES.items()],
+            tooltip="What happens where this mask meets other objects and existing labels",
+        )
+        inside = Number(_label(), int, name="inside", tooltip="The label to stay inside of")
+        model = ModelChoice(ModelChooser(choices), name="model")
+        super().__init__(widgets=[mask, threshold, cleanup, rule, inside, model], labels=False)
+        self._shown = {
+            "mask": mask.value,
+            "threshold": threshold.value,
+            "cleanup": cleanup.value,
+            "rule": KEEP,
+        }
+        self._arrange()
+        mask.changed.connect(self._mask_changed)
+        threshold.changed.connect(self._threshold_changed)
+        cleanup.changed.connect(self._cleanup_changed)
+        rule.changed.connect(self._rule_changed)
+        inside.changed.connect(self._rule_changed)
+        self._rule_changed()
+
+    @property
+    def painting_rule(self) -> Rule:
+        """The overlap rule that ``rule`` and ``inside`` make together."""
+        kind = self.rule.value
+        return Rule("inside", int(self.inside.value)) if kind == "inside" else _PLAIN[kind]
+
+    def show_settings(self, settings: ObjectSettings) -> None:
+        """Show an object's settings; the widgets emit ``changed``, and no wish is made."""
+        cleanup = settings.cleanup
+        self.threshold.make_room_for(settings.threshold)
+        self.inside.make_room_for(settings.rule.label or 1)
+        if cleanup is not None:
+            self.cleanup.make_room_for(cleanup)
+        before = self.cleanup.value
+        with told_at_the_end(self.mask, self.threshold, self.rule, self.inside):
+            self.mask.value = settings.choice
+            self.threshold.value = settings.threshold
+            self.rule.value = settings.rule.kind
+            if settings.rule.kind == "inside":
+                self.inside.value = settings.rule.label
+            # of these, changes are told below
+            with self.cleanup.changed.blocked():
+                self.cleanup.set_value(cleanup)
+            self._shown.update(
+                mask=self.mask.value,
+                threshold=self.threshold.value,
+                cleanup=self.cleanup.value,
+                rule=self.painting_rule,
+            )
+        if self.cleanup.value != before:
+            self.cleanup.changed.emit(self.cleanup.value)
+        self._show_folded()
+
+    # ---- from a person or a script
+
+    def _differs(self, name: str, value: Any) -> bool:
+        """Whether a value is another one than the object's; it is taken for the object's from now on."""
+        differs = value != self._shown[name]
+        self._shown[name] = value
+        return bool(differs)
+
+    def _mask_changed(self, choice: Choice) -> None:
+        if self._differs("mask", choice):
+            self._wishes.choice(choice)
+
+    def _threshold_changed(self, threshold: float) -> None:
+        if self._differs("threshold", threshold):
+            self._wishes.threshold(threshold)
+
+    def _cleanup_changed(self, cleanup: CleanUp) -> None:
+        if self._differs("cleanup", cleanup):
+            self._wishes.cleanup(None if cleanup == type(cleanup)() else cleanup)
+        self._show_folded()
+
+    def _rule_changed(self, _value: object = None) -> None:
+        self.inside.native.setVisible(self.rule.value == "inside")
+        if self._differs("rule", self.painting_rule):
+            self._wishes.rule(self.painting_rule)
+        self._show_folded()
+
+    # ---- the look
+
+    def _arrange(self) -> None:
+        native = self.native
+        self.logits = QPushButton("Logits")
+        self.logits.setCheckable(True)
+        self.logits.setToolTip(
+            "Show what the threshold cuts as a layer: green is object, pink is not, white is undecided"
+        )
+        cut = QHBoxLayout()
+        cut.addWidget(QLabel("Threshold"))
+        cut.addWidget(self.threshold.native, 1)
+        cut.addWidget(self.logits)
+        combo = self.rule.native
+        let_shrink(combo)
+        for row, (_, tooltip) in enumerate(RULES.values()):
+            combo.setItemData(row, tooltip, Qt.ItemDataRole.ToolTipRole)
+        ruling = QHBoxLayout()
+        ruling.addWidget(combo, 1)
+        ruling.addWidget(self.inside.native)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Overlap", ruling)
+        cleaning = QWidget()
+        cleaned = QVBoxLayout(cleaning)
+        cleaned.setContentsMargins(0, 0, 0, 0)
+        cleaned.setSpacing(4)
+        cleaned.addWidget(self.cleanup.native)
+        cleaned.addLayout(form)
+        self.cleanup_part = Folded(CLEAN_UP, cleaning)
+        self.model_part = Folded("Model", self.model.native)
+        layout = native.layout()
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.mask.native)
+        layout.addLayout(cut)
+        layout.addWidget(line())
+        layout.addWidget(self.cleanup_part)
+        layout.addWidget(self.model_part)
+
+    def _show_folded(self) -> None:
+        done = summary(self.cleanup.value, self.painting_rule)
+        self.cleanup_part.set_title(f"Clean-up: {done}" if done else CLEAN_UP)
+
+
+def _threshold() -> QLabeledDoubleSlider:
+    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+    slider.setRange(*THRESHOLD_RANGE)
+    slider.setDecimals(1)
+    slider.setSingleStep(0.1)  # type: ignore[arg-type]  # its own types say int
+    return slider
+
+
+def _label() -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(1, LARGEST_LABEL)
+    box.setKeyboardTracking(False)
+    return box

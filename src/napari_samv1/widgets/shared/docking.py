@@ -1,0 +1,42 @@
+"""Docks that share their place, one behind the other."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+_NAME = "napari-samv1"
+
+
+def come_as_tab(widget: QWidget) -> None:
+    """Lay a widget's dock onto that of another of our widgets, once the window has placed it.
+
+    Nothing is done where there is none in the same area, or one of the two floats.
+    """
+    widget.setObjectName(_NAME)
+    # a timer of the widget, which ends with it
+    timer = QTimer(widget)
+    timer.setSingleShot(True)
+    timer.timeout.connect(lambda: _lay_onto(widget))
+    timer.start(0)
+
+
+def _lay_onto(widget: QWidget) -> None:
+    dock = _dock_of(widget)
+    window = None if dock is None else dock.parentWidget()
+    if dock is None or dock.isFloating() or not isinstance(window, QMainWindow):
+        return
+    for other in window.findChildren(QDockWidget):
+        is_beside = not other.isFloating() and window.dockWidgetArea(other) == window.dockWidgetArea(dock)
+        if other is not dock and is_beside and other.isVisible() and other.findChild(QWidget, _NAME):
+            window.tabifyDockWidget(other, dock)
+            dock.show()
+            dock.raise_()
+            return
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent

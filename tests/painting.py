@@ -1,0 +1,12 @@
+"""Strokes as the brush makes them, without the brush."""
+
+from napari_samv1.annotation import edits
+from napari_samv1.annotation.pieces import BrushStroke
+from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.records.mask_crop import MaskCrop
+
+
+def paint(binding: AnnotationBinding, object_id: int, pixels: MaskCrop, *, erase: bool = False) -> None:
+    """Brush pixels of the displayed plane into an object, or erase them."""
+    stroke = BrushStroke(binding.shown.plane, object_id, pixels, erase)
+    assert binding.do(edits.paint(binding.document, [stroke])) == ""
