@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -429,6 +428,12 @@ class Person:
         return self.image, id(self.binding.document)
 
     @property
+    def undo_depth(self) -> int:
+        """Steps that undo could take back."""
+        document = self.binding.document
+        return 0 if document is None else len(document._history.past)
+
+    @property
     def undo_label(self) -> str:
         return "" if self.binding.document is None else self.binding.document.undo_label
 
@@ -471,6 +476,8 @@ class Person:
                     order,
                     (*_point_rows(points, index), *_shape_rows(shapes, index)),
                     _pixels(labels, index),
+                    "" if labels is None else str(labels.unique_id),
+                    tuple("" if layer is None else str(layer.unique_id) for layer in (points, shapes)),
                 )
         own = {
             str(layer.unique_id): fingerprint(layer) for layer in self.viewer.layers if id(layer) not in used
