@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -11,6 +13,7 @@ from napari.utils.shortcuts import default_shortcuts
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.keys import FLIP_POLARITY, KEY_ACTIONS, NEXT_OBJECT, register_keys, shown_key
+from napari_samv1.layers.open_bindings import COMMANDS
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +54,14 @@ def test_a_key_on_a_prompt_layer_reaches_its_binding(bound, kind):
     assert bound.current_object == before + 1
 
 
-def test_u_removes_the_last_prompt(bound):
+def test_shift_backspace_removes_the_last_prompt_and_no_single_letter_does(bound):
     points = bound.new_points()
     points.add([(3, 4), (5, 6)])
-    press(points, "U")
+    for key in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
+        press(points, key)
+    assert len(points.data) == 2
+    bound.current_object = 1  # N began another
+    press(points, "Shift-Backspace")
     assert len(points.data) == 1
 
 
@@ -81,8 +88,21 @@ def test_on_a_layer_that_nobody_owns_the_keys_do_nothing(bound):
 def test_no_other_kind_of_layer_is_touched():
     taken = {action.default.replace("-", "+") for action in KEY_ACTIONS}
     assert taken <= {str(key) for key in Points.class_keymap}
-    for kind in (Image, Vectors):
-        assert not taken & {str(key) for key in kind.class_keymap}
+    on_image = {action.default.replace("-", "+") for action in KEY_ACTIONS if action.on_image}
+    assert taken & {str(key) for key in Image.class_keymap} == on_image
+    assert not taken & {str(key) for key in Vectors.class_keymap}
+
+
+def test_a_key_of_the_panel_runs_its_command_also_on_the_image(bound):
+    ran = []
+    COMMANDS[bound] = {name: partial(ran.append, name) for name in ("click", "previous", "delete")}
+    points = bound.new_points()
+    press(points, "Shift-C")
+    press(bound.image, "Shift-C")
+    press(points, "Shift-N")
+    press(points, "Shift-Delete")
+    press(points, "Shift-B")  # no such command
+    assert ran == ["click", "click", "previous", "delete"]
 
 
 def test_none_of_napari_s_own_keys_is_taken():

@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 
 from napari_samv1.layers import image as image_module
 from napari_samv1.layers.image import displayed_plane
-from napari_samv1.layers.labels.make import LabelsError, first_free_id, make_labels
+from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.settings import KEEP, OVERWRITE, ObjectSettings, Rule
@@ -336,8 +336,8 @@ def test_a_zarr_array_is_written_by_regions(viewer, image, session):
 
 
 def test_the_first_free_number_is_above_all_labels(viewer):
-    assert first_free_id(viewer.add_labels(np.zeros(HW, dtype=np.uint16))) == 1
-    assert first_free_id(viewer.add_labels(np.full(HW, 41, dtype=np.uint16))) == 42
+    assert highest_label(viewer.add_labels(np.zeros(HW, dtype=np.uint16))) == 0
+    assert highest_label(viewer.add_labels(np.full(HW, 41, dtype=np.uint16))) == 41
 
 
 @pytest.mark.parametrize("seed", range(5))

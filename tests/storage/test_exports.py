@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 import sys
 from dataclasses import replace
 
@@ -20,7 +23,8 @@ from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, export_coco, write_coco
 from napari_samv1.storage.exports.geojson import export_geojson, write_geojson
-from napari_samv1.storage.exports.object_table import export_table
+from napari_samv1.storage.exports.label_tiff import export_label_tiff
+from napari_samv1.storage.exports.object_table import export_table, objects_csv
 from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zarr
 from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
@@ -250,3 +254,87 @@ def test_the_table_is_written(rich_record, tmp_path):
     assert header.startswith("image,plane,object,area_px,area,")
     assert len(rows) == len(shown_objects(rich_record.planes[0]))
     assert rows[0].startswith("zellen µ.tif,4 - -,1,")
+
+
+SQUARE = crop(slice(10, 19), slice(20, 29))  # 9 x 9 pixels
+TWO_MICROMETRES = World(((2, 0, 100), (0, 2, 0)), ("micrometer", "micrometer"))
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def one_square(world: World) -> SessionRecord:
+    plane = small_plane(one_object(1, SQUARE))
+    return SessionRecord((replace(plane, source=replace(plane.source, world=world)),))
+
+
+def test_shapes_are_measured_in_the_world():
+    [row] = rows_of(objects_csv(one_square(TWO_MICROMETRES)))
+    expected = {
+        "area_px": 81,
+        "area": 81 * 4,
+        "perimeter": 4 * 8 * 2,  # through the centres of the outermost pixels
+        "eccentricity": 0,
+        "solidity": 1,
+        "axis_major_length": 2 * 4 * math.sqrt((81 - 1) / 12),  # of the ellipse with the same moments
+        "equivalent_diameter_area": math.sqrt(4 * 81 * 4 / math.pi),
+    }
+    assert {name: float(row[name]) for name in expected} == pytest.approx(expected, rel=1e-6)
+    assert "intensity_mean" not in row
+
+
+def test_where_pixels_are_no_squares_the_perimeter_is_left_out_and_lengths_follow_the_axes():
+    flat = World(((3, 0, 0), (0, 1, 0)), ("micrometer", "micrometer"))
+    [row] = rows_of(objects_csv(one_square(flat)))
+    assert row["perimeter"] == ""
+    assert float(row["axis_major_length"]) == pytest.approx(3 * float(row["axis_minor_length"]))
+    assert float(row["orientation"]) == pytest.approx(0)  # along the rows' axis
+
+
+@pytest.mark.parametrize("names", [["dapi"], ["dapi", "gfp"]])
+def test_intensities_of_every_channel_are_measured_under_the_mask(names):
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    pixels = {"dapi": (rows * 1000).astype(np.uint16), "gfp": columns.astype(np.float32)}
+    [row] = rows_of(objects_csv(one_square(World()), lambda _plane: [(name, pixels[name]) for name in names]))
+    end = "-dapi" if len(names) > 1 else ""
+    # rows 10 to 18, nine pixels in each
+    assert float(row[f"intensity_mean{end}"]) == 14_000
+    assert float(row[f"intensity_sum{end}"]) == 9 * 1000 * sum(range(10, 19))
+    assert (float(row[f"intensity_min{end}"]), float(row[f"intensity_max{end}"])) == (10_000, 18_000)
+    if len(names) > 1:
+        assert float(row["intensity_mean-gfp"]) == 24
+
+
+# Label TIFF
+
+
+def test_a_stack_s_labels_are_one_tiff_in_the_image_s_shape(tmp_path):
+    first, second = (
+        replace(
+            small_plane(one_object(number, SQUARE)),
+            source=replace(source(), image_shape=(5, *SHAPE), index=(at, None, None)),
+        )
+        for number, at in ((1, 1), (300, 3))
+    )
+    path = export_label_tiff(tmp_path / "stack.tif", [first, second])
+    written = tifffile.imread(path)
+    assert (written.shape, written.dtype) == ((5, *SHAPE), np.uint16)
+    np.testing.assert_array_equal(written[1], label_image(first))
+    np.testing.assert_array_equal(written[3], label_image(second))
+    assert not written[[0, 2, 4]].any()
+
+
+def test_a_plain_image_s_labels_are_one_plane(tmp_path, rich_record):
+    plane = replace(rich_record.planes[0], source=replace(source(), image_shape=SHAPE, index=(None, None)))
+    path = export_label_tiff(tmp_path / "one.tif", [plane])
+    np.testing.assert_array_equal(tifffile.imread(path), label_image(plane))
+
+
+def test_planes_across_different_axes_are_refused(tmp_path):
+    across = [
+        replace(small_plane(), source=replace(source(), image_shape=(60, 60, 80), index=index))
+        for index in ((0, None, None), (None, 0, None))
+    ]
+    with pytest.raises(ValueError, match="across different axes"):
+        export_label_tiff(tmp_path / "no.tif", across)

@@ -105,4 +105,4 @@ def test_the_panel_opens_with_the_last_choice(open_panel, discs, monkeypatch):
     from napari_samv1.widgets.panel import panel as panel_module
 
     monkeypatch.setattr(panel_module, "recall", lambda: Choices(model="tiny", device="cpu"))
-    assert open_panel().model.choices.device == "cpu"
+    assert open_panel().model_chooser.choices.device == "cpu"

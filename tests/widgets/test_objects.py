@@ -7,14 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QLabel
 
 from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.settings import OVERWRITE
 from napari_samv1.widgets.panel.gesture import Gesture
-from napari_samv1.widgets.panel.object_model import PROMPTS, STATE, ObjectModel
+from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
 
 COIN = (120, 175)
 OTHER_COIN = (200, 150)
@@ -269,8 +270,30 @@ def test_a_key_takes_a_candidate_and_the_panel_shows_it(two_objects, qtbot):
 
 
 def test_the_keys_are_listed(two_objects):
-    shown = {label.text() for label in two_objects.panel.keys._keys.values()}
-    assert {"N", "Q", "U", "Alt+1", "Alt+4", "Alt+0"} <= shown
+    shown = {label.text() for label in two_objects.panel.keys.findChildren(QLabel)}
+    assert {"N", "Shift+N", "Q", "Shift+Backspace", "Shift+Delete", "Alt+1", "Alt+4", "Alt+0"} <= shown
+    assert {"Shift+C", "Shift+B", "Shift+D", "Shift+K", "Shift+click", "Ctrl+Z", "Ctrl+Shift+Z"} <= shown
+    assert "(Shift+C)" in two_objects.panel.tools.click.toolTip()
+    assert "(Shift+Delete" in two_objects.panel.objects.delete.toolTip()
+
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+def test_keys_take_the_tools_go_back_and_delete(two_objects, answered, qtbot):
+    panel, binding, canvas = two_objects.panel, two_objects.binding, two_objects.hand.canvas
+    two_objects.viewer.layers.selection.active = binding.image
+    for key, tool in (("B", "box"), ("D", "brush"), ("K", "pick"), ("C", "click")):
+        qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{key}"), SHIFT)
+        assert panel.controller.tools.tool == tool
+    qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
+    assert binding.current_object == 1
+    qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
+    assert binding.current_object == 1
+    qtbot.keyClick(canvas, Qt.Key.Key_Delete, SHIFT)
+    answered(panel)
+    assert list(binding.shown.objects) == [2]
+    assert binding.current_object == 2
 
 
 # Clean-up and overlaps
@@ -375,7 +398,7 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     assert viewer.layers.selection.active is binding.points
     assert binding.current_object == 7
     assert "Refine" in panel.guide.text()
-    assert panel.objects.model.index(0).data(STATE) == "from elsewhere"
+    assert panel.objects.model.index(0).data(STATE) == "existing label"
     choose_from(panel.objects.more, panel.objects.refine)
     answered(panel)
     # the discs' model fills the box of the hint
@@ -384,6 +407,73 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     answered(panel)
     assert binding.labels.data[150, 175] == 7
     assert panel.objects.model.index(0).data(STATE).endswith("px")
+
+
+def rows_of(panel) -> dict[int, str]:
+    model = panel.objects.model
+    rows = [model.index(row) for row in range(model.rowCount())]
+    return {index.data(ID): index.data(STATE) for index in rows}
+
+
+def test_existing_labels_are_listed_from_the_start_and_picked_in_the_list(annotating, answered, qtbot):
+    panel, binding, viewer = annotating.panel, annotating.binding, annotating.viewer
+    before = np.zeros((303, 384), dtype=np.uint16)
+    before[100:140, 160:190] = 7
+    before[10:20, 10:20] = 3
+    panel.labels.layer = viewer.add_labels(before, name="found elsewhere")
+    qtbot.waitUntil(lambda: set(rows_of(panel)) == {3, 7, 8})
+    assert rows_of(panel) == {3: "existing label", 7: "existing label", 8: "new"}
+    undo = binding.shown.undo_label
+    click_row(qtbot, panel.objects, 1)
+    assert binding.current_object == 7
+    assert binding.labels.selected_label == 7
+    assert "7 is an existing label" in panel.guide.text()
+    assert binding.shown.undo_label == undo
+    # deleted, its number is free; undone, it is an object that has its pixels
+    qtbot.mouseClick(panel.objects.delete, LEFT)
+    qtbot.waitUntil(lambda: rows_of(panel)[7] == "new")
+    assert not (binding.labels.data == 7).any()
+    qtbot.mouseClick(panel.objects.undo, LEFT)
+    answered(panel)
+    np.testing.assert_array_equal(binding.labels.data, before)
+    assert rows_of(panel)[7].endswith("px")
+    # another layer has other labels
+    panel.labels.layer = viewer.add_labels(np.zeros_like(before), name="empty")
+    qtbot.waitUntil(lambda: 3 not in rows_of(panel))
+
+
+def test_every_click_is_a_new_object_where_that_is_the_mode(annotating, answered, qtbot):
+    panel, binding, hand = annotating.panel, annotating.binding, annotating.hand
+    assert panel.tools.one_each.isVisible()
+    qtbot.mouseClick(panel.tools.one_each, LEFT, pos=QPoint(8, 8))
+    assert panel.tools.one_each.isChecked()
+    hand.click(*COIN)
+    answered(panel)
+    assert "newest object" in panel.guide.text()
+    hand.click(60, 300)
+    answered(panel)
+    hand.click(60, 320, Qt.KeyboardModifier.ShiftModifier)
+    answered(panel)
+    assert {known.id: known.prompts.labels.tolist() for known in binding.shown.objects.values()} == {
+        1: [1],
+        2: [1, 0],
+    }
+    qtbot.mouseClick(panel.tools.box, LEFT)
+    hand.drag((200, 100), (240, 150))
+    answered(panel)
+    hand.drag((200, 200), (240, 250))
+    answered(panel)
+    assert list(binding.shown.objects) == [1, 2, 3, 4]
+    # each is one step
+    qtbot.mouseClick(panel.objects.undo, LEFT)
+    answered(panel)
+    assert list(binding.shown.objects) == [1, 2, 3]
+    qtbot.mouseClick(panel.tools.one_each, LEFT, pos=QPoint(8, 8))
+    qtbot.mouseClick(panel.tools.click, LEFT)
+    click_row(qtbot, panel.objects, 0)
+    hand.click(COIN[0] + 5, COIN[1])
+    answered(panel)
+    assert binding.shown.get(1).prompts.labels.tolist() == [1, 1]
 
 
 # Tools

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 COIN = (120, 175)
 OTHER_COIN = (200, 150)
@@ -200,7 +201,7 @@ def test_keys_on_the_canvas_flip_the_polarity_begin_an_object_and_remove(annotat
     assert tools.background.isChecked()
     hand.click(COIN[0], COIN[1] + 8)
     assert list(binding.points.features["polarity"]) == ["positive", "negative"]
-    hand.key(Qt.Key.Key_U)
+    QTest.keyClick(hand.canvas, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ShiftModifier)
     assert len(binding.points.data) == 1
     hand.key(Qt.Key.Key_N)
     assert annotating.panel.objects.current == 2

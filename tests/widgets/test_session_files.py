@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from dataclasses import replace
@@ -177,10 +178,11 @@ def test_the_image_is_opened_from_where_it_came(open_panel, discs, coins, qtbot,
     ]
 
 
-def test_exports(annotating, answers, qtbot, tmp_path, monkeypatch):
+def test_exports(annotating, answers, coins, qtbot, tmp_path, monkeypatch):
     panel, session = annotating.panel, annotating.panel.session
-    panel.session_part.open = True
     annotate(qtbot, annotating)
+    assert session.export.isVisible()
+    assert session.save_as.isVisible()
 
     def export(name: str) -> str:
         answers.append(str(tmp_path / name))
@@ -188,20 +190,31 @@ def test_exports(annotating, answers, qtbot, tmp_path, monkeypatch):
         wait_for_worker(qtbot, panel)
         return said(panel)
 
+    assert "Exported “masks.tif”" in export("masks.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "masks.tif"), annotating.binding.labels.data)
     assert export("masks.json").startswith("Exported “masks.json”.")
     assert len(json.loads((tmp_path / "masks.json").read_text())["annotations"]) == 2
     assert "Exported “masks.geojson”." in export("masks.geojson")
     assert len(json.loads((tmp_path / "masks.geojson").read_text())["features"]) == 2
     export("masks.csv")
-    assert len((tmp_path / "masks.csv").read_text().splitlines()) == 1 + 2
-    # without an ending, the dialog's format
-    assert "Exported “masks.json.json”" not in export("plain")
-    assert (tmp_path / "plain.json").exists()
-    (tmp_path / "plain.json").write_text("precious")
+    with (tmp_path / "masks.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    mask = annotating.binding.labels.data == 1
+    assert [row["object"] for row in rows] == ["1", "2"]
+    assert float(rows[0]["intensity_sum"]) == pytest.approx(coins[mask].sum(dtype=float))
+    # what was typed stays, and without an ending the dialog's format is added
+    export("n.TIFF")
+    assert (tmp_path / "n.TIFF").exists()
+    export("n.png")
+    assert "Nothing is exported as “.png”: end the name in one of .tif" in panel.message.text()
+    assert not list(tmp_path.glob("n.png*"))
+    assert "Exported “plain.tif”" in export("plain")
+    assert panel.message.text() == ""
+    (tmp_path / "plain.tif").write_text("precious")
     export("plain")  # the dialog could not ask about this name
-    assert session.card.sentence.text() == "plain.json is there already. Replace?"
+    assert session.card.sentence.text() == "plain.tif is there already. Replace?"
     press(qtbot, panel, "Cancel")
-    assert (tmp_path / "plain.json").read_text() == "precious"
+    assert (tmp_path / "plain.tif").read_text() == "precious"
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "zarr", None)
         export("masks.zarr")
@@ -217,7 +230,7 @@ def test_exports(annotating, answers, qtbot, tmp_path, monkeypatch):
 
     # one file for each plane, where the format holds one
     record = session.keeper.current()
-    geojson = EXPORTS[1]
+    [geojson] = [export for export in EXPORTS if ".geojson" in export.endings]
     both = replace(record, planes=record.planes * 2)
     assert geojson.write(tmp_path / "two.geojson", both) == [
         tmp_path / "two-1.geojson",

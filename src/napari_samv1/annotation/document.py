@@ -10,6 +10,7 @@ from napari_samv1.annotation.change import Change
 from napari_samv1.annotation.history import Entry, History, Step
 from napari_samv1.annotation.order import Boxes, place, restored
 from napari_samv1.annotation.pieces import Answer, Object, Piece, PieceKey, Request
+from napari_samv1.records.drawn import all_close
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import FOR_NEW_OBJECTS, ObjectSettings
 
@@ -171,7 +172,10 @@ class Document:
         if not self._history.past:
             return None
         entry = self._history.past.pop()
-        pieces = {key: (before, self.piece(*key)) for key, (before, _) in entry.step.pieces.items()}
+        pieces = {
+            key: (before, _as_it_is(after, self.piece(*key)))
+            for key, (before, after) in entry.step.pieces.items()
+        }
         objects = {n: (before, self.objects.get(n)) for n, (before, _) in entry.step.objects.items()}
         step = replace(entry.step, pieces=pieces, objects=objects)
         orders = {plane: tuple(self._sheet(plane).order) for plane in step.planes}
@@ -183,7 +187,10 @@ class Document:
         if not self._history.future:
             return None
         entry = self._history.future.pop()
-        pieces = {key: (self.piece(*key), after) for key, (_, after) in entry.step.pieces.items()}
+        pieces = {
+            key: (_as_it_is(before, self.piece(*key)), after)
+            for key, (before, after) in entry.step.pieces.items()
+        }
         objects = {n: (self.objects.get(n), after) for n, (_, after) in entry.step.objects.items()}
         step = replace(entry.step, pieces=pieces, objects=objects)
         orders = {plane: tuple(self._sheet(plane).order) for plane in step.planes}
@@ -256,6 +263,13 @@ class Document:
         if key is None or not piece.decodable or piece.ask_again:
             return None
         return self._lookup(Request(piece.prompts, key), piece.settings)
+
+
+def _as_it_is(recorded: Piece | None, now: Piece | None) -> Piece | None:
+    """A piece of a step with the answers that came since; not with prompts that no step made."""
+    if recorded is None or now is None:
+        return recorded
+    return now if all_close(now.drawn, recorded.drawn) else recorded
 
 
 def _sort_key(plane: Plane) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from napari_samv1.app.decoding import Decoding
 from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
-from napari_samv1.layers.labels.make import LabelsError, first_free_id, make_labels
+from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
 from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points, make_shapes
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.jobs import DecodeJob, DecodeResult
 
 DRAWING = "Finish the shape first: it is still being drawn."
+COUNTED_EACH_TIME = 1 << 24
 NOTHING_CHOSEN = "Choose an image layer to segment."
 OTHER_SHAPE = (
     "The image's new data has another shape. What was annotated on the old one is kept with the session; "
@@ -104,6 +105,8 @@ class AnnotationBinding:
         self._labels_dismissed = False
         self._place: NDArray[np.floating] | None = None  # of the image that was left last
         self._plane: Plane | None = None  # the one that was displayed last
+        self._highest: tuple[Any, int] | None = None  # of which data
+        self._notes: tuple[str, ...] = ()  # on the prompts that were last read
         self._continued = 0  # the object that was in hand on the slice before
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
         self._undo_keys: UndoKeys | None = None
@@ -221,7 +224,7 @@ class AnnotationBinding:
             self._undo_keys = UndoKeys(layer)
             if self.current_object not in self._prompts.object_ids() | self._object_ids():
                 # a label of another tool must not become our first object by accident
-                self.current_object = max(self.current_object, first_free_id(layer))
+                self.current_object = max(self.current_object, self._highest_label() + 1)
             self._select_label()
             self.redraw()
         self._tell_layers()
@@ -302,16 +305,19 @@ class AnnotationBinding:
         if opened is None:
             return Synced(problem=NOTHING_CHOSEN)
         self._arrive(displayed.plane)
+        view = opened.document.on(displayed.plane)
+        if self._prompts.is_read(displayed.plane, opened.document.revision):
+            return Synced(Change(), self._notes, "", view.pending)
         read, touched = self._prompts.read(displayed, opened.image, opened.document.on(displayed.plane))
         change = self._take_rows(opened, displayed, read.rows, undoable=touched)
-        notes = read.notes
+        self._notes = read.notes
         for plane in read.other_planes:
             other = opened.displayed(plane)
             elsewhere, _ = self._prompts.read(other, opened.image, opened.document.on(plane))
             change |= self._take_rows(opened, other, elsewhere.rows, undoable=touched)
         self._prompts.end_gesture()
         problem = self._write(change.planes) if change else ""
-        return Synced(change, notes, problem, opened.document.on(displayed.plane).pending)
+        return Synced(change, self._notes, problem, view.pending)
 
     def _take_rows(
         self, opened: AnnotatedImage, displayed: DisplayedPlane, rows: Mapping[int, Any], *, undoable: bool
@@ -478,8 +484,22 @@ class AnnotationBinding:
     def _first_free(self) -> int:
         used = {0} | self._prompts.object_ids() | self._object_ids()
         if self._labels is not None:
-            used.add(first_free_id(self._labels) - 1)
+            used.add(self._highest_label())
         return max(used) + 1
+
+    def _highest_label(self) -> int:
+        """The largest label of the bound layer; of a large one as it was when it was bound.
+
+        Labels that are painted later become objects, and are counted as such.
+        """
+        labels = self._labels
+        if labels is None:
+            return 0
+        if np.prod(labels.data.shape, dtype=np.float64) <= COUNTED_EACH_TIME:
+            return highest_label(labels)
+        if self._highest is None or self._highest[0] is not labels.data:
+            self._highest = labels.data, highest_label(labels)
+        return self._highest[1]
 
     def _object_ids(self) -> set[int]:
         return set() if self._open is None else set(self._open.document.objects)
@@ -771,6 +791,7 @@ class AnnotationBinding:
 
     def _placed_anew(self, _event: Any = None) -> None:
         """A transform or an array is another one: find out anew where masks go, and write them there."""
+        self._prompts.placed_anew()
         if self._open is not None:
             self._open.drop_writers()
             self._tell_edited(self.redraw())

@@ -6,28 +6,32 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 
-from napari.layers import Labels, Layer, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.settings import get_settings
 from napari.utils.action_manager import action_manager
 
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.layers.open_bindings import binding_of
+from napari_samv1.layers.open_bindings import binding_of, run_command
 
 FLIP_POLARITY = "napari-samv1:flip_polarity"
 NEXT_OBJECT = "napari-samv1:next_object"
+PREVIOUS_OBJECT = "napari-samv1:previous_object"
+DELETE_OBJECT = "napari-samv1:delete_object"
 REMOVE_LAST = "napari-samv1:remove_last"
 MASK_AUTO = "napari-samv1:mask_auto"
+TOOLS = {tool: f"napari-samv1:tool_{tool}" for tool in ("click", "box", "brush", "pick")}
 MASKS = tuple(f"napari-samv1:mask_{number}" for number in (1, 2, 3, 4))
 
 
 @dataclass(frozen=True)
 class KeyAction:
-    """Something to do with a key on the annotation's layers; their own tools stay napari's."""
+    """Something to do with a key on the annotation's layers; one ``on_image`` also works on the image."""
 
     name: str
     title: str
     default: str
     do: Callable[[AnnotationBinding], object]
+    on_image: bool = False
 
 
 def _flip(binding: AnnotationBinding) -> None:
@@ -43,10 +47,26 @@ def _choose(index: int, binding: AnnotationBinding) -> None:
     binding.choose(index)
 
 
+def _run(name: str) -> Callable[[AnnotationBinding], object]:
+    return lambda binding: run_command(binding, name)
+
+
+# none that deletes is a single letter
 KEY_ACTIONS = (
-    KeyAction(NEXT_OBJECT, "next object", "N", AnnotationBinding.next_object),
+    KeyAction(TOOLS["click"], "Click", "Shift-C", _run("click"), on_image=True),
+    KeyAction(TOOLS["box"], "Box, or the shape that was used last", "Shift-B", _run("box"), on_image=True),
+    KeyAction(TOOLS["brush"], "Brush", "Shift-D", _run("brush"), on_image=True),
+    KeyAction(TOOLS["pick"], "Pick", "Shift-K", _run("pick"), on_image=True),
     KeyAction(FLIP_POLARITY, "switch between object and not object, also for the brush", "Q", _flip),
-    KeyAction(REMOVE_LAST, "remove the last prompt of this object", "U", AnnotationBinding.remove_last),
+    KeyAction(NEXT_OBJECT, "next object", "N", AnnotationBinding.next_object),
+    KeyAction(PREVIOUS_OBJECT, "previous object", "Shift-N", _run("previous")),
+    KeyAction(
+        REMOVE_LAST,
+        "remove the last prompt of this object",
+        "Shift-Backspace",
+        AnnotationBinding.remove_last,
+    ),
+    KeyAction(DELETE_OBJECT, "delete this object", "Shift-Delete", _run("delete")),
     *(
         KeyAction(name, f"take mask {number}", f"Alt-{number}", partial(_choose, number - 1))
         for number, name in enumerate(MASKS, start=1)
@@ -59,6 +79,7 @@ _KINDS: tuple[tuple[type[Layer], str, str], ...] = (
     (Points, "", "points"),
     (Shapes, "_on_shapes", "boxes"),
     (Labels, "_on_labels", "masks"),
+    (Image, "_on_image", "image"),
 )
 
 _registered: set[str] = set()
@@ -69,6 +90,8 @@ def register_keys() -> None:
     user_keys = get_settings().shortcuts.shortcuts
     for action in KEY_ACTIONS:
         for layer_class, suffix, noun in _KINDS:
+            if layer_class is Image and not action.on_image:
+                continue
             _register(action, layer_class, action.name + suffix, noun, user_keys)
 
 
@@ -78,7 +101,12 @@ def shown_key(name: str) -> str:
     if name in user_keys:
         return " or ".join(str(key) for key in user_keys[name])
     default = next((action.default for action in KEY_ACTIONS if action.name == name), "")
-    return default.replace("-", "+")
+    return shown(default)
+
+
+def shown(key: str) -> str:
+    """A key as menus write it: ``Ctrl+Shift+Z``."""
+    return key.replace("Control", "Ctrl").replace("-", "+")
 
 
 def _register(

@@ -111,6 +111,8 @@ def repaint(
         If a label does not fit the image's type, or a mask not its size.
     """
     old_stack, new_stack = ({painted[0]: painted for painted in stack} for stack in (before, after))
+    below, above = _Stack(before), _Stack(after)
+    own = _Stack([painted for painted in after if painted[0] in adopted])
     order_kept = [painted[0] for painted in before] == [painted[0] for painted in after]
     patches = []
     covered_after = covered
@@ -126,15 +128,33 @@ def repaint(
                 continue
             region, origin = touched.region, touched.origin_yx
             current = np.asarray(labels[region])
-            ours = _claimed(current, origin, before)
-            ours |= _claimed(current, origin, [painted for painted in after if painted[0] in adopted])
+            ours = _claimed(current, origin, below.meeting(region))
+            ours |= _claimed(current, origin, own.meeting(region))
             beneath = np.where(ours, covered.within(region, current.dtype), current)
-            values = compose(beneath, origin, after)
+            neighbours = above.meeting(region)
+            values = compose(beneath, origin, neighbours)
             np.copyto(values, current, where=~touched.mask)
-            hidden = np.where(_claimed(values, origin, after), beneath, 0).astype(current.dtype)
+            hidden = np.where(_claimed(values, origin, neighbours), beneath, 0).astype(current.dtype)
             covered_after = covered_after.updated(region, hidden, touched.mask)
             patches.append(Patch(region, values, values != current))
     return Painting(tuple(patches), covered_after)
+
+
+class _Stack:
+    """A stack of objects, of which those near a region are found without looking at each."""
+
+    def __init__(self, painted: Sequence[Painted]) -> None:
+        self._painted = painted
+        boxes = [(*crop.origin_yx, *crop.mask.shape) for _, crop, _ in painted]
+        self._boxes = np.array(boxes, dtype=np.int64).reshape(-1, 4)
+        self._boxes[:, 2:] += self._boxes[:, :2]
+
+    def meeting(self, region: Region) -> list[Painted]:
+        """The objects whose boxes meet a region, in their order."""
+        rows, columns = region
+        top, left, bottom, right = self._boxes.T
+        meets = (top < rows.stop) & (bottom > rows.start) & (left < columns.stop) & (right > columns.start)
+        return [self._painted[place] for place in np.flatnonzero(meets).tolist()]
 
 
 def _check_fits(label: int, crop: MaskCrop, labels: LabelImage) -> None:

@@ -13,7 +13,7 @@ from napari_samv1.layers.prompts.features import transform_of
 
 LABEL_DTYPE = np.dtype(np.uint16)  # napari's own default, uint8, ends at 255 objects
 WHOLE_STACK_BYTES = 1 << 30
-SEARCHED_PIXELS = 1 << 26
+SLAB_PIXELS = 1 << 24
 
 
 class LabelsError(ValueError):
@@ -60,9 +60,13 @@ def refusal(layer: Labels) -> str:
     return ""
 
 
-def first_free_id(layer: Labels) -> int:
-    """One more than the largest label; of a very large layer only the shown part is searched."""
+def highest_label(layer: Labels) -> int:
+    """The largest label of a layer, 0 where there is none; reads all of it, a slab at a time."""
     data: Any = layer.data[0] if layer.multiscale else layer.data
-    if np.prod(data.shape, dtype=np.float64) > SEARCHED_PIXELS or data.dtype.kind not in "ui":
-        return 1
-    return max(0, int(np.asarray(data).max(initial=0))) + 1
+    if np.dtype(data.dtype).kind not in "ui" or not all(data.shape):
+        return 0
+    if isinstance(data, np.ndarray):
+        return max(0, int(data.max()))
+    rows = max(1, SLAB_PIXELS // int(np.prod(data.shape[1:], dtype=np.int64)))
+    slabs = (np.asarray(data[start : start + rows]) for start in range(0, data.shape[0], rows))
+    return max(0, *(int(slab.max()) for slab in slabs))

@@ -47,6 +47,7 @@ class PromptBinding:
         set_next(layer, object_id=object_id, polarity=polarity)
         self.layer = layer
         self.is_drawing = False
+        self.placed = 0  # how often the layer's place in the world changed
         self._polarity = polarity
         self._object_id = object_id
         self._on_prompts, self._on_object, self._on_polarity = on_prompts, on_object, on_polarity
@@ -56,7 +57,8 @@ class PromptBinding:
         self._undo_keys = UndoKeys(layer)
         self._connections = Connections()
         self._connections.connect(layer.events, "data", self._data)
-        self._connections.connect(layer.events, "set_data " + TRANSFORM_EVENTS, self._moved)
+        self._connections.connect(layer.events, "set_data", self._moved)
+        self._connections.connect(layer.events, TRANSFORM_EVENTS, self._placed)
         self._connections.connect(layer.events, "features", self._features)
         self._connections.connect(layer.events, "feature_defaults", self._defaults)
         self._connections.connect(layer.events, "mode", self._mode)
@@ -106,6 +108,10 @@ class PromptBinding:
             self._on_prompts(True)
 
     def _moved(self, _event: Any = None) -> None:
+        self._on_prompts(False)
+
+    def _placed(self, _event: Any = None) -> None:
+        self.placed += 1
         self._on_prompts(False)
 
     def _features(self, _event: Any = None) -> None:

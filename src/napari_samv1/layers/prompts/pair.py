@@ -49,6 +49,7 @@ class PromptPair:
         # objects whose prompts each layer showed on a plane when it was last read
         self._shown: dict[tuple[type[Layer], Plane], set[int]] = {}
         self._snapshots: dict[type[Layer], Snapshot] = {}
+        self._last_read: object = None
 
     @property
     def points(self) -> Points | None:
@@ -85,6 +86,7 @@ class PromptPair:
         else:
             self._snapshots.pop(kind, None)
         self._shown = {key: shown for key, shown in self._shown.items() if key[0] is not kind}
+        self._last_read = None
         self.new_gesture()
 
     def close(self) -> None:
@@ -146,6 +148,13 @@ class PromptPair:
             self.gesture += 1
             self._gesture_over = False
 
+    def is_read(self, plane: Plane, revision: int) -> bool:
+        """Whether a plane of a document was read, as the layers and the document are now."""
+        places = tuple(followed.placed for followed in self._followed.values())
+        now = plane, revision, places, tuple(snapshot(layer) for layer in self.layers)
+        known, self._last_read = self._last_read, now
+        return now == known
+
     def read(self, plane: DisplayedPlane, image: Image, view: PlaneView) -> tuple[PairRead, bool]:
         """Prompts of a plane, and whether anybody touched a prompt since they were last read.
 
@@ -202,7 +211,12 @@ class PromptPair:
     def forget_rows(self) -> None:
         """Another image: nothing is known of which prompts its planes showed."""
         self._shown.clear()
+        self._last_read = None
         self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
+
+    def placed_anew(self) -> None:
+        """The image lies elsewhere: prompts lie elsewhere on it."""
+        self._last_read = None
 
     def _known(self, changes: Sequence[RowChange]) -> None:
         for change in changes:

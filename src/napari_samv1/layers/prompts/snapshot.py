@@ -27,7 +27,9 @@ def snapshot(layer: PromptLayer) -> Snapshot:
     """The rows of a layer as they are now."""
     numbers, negative = object_ids(layer), is_negative(layer)
     if isinstance(layer, Points):
-        vertices = [row.tobytes() for row in np.asarray(layer.data, dtype=np.float64)]
+        data = np.ascontiguousarray(layer.data, dtype=np.float64)
+        width, text = data.itemsize * data.shape[1], data.tobytes()
+        vertices = [text[start : start + width] for start in range(0, len(text), width)]
         kinds = ["point"] * len(vertices)
     else:
         vertices = [np.asarray(shape, dtype=np.float64).tobytes() for shape in layer.data]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import label
+from skimage.measure import regionprops_table
 
 from napari_samv1.annotation.pieces import Piece
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.session.composite import shown_objects
-from napari_samv1.storage.session.record import SessionRecord, World
+from napari_samv1.storage.session.record import PlaneRecord, SessionRecord, World
 
 MEASURES = (
     "area_px",
@@ -31,39 +35,69 @@ MEASURES = (
     "unit",
     "pieces",
 )
+SHAPE = (
+    "perimeter",
+    "eccentricity",
+    "solidity",
+    "axis_major_length",
+    "axis_minor_length",
+    "orientation",
+    "equivalent_diameter_area",
+    "feret_diameter_max",
+)
+INTENSITY = ("intensity_mean", "intensity_sum", "intensity_min", "intensity_max")
 SCORES = ("predicted_iou", "stability", "candidate", "threshold")
 
+Channel = tuple[str, NDArray[Any]]
+"""A channel's name, and a plane's pixels of it (H, W)."""
 
-def export_table(path: str | os.PathLike[str], record: SessionRecord) -> Path:
+ChannelsOf = Callable[[PlaneRecord], Sequence[Channel]]
+
+
+def export_table(
+    path: str | os.PathLike[str], record: SessionRecord, channels_of: ChannelsOf | None = None
+) -> Path:
     """Write a table of the objects as the label image shows them; see ``objects_csv``."""
     target = Path(path)
-    write_file(target, objects_csv(record).encode("utf-8"))
+    write_file(target, objects_csv(record, channels_of).encode("utf-8"))
     return target
 
 
 def write_table(path: str | os.PathLike[str], objects: Iterable[tuple[int, MaskCrop]], world: World) -> Path:
     """Write the measures of (id, mask) pairs."""
-    rows: list[Sequence[object]] = [("object", *MEASURES)]
-    rows += [(object_id, *measures(mask, world)) for object_id, mask in objects]
+    rows: list[Sequence[object]] = [("object", *MEASURES, *SHAPE)]
+    rows += [(object_id, *measures(mask, world), *shape_measures(mask, world)) for object_id, mask in objects]
     target = Path(path)
     write_file(target, table(rows).encode("utf-8"))
     return target
 
 
-def objects_csv(record: SessionRecord) -> str:
+def objects_csv(record: SessionRecord, channels_of: ChannelsOf | None = None) -> str:
     """A row for each object that is to be seen.
 
-    ``area`` and ``centroid_y``, ``centroid_x`` are in the world's ``unit`` (its square), the rest is in
-    pixels, whole numbers at pixel centres. ``candidate`` is the one of the four masks that was used;
-    ``predicted_iou`` and ``stability`` are the network's for that one.
+    ``area`` and ``centroid_y``, ``centroid_x`` are in the world's ``unit`` (its square); the other measures
+    of place are in pixels, whole numbers at pixel centres. The columns of ``SHAPE`` are those of
+    ``skimage.measure.regionprops_table``, lengths in the world's unit; a perimeter is left out where pixels
+    are no squares. Those of ``INTENSITY`` are there where ``channels_of`` gives a plane's pixels, once for
+    each channel: their names end in the channel's where there are several. ``candidate`` is the one of the
+    four masks that was used; ``predicted_iou`` and ``stability`` are the network's for that one.
     """
-    rows: list[Sequence[object]] = [("image", "plane", "object", *MEASURES, *SCORES)]
+    rows: list[dict[str, object]] = []
     for plane in record.planes:
         place = " ".join("-" if one is None else str(one) for one in plane.source.index)
+        channels = () if channels_of is None else channels_of(plane)
+        world = plane.source.world
         for known, mask in shown_objects(plane):
-            measured = measures(mask, plane.source.world)
-            rows.append((plane.source.name, place, known.id, *measured, *_scores(known)))
-    return table(rows)
+            row: dict[str, object] = {"image": plane.source.name, "plane": place, "object": known.id}
+            row |= zip(MEASURES, measures(mask, world), strict=True)
+            row |= zip(SHAPE, shape_measures(mask, world), strict=True)
+            row |= intensity_measures(mask, channels)
+            row |= zip(SCORES, _scores(known), strict=True)
+            rows.append(row)
+    first = ("image", "plane", "object", *MEASURES, *SHAPE)
+    intensities = dict.fromkeys(name for row in rows for name in row if name.startswith("intensity_"))
+    header = (*first, *intensities, *SCORES)
+    return table([header, *([row.get(name, "") for name in header] for row in rows)])
 
 
 def measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
@@ -84,6 +118,31 @@ def measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
         unit,
         label(mask.mask, np.ones((3, 3)))[1],
     )
+
+
+def shape_measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
+    """A mask's ``SHAPE``."""
+    height, width = world.pixel_size_yx
+    is_square = math.isclose(height, width, rel_tol=1e-6)
+    found = regionprops_table(
+        mask.mask.astype(np.uint8),
+        properties=[name for name in SHAPE if is_square or name != "perimeter"],
+        spacing=(height, height) if is_square else (height, width),
+    )
+    return tuple(_number(float(found[name][0])) if name in found else "" for name in SHAPE)
+
+
+def intensity_measures(mask: MaskCrop, channels: Sequence[Channel]) -> dict[str, object]:
+    """A mask's ``INTENSITY`` in each channel; with several, the names end in the channel's."""
+    found: dict[str, object] = {}
+    for name, pixels_hw in channels:
+        values = np.asarray(pixels_hw[mask.region])[mask.mask].astype(np.float64)
+        end = f"-{name}" if len(channels) > 1 else ""
+        measured = values.mean(), values.sum(), values.min(), values.max()
+        found |= {
+            f"{own}{end}": _number(float(value)) for own, value in zip(INTENSITY, measured, strict=True)
+        }
+    return found
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:

@@ -284,6 +284,13 @@ class Controller(QObject):
             refusal = refusal or said
         self._edited(refusal)
 
+    def previous_object(self) -> None:
+        """Make the object before the current one in the list current; the first stays."""
+        shown, current = self.binding.shown, self.binding.current_object
+        before = [] if shown is None else [one for one in shown.objects if one < current]
+        if before:
+            self.pick_object(max(before))
+
     def next_object(self) -> None:
         self._refusal = ""
         self.binding.next_object()

@@ -38,6 +38,7 @@ class Situation:
     prompts: int
     has_mask: bool
     next_object_key: str
+    one_each: bool = False  # every click or box begins another object
     in_3d: bool = False
     wants_download: bool = False
     objects: int = 0
@@ -76,6 +77,8 @@ def next_step(situation: Situation) -> str:
     correcting = "Missing something? Click it. Too much? Shift+click there."
     if situation.tool is not None:
         correcting = CORRECTING.get(situation.tool, correcting)
+    if situation.one_each and situation.tool in ("click", "box", "polygon", "ellipse"):
+        return f"3. {POINTING[situation.tool]} Too much, or missing? Shift+click corrects the newest object."
     key = f" ({situation.next_object_key})" if situation.next_object_key else ""
     earlier = " Earlier ones: list, or Pick." if situation.objects > 1 else ""
     return f"3. {correcting} Done? Next object{key}.{earlier}"

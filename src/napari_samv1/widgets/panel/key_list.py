@@ -8,8 +8,16 @@ from napari.utils.action_manager import action_manager
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_samv1.layers.keys import KEY_ACTIONS, shown_key
+from napari_samv1.layers.keys import KEY_ACTIONS, shown, shown_key
+from napari_samv1.layers.undo_keys import REDO_KEY, UNDO_KEY
 from napari_samv1.widgets.shared.look import note
+
+FIXED = (
+    ("Shift+click", "a point of the other kind"),
+    (shown(UNDO_KEY), "undo"),
+    (shown(REDO_KEY), "redo"),
+    ("Delete", "delete this object, in the list"),
+)
 
 
 class KeyList(QWidget):
@@ -30,13 +38,17 @@ class KeyList(QWidget):
             self._keys[action.name] = key
             grid.addWidget(key, row, 0)
             grid.addWidget(note(action.title), row, 1)
-        fixed = note("Shift+click: a point of the other kind\nCtrl+Z, Ctrl+Shift+Z: undo, redo")
-        grid.addWidget(fixed, len(KEY_ACTIONS), 0, 1, 2)
+        for row, (fixed, title) in enumerate(FIXED, start=len(KEY_ACTIONS)):
+            grid.addWidget(QLabel(fixed), row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(note(title), row, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(grid)
         layout.addWidget(
-            note("On the points, shapes and masks layers. Change them in File > Preferences > Shortcuts.")
+            note(
+                "On the points, shapes and masks layers, the tools' also on the image. Change them in File > "
+                "Preferences > Shortcuts."
+            )
         )
         self.refresh()
         events: Any = action_manager.events

@@ -51,7 +51,7 @@ class Notice(QScrollArea):
             self._fix_height()
 
     def _fix_height(self) -> None:
-        self.setFixedHeight(LINES * self.guide.fontMetrics().lineSpacing() + 6)
+        self.setFixedHeight(LINES * self.guide.fontMetrics().lineSpacing() + 10)
 
 
 def _words() -> QLabel:

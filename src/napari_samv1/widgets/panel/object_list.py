@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_samv1.layers.keys import shown
 from napari_samv1.layers.undo_keys import REDO_KEY, UNDO_KEY
 from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
 from napari_samv1.widgets.shared.look import BLUE, GREY
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from napari_samv1.annotation.pieces import Piece
 
 ROWS_AT_LEAST = 4
+DELETE_TIP = "Delete the current object: its prompts and its pixels"
 GAP = 6
 
 
@@ -50,16 +52,14 @@ class ObjectList(QWidget):
         self.view = _View()
         self.view.setModel(self.model)
         self.next_object = _button("Next object", "Begin another object")
-        self.delete = _button(
-            "Delete", "Delete the current object: its prompts and its pixels (Delete key, in the list)"
-        )
+        self.delete = _button("Delete", DELETE_TIP)
         self.undo = _button("↶ Undo", "")
         self.redo = _button("↷ Redo", "")
         self.more = _button("More", "What else can be done with the current object")
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
         self.remove_last = self.menu.addAction("Remove last prompt")
-        self.remove_last.setToolTip("Take the newest click or shape of this object away")
+        self.remove_last.setToolTip("Remove the newest click or shape of this object")
         self.clear = self.menu.addAction("Clear object")
         self.clear.setToolTip(
             "Empty this object: clicks, shapes and strokes go, its number and settings stay"
@@ -67,18 +67,18 @@ class ObjectList(QWidget):
         self.menu.addSeparator()
         self.refine = self.menu.addAction("Refine this object")
         self.refine.setToolTip(
-            "Give the pixels that it has to the model as a hint, also those of a label from another tool"
+            "Give the pixels that it has to the model as a hint, also those of an existing label"
         )
         self.split = QMenu("One object per prompt", self.menu)
         self.split.setToolTipsVisible(True)
         self.menu.addMenu(self.split)
-        self.split_shared = self.split.addAction("✕ points for all of them")
+        self.split_shared = self.split.addAction("Share negative points with every object")
         self.split_shared.setToolTip(
-            "Every click, box or shape becomes an object of its own; each gets a copy of all ✕ points"
+            "Every click, box or shape becomes an object; each gets a copy of all negative points (✕)"
         )
-        self.split_nearest = self.split.addAction("✕ points for the nearest")
+        self.split_nearest = self.split.addAction("Give each negative point to the nearest object")
         self.split_nearest.setToolTip(
-            "Every click, box or shape becomes an object of its own; each ✕ point goes to the nearest"
+            "Every click, box or shape becomes an object; each negative point (✕) goes to the nearest"
         )
         self.more.setMenu(self.menu)
 
@@ -122,10 +122,12 @@ class ObjectList(QWidget):
         index = self.view.currentIndex()
         return self.model.id_at(index) if index.isValid() else None
 
-    def show_objects(self, objects: Mapping[int, Piece], current: int, *, foreign: bool = False) -> None:
-        """Show the objects of the plane and highlight the current one, without reporting it as a person's."""
+    def show_objects(
+        self, objects: Mapping[int, Piece], current: int, *, existing: Collection[int] = ()
+    ) -> None:
+        """Show objects and existing labels of the plane and highlight the current, without reporting it."""
         with self.view.unheard():
-            self.model.show(objects, current, foreign=foreign)
+            self.model.show(objects, current, existing=existing)
             row = self.model.row_of(current)
             if self.view.currentIndex().row() != row:
                 self.view.setCurrentIndex(self.model.index(row))
@@ -137,13 +139,13 @@ class ObjectList(QWidget):
             (self.redo, "Redo", redo, REDO_KEY),
         ):
             button.setEnabled(bool(label))
-            keys = key.replace("Control", "Ctrl").replace("-", "+")
             button.setToolTip(
-                f"{verb}: {label} ({keys})" if label else f"There is nothing to {verb.lower()}."
+                f"{verb}: {label} ({shown(key)})" if label else f"There is nothing to {verb.lower()}."
             )
 
-    def show_keys(self, next_object: str, remove_last: str) -> None:
+    def show_keys(self, next_object: str, remove_last: str, delete: str) -> None:
         """Name the keys of the buttons, as they are bound now."""
+        self.delete.setToolTip(f"{DELETE_TIP} ({delete}; in this list also Delete)" if delete else DELETE_TIP)
         self.next_object.setText(f"Next object ({next_object})" if next_object else "Next object")
         self.remove_last.setText(
             f"Remove last prompt ({remove_last})" if remove_last else "Remove last prompt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
@@ -22,12 +22,13 @@ STATE = Qt.ItemDataRole.UserRole + 2
 MOST_SINGLE_ROWS = 16
 
 NO_PROMPTS_YET = "It has no prompts yet: point at it in the image."
-FOUND = "from elsewhere"
+EXISTING = "existing label"
+TO_CORRECT = "To correct it: choose it, then More > Refine this object, and click."
 ASKED = "Its mask is on the way."
 
 
 class ObjectModel(QAbstractListModel):
-    """One row for each object and one for the current number, even while nothing is pointed at.
+    """One row for each object, each existing label, and the current number while nothing is pointed at.
 
     ``colour_of`` gives the colour of a label, or None without a Labels layer; it is asked for visible rows
     only.
@@ -38,20 +39,20 @@ class ObjectModel(QAbstractListModel):
         self._colour_of = colour_of
         self._ids: list[int] = []
         self._known: list[Piece | None] = []
-        self._foreign = 0
+        self._existing: frozenset[int] = frozenset()
 
-    def show(self, objects: Mapping[int, Piece], current: int, *, foreign: bool = False) -> None:
+    def show(self, objects: Mapping[int, Piece], current: int, *, existing: Collection[int] = ()) -> None:
         """Take the objects of the plane; records that are the same ones as before cost nothing.
 
-        ``foreign`` says that the current number is a label of another tool, and no object yet.
+        ``existing`` are labels of the plane; those that are no objects get rows of their own.
         """
-        wanted = sorted({*objects, current})
+        wanted = sorted({*objects, current, *existing})
         if wanted != self._ids:
             self._take(wanted, objects)
-        was_foreign, self._foreign = self._foreign, current if foreign else 0
+        were, self._existing = self._existing, frozenset(existing)
         for row, object_id in enumerate(self._ids):
             known = objects.get(object_id)
-            turned = was_foreign != self._foreign and object_id in (was_foreign, self._foreign)
+            turned = (object_id in were) != (object_id in self._existing)
             if known is not self._known[row] or turned:
                 self._known[row] = known
                 index = self.index(row)
@@ -83,12 +84,15 @@ class ObjectModel(QAbstractListModel):
             return object_id
         if role == Qt.ItemDataRole.DecorationRole:
             return self._colour_of(object_id)
+        is_existing = known is None and object_id in self._existing
         if role == PROMPTS:
-            return _prompts(known)
-        state = FOUND if known is None and object_id == self._foreign else _state(known)
+            return "" if is_existing else _prompts(known)
+        state = EXISTING if is_existing else _state(known)
         if role == STATE:
             return state
         if role == Qt.ItemDataRole.ToolTipRole:
+            if is_existing:
+                return f"Label {object_id}. {TO_CORRECT}"
             return f"Object {object_id}. {_reason(known)}".strip()
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return f"{object_id}: {_prompts(known)}, {state}"

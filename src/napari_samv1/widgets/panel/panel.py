@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSizePolicy, QVBoxL
 
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.inspection import is_picture
-from napari_samv1.layers.keys import NEXT_OBJECT, REMOVE_LAST, register_keys, shown_key
+from napari_samv1.layers.keys import DELETE_OBJECT, NEXT_OBJECT, REMOVE_LAST, TOOLS, register_keys, shown_key
+from napari_samv1.layers.one_each import OneObjectEach
+from napari_samv1.layers.open_bindings import COMMANDS, forget_commands
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
 from napari_samv1.widgets.panel.controller import Controller
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
+from napari_samv1.widgets.panel.existing import ExistingLabels
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.key_list import KeyList
 from napari_samv1.widgets.panel.model_chooser import DownloadState
@@ -75,6 +79,8 @@ class SegmentAnythingPanel(QScrollArea):
         self.encoding = EncodingBar()
         self.tools = PromptTools()
         self.objects = ObjectList(_colours(controller.binding))
+        self.existing = ExistingLabels(controller.binding)
+        self.one_each = OneObjectEach(controller.binding)
         self.settings = settings = Settings(
             Wishes(
                 choice=controller.pick_candidate,
@@ -114,6 +120,8 @@ class SegmentAnythingPanel(QScrollArea):
         self.encoding.cancel_wanted.connect(controller.encoder.cancel)
         self.tools.tool_wanted.connect(controller.take_tool)
         self.tools.polarity_picked.connect(self._polarity_picked)
+        self.tools.one_each_picked.connect(self._one_each_picked)
+        self.existing.changed.connect(self._show_objects)
         self.objects.object_picked.connect(controller.pick_object)
         self.objects.next_object_wanted.connect(controller.next_object)
         self.objects.delete_wanted.connect(controller.delete_object)
@@ -136,6 +144,17 @@ class SegmentAnythingPanel(QScrollArea):
         controller.message_changed.connect(self._show_message)
         controller.tool_changed.connect(self._tool_changed)
         self.keys.changed.connect(self._show_keys)
+        COMMANDS[controller.binding] = {
+            **{tool: partial(controller.take_tool, tool) for tool in ("click", "pick")},
+            "box": partial(_take_shape, controller, self.tools),
+            "brush": partial(_take_brush, controller, self.tools),
+            "previous": controller.previous_object,
+            "delete": controller.delete_object,
+        }
+        # it would keep the binding that it is kept by
+        controller.on_close(partial(forget_commands, controller.binding))
+        controller.on_close(self.existing.close)
+        controller.on_close(self.one_each.close)
         self.destroyed.connect(_closing(controller))
 
         self._show_message("")
@@ -210,6 +229,7 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
         layout.addWidget(self.settings.native)
+        layout.addWidget(self.session.in_sight)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
         self.session_part = Folded("Session", self.session)
         self.layers_part = Folded("Layers", layers)
@@ -289,6 +309,10 @@ class SegmentAnythingPanel(QScrollArea):
     def _polarity_picked(self, foreground: bool) -> None:
         self.controller.binding.polarity = "positive" if foreground else "negative"
 
+    def _one_each_picked(self, on: bool) -> None:
+        self.one_each.on = on
+        self._show_guide()
+
     def _model_chosen(self, choices: Choices) -> None:
         remember(choices)
         self._take_model(choices)
@@ -308,11 +332,12 @@ class SegmentAnythingPanel(QScrollArea):
     def _show_objects(self) -> None:
         binding = self.controller.binding
         shown, document = binding.shown, binding.document
+        self.existing.refresh()
         self.tools.show_polarity(binding.polarity == "positive")
         self.objects.show_objects(
             {} if shown is None else shown.objects,
             binding.current_object,
-            foreign=self.controller.is_foreign_label,
+            existing=self.existing.numbers,
         )
         if document is None:
             self.objects.show_history("", "")
@@ -328,10 +353,13 @@ class SegmentAnythingPanel(QScrollArea):
         # a window that is made later announces its keys to a panel that is going away as well
         if self.controller.closed:
             return
-        self.objects.show_keys(shown_key(NEXT_OBJECT), shown_key(REMOVE_LAST))
+        self.objects.show_keys(shown_key(NEXT_OBJECT), shown_key(REMOVE_LAST), shown_key(DELETE_OBJECT))
+        self.tools.show_keys({tool: shown_key(name) for tool, name in TOOLS.items()})
 
     def _show_layers(self) -> None:
         binding = self.controller.binding
+        self.one_each.follow()
+        self.existing.refresh()
         for chooser, layer in (
             (self.image, binding.image),
             (self.points, binding.points),
@@ -386,6 +414,7 @@ class SegmentAnythingPanel(QScrollArea):
                     prompts=0 if current is None else len(current.prompts),
                     has_mask=current is not None and not current.mask.empty,
                     next_object_key=shown_key(NEXT_OBJECT),
+                    one_each=self.one_each.on,
                     in_3d=self.viewer.dims.ndisplay == 3,
                     objects=0 if shown is None else len(shown.objects),
                     foreign_label=binding.current_object if self.controller.is_foreign_label else 0,
@@ -432,6 +461,14 @@ def _closing(controller: Controller) -> Any:
         controller.close()
 
     return close
+
+
+def _take_shape(controller: Controller, tools: PromptTools) -> None:
+    controller.take_tool(tools.shape)
+
+
+def _take_brush(controller: Controller, tools: PromptTools) -> None:
+    controller.take_tool(tools.stroke)
 
 
 def _colours(binding: AnnotationBinding) -> Callable[[int], QColor | None]:

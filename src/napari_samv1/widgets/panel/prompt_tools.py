@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction, QActionGroup
-from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.widgets.panel.canvas_tools import SHAPE_MODES, Tool
 
 FOREGROUND_TITLE = "● Object"
 BACKGROUND_TITLE = "✕ Not object"
 ARROW_WIDTH = 20
+CLICK_TIP = "Point at objects with clicks (a Points layer is made if there is none)"
+BRUSH_TIP = "Paint the current object's mask yourself; ✕ Not object erases"
+PICK_TIP = "Click on a mask to make its object the current one"
 
 SHAPES: dict[Tool, tuple[str, str]] = {
     "box": ("Box", "Drag a rectangle around an object"),
@@ -31,12 +36,12 @@ class PromptTools(QWidget):
 
     tool_wanted = Signal(str)
     polarity_picked = Signal(bool)  # True: foreground
+    one_each_picked = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.click = _toggle(
-            "Click", "Point at objects with clicks (a Points layer is made if there is none)"
-        )
+        self._keys: Mapping[str, str] = {}
+        self.click = _toggle("Click", CLICK_TIP)
         self.box = _toggle("Box", "")
         self.kinds = QPushButton()
         self.kinds.setFixedWidth(ARROW_WIDTH)
@@ -54,14 +59,19 @@ class PromptTools(QWidget):
             action.triggered.connect(_wish(self, shape))
             self.shapes[shape] = action
         self.kinds.setMenu(self.menu)
-        self.brush = _toggle("Brush", "Paint the current object's mask yourself; ✕ Not object erases")
-        self.pick = _toggle("Pick", "Click on a mask to make its object the current one")
+        self.brush = _toggle("Brush", BRUSH_TIP)
+        self.pick = _toggle("Pick", PICK_TIP)
         self.foreground = _toggle(FOREGROUND_TITLE, "The next point says: this belongs to the object")
         self.background = _toggle(BACKGROUND_TITLE, "The next point says: this doesn't belong to the object")
         self.foreground.setChecked(True)
         polarity = QButtonGroup(self)
         for button in (self.foreground, self.background):
             polarity.addButton(button)
+
+        self.one_each = QCheckBox("Every click or box is a new object")
+        self.one_each.setToolTip(
+            "For objects that need one click each. Shift+click, or ✕ Not object, corrects the newest one."
+        )
 
         tools = QHBoxLayout()
         boxes = QHBoxLayout()
@@ -81,10 +91,12 @@ class PromptTools(QWidget):
         for row in (tools, signs):
             row.setSpacing(4)
             layout.addLayout(row)
+        layout.addWidget(self.one_each)
 
+        self.one_each.clicked.connect(lambda checked: self.one_each_picked.emit(bool(checked)))
         self.click.clicked.connect(_wish(self, "click"))
         self.box.clicked.connect(lambda: self.tool_wanted.emit(self._shape))
-        self.brush.clicked.connect(lambda: self.tool_wanted.emit(self._stroke()))
+        self.brush.clicked.connect(lambda: self.tool_wanted.emit(self.stroke))
         self.pick.clicked.connect(_wish(self, "pick"))
         self.foreground.clicked.connect(lambda: self._sign_pressed(True))
         self.background.clicked.connect(lambda: self._sign_pressed(False))
@@ -110,21 +122,43 @@ class PromptTools(QWidget):
         if self._tool not in ("brush", "eraser"):
             self._show_sign(foreground)
 
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name the tools' keys, as they are bound now, in their tips."""
+        self._keys = keys
+        for tool, button, tip in (
+            ("click", self.click, CLICK_TIP),
+            ("brush", self.brush, BRUSH_TIP),
+            ("pick", self.pick, PICK_TIP),
+        ):
+            button.setToolTip(tip + self._key(tool))
+        self._show_shape()
+
+    def _key(self, tool: str) -> str:
+        key = self._keys.get(tool, "")
+        return f" ({key})" if key else ""
+
     def _show_sign(self, foreground: bool) -> None:
         (self.foreground if foreground else self.background).setChecked(True)
 
     def _show_shape(self) -> None:
         title, tooltip = SHAPES[self._shape]
         self.box.setText(title)
-        self.box.setToolTip(tooltip)
+        self.box.setToolTip(tooltip + self._key("box"))
         self.shapes[self._shape].setChecked(True)
 
-    def _stroke(self) -> Tool:
+    @property
+    def shape(self) -> Tool:
+        """The shape that the button of the shapes takes."""
+        return self._shape
+
+    @property
+    def stroke(self) -> Tool:
+        """The tool that the button of the brush takes: the brush, or with ✕ Not object the eraser."""
         return "brush" if self.foreground.isChecked() else "eraser"
 
     def _sign_pressed(self, foreground: bool) -> None:
         if self._tool in ("brush", "eraser"):
-            self.tool_wanted.emit(self._stroke())
+            self.tool_wanted.emit(self.stroke)
         else:
             self.polarity_picked.emit(foreground)
 

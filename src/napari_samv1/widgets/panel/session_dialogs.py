@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_samv1.widgets.panel.session_exports import EXPORTS, Export
+
+# what people end a file's name with, and not "cells 2.5" or "day.12"
+_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
 def ask_where_to_save(parent: QWidget, suggested: Path) -> Path | None:
@@ -33,9 +37,22 @@ class Target:
     confirmed: Path
 
 
+class UnknownEndingError(ValueError):
+    """A file's name ends as no export does; the message is a sentence that names those that do."""
+
+
 def ask_where_to_export(parent: QWidget, suggested: Path) -> Target | None:
-    """A file and its format, which the name's ending says, or else the filter that was chosen."""
-    filters = {f"{export.title} (*{export.suffix})": export for export in EXPORTS}
+    """A file and its format: by the name's ending, or without one by the filter that was chosen.
+
+    Raises
+    ------
+    UnknownEndingError
+        If the name has another ending.
+    """
+    filters = {
+        f"{export.title} ({' '.join(f'*{ending}' for ending in export.endings)})": export
+        for export in EXPORTS
+    }
     chosen, picked = QFileDialog.getSaveFileName(
         parent, "Export the masks", str(suggested), ";;".join(filters)
     )
@@ -43,7 +60,13 @@ def ask_where_to_export(parent: QWidget, suggested: Path) -> Target | None:
         return None
     path = Path(chosen)
     for export in EXPORTS:
-        if path.name.lower().endswith(export.suffix):
+        if export.ending_of(path.name):
             return Target(path, export, path)
+    if _ENDING.search(path.name):
+        endings = ", ".join(ending for export in EXPORTS for ending in export.endings)
+        raise UnknownEndingError(
+            f"Nothing is exported as “{path.suffix}”: end the name in one of {endings}, or leave its ending "
+            f"out to get the format that is chosen in the dialog."
+        )
     export = filters.get(picked, EXPORTS[0])
-    return Target(path.with_name(path.name + export.suffix), export, path)
+    return Target(path.with_name(path.name + export.endings[0]), export, path)

@@ -3,70 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
+    from napari_samv1.storage.exports.object_table import ChannelsOf
+    from napari_samv1.storage.session.record import SessionRecord
 
 
 @dataclass(frozen=True)
 class Export:
-    """A format. Where it holds one plane, a session of several becomes several files."""
+    """A format, with its usual ending first.
+
+    ``parts`` are what one file holds: by default the whole session.
+    """
 
     title: str
-    suffix: str
-    write_plane: Callable[[Path, PlaneRecord], object] | None = None
-    write_session: Callable[[Path, SessionRecord], object] | None = None
+    endings: tuple[str, ...]
+    write_part: Callable[[Path, SessionRecord, ChannelsOf], object]
+    parts: Callable[[SessionRecord], Sequence[SessionRecord]] = field(default=lambda record: [record])
+
+    def ending_of(self, name: str) -> str:
+        """The ending of a file's name that is one of this format; "" without one."""
+        return next((name[-len(one) :] for one in self.endings if name.lower().endswith(one)), "")
 
     def files(self, path: Path, record: SessionRecord) -> list[Path]:
         """The files that ``write`` makes."""
-        if self.write_session is not None or len(record.planes) == 1:
+        count = len(self.parts(record))
+        if count == 1:
             return [path]
-        stem = path.name[: -len(self.suffix)]
-        return [
-            path.with_name(f"{stem}-{number}{self.suffix}") for number in range(1, len(record.planes) + 1)
-        ]
+        ending = self.ending_of(path.name)
+        stem = path.name[: len(path.name) - len(ending)]
+        return [path.with_name(f"{stem}-{number}{ending}") for number in range(1, count + 1)]
 
-    def write(self, path: Path, record: SessionRecord) -> Sequence[Path]:
-        """Write a session; the files that were made. May take long, and raises SessionError or OSError."""
+    def write(
+        self, path: Path, record: SessionRecord, channels_of: ChannelsOf = lambda _plane: ()
+    ) -> Sequence[Path]:
+        """Write a session; the files that were made. May take long; SessionError, OSError or ValueError."""
         files = self.files(path, record)
-        if self.write_session is not None:
-            self.write_session(path, record)
-        elif self.write_plane is not None:
-            for file, plane in zip(files, record.planes, strict=True):
-                self.write_plane(file, plane)
+        for file, part in zip(files, self.parts(record), strict=True):
+            self.write_part(file, part, channels_of)
         return files
 
 
-def _coco(path: Path, record: SessionRecord) -> None:
+def _each_plane(record: SessionRecord) -> list[SessionRecord]:
+    return [
+        replace(record, images=(replace(image, planes=(plane,)),))
+        for image in record.images
+        for plane in image.planes
+    ]
+
+
+def _each_image(record: SessionRecord) -> list[SessionRecord]:
+    return [replace(record, images=(image,)) for image in record.images]
+
+
+def _label_tiff(path: Path, record: SessionRecord, _channels_of: ChannelsOf) -> None:
+    from napari_samv1.storage.exports.label_tiff import export_label_tiff
+
+    export_label_tiff(path, record.planes)
+
+
+def _coco(path: Path, record: SessionRecord, _channels_of: ChannelsOf) -> None:
     from napari_samv1.storage.exports.coco import export_coco
 
     export_coco(path, record)
 
 
-def _geojson(path: Path, plane: PlaneRecord) -> None:
+def _geojson(path: Path, record: SessionRecord, _channels_of: ChannelsOf) -> None:
     from napari_samv1.storage.exports.geojson import export_plane_geojson
 
-    export_plane_geojson(path, plane)
+    export_plane_geojson(path, record.planes[0])
 
 
-def _table(path: Path, record: SessionRecord) -> None:
+def _table(path: Path, record: SessionRecord, channels_of: ChannelsOf) -> None:
     from napari_samv1.storage.exports.object_table import export_table
 
-    export_table(path, record)
+    export_table(path, record, channels_of)
 
 
-def _ome_zarr(path: Path, plane: PlaneRecord) -> None:
+def _ome_zarr(path: Path, record: SessionRecord, _channels_of: ChannelsOf) -> None:
     from napari_samv1.storage.exports.ome_zarr import export_ome_zarr
 
-    export_ome_zarr(path, plane)
+    export_ome_zarr(path, record.planes[0])
 
 
 EXPORTS = (
-    Export("COCO JSON", ".json", write_session=_coco),
-    Export("GeoJSON polygons for QuPath", ".geojson", write_plane=_geojson),
-    Export("Table of objects", ".csv", write_session=_table),
-    Export("OME-Zarr label image", ".zarr", write_plane=_ome_zarr),
+    Export("Label image, TIFF", (".tif", ".tiff"), _label_tiff, _each_image),
+    Export("Table of objects", (".csv",), _table),
+    Export("COCO JSON", (".json",), _coco),
+    Export("GeoJSON polygons for QuPath", (".geojson",), _geojson, _each_plane),
+    Export("OME-Zarr label image", (".zarr",), _ome_zarr, _each_plane),
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_samv1.layers.channels import channel_planes, read_channels
 from napari_samv1.layers.reopening import Placed
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.widgets.panel import session_dialogs
@@ -34,8 +35,8 @@ NOTHING_TO_SAVE = "There is nothing to save yet: point at an object first."
 class SessionPart(QWidget):
     """Buttons and words; ``keeper`` autosaves, ``opener`` finds images, ``worker`` touches the disk.
 
-    ``card`` asks questions; it is shown at the top of the panel. ``state_changed`` says in a word or two how
-    safe the work is, and ``spoke`` that there is something to read.
+    ``card`` asks questions, and ``in_sight`` saves and exports; the panel shows them where they are seen.
+    ``state_changed`` says in a word or two how safe the work is, ``spoke`` that there is something to read.
     """
 
     state_changed = Signal(str)
@@ -53,6 +54,7 @@ class SessionPart(QWidget):
         self.open = QPushButton("Open session…")
         self.export = QPushButton("Export…")
         self.status = note()
+        self.in_sight = QWidget()
         self._arrange()
         self._after: dict[Hashable, Callable[[Outcome], None]] = {
             RECOVER: self._recovered,
@@ -81,16 +83,20 @@ class SessionPart(QWidget):
             "Everything, to go on another day: a folder of plain files that others can read"
         )
         self.open.setToolTip("Go on with a saved session: objects, prompts and masks")
-        self.export.setToolTip("The masks for other programs: COCO JSON, GeoJSON, a table, OME-Zarr")
+        self.export.setToolTip("The masks for other programs: TIFF, a table, COCO JSON, GeoJSON, OME-Zarr")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for buttons in ((self.save_again, self.save_as), (self.open, self.export)):
-            row = QHBoxLayout()
-            for button in buttons:
-                row.addWidget(button)
-            layout.addLayout(row)
+        row = QHBoxLayout()
+        row.addWidget(self.save_again)
+        row.addWidget(self.open)
+        layout.addLayout(row)
         layout.addWidget(self.status)
+        seen = QHBoxLayout(self.in_sight)
+        seen.setContentsMargins(0, 0, 0, 0)
+        seen.setSpacing(4)
+        seen.addWidget(self.save_as)
+        seen.addWidget(self.export)
 
     # ---- saving
 
@@ -180,7 +186,11 @@ class SessionPart(QWidget):
     def _choose_where_to_export(self) -> None:
         if not self._has_objects():
             return
-        chosen = session_dialogs.ask_where_to_export(self, self._suggested("masks"))
+        try:
+            chosen = session_dialogs.ask_where_to_export(self, self._suggested("masks"))
+        except session_dialogs.UnknownEndingError as error:
+            self.controller.warn(str(error))
+            return
         if chosen is None:
             return
         path, export = chosen.path, chosen.export
@@ -197,11 +207,17 @@ class SessionPart(QWidget):
 
     def _export(self, path: Path, export: Export, record: SessionRecord) -> None:
         self._say("Exporting …")
-        self.worker.submit(EXPORT, lambda _ticket: export.write(path, record))
+        layers = self.controller.viewer.layers
+        channels = {id(plane): channel_planes(layers, plane.source) for plane in record.planes}
+
+        def write(_ticket: Ticket) -> Sequence[Path]:
+            return export.write(path, record, lambda plane: read_channels(channels.get(id(plane), [])))
+
+        self.worker.submit(EXPORT, write)
 
     def _exported(self, outcome: Outcome) -> None:
         files = outcome.value
-        last = f" to “{files[-1].name}”, {len(files)} files, one for each plane" if len(files) > 1 else ""
+        last = f" to “{files[-1].name}”, {len(files)} files" if len(files) > 1 else ""
         self._say(f"Exported “{files[0].name}”{last}.")
 
     # ---- what an earlier napari did not save
@@ -272,7 +288,7 @@ class SessionPart(QWidget):
     def _finished(self, outcome: Outcome) -> None:
         if outcome.error is not None and outcome.key != FIND:
             sentence = str(outcome.error) or type(outcome.error).__name__
-            if not isinstance(outcome.error, SessionError | OSError):
+            if not isinstance(outcome.error, SessionError | OSError | ValueError):
                 sentence = f"This went wrong: {sentence}"
             self._say("")
             self.controller.warn(_sentence(sentence))

@@ -1,0 +1,82 @@
+"""Labels that were in the Labels layer before: looked for in the background, for the list of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_samv1.layers.image import NoPlaneError
+from napari_samv1.layers.labels.existing import labels_on
+from napari_samv1.widgets.shared.background import Outcome, Worker
+
+if TYPE_CHECKING:
+    from napari_samv1.layers.binding import AnnotationBinding
+
+PAUSE_MILLISECONDS = 300
+MOST_PIXELS_AFTER_AN_EDIT = 1 << 24  # of a larger plane, only another layer or plane is read
+
+
+class ExistingLabels(QObject):
+    """The numbers that the bound Labels layer shows on the displayed plane, read in a thread."""
+
+    changed = Signal()
+
+    def __init__(self, binding: AnnotationBinding) -> None:
+        super().__init__()
+        self.numbers: Collection[int] = ()
+        self._binding = binding
+        self._read: Hashable = None
+        self._worker = Worker("existing labels", self._found)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PAUSE_MILLISECONDS)
+        self._timer.timeout.connect(self._look)
+
+    def refresh(self) -> None:
+        """Look again, if layer, data, plane or objects are others than those last read."""
+        place = self._place()
+        if place is None:
+            self._show(None, ())
+        elif self._read is None or place[0] != self._read[0]:  # type: ignore[index]  # a pair
+            self._show(None, ())
+            self._look()
+        elif place != self._read and not self._timer.isActive():
+            self._timer.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._timer.stop()
+        self._worker.stop()
+
+    def _place(self) -> tuple[Hashable, int] | None:
+        """Which plane of which labels, and the state of its objects; None without labels."""
+        binding, labels = self._binding, self._binding.labels
+        if labels is None or binding.image is None or binding.document is None:
+            return None
+        try:
+            plane = binding.plane()
+        except NoPlaneError:
+            return None
+        small = plane.shape_yx[0] * plane.shape_yx[1] <= MOST_PIXELS_AFTER_AN_EDIT
+        return (id(labels), id(labels.data), plane.key), binding.document.revision if small else 0
+
+    def _look(self) -> None:
+        place, labels, image = self._place(), self._binding.labels, self._binding.image
+        if place is None or labels is None or image is None:
+            return
+        plane = self._binding.plane()
+        self._read = place
+        self._worker.submit("look", lambda _ticket: (place, labels_on(labels, image, plane)))
+
+    def _found(self, outcome: Outcome) -> None:
+        # a layer that is being taken apart may fail, and is looked at again when it is chosen again
+        if outcome.error is None and not outcome.cancelled and outcome.value[0] == self._read:
+            self._show(*outcome.value)
+
+    def _show(self, place: Hashable, numbers: Collection[int]) -> None:
+        self._read = place
+        if numbers != self.numbers:
+            self.numbers = numbers
+            self.changed.emit()
