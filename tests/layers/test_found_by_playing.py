@@ -43,7 +43,6 @@ def click(person: Person, y: float, x: float, **options: Any) -> None:
     person.wait()
 
 
-@pytest.mark.xfail(strict=True, reason="undo puts whole prompt layers back, those of other slices too")
 def test_undo_on_one_slice_leaves_prompts_and_masks_of_the_others(at_work):
     person = at_work(STACK)
     for number in range(3):
@@ -60,7 +59,6 @@ def test_undo_on_one_slice_leaves_prompts_and_masks_of_the_others(at_work):
     assert sorted(areas(person)) == [0, 25, 25]
 
 
-@pytest.mark.xfail(strict=True, reason="undo writes an older layer's points into the one bound since")
 def test_undo_after_rebinding_leaves_the_points_that_came_with_the_layer(at_work):
     person = at_work({"image": (40, 60)})
     person.bind_new_points()
@@ -75,7 +73,6 @@ def test_undo_after_rebinding_leaves_the_points_that_came_with_the_layer(at_work
     assert {(5, 5), (8, 30)} <= {tuple(row) for row in own.data}
 
 
-@pytest.mark.xfail(strict=True, reason="every slice has settings for new objects of its own")
 def test_settings_for_new_objects_hold_on_every_slice(at_work):
     person = at_work(STACK)
     person.go_to(0)
@@ -85,7 +82,6 @@ def test_settings_for_new_objects_hold_on_every_slice(at_work):
     assert areas(person) == [0, 81, 0]
 
 
-@pytest.mark.xfail(strict=True, reason="features assigned on the way lose the next prompt's object")
 def test_a_click_after_undo_belongs_to_the_object_in_hand(at_work):
     person = at_work({"image": (40, 60)})
     click(person, 10, 20)
@@ -97,7 +93,6 @@ def test_a_click_after_undo_belongs_to_the_object_in_hand(at_work):
     assert sorted(row[1] for row in person.look().planes[person.image, person.plane].rows) == [1, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="the turned point's polarity becomes the next one's, unsaid")
 def test_a_point_that_is_turned_leaves_the_next_prompt_as_it_was(at_work):
     person = at_work({"image": (40, 60)})
     click(person, 10, 20)
@@ -105,7 +100,6 @@ def test_a_point_that_is_turned_leaves_the_next_prompt_as_it_was(at_work):
     assert set(person.next_prompts.values()) == {(1, "positive")}
 
 
-@pytest.mark.xfail(strict=True, reason="KeyError: nan, as redo fills features of rows that are not there yet")
 def test_clear_undo_redo_with_two_clicks(at_work):
     person = at_work({"image": (40, 60)})
     click(person, 10, 20)
@@ -131,7 +125,47 @@ def test_prompts_of_one_image_are_none_of_another_that_was_chosen_before(at_work
     assert areas(person) == [0]
 
 
-@pytest.mark.xfail(strict=True, reason="only the displayed slice is written into another Labels layer")
+def test_objects_of_one_image_are_not_drawn_into_labels_of_another(at_work):
+    person = at_work(TWO)
+    person.choose_image("second")
+    person.paint((20, 30), (20, 35))
+    person.choose_image("first")
+    click(person, 10, 20)
+    assert areas(person) == [25]
+    drawn = person.labels_of("second")
+    person.choose_image("second")
+    assert person.labels_of("second") is drawn
+    assert person.look().planes["second", (None, None)].order == (1,)
+    assert set(np.unique(drawn.data)) == {0, 1}
+
+
+def test_labels_of_another_tool_serve_the_image_that_they_lie_on(at_work):
+    person = at_work(TWO)
+    person.choose_image("second")
+    person.add_own_layers()
+    own = person.viewer.layers[-1]
+    person.choose_image("first")
+    person.binding.labels = own
+    person.choose_image("second")
+    assert person.binding.labels is own
+    person.choose_image("first")
+    assert person.binding.labels is not own
+
+
+def test_turning_a_point_and_the_click_after_it_are_two_steps(at_work):
+    person = at_work({"image": (40, 60)})
+    click(person, 10, 20)
+    click(person, 10, 30)
+    person.turn_point(0)
+    person.wait()
+    turned = areas(person)
+    click(person, 30, 40)
+    person.undo()
+    assert areas(person) == turned
+    person.undo()
+    assert areas(person) == [98]
+
+
 def test_new_labels_show_objects_of_all_slices(at_work):
     person = at_work(STACK)
     for number in range(2):
@@ -142,7 +176,6 @@ def test_new_labels_show_objects_of_all_slices(at_work):
     assert areas(person) == [25, 25, 0]
 
 
-@pytest.mark.xfail(strict=True, reason="other pixels in the image are another plane, without the strokes")
 def test_other_pixels_in_the_image_leave_what_is_annotated(at_work):
     person = at_work({"image": (40, 60)})
     click(person, 10, 20)
@@ -155,7 +188,6 @@ def test_other_pixels_in_the_image_leave_what_is_annotated(at_work):
     assert person.undo_label
 
 
-@pytest.mark.xfail(strict=True, reason="a session keeps another tool's labels only beside objects")
 def test_labels_of_another_tool_are_saved_on_slices_without_objects(at_work):
     person = at_work(STACK)
     person.add_own_layers()
@@ -167,7 +199,6 @@ def test_labels_of_another_tool_are_saved_on_slices_without_objects(at_work):
     assert areas(again) == areas(person)
 
 
-@pytest.mark.xfail(strict=True, reason="what follows a split is of the same gesture")
 def test_undo_after_a_split_and_another_step_takes_back_the_other_step_only(at_work):
     person = at_work({"image": (40, 60)})
     click(person, 10, 20)

@@ -34,6 +34,7 @@ class PlaneLook:
     """One plane: objects, their order (lowest first), rows of the prompt layers, and label pixels.
 
     ``ndim`` is the image's. ``pixels`` is None where no Labels layer is bound that reaches this plane.
+    ``labels`` and ``prompt_layers`` tell the bound layers apart.
     """
 
     ndim: int = 2
@@ -41,6 +42,8 @@ class PlaneLook:
     order: tuple[int, ...] = ()
     rows: tuple[Row, ...] = ()
     pixels: NDArray[Any] | None = None
+    labels: str = ""
+    prompt_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Look:
 
 
 def differences(before: PlaneLook, after: PlaneLook, *, pixels: bool = True) -> Iterator[str]:
-    """Sentences on how two looks at a plane differ."""
+    """Sentences on how two looks at a plane differ; rows and pixels of two layers are not compared."""
     for number in sorted({*before.objects, *after.objects}):
         old, new = before.objects.get(number), after.objects.get(number)
         if old is None or new is None:
@@ -68,10 +71,10 @@ def differences(before: PlaneLook, after: PlaneLook, *, pixels: bool = True) -> 
                 yield f"{name} of object {number}: {_short(old, name)} -> {_short(new, name)}"
     if before.order != after.order:
         yield f"order {before.order} -> {after.order}"
-    if before.rows != after.rows:
+    if before.rows != after.rows and before.prompt_layers == after.prompt_layers:
         gone, come = set(before.rows) - set(after.rows), set(after.rows) - set(before.rows)
         yield f"rows of prompt layers: gone {sorted(gone)}, come {sorted(come)}"
-    if pixels:
+    if pixels and before.labels == after.labels:
         yield from pixel_differences(before.pixels, after.pixels)
 
 

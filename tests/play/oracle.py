@@ -39,6 +39,7 @@ class Beneath:
     """
 
     def __init__(self, data: Labels) -> None:
+        self.original = np.array(data)
         self.first = np.array(data)
 
     def give(self, index: tuple[Any, ...], numbers: Iterable[int]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,22 +12,21 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
-from napari_samv1.engine.session import run_each
-from napari_samv1.storage.session.recorder import Recorder
 from numpy.typing import NDArray
 
 from canvas import Canvas
 from napari_samv1.engine.embedding import EmbeddingKey
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import NoPlaneError
-from napari_samv1.layers.recording import SheetReader
+from napari_samv1.layers.recording import Recorder
 from napari_samv1.layers.reopening import reopen
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.paint import Rule
 from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.settings import Rule
 from napari_samv1.storage.session.folder import open_session, save_session
-from napari_samv1.storage.session.prompt_tables import by_image
 from play.look import Index, Look, ObjectLook, PlaneLook, Row
 from squares import SquarePredictor
 
@@ -40,9 +38,6 @@ class Person:
 
     ``images`` are the pixels by name, (H, W) or (Z, H, W); one slice of a stack lies at twice its number.
     """
-
-    DELETES_ON_ALL_PLANES = False
-    ONE_HISTORY = False  # for all planes of an image
 
     def __init__(self, images: Mapping[str, NDArray[np.uint8]], folder: Path) -> None:
         self.folder = folder
@@ -215,14 +210,7 @@ class Person:
         self._set("rule", rule)
 
     def _set(self, name: str, value: Any) -> None:
-        session = self.binding.session
-        if session is None:
-            return
-        if self.binding.current is None:
-            session.defaults = replace(session.defaults, **{name: value})
-        else:
-            self._say(self.binding.apply(getattr(session, f"set_{name}")(self.current, value)))
-        self.looked()
+        self._do(lambda: self.binding.set_settings(self.current, **{name: value}))
 
     # Does: objects
 
@@ -243,8 +231,9 @@ class Person:
     def clear(self) -> None:
         self._do(self.binding.clear_current)
 
-    def clear_all(self) -> None:
-        self._do(self.binding.clear_all)
+    def continue_object(self) -> None:
+        """Go on with the object of the slice before."""
+        self._do(self.binding.continue_object)
 
     def delete(self, number: int) -> None:
         self._do(lambda: self.binding.delete_object(number))
@@ -357,16 +346,15 @@ class Person:
 
     def save(self) -> Path:
         """Save all that is annotated into a new folder."""
-        annotated = SheetReader().read(self.binding.sheets, self.viewer.layers, {})
         folder = self.folder / f"saved {next(self._numbers)}"
-        save_session(folder, Recorder().record(annotated))
+        save_session(folder, Recorder().record(self.binding, self.viewer.layers, {}))
         return folder
 
     def open(self, folder: Path) -> None:
         """Open a saved session on the images here."""
         record = open_session(folder)
         by_shape = {image.data.shape: image for image in self.images.values()}  # all differ; names may too
-        images = [(by_shape[planes[0].source.image_shape], planes) for planes in by_image(record.planes)]
+        images = [(by_shape[one.planes[0].source.image_shape], one) for one in record.images]
         self._say(reopen(self.binding, images))
         self.image = next(name for name, layer in self.images.items() if layer is self.binding.image)
         for image, _ in reversed(images):
@@ -435,19 +423,23 @@ class Person:
         return list(_planes_of(self.images[self.image]))
 
     @property
-    def history(self) -> tuple[Any, ...]:
-        """Name of what undo belongs to: here each plane has a history of its own."""
-        return self.image, self.plane, id(self.binding.session)
+    def history(self) -> tuple[str, int]:
+        """Name of the history that undo walks: each image has one."""
+        return self.image, id(self.binding.document)
+
+    @property
+    def undo_depth(self) -> int:
+        """Steps that undo could take back."""
+        document = self.binding.document
+        return 0 if document is None else len(document._history.past)
 
     @property
     def undo_label(self) -> str:
-        session = self.binding.session
-        return "" if session is None else session.undo_label
+        return "" if self.binding.document is None else self.binding.document.undo_label
 
     @property
     def redo_label(self) -> str:
-        session = self.binding.session
-        return "" if session is None else session.redo_label
+        return "" if self.binding.document is None else self.binding.document.redo_label
 
     @property
     def next_prompts(self) -> dict[str, tuple[int, str]]:
@@ -467,7 +459,7 @@ class Person:
 
     def look(self) -> Look:
         """All that can be seen now."""
-        sheets = {(sheet.plane.key.layer_id, sheet.plane.key.index): sheet for sheet in self.binding.sheets}
+        documents = {one.image.unique_id: one.document for one in self.binding.images}
         planes = {}
         used = {id(layer) for own in self.layers_of.values() for layer in own if layer is not None}
         for name, image in self.images.items():
@@ -475,14 +467,17 @@ class Person:
                 layer if layer in self.viewer.layers else None for layer in self.layers_of[name]
             )
             for index in _planes_of(image):
-                sheet = sheets.get((image.unique_id, index))
-                objects, order = ({}, ()) if sheet is None else (sheet.session.objects, sheet.session.stack)
+                document = documents.get(image.unique_id)
+                view = None if document is None else document.on(Plane(index))
+                objects, order = ({}, ()) if view is None else (view.objects, view.stack)
                 planes[name, index] = PlaneLook(
                     image.ndim,
                     {number: _object_look(one) for number, one in objects.items()},
                     order,
                     (*_point_rows(points, index), *_shape_rows(shapes, index)),
                     _pixels(labels, index),
+                    "" if labels is None else str(labels.unique_id),
+                    tuple("" if layer is None else str(layer.unique_id) for layer in (points, shapes)),
                 )
         own = {
             str(layer.unique_id): fingerprint(layer) for layer in self.viewer.layers if id(layer) not in used
@@ -551,7 +546,7 @@ def _planes_of(image: Image) -> Iterator[Index]:
 
 
 def _object_look(known: Any) -> ObjectLook:
-    prompts = known.prompts
+    prompts = known.pointed
     points = [
         (*map(float, np.round(yx, 3)), int(label))
         for yx, label in zip(prompts.points_yx, prompts.labels, strict=True)
