@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,28 @@ def told(plane: PlaneRecord) -> dict[str, Any]:
 
 def test_every_value_is_as_it_was(saved):
     assert [told(plane) for plane in open_session(saved.folder).planes] == saved.planes
+
+
+def test_a_stretch_whose_percentiles_are_not_named_was_from_minimum_to_maximum(tmp_path):
+    folder = saved_session("points", tmp_path).folder
+    file = folder / "session.json"
+    content = json.loads(file.read_text("utf-8"))
+    for encoding in content["encodings"].values():
+        assert len(encoding["preparation"].pop("percentiles")) == 2
+    file.write_text(json.dumps(content), "utf-8")
+    answers = [piece.answer for plane in open_session(file).planes for piece in plane.pieces]
+    read = {one.request.embedding_key.preparation.percentiles for one in answers if one is not None}
+    assert read == {(0.0, 100.0)}
+
+
+def test_an_image_that_was_open_twice_comes_back_as_two(tmp_path):
+    saved = saved_session("points", tmp_path)
+    file = saved.folder / "session.json"
+    content = json.loads(file.read_text("utf-8"))
+    content["planes"] *= 2
+    file.write_text(json.dumps(content), "utf-8")
+    again = open_session(save_session(tmp_path / "again", open_session(file)))
+    assert [[told(plane) for plane in image.planes] for image in again.images] == [saved.planes] * 2
 
 
 def test_the_label_images_are_the_same_bit_for_bit(saved):

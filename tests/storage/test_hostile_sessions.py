@@ -166,3 +166,20 @@ def test_percentiles_that_stretch_nothing_are_refused(folder, content, percentil
     (folder / "session.json").write_text(json.dumps(wrong), "utf-8")
     with pytest.raises(SessionError, match="percentiles"):
         open_session(folder)
+
+
+def test_two_planes_at_the_same_place_of_an_image_are_refused(folder, content):
+    content["images"][0]["planes"] *= 2
+    (folder / "session.json").write_text(json.dumps(content), "utf-8")
+    with pytest.raises(SessionError, match=r"images\[0\]: no two planes share an index"):
+        open_session(folder)
+
+
+def test_a_shape_that_would_fill_the_memory_is_refused(folder, content):
+    [plane] = content["images"][0]["planes"]
+    plane["shape_yx"], plane["beneath"] = [2**31 - 1, 2**31 - 1], None
+    corners = [[0, 0], [0, 2**31], [2**31, 2**31], [2**31, 0]]
+    plane["pieces"][0]["drawn"][2] = {"kind": "ellipse", "vertices_yx": corners, "positive": True}
+    (folder / "session.json").write_text(json.dumps(content), "utf-8")
+    with pytest.raises(SessionError, match=r"pieces\[0\]: the ellipse covers more than"):
+        open_session(folder)

@@ -79,6 +79,12 @@ class Shared:
             kept = self._names[id(value)] = value, name
         return kept[1]
 
+    def keep(self, values: Iterable[Any]) -> dict[str, Json]:
+        """What was written of these values, by name; the rest is forgotten."""
+        self._names = {id(value): self._names[id(value)] for value in values}
+        self.written = {name: self.written[name] for _, name in self._names.values()}
+        return self.written
+
 
 @dataclass
 class Context:
@@ -120,7 +126,7 @@ def record(build: Callable[..., Any], *members: Member, description: str = "") -
         written = {}
         for one, get in getters:
             given = get(value)
-            if one.default is ... or given != one.default:
+            if given is not one.default and (one.default is ... or given != one.default):
                 written[one.name] = one.kind.write(given, context)
         return written
 
@@ -364,7 +370,7 @@ VERTICES = {"point": 1, "line": 2, "rectangle": 4, "ellipse": 4}
 def _drawn(kind: Any, vertices_yx: NDArray[np.float64], positive: bool) -> DrawnShape:
     count, exact = len(vertices_yx), VERTICES.get(kind)
     if count < 2 if exact is None else count != exact:
-        raise ValueError(f"a {kind} has {exact or 'two or more'} vertices, not {count}")
+        raise ValueError(f"the {kind} has {exact or 'two or more'} vertices, not {count}")
     return DrawnShape(kind, vertices_yx, positive)
 
 
@@ -438,7 +444,7 @@ def _require_room(shape: DrawnShape, shape_yx: tuple[int, int]) -> None:
     """Refuse a shape whose inside would be a larger mask than any."""
     corners = np.clip(shape.bounds_yx.reshape(2, 2), 0, shape_yx)
     if not is_box(shape) and np.prod(corners[1] - corners[0]) > MOST_MASK_PIXELS:
-        raise ValueError(f"a {shape.kind} covers more than {MOST_MASK_PIXELS} pixels")
+        raise ValueError(f"the {shape.kind} covers more than {MOST_MASK_PIXELS} pixels")
 
 
 @dataclass(frozen=True)
@@ -604,26 +610,29 @@ def schema() -> Json:
 
 
 class SessionWriter:
-    """Makes the text; pieces that have not changed since the last time are not worked out again."""
+    """Makes the text; objects and pieces that are the same as the last time are not worked out again."""
 
     def __init__(self) -> None:
         self._context = Context()
+        self._objects: dict[int, tuple[Object, str]] = {}  # by id, held so that an id stays its object's
         self._lines: dict[Piece, str] = {}
 
     def text(self, session: SessionRecord, beneath: tuple[str, ...], files: dict[str, str]) -> str:
         """``beneath`` are the hashes of the planes' labels beneath, or ""; ``files`` those of the copies."""
         hashes = iter(beneath)
         lines: dict[Piece, str] = {}
-        # encodings and computations of pieces that are gone go with them
-        used = {piece for plane in session.planes for piece in plane.pieces}
-        if len(self._lines) > 2 * len(used) + 64:
-            self._context, self._lines = Context(), {}
         images = []
         for image in session.images:
             planes = [self._plane(plane, next(hashes), lines) for plane in image.planes]
-            objects = ",\n".join(dump(OBJECT.write(one, self._context)) for one in image.objects)
+            objects = ",\n".join([self._object(one) for one in image.objects])
             images.append('{"objects": [' + objects + '],\n"planes": [' + ",\n".join(planes) + "]}")
         self._lines = lines
+        self._objects = {id(one): self._objects[id(one)] for image in session.images for one in image.objects}
+        # encodings and computations of answers that are gone go with them
+        answers = [piece.answer for piece in lines if piece.answer is not None]
+        encodings = self._context.encodings.keep(answer.request.embedding_key for answer in answers)
+        made_by = (answer.made_by for answer in answers if answer.made_by is not None)
+        computations = self._context.computations.keep(made_by)
         saved = now()
         head = {
             "format": FORMAT,
@@ -631,13 +640,19 @@ class SessionWriter:
             "software": {"name": "napari-samv1", "version": version("napari-samv1")},
             "created": session.created or saved,
             "saved": saved,
-            "encodings": self._context.encodings.written,
-            "computations": self._context.computations.written,
+            "encodings": encodings,
+            "computations": computations,
             "files": files,
         }
         # one piece a line: readable, and a change shows as that line
         parts = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
         return "{\n" + ",\n".join([*parts, '"images": [' + ",\n".join(images) + "]"]) + "\n}\n"
+
+    def _object(self, one: Object) -> str:
+        kept = self._objects.get(id(one))
+        if kept is None:
+            kept = self._objects[id(one)] = one, dump(OBJECT.write(one, self._context))
+        return kept[1]
 
     def _plane(self, plane: PlaneRecord, beneath: str, lines: dict[Piece, str]) -> str:
         for piece in plane.pieces:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -61,11 +62,17 @@ def to_record(content: Json, beneath: Beneath) -> SessionRecord:
 
 
 def by_image(planes: Iterable[PlaneRecord]) -> list[list[PlaneRecord]]:
-    """Planes of the same image together, in the order in which the images come."""
+    """Planes of the same image together, in the order in which the images come.
+
+    Format 1 did not say so: an image that comes twice at the same place was opened twice.
+    """
     images: dict[tuple[object, ...], list[PlaneRecord]] = {}
+    times: Counter[tuple[object, ...]] = Counter()
     for plane in planes:
         source = plane.source
-        images.setdefault((source.path, source.sample, source.name, source.image_shape), []).append(plane)
+        image = source.path, source.sample, source.name, source.image_shape
+        times[*image, source.index] += 1
+        images.setdefault((*image, times[*image, source.index]), []).append(plane)
     return list(images.values())
 
 
