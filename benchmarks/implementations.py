@@ -76,7 +76,7 @@ class Ours:
         height, width = (side * patch for side in tokens_bchw.shape[2:])
         frame = Frame.plan((height, width), side=max(height, width), patch=patch)
         key = EmbeddingKey("random", "random", PUBLISHED, frame, None, 1.0, "float32", "cpu")
-        return Embedding(tokens_bchw, self.network.prepare_image(tokens_bchw), frame, key)
+        return Embedding(tokens_bchw, frame, key)
 
     def predict(self, image: Embedding, asked: Asked) -> list[Prediction]:
         boxes: list[Any] = [[]] * len(asked.points_xy)

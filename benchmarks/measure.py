@@ -17,12 +17,16 @@ ROOT = Path(__file__).parents[1]
 MB = 1e6
 
 
+def clock() -> float:
+    """Seconds: the processor's own on one thread, which other programs hardly stretch, or else the wall's."""
+    return time.process_time() if os.environ.get("OMP_NUM_THREADS") == "1" else time.perf_counter()
+
+
 def in_turns(cases: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Seconds of every case, A B C A B C: what slows the machine down for a while slows them all.
 
     On one thread (OMP_NUM_THREADS=1) the processor's own time counts, which other programs hardly stretch.
     """
-    clock = time.process_time if os.environ.get("OMP_NUM_THREADS") == "1" else time.perf_counter
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for turn in range(rounds):
         for name, work in cases.items():

@@ -92,9 +92,7 @@ class Annotation:
 
     def cut(self) -> None:
         """Move the current object's threshold."""
-        problem = self.binding.set_settings(
-            self.binding.current_object, threshold=self.random.uniform(-1, 1)
-        )
+        problem = self.binding.set_settings(self.binding.current_object, threshold=self.random.uniform(-1, 1))
         assert not problem, problem
         self.panel.controller.objects_changed.emit()
         self._show()

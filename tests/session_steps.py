@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,18 @@ def picture(binding: Any) -> tuple[Any, ...]:
             points.data, points.features["object"], points.features["polarity"], strict=True
         )
     )
-    return rows, binding.labels.data.copy(), dict(binding.shown.objects), binding.shown.stack
+    # as they were drawn, they come back through a layer's transform, rounded
+    drawn = {
+        number: [(one.kind, one.positive, np.round(one.vertices_yx, 6).tolist()) for one in piece.drawn]
+        for number, piece in binding.shown.objects.items()
+    }
+    pieces = {number: values(piece) for number, piece in binding.shown.objects.items()}
+    return rows, binding.labels.data.copy(), pieces, (binding.shown.stack, drawn)
+
+
+def values(piece: Any) -> dict[str, Any]:
+    """All fields of a piece but its drawings."""
+    return {own.name: getattr(piece, own.name) for own in fields(piece) if own.name != "drawn"}
 
 
 def assert_same_picture(first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
@@ -89,8 +101,8 @@ def digest(record: Any) -> str:
     """What tells records apart: every object's prompts, settings and pixels, and their order."""
     text = hashlib.sha256()
     for plane in record.planes:
-        text.update(repr((plane.source.name, plane.source.index, plane.stack)).encode())
-        for known in plane.objects:
+        text.update(repr((plane.source.name, plane.source.index, plane.order)).encode())
+        for known in plane.pieces:
             prompts, mask = known.prompts, known.mask
             # shapes are kept in single precision
             places = [np.round(part, 3).tolist() for part in (prompts.points_yx, prompts.boxes_yx)]

@@ -57,11 +57,28 @@ class SquarePredictor:
         self.decoded: list[Prompts] = []
         self.fails_with: Exception | None = None
 
-    def answer_each(self, embedding: Any, prompts: Sequence[Prompts]) -> list[SquarePrediction]:
+    def answer_each(self, embedding: Any, prompts: Sequence[Prompts]) -> list[Any]:
         if self.fails_with is not None:
             raise self.fails_with
         self.decoded.extend(prompts)
         return [SquarePrediction(one, embedding.image_hw) for one in prompts]
+
+
+class LocalPrediction(SquarePrediction):
+    """As large as the square around a single point, and not as the image."""
+
+    def crop(self, index: int, threshold: float = 0.0) -> MaskCrop:
+        reach = HALF_SIDES[index] - int(threshold)
+        y, x = (round(value) for value in self.prompts.points_yx[0])
+        return MaskCrop((y - reach, x - reach), np.ones((2 * reach + 1, 2 * reach + 1), dtype=bool))
+
+
+class LocalSquares(SquarePredictor):
+    """As the squares' model, for images so large that a mask of their size takes time."""
+
+    def answer_each(self, embedding: Any, prompts: Sequence[Prompts]) -> list[Any]:
+        self.decoded.extend(prompts)
+        return [LocalPrediction(one, embedding.image_hw) for one in prompts]
 
 
 @pytest.fixture

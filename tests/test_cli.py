@@ -44,7 +44,7 @@ def test_a_file_that_is_not_there_is_status_two(opened, capsys):
     assert opened == []
 
 
-@pytest.mark.parametrize("name", ["models", "replay", "train"])
+@pytest.mark.parametrize("name", ["cache", "embed", "models", "replay", "score", "segment", "train"])
 def test_a_file_named_like_a_verb_is_opened_by_its_path(name, opened, tmp_path, monkeypatch):
     (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
@@ -78,7 +78,17 @@ def test_help_is_status_zero(words, capsys):
     assert "usage: napari-samv1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["--frobnicate"], ["models", "burn"], ["models", "download", "vit_x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--frobnicate"],
+        ["segment"],
+        ["segment", "a"],
+        ["score", "a"],
+        ["models", "burn"],
+        ["models", "download", "vit_x"],
+    ],
+)
 def test_misuse_is_status_two(words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(words)

@@ -8,34 +8,18 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from napari_samv1.checkpoints.record import LoadedModel
-from napari_samv1.engine.predictor import Cancelled, Predictor
-from napari_samv1.model import Sam, SamConfig
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.engine.progress import Cancelled
+from napari_samv1.model import Sam
 from napari_samv1.records.mask_crop import MaskCrop
-from napari_samv1.records.preparation import MEDSAM, PUBLISHED, Preparation
+from napari_samv1.records.preparation import MEDSAM, Preparation
 from napari_samv1.records.prompts import Prompts
-
-CONFIG = SamConfig(width=16, depth=4, heads=2, patch=8, grid=8, window=3, channels=32, decoder_mlp=32)
-
-
-def random_model(preparation: Preparation = PUBLISHED, seed: int = 0) -> LoadedModel:
-    torch.manual_seed(seed)
-    network = Sam(CONFIG).eval().requires_grad_(False)
-    for name, parameter in network.named_parameters():
-        if "position" in name:
-            parameter.normal_(0, 0.3)
-    return LoadedModel(network, CONFIG, preparation, "random", f"weights-{seed}")
+from small_model import CONFIG, picture, random_model
 
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     return Predictor(random_model(Preparation(side=64)))
-
-
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (height // 6 + 2, width // 6 + 2, 3), dtype=np.uint8)
-    return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
 CLICK = Prompts(points_yx=[(30, 40)], labels=[1])

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
-from napari_samv1.engine.session import run_each
 
 from format_1 import NAMES, SavedSession, saved_session
+from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.reopening import could_be, plane_of, reopen, show
 from napari_samv1.storage.session.folder import open_session
-from napari_samv1.storage.session.prompt_tables import by_image
 from napari_samv1.storage.session.record import PlaneRecord
 
 
@@ -31,16 +30,19 @@ def reopened(saved):
     viewer = ViewerModel()
     binding = AnnotationBinding(viewer)
     images = []
-    groups = by_image(open_session(saved.folder).planes)
-    assert len(groups) == len(saved.images())
-    for (pixels, options), planes in zip(saved.images(), groups, strict=True):
+    placed = []
+    records = open_session(saved.folder).images
+    assert len(records) == len(saved.images())
+    for (pixels, options), record in zip(saved.images(), records, strict=True):
+        planes = record.planes
         image = viewer.add_image(pixels, name=planes[0].source.name, **options)
         assert could_be(image, planes[0].source)
         assert all(plane_of(image, plane) is not None for plane in planes)
         images.append((image, planes))
+        placed.append((image, record))
     if saved.name == "transposed-axes":
         viewer.dims.order = (1, 2, 0)
-    assert reopen(binding, images) == ""
+    assert reopen(binding, placed) == ""
     yield binding, images
     binding.close()
 
@@ -85,7 +87,7 @@ def test_an_edit_is_answered_and_undone_without_a_trace(saved, reopened, squares
         for record in records:
             _turn_to(binding, image, record)
             awaited = binding.sync().pending
-            number = max((known.id for known in record.objects if known.id < 60000), default=0) + 1
+            number = max((one for one in binding.document.objects if one < 60000), default=0) + 1
             binding.current_object = number
             if binding.points is None:
                 binding.new_points()
@@ -93,7 +95,7 @@ def test_an_edit_is_answered_and_undone_without_a_trace(saved, reopened, squares
             binding.sync()
             embedding = SimpleNamespace(key="edit", image_hw=record.shape_yx)
             for result in run_each(squares, binding.jobs(embedding)):
-                if result.object_id not in awaited:
+                if result.job.key[1] not in awaited:
                     assert binding.accept(result) == ""
             assert any(
                 not np.array_equal(now, then)

@@ -350,7 +350,8 @@ def test_after_any_edits_the_layer_shows_what_one_painting_of_all_would(viewer, 
     rules = (KEEP, OVERWRITE, Rule("inside", 99), Rule("inside", 1))
     for _ in range(60):
         object_id = int(rng.integers(1, 6))
-        y, x, height, width = rng.integers(0, 15), rng.integers(0, 25), *rng.integers(1, 10, 2)
+        y, x = rng.integers(0, 15), rng.integers(0, 25)
+        height, width = rng.integers(1, 10, 2)
         what = rng.choice(["brush", "brush", "eraser", "delete", "rule", "undo", "redo"])
         if what in ("brush", "eraser"):
             session.paint(object_id, box(y, x, y + height, x + width), erase=what == "eraser")

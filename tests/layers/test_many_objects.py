@@ -11,39 +11,9 @@ from napari.components import ViewerModel
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.prompts.features import OBJECT
-from napari_samv1.records.mask_crop import MaskCrop
-from squares import HALF_SIDES, SquarePredictor
+from squares import LocalSquares
 
 SIDE, COUNT, ACROSS = 2048, 500, 23
-
-
-class LocalSquares(SquarePredictor):
-    """As the squares' model, with crops as large as the squares and not as the image."""
-
-    def answer_each(self, embedding, prompts):
-        self.decoded.extend(prompts)
-        return [LocalPrediction(one) for one in prompts]
-
-
-class LocalPrediction(SimpleNamespace):
-    def __init__(self, prompts):
-        super().__init__(
-            prompts=prompts,
-            iou=(0.9, 0.5, 0.7, 0.6),
-            batch=(0, 1),
-            frame=SimpleNamespace(image_hw=(SIDE, SIDE)),
-        )
-
-    def best(self):
-        return 2
-
-    def stability(self, threshold=0.0):
-        return (0.9, 0.8, 0.7, 0.6)
-
-    def crop(self, index, threshold=0.0):
-        reach = HALF_SIDES[index]
-        y, x = (round(value) for value in self.prompts.points_yx[0])
-        return MaskCrop((y - reach, x - reach), np.ones((2 * reach + 1, 2 * reach + 1), dtype=bool))
 
 
 @pytest.fixture
@@ -57,7 +27,7 @@ def many():
     features = points.features.copy()
     features[OBJECT] = np.arange(1, COUNT + 1)
     points.features = features
-    embedding = SimpleNamespace(key="first")
+    embedding = SimpleNamespace(key="first", image_hw=(SIDE, SIDE))
     made = SimpleNamespace(binding=binding, points=points, squares=squares, places=places)
     made.answer = lambda: binding.accept_each(run_each(squares, binding.jobs(embedding)))
     binding.sync()

@@ -39,7 +39,7 @@ def published(logits_nhw, placement):
     return functional.interpolate(at_input, window_hw, mode="bilinear", align_corners=False)[0].numpy()
 
 
-@pytest.fixture(params=PLACEMENTS.values(), ids=PLACEMENTS.keys())
+@pytest.fixture(params=list(PLACEMENTS.values()), ids=list(PLACEMENTS))
 def placement(request):
     return request.param
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from napari_samv1.model import Sam, SamConfig
 
 # our names -> transformers' names
-NAMES = [
+NAMES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"^image_encoder\.patch_embedding\.", "vision_encoder.patch_embed."),
     (r"^image_encoder\.position_encoding\.table_hwc$", "vision_encoder.pos_embed"),
     (r"\.norm_attention\.", ".layer_norm1."),
@@ -94,7 +95,11 @@ def twin(sam: Sam):  # type: ignore[no-untyped-def]
     from transformers import SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
     config = sam.config
-    sizes = {"hidden_size": config.channels, "image_size": config.side, "patch_size": config.patch}
+    sizes: dict[str, Any] = {
+        "hidden_size": config.channels,
+        "image_size": config.side,
+        "patch_size": config.patch,
+    }
     oracle = SamModel(
         OracleConfig(
             vision_config=SamVisionConfig(

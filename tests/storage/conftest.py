@@ -278,4 +278,4 @@ def differences(first: Any, second: Any, place: str = "images") -> list[str]:
     else:
         same = first == second or (first != first and second != second)
         return [] if same else [f"{place}: {first!r} for {second!r}"]
-    return [found for name, *pair in pairs for found in differences(*pair, place + name)]
+    return [found for name, one, other in pairs for found in differences(one, other, place + name)]

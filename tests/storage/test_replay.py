@@ -30,6 +30,7 @@ from napari_samv1.model import Sam, SamConfig
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.drawn import DrawnShape, drawn_box
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import ObjectSettings
@@ -83,7 +84,7 @@ def made_by(model: LoadedModel, source: str) -> Computation:
 def record_of(session: OnePlane, source: PlaneSource) -> SessionRecord:
     """What is saved of a document with one plane."""
     pieces = tuple(session.objects.values())
-    plane = PlaneRecord(source, source.image_shape, pieces, session.stack)
+    plane = PlaneRecord(source, Plane(source.index).shape_in(source.image_shape), pieces, session.stack)
     return SessionRecord((ImageRecord(tuple(session.document.objects.values()), (plane,)),))
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_samv1.disk import atomic
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import OVERWRITE, ObjectSettings
-from napari_samv1.storage import atomic
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.folder import FolderWriter, open_session, save_session
 from napari_samv1.storage.session.record import SessionRecord

@@ -62,7 +62,8 @@ def beneath_number(number: int) -> np.ndarray:
 def annotate(root: Path, out: int) -> None:
     autosave = Autosave(root, seconds_between=0.02)
     source = PlaneSource("image", SHAPE, "uint8")
-    plane, objects = PlaneRecord(source, SHAPE), ()
+    plane = PlaneRecord(source, SHAPE)
+    objects: tuple[Object, ...] = ()
     for number in range(1, 4000):
         known = object_number(number)
         beneath = beneath_number(number) if number % 10 == 1 else plane.beneath

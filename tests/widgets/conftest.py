@@ -11,20 +11,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
 from qtpy.QtGui import QAction, QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
-from napari_samv1.engine.embedding import Embedding, EmbeddingKey
-from napari_samv1.engine.prediction import Prediction
-from napari_samv1.model.config import SamConfig
-from napari_samv1.records.frame import Frame
-from napari_samv1.records.preparation import Preparation
+from discs import DiscPredictor
 from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.panel.models import ReadyModel
 from napari_samv1.widgets.shared import remembered
+
+
+@pytest.fixture(autouse=True, scope="session")
+def modules_are_not_searched_for_garbage() -> Iterator[None]:
+    """A window that closes collects garbage three times: not among all that torch and napari hold."""
+    import napari.window  # noqa: F401
+
+    import napari_samv1.widgets.panel.panel  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def our_threads() -> list[threading.Thread]:
@@ -46,80 +54,10 @@ def nothing_is_remembered_from_another_test(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "settings.yaml"))
 
 
-RADII = (10, 20, 14, 7)  # of the four candidates, in image pixels
-
-
-class DiscPredictor:
-    """Answers discs around foreground points and the insides of boxes, minus discs at background points.
-
-    ``block_seconds`` makes each of the eight blocks of an encoding slow; all that was done is written down.
-    """
-
-    def __init__(self, block_seconds: float = 0.0, decode_seconds: float = 0.0) -> None:
-        self.block_seconds = block_seconds
-        self.decode_seconds = decode_seconds
-        self.encodings: list[dict[str, Any]] = []
-        self.decoded: list[int] = []
-        self.threads: set[str] = set()
-        self.model = SimpleNamespace(
-            name="discs",
-            sha256="0" * 64,
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-            config=SamConfig(width=64, depth=8, heads=2, patch=8, grid=32, window=8),
-            preparation=Preparation(side=256),
-        )
-
-    def embed(self, image, *, intensity=None, gamma=1.0, on_progress=None) -> Embedding:
-        self.threads.add(threading.current_thread().name)
-        depth = self.model.config.depth
-        for block in range(depth):
-            time.sleep(self.block_seconds)
-            if on_progress is not None:
-                on_progress(block + 1, depth)
-        self.encodings.append({"shape": image.shape, "intensity": intensity, "gamma": gamma})
-        frame = Frame.plan(image.shape[:2], side=256, patch=8)
-        key = EmbeddingKey(
-            str(len(self.encodings)),
-            self.model.sha256,
-            self.model.preparation,
-            frame,
-            None,
-            gamma,
-            "float32",
-            "cpu",
-        )
-        return Embedding(torch.zeros(1, 1, *frame.grid_hw), None, frame, key)
-
-    def answer_each(self, embedding, prompts) -> list[Prediction]:
-        self.threads.add(threading.current_thread().name)
-        time.sleep(self.decode_seconds)
-        self.decoded.append(len(prompts))
-        return [self._predict(embedding.frame, one) for one in prompts]
-
-    def _predict(self, frame: Frame, prompts) -> Prediction:
-        height, width = frame.logits_hw
-        rows = (np.arange(height)[:, None] + 0.5) * frame.image_hw[0] / height - 0.5
-        columns = (np.arange(width)[None] + 0.5) * frame.image_hw[1] / width - 0.5
-        logits = []
-        for radius in RADII:
-            inside = np.full((height, width), -20.0)
-            for y0, x0, y1, x1 in prompts.boxes_yx:
-                depths = (rows - y0, y1 - rows, columns - x0, x1 - columns)
-                inside = np.maximum(inside, np.minimum(np.minimum(*depths[:2]), np.minimum(*depths[2:])))
-            for sign in (1, 0):
-                for y, x in prompts.points_yx[prompts.labels == sign]:
-                    disc = radius - np.hypot(rows - y, columns - x)
-                    inside = np.maximum(inside, disc) if sign else np.minimum(inside, -disc)
-            logits.append(inside)
-        iou = np.array([0.9, 0.8, 0.7, 0.6], dtype=np.float32)
-        return Prediction(np.stack(logits).astype(np.float32), iou, frame, prompts.is_single)
-
-
 @pytest.fixture
 def discs(monkeypatch) -> DiscPredictor:
     """The model that every panel of this test loads."""
-    predictor = DiscPredictor()
+    predictor: Any = DiscPredictor()
     monkeypatch.setattr(models, "load", lambda choices, ticket: ReadyModel(choices, predictor, rate=1e12))
     return predictor
 
@@ -214,7 +152,7 @@ def choose_from(qtbot) -> Callable[..., None]:
 
     def choose(button: QPushButton, action: QAction) -> None:
         def click() -> None:
-            menu = QApplication.activePopupWidget()
+            menu: Any = QApplication.activePopupWidget()
             qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
         # of Qt's versions, some open the menu with a loop of its own, in which this comes
@@ -256,7 +194,7 @@ def hand_on() -> Callable[[Any], Hand]:
 
 
 @pytest.fixture
-def annotating(open_panel, discs, coins, qtbot) -> SimpleNamespace:
+def annotating(open_panel, discs, coins, qtbot) -> Iterator[SimpleNamespace]:
     """The coins, the panel, and the canvas listening to clicks."""
     panel = open_panel()
     panel.viewer.add_image(coins, name="coins")

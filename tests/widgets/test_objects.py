@@ -110,12 +110,12 @@ def test_the_delete_button_and_undo_bring_an_object_back(two_objects, answered, 
     qtbot.mouseClick(panel.objects.delete, LEFT)
     answered(panel)
     assert area(binding, 2) == 0
-    assert "deletion of object 2" in panel.objects.undo.toolTip()
+    assert "delete object 2" in panel.objects.undo.toolTip()
     qtbot.mouseClick(panel.objects.undo, LEFT)
     answered(panel)
     np.testing.assert_array_equal(binding.labels.data, before)
     assert len(binding.points.data) == 2
-    assert "deletion of object 2" in panel.objects.redo.toolTip()
+    assert "delete object 2" in panel.objects.redo.toolTip()
     qtbot.mouseClick(panel.objects.redo, LEFT)
     answered(panel)
     assert area(binding, 2) == 0
@@ -237,18 +237,18 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
 
 
 def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects, qtbot):
-    panel, session, discs = two_objects.panel, two_objects.binding.shown, two_objects.discs
+    panel, binding, discs = two_objects.panel, two_objects.binding, two_objects.discs
     second = panel.mask_choice.candidates[0].grab().toImage()
-    session._predictions.clear()  # as after many other objects
-    kept, undo, decoded = session.get(1), session.undo_label, len(discs.decoded)
+    binding.decoding.cache.clear()  # as after many other objects
+    kept, undo, decoded = binding.shown.get(1), binding.document.undo_label, len(discs.decoded)
     click_row(qtbot, panel.objects, 0)
-    qtbot.waitUntil(lambda: session.prediction(1) is not None)
+    qtbot.waitUntil(lambda: binding.decoding.prediction(kept) is not None)
     qtbot.wait(80)
     assert discs.decoded[decoded:] == [1]
     assert panel.mask_choice.scores[0].text().splitlines()[-1] != "-"
     assert panel.mask_choice.candidates[0].grab().toImage() != second
-    assert session.get(1) is kept
-    assert session.undo_label == undo
+    assert binding.shown.get(1) is kept
+    assert binding.document.undo_label == undo
 
 
 def test_the_size_under_a_candidate_is_its_area(two_objects, qtbot):
@@ -423,12 +423,12 @@ def test_existing_labels_are_listed_from_the_start_and_picked_in_the_list(annota
     panel.labels.layer = viewer.add_labels(before, name="found elsewhere")
     qtbot.waitUntil(lambda: set(rows_of(panel)) == {3, 7, 8})
     assert rows_of(panel) == {3: "existing label", 7: "existing label", 8: "new"}
-    undo = binding.shown.undo_label
+    undo = binding.document.undo_label
     click_row(qtbot, panel.objects, 1)
     assert binding.current_object == 7
     assert binding.labels.selected_label == 7
     assert "7 is an existing label" in panel.guide.text()
-    assert binding.shown.undo_label == undo
+    assert binding.document.undo_label == undo
     # deleted, its number is free; undone, it is an object that has its pixels
     qtbot.mouseClick(panel.objects.delete, LEFT)
     qtbot.waitUntil(lambda: rows_of(panel)[7] == "new")

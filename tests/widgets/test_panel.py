@@ -166,7 +166,7 @@ def test_a_click_after_a_candidate_was_chosen_corrects_that_candidate(annotating
     wait_until_idle(qtbot, panel)
     known = session.get(1)
     assert known.prompts.labels.tolist() == [1, 0]
-    assert known.prompts.candidate == known.answered.prompts.candidate == known.chosen == 2
+    assert known.prompts.candidate == known.answer.request.prompts.candidate == known.chosen == 2
     qtbot.mouseClick(panel.objects.undo, Qt.MouseButton.LeftButton)
     wait_until_idle(qtbot, panel)
     assert session.get(1).prompts.candidate is None

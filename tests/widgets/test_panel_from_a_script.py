@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from magicgui.widgets import Container
 from magicgui.widgets.bases import BaseValueWidget
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
@@ -135,14 +136,14 @@ def test_showing_another_object_is_no_edit(docked, qtbot):
     assert panel.asdict() == AS_NEW
     hand.click(*OTHER_COIN)
     wait_until_idle(qtbot, panel)
-    undo, objects = binding.shown.undo_label, dict(binding.shown.objects)
+    undo, objects = binding.document.undo_label, dict(binding.shown.objects)
     told = []
     panel.threshold.changed.connect(told.append)
     binding.current_object = 1
     assert (panel.threshold.value, panel.mask.value) == (-2, 0)
     binding.current_object = 2
     assert told == [-2, 0]
-    assert binding.shown.undo_label == undo
+    assert binding.document.undo_label == undo
     assert dict(binding.shown.objects) == objects
 
 
@@ -159,6 +160,29 @@ def test_without_a_current_object_values_are_for_new_ones(docked, qtbot):
     assert binding.shown.get(1).settings.choice == "auto"
 
 
+def test_values_set_before_there_is_an_image_are_for_its_new_objects(
+    make_napari_viewer, discs, coins, hand_on, qtbot
+):
+    viewer = make_napari_viewer(show=True)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-samv1", "Segment Anything")
+    panel.threshold.value = 1.0
+    panel.mask.value = 3
+    panel.rule.value = "overwrite"
+    expected = {**AS_NEW, "threshold": 1.0, "mask": 3, "rule": "overwrite"}
+    assert panel.asdict() == expected
+    viewer.add_image(coins, name="coins")
+    qtbot.mouseClick(panel.tools.click, LEFT)
+    viewer.reset_view()
+    qtbot.wait(60)
+    assert panel.asdict() == expected
+    hand_on(panel).click(*COIN)
+    wait_until_idle(qtbot, panel)
+    made = panel.controller.binding.current.settings
+    assert (made.threshold, made.choice, made.rule) == (1, 3, OVERWRITE)
+    del panel, viewer
+    gc.collect()
+
+
 def test_a_wrong_value_is_refused_with_a_sentence_and_changes_nothing(docked):
     panel, kept = docked.panel, docked.binding.current
     for name, wrong in (("mask", 7), ("threshold", 99), ("rule", "under"), ("model", "vit_x"), ("inside", 0)):
@@ -172,3 +196,13 @@ def test_a_container_s_update_sets_several(docked):
     docked.panel.settings.update({"mask": 1, "threshold": -1.0})
     settings = docked.binding.current.settings
     assert (settings.choice, settings.threshold) == (1, -1)
+
+
+def test_napari_s_console_sets_values_too(docked):
+    # the console's viewer is a proxy that hides what is private
+    viewer = PublicOnlyProxy(docked.viewer)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-samv1", "Segment Anything")
+    panel.threshold.value = 1.5
+    panel.cleanup.value = {"grow": 2}
+    assert panel.asdict() == {**AS_NEW, "threshold": 1.5, "cleanup": CleanUp(grow=2)}
+    assert docked.binding.current.settings.threshold == 1.5

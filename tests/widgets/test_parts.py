@@ -19,6 +19,7 @@ from napari_samv1.widgets.panel.model_chooser import DownloadState, ModelChooser
 from napari_samv1.widgets.panel.notice import Notice
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.settings import Settings, Wishes
+from napari_samv1.widgets.shared.look import StatusLines
 from napari_samv1.widgets.shared.remembered import Choices
 
 
@@ -64,6 +65,17 @@ def test_messages_and_guides_of_any_length_take_the_same_room(qtbot):
         assert notice.guide.isVisible() == (not sentence)
     assert len(set(heights)) == 1
     assert notice.verticalScrollBar().maximum() > 0
+
+
+def test_a_status_of_any_length_takes_the_same_room(qtbot):
+    status = _shown(qtbot, StatusLines(2))
+    status.setFixedWidth(NARROW_PANEL)
+    heights = []
+    for words in ("", "Saved.", "Saved in a folder with a very long name. " * 9):
+        status.say(words)
+        heights.append((status.height(), status.toolTip()))
+    assert {height for height, _ in heights} == {status.height()}
+    assert heights[-1][1].startswith("Saved in a folder")
 
 
 def test_names_in_a_message_are_plain_text(qtbot):
@@ -242,7 +254,7 @@ def test_the_guide_leads_from_nothing_to_the_next_object():
     done = replace(waiting, encoding=Encoding.READY, has_mask=True)
     sentences = [next_step(situation) for situation in (NOTHING_YET, image, clicking, waiting, done)]
     for sentence, word in zip(
-        sentences, ("Open", "Press Click", "Click on", "follows", "Next object (N)"), strict=True
+        sentences, ("Open", "Press Click", "Click on", "will appear", "Next object (N)"), strict=True
     ):
         assert word in sentence
     assert len(set(sentences)) == 5

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from npe2 import PluginManifest
 
+import napari_samv1
 from napari_samv1.widgets.shared import remembered
 from napari_samv1.widgets.shared.remembered import Choices, recall, remember
 
@@ -49,7 +50,7 @@ def test_choices_come_back_from_the_preferences_of_new_naparis(npe2pm, monkeypat
     napari_settings = pytest.importorskip("napari.settings")
     if not hasattr(napari_settings, "get_plugin_settings"):
         pytest.skip("this napari has no plugin preferences")
-    manifest = PluginManifest.from_file(Path(remembered.__file__).parents[1] / "napari.yaml")
+    manifest = PluginManifest.from_file(Path(napari_samv1.__file__).with_name("napari.yaml"))
     npe2pm.register(manifest)
     settings = remembered._plugin_settings()
     remember(CHOSEN)

@@ -29,11 +29,19 @@ from session_steps import (
 )
 
 
+class Answers(list):
+    """Answers to be given, and what was asked for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple] = []
+
+
 @pytest.fixture
 def answers(monkeypatch):
     """What the next dialogs are answered."""
-    given: list[str] = []
-    asked: list[tuple] = []
+    given = Answers()
+    asked = given.asked
 
     def save(_parent, _title, suggested, filters):
         asked.append((suggested, filters))
@@ -67,7 +75,6 @@ def open_folder(qtbot, panel, answers, folder) -> None:
 
 def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coins, answers, qtbot, tmp_path):
     panel, session = annotating.panel, annotating.panel.session
-    panel.session_part.open = True
     click(qtbot, session.save_as)
     assert said(panel) == "There is nothing to save yet: point at an object first."
     annotate(qtbot, annotating)
@@ -90,7 +97,7 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     annotating.hand.click(COIN[0] - 10, COIN[1])
     wait_until_idle(qtbot, panel)
     wait_until_autosaved(qtbot, panel)
-    assert "kept for the next start until you save it" in said(panel)
+    assert said(panel).endswith("Autosaved, not saved yet.")
     annotating.binding.current_object = 1
     click(qtbot, session.save_again)
     wait_for_worker(qtbot, panel)
@@ -231,13 +238,24 @@ def test_exports(annotating, answers, coins, qtbot, tmp_path, monkeypatch):
     # one file for each plane, where the format holds one
     record = session.keeper.current()
     [geojson] = [export for export in EXPORTS if ".geojson" in export.endings]
-    both = replace(record, planes=record.planes * 2)
+    both = replace(record, images=record.images * 2)
     assert geojson.write(tmp_path / "two.geojson", both) == [
         tmp_path / "two-1.geojson",
         tmp_path / "two-2.geojson",
     ]
     assert (tmp_path / "two-2.geojson").exists()
     assert not (tmp_path / "two.geojson").exists()
+
+
+def test_open_session_begins_where_the_last_one_was(annotating, open_panel, answers, qtbot, tmp_path):
+    annotate(qtbot, annotating)
+    (tmp_path / "sessions").mkdir()
+    save_as(qtbot, annotating.panel, answers, tmp_path / "sessions" / "s")
+    annotating.viewer.close()
+    panel = open_panel()
+    answers.append("")
+    click(qtbot, panel.session.open)
+    assert answers.asked[-1] == (str(tmp_path / "sessions"),)
 
 
 def test_what_was_annotated_on_an_image_that_is_closed_is_offered_back(annotating, qtbot):
@@ -248,7 +266,7 @@ def test_what_was_annotated_on_an_image_that_is_closed_is_offered_back(annotatin
     [left] = recoverable()
     assert left.record is not None
     assert left.record.object_count == 2
-    assert all(not known.mask.empty for known in left.record.planes[0].objects)
+    assert all(not known.mask.empty for known in left.record.planes[0].pieces)
 
 
 def test_autosave_that_fails_is_said_in_the_panel(annotating, qtbot, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 
 from napari_samv1.storage.session.composite import label_image
 from napari_samv1.storage.session.recovery import recoverable
-from session_steps import digest, press, wait_for_worker
+from session_steps import digest, press, values, wait_for_worker
 
 KILLS = 6
 # half a second between two autosaves and what it takes to write one; doubled for a busy machine
@@ -30,7 +30,8 @@ class Window:
 
     def __init__(self) -> None:
         script = Path(__file__).with_name("session_victim.py")
-        environment = {**os.environ, "PYTHONPATH": str(script.parent.parent), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join([str(script.parent.parent), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path.strip(os.pathsep), "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
@@ -102,7 +103,7 @@ def test_a_killed_napari_comes_back_but_for_its_last_moment(
     # whole: a state that there was, not a mixture of two; and not an old one
     assert digest(record) in offered
     [plane] = record.planes
-    prompts = sum(len(known.prompts) for known in plane.objects)
+    prompts = sum(len(known.prompts) for known in plane.pieces)
     assert max(old, default=0) <= prompts <= max(edited) + 1
 
     panel = open_panel()
@@ -119,10 +120,10 @@ def test_a_killed_napari_comes_back_but_for_its_last_moment(
 
 def assert_restored(binding: Any, plane: Any) -> None:
     """Every object that had its mask has it again, and its place in the Labels layer."""
-    waiting = {known.id for known in plane.objects if known.pending}
-    for known in plane.objects:
+    waiting = {known.id for known in plane.pieces if known.pending}
+    for known in plane.pieces:
         if known.id not in waiting:
-            assert binding.shown.objects[known.id] == known
+            assert values(binding.shown.objects[known.id]) == values(known)
     expected, shown = label_image(plane), np.asarray(binding.labels.data)
     settled = ~np.isin(expected, list(waiting)) & ~np.isin(shown, list(waiting))
     np.testing.assert_array_equal(shown[settled], expected[settled])

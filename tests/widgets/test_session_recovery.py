@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Points
+from qtpy.QtCore import Qt
 
+from napari_samv1.storage.session.autosave import autosave_root
 from napari_samv1.storage.session.recovery import recoverable
 from session_steps import (
+    COIN,
     OTHER_COIN,
     annotate,
     assert_same_picture,
+    click,
     picture,
     press,
     wait_for_worker,
@@ -29,7 +33,9 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     panel.viewer.add_image(coins, name="coins")
     qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
     assert panel.session.card.isVisible()
-    assert "Work on “coins” (2 objects, today " in panel.session.card.sentence.text()
+    assert panel.session.card.sentence.text() == "This work was not saved:"
+    assert panel.session.lost.list.item(0).text().startswith("“coins”\n2 objects, today ")
+    assert not panel.session.lost.list.item(0).icon().isNull()
     press(qtbot, panel, "Restore")
     binding = panel.controller.binding
     qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 2, timeout=60_000)
@@ -50,7 +56,7 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     panel.viewer.close()
     [left] = recoverable()
     assert left.record is not None
-    assert len(left.record.planes[0].objects[1].prompts) == 2
+    assert len(left.record.planes[0].pieces[1].prompts) == 2
 
 
 @pytest.mark.parametrize("closing", ["panel", "window"])
@@ -66,7 +72,7 @@ def test_a_click_just_before_the_end_counts(closing, annotating, qtbot):
     [left] = recoverable()
     assert left.record is not None
     [plane] = left.record.planes
-    assert len(plane.objects[1].prompts) == 2
+    assert len(plane.pieces[1].prompts) == 2
 
 
 def test_without_an_edit_nothing_is_left_behind(annotating, qtbot):
@@ -91,3 +97,62 @@ def test_what_is_discarded_is_asked_about_and_then_gone(annotating, open_panel, 
     press(qtbot, panel, "Discard for good")
     wait_for_worker(qtbot, panel)
     assert recoverable() == []
+
+
+def leave(qtbot, open_panel, coins, name: str, *points) -> None:
+    """Annotate an image in a window of its own, and close it without saving."""
+    panel = open_panel()
+    panel.viewer.add_image(coins, name=name)
+    click(qtbot, panel.tools.click)
+    for number, point in enumerate(points, start=1):
+        panel.controller.binding.current_object = number
+        panel.controller.binding.points.add(point)
+        wait_until_idle(qtbot, panel)
+    wait_until_autosaved(qtbot, panel)
+    panel.viewer.close()
+
+
+def test_several_lost_sessions_are_a_list_of_which_one_is_restored(open_panel, discs, coins, qtbot):
+    leave(qtbot, open_panel, coins, "older", COIN)
+    leave(qtbot, open_panel, coins, "newer", COIN, OTHER_COIN)
+    panel = open_panel()
+    panel.viewer.add_image(coins, name="again")
+    qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
+    session = panel.session
+    assert session.card.sentence.text() == "Work of 2 sessions was not saved:"
+    texts = [session.lost.list.item(row).text() for row in range(2)]
+    assert texts[0].startswith("“newer”\n2 objects, today ")
+    assert texts[1].startswith("“older”\n1 object, today ")
+    item = session.lost.list.visualItemRect(session.lost.list.item(1)).center()
+    qtbot.mouseClick(session.lost.list.viewport(), Qt.MouseButton.LeftButton, pos=item)
+    press(qtbot, panel, "Restore")
+    binding = panel.controller.binding
+    qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 1, timeout=60_000)
+    wait_until_autosaved(qtbot, panel)
+    # what is left is still offered
+    qtbot.waitUntil(lambda: "Restore" in session.card.buttons, timeout=60_000)
+    assert session.lost.list.count() == 1
+    assert session.lost.list.item(0).text().startswith("“newer”")
+
+
+def test_all_lost_sessions_are_discarded_at_once(open_panel, discs, coins, qtbot):
+    leave(qtbot, open_panel, coins, "one", COIN)
+    leave(qtbot, open_panel, coins, "two", COIN)
+    panel = open_panel()
+    press(qtbot, panel, "Discard all")
+    assert panel.session.card.sentence.text() == "Really discard all 2 sessions? This cannot be undone."
+    assert len(recoverable()) == 2
+    press(qtbot, panel, "Discard for good")
+    wait_for_worker(qtbot, panel)
+    assert recoverable() == []
+    assert not panel.session.card.isVisible()
+
+
+def test_a_lost_session_that_cannot_be_read_is_listed_and_cannot_be_restored(open_panel, discs, qtbot):
+    folder = autosave_root() / "damaged"
+    folder.mkdir(parents=True)
+    (folder / "session.json").write_text("{}")
+    panel = open_panel()
+    qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
+    assert panel.session.lost.list.item(0).text().startswith("cannot be read:")
+    assert not panel.session.card.buttons["Restore"].isEnabled()

@@ -39,7 +39,7 @@ def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
     [plane] = open_session(folder).planes
     assert plane.source.sample == "napari-samv1:coins"
     assert plane.source.pixels.startswith("xxh3-128:")
-    assert {own.model for own in plane.computations.values()} == {"tiny"}
+    assert {piece.answer.made_by.model for piece in plane.pieces} == {"tiny"}
 
     assert main(["replay", str(folder)]) == 0
     said = capsys.readouterr().out

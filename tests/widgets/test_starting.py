@@ -11,7 +11,7 @@ from napari_samv1.storage.session.autosave import autosave_root
 # every import of the network's modules holds its lock long enough for the other thread to come
 BOTH_JOBS = """
 import sys, threading, time
-from napari_samv1.widgets.panel import models, session_part
+from napari_samv1.widgets.panel import lost_work, models
 from napari_samv1.widgets.shared.background import Ticket
 from napari_samv1.widgets.shared.remembered import Choices
 
@@ -29,7 +29,7 @@ def run(job):
     except Exception as error:
         problems.append(error)
 
-jobs = session_part._find_lost, lambda ticket: models.load(Choices(device="cpu"), ticket)
+jobs = lambda ticket: lost_work.find_lost(), lambda ticket: models.load(Choices(device="cpu"), ticket)
 threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
 for thread in threads:
     thread.start()

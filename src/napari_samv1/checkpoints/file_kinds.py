@@ -1,8 +1,8 @@
-"""What a file is, from its first bytes: said before torch tries to open it."""
+"""What a file is, from its first bytes: said before anything else of it is read."""
 
 from __future__ import annotations
 
-import zipfile
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -25,14 +25,16 @@ SIGNATURES = (
 )
 # the number with which torch began its files before version 1.6
 TORCH_NUMBER = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
-WANTED = "expected a Segment Anything checkpoint (.pth or .pt)"
+WANTED = "expected a Segment Anything checkpoint (.pth, .pt or .safetensors)"
 
 
-def checkpoint_format(path: Path) -> Literal["zip", "pickle"]:
-    """Which of torch's two formats a file is in; ``CheckpointError`` names what it is otherwise."""
+def checkpoint_format(path: Path) -> Literal["zip", "pickle", "safetensors"]:
+    """The format of a file of weights; ``CheckpointError`` names what it is otherwise."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; {WANTED}, so choose the file inside it")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CheckpointError(f"{path} is a pipe or a device; {WANTED}, which is a regular file")
         with path.open("rb") as file:
             head = file.read(512)
     except FileNotFoundError:
@@ -45,8 +47,9 @@ def checkpoint_format(path: Path) -> Literal["zip", "pickle"]:
         if head.startswith(signature):
             raise CheckpointError(f"{path} is {kind}; {WANTED}")
     if head.startswith(b"PK\x03\x04"):
-        _require_torch_zip(path)
         return "zip"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
+        return "safetensors"
     if head.startswith(b"\x80"):
         if TORCH_NUMBER not in head[:64]:
             raise CheckpointError(
@@ -56,23 +59,7 @@ def checkpoint_format(path: Path) -> Literal["zip", "pickle"]:
     raise CheckpointError(f"{path} is {_other_kind(head)}; {WANTED}")
 
 
-def _require_torch_zip(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.rpartition("/")[2] for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise CheckpointError(
-            f"{path} is cut off: its end, which lists what is inside, is missing; download or copy it again"
-        ) from error
-    if "constants.pkl" in names:
-        raise CheckpointError(f"{path} is a TorchScript program, not weights; {WANTED}")
-    if "data.pkl" not in names:
-        raise CheckpointError(f"{path} is a zip archive without weights in it; {WANTED}, or unpack it first")
-
-
 def _other_kind(head: bytes) -> str:
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
-        return "a safetensors file, which is not read here"
     if head[257:262] == b"ustar":
         return "a tar archive"
     start = head.lstrip().lower()

@@ -1,4 +1,4 @@
-"""Where downloaded weight files lie."""
+"""Where downloaded weight files and kept embeddings lie."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def cache_folder() -> Path:
 def models_folder() -> Path:
     """Where weight files lie."""
     return cache_folder() / "models"
+
+
+def embeddings_folder() -> Path:
+    """Where embeddings lie that are kept on disk, unless another folder is named."""
+    return cache_folder() / "embeddings"
 
 
 def weights_path(filename: str) -> Path:

@@ -11,6 +11,8 @@ from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.model.config import SamConfig
 from napari_samv1.model.mask_decoder.decoder import MASKS
 
+MOST_BLOCKS = 128
+
 
 def infer_config(tensors: Mapping[str, Tensor]) -> SamConfig:
     """The configuration under which these tensors, by their published names, make a network.
@@ -25,6 +27,10 @@ def infer_config(tensors: Mapping[str, Tensor]) -> SamConfig:
     width, _, patch, _ = shapes.of("image_encoder.patch_embed.proj.weight", 4)
     grid = shapes.of("image_encoder.pos_embed", 4)[1]
     depth = _count(tensors, r"image_encoder\.blocks\.(\d+)\.")
+    if depth > MOST_BLOCKS:
+        raise CheckpointError(
+            f"an encoder of {depth} blocks is none of Segment Anything, whose largest has 32"
+        )
     tables = [shapes.of(f"image_encoder.blocks.{n}.attn.rel_pos_h", 2) for n in range(depth)]
     head_width = tables[0][1] if tables else 0
     if not head_width or width % head_width:

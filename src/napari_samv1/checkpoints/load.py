@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from napari_samv1.checkpoints.dense import load_head_beside
 from napari_samv1.checkpoints.device import Precision, choose_device, choose_dtype
 from napari_samv1.checkpoints.digests import Digests
 from napari_samv1.checkpoints.download import download as fetch
@@ -41,6 +42,8 @@ def load_model(
 ) -> LoadedModel:
     """Load a known model by its name, or any Segment Anything checkpoint by its path.
 
+    A dense head in the file NAME-dense.pt beside NAME.pt is loaded with it.
+
     Parameters
     ----------
     name_or_path : str or path-like
@@ -68,7 +71,7 @@ def load_model(
     known = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
     if known is not None:
         path, sha256 = _known_file(known, download)
-        tensors = read_tensors(path)
+        tensors = read_tensors(path, is_known=True)
     else:
         path = Path(name_or_path).expanduser()
         if not path.exists():
@@ -88,6 +91,9 @@ def load_model(
         preparation=_preparation(preparation, known, config),
         name=path.name if known is None else known.name,
         sha256=sha256,
+        dense=load_head_beside(
+            path, sha256, chosen_device, digest=None if known is None else known.dense_digest
+        ),
     )
 
 

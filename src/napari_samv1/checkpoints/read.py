@@ -6,99 +6,115 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.file_kinds import checkpoint_format
-from napari_samv1.checkpoints.pickled_names import foreign_names
+from napari_samv1.checkpoints.pickled import Mentioned
 from napari_samv1.checkpoints.relatives import relative_of
+from napari_samv1.checkpoints.safetensors import open_safetensors
+from napari_samv1.checkpoints.stored import DamageError, OpenedFile, StoredTensor
+from napari_samv1.checkpoints.torch_files import open_pickles, open_zip
+from napari_samv1.checkpoints.wrappings import WRAPPERS, published_names, unwrap
 
-WRAPPERS = ("model_state", "state_dict", "model")
-PREFIXES = ("sam.", "module.", "_orig_mod.")
 # constants of the published preparation, which some tools store with the weights
 IGNORED = frozenset({"pixel_mean", "pixel_std"})
 
+SHOWN_CHARACTERS = 80
+MOST_TENSORS = 4096
+"""The largest published network has 594."""
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+
+def read_tensors(path: Path, *, is_known: bool = False) -> dict[str, Tensor]:
     """The tensors of a Segment Anything checkpoint, wrapping and prefixes removed.
 
-    They may be mapped from the file: copy what is to outlive it. Raises ``CheckpointError`` with a sentence
-    that names what the file is instead and what to do.
+    Names, sizes and places are compared with each other and with the file before any weight is read. Then the
+    sums that torch's zip format keeps are checked, and that every number is finite, unless the content
+    ``is_known`` by its hash. The tensors are mapped from the file: copy what is to outlive it. Raises
+    ``CheckpointError`` with a sentence that names what the file is instead and what to do.
     """
-    table = _unwrap(_load(path), path)
-    tensors: dict[str, Tensor] = {}
-    for key, value in table.items():
-        name = _without_prefixes(str(key))
-        if name in IGNORED:
-            continue
-        if not isinstance(value, Tensor) or value.layout != torch.strided or not value.is_floating_point():
+    mentioned = Mentioned()
+    try:
+        opened = _open(path, mentioned, is_known)
+        _require_plain(path, mentioned)
+        stored = _weights(opened, path)
+        return opened.tensors(stored, is_known=is_known)
+    except (DamageError, OSError) as error:
+        _require_plain(path, mentioned)
+        raise CheckpointError(f"{path} is damaged or cut off: {error}; download or copy it again") from error
+
+
+def _open(path: Path, mentioned: Mentioned, is_known: bool) -> OpenedFile:
+    match checkpoint_format(path):
+        case "zip":
+            return open_zip(path, mentioned, is_known=is_known)
+        case "pickle":
+            return open_pickles(path, mentioned)
+        case "safetensors":
+            return open_safetensors(path)
+
+
+def _require_plain(path: Path, mentioned: Mentioned) -> None:
+    """Refuse what asks for more than weights, as whoever made it meant it to be executed."""
+    foreign = mentioned.foreign
+    if any(name.startswith(("torch_em.", "micro_sam.")) for name in foreign):
+        raise CheckpointError(
+            f"{path} is an unfinished training checkpoint of micro-sam, which holds data sets beside the "
+            f"weights: export it with micro_sam.util.export_custom_sam_model and use the exported file"
+        )
+    if foreign:
+        named = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise CheckpointError(
+            f"{path} asks Python for objects other than weights ({named}), and was not executed; "
+            f"if you trust its source, ask there for a plain state dict"
+        )
+
+
+def _weights(opened: OpenedFile, path: Path) -> dict[str, StoredTensor]:
+    """The table of weights under the published names, each looked at."""
+    table = _table(opened.content, path)
+    named = [(published, key) for key, published in published_names(table) if published not in IGNORED]
+    if len(named) > MOST_TENSORS:
+        raise CheckpointError(f"{path} holds {len(named)} tensors, a Segment Anything network some hundred")
+    relative = relative_of([str(key) for key in table])
+    if relative is not None:
+        raise CheckpointError(f"{path} is {relative}")
+    stored: dict[str, StoredTensor] = {}
+    for name, key in named:
+        value = table[key]
+        if not isinstance(value, StoredTensor) or not value.is_floating_point:
             raise CheckpointError(
                 f"{path} holds {key!r} as {_kind(value)} where weights are tables of floating-point numbers; "
                 f"use the unquantised checkpoint"
             )
-        if name in tensors:
+        if name in stored:
             raise CheckpointError(
                 f"{path} holds {name!r} twice, with different prefixes; use one model per file"
             )
-        tensors[name] = value
-    relative = relative_of(tensors)
-    if relative is not None:
-        raise CheckpointError(f"{path} is {relative}")
-    return tensors
+        stored[name] = value
+    for name, value in stored.items():
+        try:
+            value.require_whole()
+        except DamageError as error:
+            raise DamageError(f"{name}: {error}") from error
+    return stored
 
 
-def _load(path: Path) -> Any:
-    form = checkpoint_format(path)
-    try:
-        # only the zip format can be mapped, which spares the memory of a second copy
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=form == "zip")
-    except Exception as error:  # damaged or hostile bytes fail anywhere inside; each ends in a sentence
-        foreign = foreign_names(path)
-        if any(name.startswith(("torch_em.", "micro_sam.")) for name in foreign):
-            raise CheckpointError(
-                f"{path} is an unfinished training checkpoint of micro-sam, which holds data sets beside the "
-                f"weights: export it with micro_sam.util.export_custom_sam_model and use the exported file"
-            ) from error
-        if foreign:
-            named = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-            raise CheckpointError(
-                f"{path} asks Python for objects other than weights ({named}), and was not executed; "
-                f"if you trust its source, ask there for a plain state dict"
-            ) from error
+def _table(content: Any, path: Path) -> Mapping[Any, Any]:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds {_kind(content)} instead of a table of named weights")
+    table = unwrap(content)
+    if table is None:
+        keys = ", ".join(repr(key)[:SHOWN_CHARACTERS] for key in list(content)[:5]) or "nothing"
         raise CheckpointError(
-            f"{path} is damaged or cut off: torch cannot read its tensors; download or copy it again"
-        ) from error
-
-
-def _unwrap(content: Any, path: Path) -> Mapping[Any, Any]:
-    """The innermost table that holds tensors directly."""
-    table = content
-    for _ in range(len(WRAPPERS) + 1):
-        if not isinstance(table, Mapping):
-            raise CheckpointError(f"{path} holds {_kind(table)} instead of a table of named weights")
-        if any(isinstance(value, Tensor) for value in table.values()):
-            return table
-        inner = next((table[key] for key in WRAPPERS if key in table), None)
-        if inner is None:
-            break
-        table = inner
-    keys = ", ".join(repr(key) for key in list(table)[:5]) or "nothing"
-    raise CheckpointError(
-        f"{path} holds no weights where they are looked for (at the top or under "
-        f"{', '.join(WRAPPERS)}): it holds {keys}"
-    )
-
-
-def _without_prefixes(name: str) -> str:
-    while True:
-        prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), None)
-        if prefix is None:
-            return name
-        name = name.removeprefix(prefix)
+            f"{path} holds no weights where they are looked for (at the top or under "
+            f"{', '.join(WRAPPERS)}): it holds {keys}"
+        )
+    return table
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, StoredTensor):
+        dtype = value.storage.dtype
+        return "a tensor" if dtype is None else f"a tensor of {str(dtype).removeprefix('torch.')}"
     return f"a {type(value).__name__}"

@@ -7,19 +7,38 @@ from dataclasses import dataclass, field
 import torch
 
 from napari_samv1.model.config import SamConfig
+from napari_samv1.model.dense_head import DenseHead
 from napari_samv1.model.sam import Sam
+from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.preparation import Preparation
 
 
 @dataclass(frozen=True)
+class LoadedHead:
+    """A dense head, and what the scores of the masks that it asks for are worth.
+
+    ``sha256`` is that of its file, ``weights_sha256`` that of the weights whose tokens it reads.
+    """
+
+    head: DenseHead = field(repr=False)
+    calibration: Calibration
+    sha256: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
 class LoadedModel:
-    """What ``load_model`` returns; ``sha256`` is that of the weight file and identifies the weights."""
+    """What ``load_model`` returns; ``sha256`` is that of the weight file and identifies the weights.
+
+    ``dense`` finds objects without prompts; only some models have it.
+    """
 
     network: Sam = field(repr=False)
     config: SamConfig
     preparation: Preparation
     name: str
     sha256: str
+    dense: LoadedHead | None = None
 
     @property
     def device(self) -> torch.device:

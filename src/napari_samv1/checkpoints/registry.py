@@ -19,8 +19,8 @@ ARCHIT_2025 = "Archit et al. 2025, Segment Anything for Microscopy, doi:10.1038/
 class KnownModel:
     """A row of the table of models.
 
-    ``digest`` is ``algorithm:hexadecimal`` with sha256 or xxh128. ``url`` and ``digest`` are None where the
-    weights are part of this package.
+    ``digest`` is ``algorithm:hexadecimal`` with sha256 or xxh128. ``url`` is None where the weights are
+    part of this package.
     """
 
     name: str
@@ -32,6 +32,7 @@ class KnownModel:
     preparation: Preparation = PUBLISHED
     url: str | None = None
     digest: str | None = None
+    dense_digest: str | None = None
 
     @property
     def is_bundled(self) -> bool:
@@ -58,6 +59,8 @@ _ROWS = (
         licence="BSD-3-Clause",
         citation="napari-samv1",
         preparation=BUNDLED,
+        digest="sha256:4dc30b0a0314c90fab10ee0fb4abd676b3ad9724bbaa9cca3bfa1d61798d7ca9",
+        dense_digest="sha256:973f480fea2abe0a29ac0e0607fb4ff061263483d3ebb520010c8068b2e9beb2",
     ),
     KnownModel(
         name="vit_b",

@@ -10,7 +10,7 @@ from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.cli.failing import fail
 from napari_samv1.storage.errors import SessionError
 
-VERBS = ("models", "replay", "train")
+VERBS = ("cache", "embed", "models", "replay", "score", "segment", "train")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,4 +17,6 @@ def run(words: list[str]) -> int:
     chosen = parser.parse_args(words)
     if chosen.keep is not None and not chosen.init:
         parser.error("--keep is for a run that goes on from weights: give them with --init")
+    if (chosen.rounds or chosen.head) and not chosen.dense_head:
+        parser.error("--rounds and --head are for a dense head: name its model with --dense-head")
     return command.run(chosen)

@@ -14,6 +14,7 @@ from napari_samv1.records.settings import ObjectSettings
 
 if TYPE_CHECKING:
     from napari_samv1.engine.prediction import Prediction
+    from napari_samv1.engine.protocol import CandidateMasks
     from napari_samv1.records.computation import Computation
 
 KEPT_BYTES = 128 << 20
@@ -21,7 +22,7 @@ KEPT_BYTES = 128 << 20
 
 
 def derive(
-    prediction: Prediction, request: Request, settings: ObjectSettings, made_by: Computation | None = None
+    prediction: CandidateMasks, request: Request, settings: ObjectSettings, made_by: Computation | None = None
 ) -> Answer:
     """Choose one of the four masks, threshold it, and clean it."""
     chosen = prediction.best() if settings.choice == "auto" else settings.choice

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from napari_samv1.images.intensity import Intensity
-from napari_samv1.model.mask_decoder import DecoderImage
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.requests import EncodingRequest
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,17 @@ class EmbeddingKey:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Image tokens, 1 C h w on the model's device, with the frame they cover and the key they go by.
+    """Image tokens, 1 C h w, with the frame they cover and the key they go by.
 
-    ``decoder_image`` is what the decoder makes of the tokens before it sees any prompt.
+    ``request`` is the region that they answer, where one was asked for by a view of an image of any size.
     """
 
     tokens_bchw: Tensor = field(repr=False)
-    decoder_image: DecoderImage = field(repr=False)
     frame: Frame
     key: EmbeddingKey
+    request: EncodingRequest | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tokens."""
+        return self.tokens_bchw.nbytes

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_samv1.annotation.document import Document
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.prediction import Prediction
-    from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.engine.protocol import AnswersPrompts
     from napari_samv1.records.computation import Computation
 
 logger = logging.getLogger(__name__)
@@ -44,12 +44,12 @@ class DecodeResult:
     error: str = ""
 
 
-def run(predictor: Predictor, job: DecodeJob) -> DecodeResult:
+def run(predictor: AnswersPrompts, job: DecodeJob) -> DecodeResult:
     """Decode one piece and derive its mask; for a worker thread, so it reports instead of raising."""
     return run_each(predictor, [job])[0]
 
 
-def run_each(predictor: Predictor, jobs: Sequence[DecodeJob]) -> list[DecodeResult]:
+def run_each(predictor: AnswersPrompts, jobs: Sequence[DecodeJob]) -> list[DecodeResult]:
     """The same for several pieces of one embedding, in one decoder batch."""
     if not jobs:
         return []

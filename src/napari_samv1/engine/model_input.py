@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-import torch
 import xxhash
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.frugal import OnBlock, encode_frugally
 from napari_samv1.images.intensity import Intensity, to_rgb8
 from napari_samv1.images.prepare import prepare
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.preparation import Sizing
-
-OnBlock = Callable[[int, Tensor], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +69,16 @@ def encode(
     """Encode, with other attention windows if given; ``Predictor.predict`` takes the result.
 
     ``window_sizes`` holds one size in tokens per stage. ``on_block(index, tokens_bhwc)`` is called after
-    every block and may raise to end the encoding.
+    every block and may raise to end the encoding. Where memory does not suffice, a warning says what was
+    done instead: smaller pieces, or the CPU, which the embedding's key then names.
     """
     network, key = model.network, given.key
     trained = network.image_encoder.window_sizes
     if window_sizes is not None and tuple(window_sizes) != trained:
         # another encoding of the same pixels must not pass for the usual one
         sizes = ",".join(str(size) for size in window_sizes)
-        key = EmbeddingKey(**{**vars(key), "pixels": f"{key.pixels} windows {sizes}"})
-    with torch.inference_mode():
-        tokens_bchw = network.encode(given.pixels_bchw, window_sizes=window_sizes, on_block=on_block)
-        return Embedding(tokens_bchw, network.prepare_image(tokens_bchw), given.frame, key)
+        key = replace(key, pixels=f"{key.pixels} windows {sizes}")
+    tokens_bchw = encode_frugally(network, given.pixels_bchw, window_sizes=window_sizes, on_block=on_block)
+    if tokens_bchw.device.type != key.device:
+        key = replace(key, device=tokens_bchw.device.type)
+    return Embedding(tokens_bchw, given.frame, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,11 @@ from napari_samv1.masks.choose import Choice, best_index
 from napari_samv1.masks.resize import Placement
 from napari_samv1.masks.stability import stability_on_image
 from napari_samv1.masks.threshold import threshold_crop, threshold_mask
+from napari_samv1.records.detail import Detail, checked_detail, detail_in_words
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
+
+MOST_MASK_PIXELS = 1 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,7 @@ class Prediction:
     the next call; ``iou`` is float32 (4,). Mask 0 answers unambiguous prompts, masks 1 to 3 offer a whole,
     a part and a subpart. ``ambiguous`` says that the prompt was a single point or box. ``batch`` is the
     object's place in the decoder batch and the batch's size: floating-point sums may depend on both.
+    ``asked`` and ``used`` are the details (``records.detail``) of an answer from a view of an image.
     """
 
     logits: NDArray[np.float32] = field(repr=False)
@@ -30,6 +35,8 @@ class Prediction:
     frame: Frame
     ambiguous: bool
     batch: tuple[int, int] = (0, 1)
+    asked: Detail = "whole"
+    used: float | Literal["whole"] = "whole"
 
     def stability(self, threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:
         """How little each mask changes as the threshold moves by ``offset`` either way: float32 (4,), 0..1.
@@ -50,16 +57,47 @@ class Prediction:
         return best_index(self.iou, stability, ambiguous=self.ambiguous, by=by)
 
     def masks(self, threshold: float = 0.0) -> NDArray[np.bool_]:
-        """All four masks at the image's resolution: bool (4, H, W)."""
+        """All four masks at the image's resolution: bool (4, H, W); see ``mask``."""
         return np.stack([self.mask(index, threshold) for index in range(len(self.logits))])
 
     def mask(self, index: int, threshold: float = 0.0) -> NDArray[np.bool_]:
-        """One mask at the image's resolution: bool (H, W)."""
+        """One mask at the image's resolution: bool (H, W).
+
+        Raises
+        ------
+        ValueError
+            If the image is so large that such an array should not be made; ``crop`` is what can be.
+        """
+        height, width = self.frame.image_hw
+        if height * width > MOST_MASK_PIXELS:
+            raise ValueError(
+                f"a mask of the whole image would have {height} x {width} pixels; take crop({index}), "
+                f"which holds the mask's bounding box alone"
+            )
         return threshold_mask(self.logits[index], self.placement, threshold)
 
     def crop(self, index: int, threshold: float = 0.0) -> MaskCrop:
         """The same mask as its bounding box; nothing as large as the image is made."""
         return threshold_crop(self.logits[index], self.placement, threshold)
+
+    @property
+    def region_yxhw(self) -> tuple[int, int, int, int]:
+        """The part of the image that was looked at: first row, first column, height, width."""
+        return self.frame.window_yxhw
+
+    @property
+    def note(self) -> str:
+        """A sentence where a coarser detail was used than was asked for, or else ""."""
+        wanted = checked_detail(self.asked)
+        if wanted == "whole" or self.used == wanted:
+            return ""
+        scale = max(self.frame.resized_hw) / max(self.frame.window_yxhw[2:])
+        if self.used == "whole" and scale > 0.99 * wanted:
+            return ""
+        return (
+            f"Decoded at {detail_in_words(self.used)} instead of {detail_in_words(wanted)}: the object does "
+            f"not fit into a region of that detail."
+        )
 
     @property
     def placement(self) -> Placement:

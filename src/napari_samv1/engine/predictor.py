@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,16 +14,30 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from napari_samv1.checkpoints.record import LoadedModel
+from napari_samv1.engine.automatic.dense_seeds import HeadProposer
+from napari_samv1.engine.automatic.proposals import Proposer
+from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.decoder_images import DecoderImages
+from napari_samv1.engine.disk_store import DiskStore
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.model_input import encode, model_input
+from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.prediction import Prediction
+from napari_samv1.engine.progress import OnProgress
+from napari_samv1.engine.store import EmbeddingStore, LayeredStore, MemoryStore
+from napari_samv1.engine.view import ImageView
+from napari_samv1.images.files import open_source
 from napari_samv1.images.intensity import Intensity
+from napari_samv1.images.source import Source, as_plane, as_source, shape_of
 from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
 from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.requests import Rounding
 
-OnProgress = Callable[[int, int], None]
+Choose = Callable[[Sequence[Prompts], NDArray[np.float32]], NDArray[np.bool_]]
+"""Prompts of B objects and their predicted IoU, (B, 4) -> which masks to draw, (B, 4) bool."""
 
 BATCH_TOKENS = 2 * 64 * 64
 """Image tokens that one decoder batch may hold on a CPU: more would leave its cache, and be slower."""
@@ -29,14 +46,11 @@ GPU_BATCHES = 32
 """How many times as many it may hold elsewhere: about 2 GB."""
 
 
-class Cancelled(Exception):  # noqa: N818 - a wish, not an error
-    """Raised by a progress callback to end an encoding; nothing is left behind."""
-
-
 class Predictor:
     """Encodes images and decodes prompts with one loaded model.
 
-    Holds no state but the model: several threads may use one predictor.
+    Holds no state but the model, what the decoder made of the last embeddings, and the ``proposer`` that
+    finds what to ask for in ``segment_everything``: several threads may use one predictor.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -47,8 +61,12 @@ class Predictor:
     (303, 384)
     """
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, proposer: Proposer | None = None) -> None:
         self.model = model
+        if proposer is None and model.dense is not None:
+            proposer = HeadProposer(model.dense.head, model.dense.calibration)
+        self.proposer = proposer
+        self.decoder_images = DecoderImages(model.network)
 
     def embed(
         self,
@@ -92,6 +110,69 @@ class Predictor:
                 on_progress(index + 1, blocks)
 
         return encode(self.model, given, on_block=report)
+
+    def on_image(
+        self,
+        image: Any,
+        *,
+        intensity: Intensity = None,
+        gamma: float = 1.0,
+        cache: str | os.PathLike[str] | EmbeddingStore | None = None,
+        plane: Plane | int | Sequence[int | None] | None = None,
+        rounding: Rounding = "float32",
+    ) -> ImageView:
+        """A view of an image of any size: it reads and encodes what prompts need, when they need it.
+
+        Parameters
+        ----------
+        image : array-like, list of array-likes, path or Source
+            Anything that is sliced like an array (numpy, memory maps, dask, zarr, xarray, tensorstore), the
+            levels of one image as a list, finest first, or a file (TIFF, PNG, JPEG, npy, OME-Zarr). A last
+            axis of 3 or 4 is colour. Nothing is read yet.
+        intensity, gamma : optional
+            As in ``embed``. Rules find their numbers once, in a sample of the plane, and all regions have
+            the same; the whole plane in one region has those of ``embed``.
+        cache : folder or EmbeddingStore, optional
+            Where embeddings are kept: a folder, which processes may share, besides memory; or a store that
+            several views share. By default in memory, by this view alone.
+        plane : Plane, int or tuple, optional
+            Which plane of a stack: its place on the axes before rows and columns (``plane=3``,
+            ``plane=(0, 3)``), or on all axes with None on rows and columns (``plane=(None, 7, None)``).
+        rounding : "float32" or "float16"
+            ``"float16"`` rounds embeddings to 16 bits, half as large in memory and on disk, before anything
+            is decoded from them, so that kept ones answer as fresh ones do.
+
+        Raises
+        ------
+        ValueError
+            If it is no image, or a stack without a plane; the message says what to do.
+        ReadError
+            If a file cannot be opened.
+        """
+        if isinstance(image, str | os.PathLike):
+            source: Source = open_source(image)
+        else:
+            is_plane = isinstance(plane, Plane) or (isinstance(plane, Sequence) and None in plane)
+            named = plane.index if isinstance(plane, Plane) else plane
+            source = as_source(image, ndim=len(named) if is_plane and isinstance(named, Sequence) else None)
+        chosen = as_plane(source, plane)
+        pixels = PlanePixels(
+            self.model,
+            source,
+            chosen,
+            chosen.shape_in(shape_of(source)),
+            intensity=intensity,
+            gamma=gamma,
+            rounding=rounding,
+        )
+        store: EmbeddingStore
+        if cache is None:
+            store = MemoryStore()
+        elif isinstance(cache, str | os.PathLike):
+            store = LayeredStore(MemoryStore(), DiskStore(cache))
+        else:
+            store = cache
+        return ImageView(self, pixels, store)
 
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None
@@ -178,6 +259,67 @@ class Predictor:
 
         return self._in_batches(embedding, alike, decode)
 
+    def stream(
+        self, embedding: Embedding, prompts: Iterable[Prompts], choose: Choose, *, batch: int = 64
+    ) -> Iterator[tuple[int, list[Candidate]]]:
+        """Decode any number of objects and draw only the masks that ``choose`` takes by their scores.
+
+        Yields after every decoder batch, of ``batch`` objects at most, how many are decoded and the
+        candidates that were drawn: nothing else is held. Each object is decoded once by all its prompts;
+        neighbours with equally many points and boxes share a batch.
+
+        Raises
+        ------
+        ValueError
+            If the embedding is another model's.
+        """
+        if embedding.key.weights != self.model.sha256:
+            raise ValueError(
+                f"this embedding was made by another model than {self.model.name}; embed the image anew"
+            )
+        most = min(batch, self._batch_size(embedding))
+        done = 0
+        for _, alike in groupby(prompts, lambda one: (len(one.points_yx), len(one.boxes_yx))):
+            while some := list(islice(alike, most)):
+                candidates = self._draw(embedding, some, choose, done)
+                done += len(some)
+                yield done, candidates
+
+    @torch.inference_mode()
+    def _draw(
+        self, embedding: Embedding, prompts: Sequence[Prompts], choose: Choose, first: int
+    ) -> list[Candidate]:
+        network, frame = self.model.network, embedding.frame
+        attended = network.attend(self.decoder_images.of(embedding), self._prompt_tokens(frame, prompts))
+        iou = attended.iou_bm.cpu().numpy()
+        chosen = choose(prompts, iou)
+        rows = np.flatnonzero(chosen.any(axis=1))
+        if not len(rows):
+            return []
+        logits_bmhw = network.draw(attended.rows(torch.from_numpy(rows).to(attended.iou_bm.device)))
+        which, masks = np.nonzero(chosen[rows])
+        # indexing copies: what was not chosen does not live on as another one's base
+        logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)].cpu().numpy()
+        return [
+            Candidate(first + int(rows[i]), int(mask), float(iou[rows[i], mask]), one, frame)
+            for i, mask, one in zip(which, masks, logits, strict=True)
+        ]
+
+    def _batch_size(self, embedding: Embedding) -> int:
+        height, width = embedding.frame.grid_hw
+        tokens = BATCH_TOKENS if self.model.device.type == "cpu" else BATCH_TOKENS * GPU_BATCHES
+        return max(1, tokens // (height * width))
+
+    def _prompt_tokens(self, frame: Frame, prompts: Sequence[Prompts]) -> Tensor:
+        network = self.model.network
+        points = np.stack([frame.to_model_xy01(one.points_yx) for one in prompts])
+        labels = np.stack([one.labels for one in prompts])
+        boxes = np.stack([frame.boxes_to_model_xy01(one.boxes_yx) for one in prompts])
+        device = network.prompt_encoder.foreground.device
+        return network.encode_prompts(
+            *(torch.from_numpy(array).to(device) for array in (points, labels, boxes))
+        )
+
     def _in_batches(
         self,
         embedding: Embedding,
@@ -185,9 +327,7 @@ class Predictor:
         decode: Callable[[list[int]], list[Prediction]],
     ) -> list[Prediction]:
         """Have objects decoded together, by their places, that are equal in ``alike``, as many as fit."""
-        height, width = embedding.frame.grid_hw
-        tokens = BATCH_TOKENS if self.model.device.type == "cpu" else BATCH_TOKENS * GPU_BATCHES
-        most = max(1, tokens // (height * width))
+        most = self._batch_size(embedding)
         places: dict[Hashable, list[int]] = defaultdict(list)
         for place, kind in enumerate(alike):
             places[kind].append(place)
@@ -204,16 +344,10 @@ class Predictor:
     ) -> list[Prediction]:
         """One batch of prompts with equally many points and boxes, all with a hint or none."""
         network, frame = self.model.network, embedding.frame
-        weight = network.prompt_encoder.foreground
-        points = np.stack([frame.to_model_xy01(one.points_yx) for one in prompts])
-        labels = np.stack([one.labels for one in prompts])
-        boxes = np.stack([frame.boxes_to_model_xy01(one.boxes_yx) for one in prompts])
-        prompt_tokens = network.encode_prompts(
-            *(torch.from_numpy(array).to(weight.device) for array in (points, labels, boxes))
-        )
+        prompt_tokens = self._prompt_tokens(frame, prompts)
         given = [hint for hint in hints if hint is not None]
-        hint_b1hw = torch.from_numpy(np.stack(given))[:, None].to(weight.device) if given else None
-        logits, iou = network.decode(embedding.decoder_image, prompt_tokens, hint_b1hw)
+        hint_b1hw = torch.from_numpy(np.stack(given))[:, None].to(prompt_tokens.device) if given else None
+        logits, iou = network.decode(self.decoder_images.of(embedding), prompt_tokens, hint_b1hw)
         logits_np, iou_np = logits.cpu().numpy(), iou.cpu().numpy()
         may_be_ambiguous = not given and not self.model.preparation.box_only
         return [

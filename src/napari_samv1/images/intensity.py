@@ -56,16 +56,12 @@ def to_rgb8(image: ArrayLike, intensity: Intensity = None, gamma: float = 1.0) -
         raise ValueError(f"gamma must be a positive number, got {gamma}")
     if pixels.ndim == 3:
         pixels = pixels[..., :3]
-    if isinstance(intensity, list):
-        if len(intensity) != 2:
-            raise _unknown_intensity(intensity)
-        intensity = (intensity[0], intensity[1])
-    if pixels.dtype == np.uint8 and intensity in (None, "dtype") and gamma == 1.0:
+    if pixels.dtype == np.uint8 and intensity in (None, "dtype", (0.0, 255.0)) and gamma == 1.0:
         return _as_rgb(pixels)
     if pixels.dtype.kind == "f" and not _any_finite(pixels):
         _tell_not_finite(pixels.size)
         return np.zeros((*pixels.shape[:2], 3), dtype=np.uint8)
-    mapped, not_finite = _mapped_by_blocks(pixels, *_limits(pixels, intensity), gamma)
+    mapped, not_finite = _mapped_by_blocks(pixels, *limits_of(pixels, intensity), gamma)
     if not_finite:
         _tell_not_finite(not_finite)
     return _as_rgb(mapped)
@@ -87,7 +83,12 @@ def _checked(image: ArrayLike) -> Array:
     return pixels
 
 
-def _limits(pixels: Array, intensity: Intensity) -> tuple[float, float]:
+def limits_of(pixels: Array, intensity: Intensity) -> tuple[float, float]:
+    """The values of these pixels, (H, W) or (H, W, 3), that become black and white by a rule or as given."""
+    if isinstance(intensity, list):
+        if len(intensity) != 2:
+            raise _unknown_intensity(intensity)
+        intensity = (intensity[0], intensity[1])
     if intensity is None:
         intensity = (
             "dtype"

@@ -18,7 +18,13 @@ _PILLOW_FILTERS: dict[Resampling, Image.Resampling] = {
 }
 
 
-def prepare(rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation) -> torch.Tensor:
+Limits = tuple[float, float]
+"""Two 8-bit values."""
+
+
+def prepare(
+    rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation, limits: Limits | None = None
+) -> torch.Tensor:
     """Resize the frame's window, bring it into the model's value range, pad: H W 3 -> 1 3 H W float32.
 
     Pillow resizes with antialiasing and rounds to 8 bits, as the published predictor does. Padding comes
@@ -34,19 +40,42 @@ def prepare(rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation) -> 
             f"expected a uint8 image of shape {(*frame.image_hw, 3)} to fit the frame, "
             f"got {rgb8.dtype} {rgb8.shape}; to_rgb8 makes one"
         )
-    resized_h, resized_w = frame.resized_hw
-    window = Image.fromarray(np.ascontiguousarray(rgb8[frame.window_slices]))
-    resized = np.asarray(window.resize((resized_w, resized_h), _PILLOW_FILTERS[preparation.resampling]))
-    pad_h, pad_w = frame.input_hw[0] - resized_h, frame.input_hw[1] - resized_w
-    padded_chw = functional.pad(normalised(resized, preparation), (0, pad_w, 0, pad_h))
+    window = resized_window(rgb8[frame.window_slices], frame, preparation)
+    return arranged(window, frame, preparation, limits)
+
+
+def resized_window(rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation) -> NDArray[np.uint8]:
+    """The window's pixels (H, W, 3) at the model's size."""
+    height, width = frame.resized_hw
+    window = Image.fromarray(np.ascontiguousarray(rgb8))
+    return np.asarray(window.resize((width, height), _PILLOW_FILTERS[preparation.resampling]))
+
+
+def arranged(
+    resized: NDArray[np.uint8], frame: Frame, preparation: Preparation, limits: Limits | None = None
+) -> torch.Tensor:
+    """Bring pixels of the model's size (h, w, 3) into its value range and pad them: -> 1 3 H W float32."""
+    pad_h, pad_w = (room - size for room, size in zip(frame.input_hw, frame.resized_hw, strict=True))
+    padded_chw = functional.pad(normalised(resized, preparation, limits), (0, pad_w, 0, pad_h))
     return padded_chw.unsqueeze(0).contiguous()
 
 
-def normalised(rgb8: NDArray[np.uint8], preparation: Preparation) -> torch.Tensor:
-    """Into the model's value range: (H, W, 3) uint8 of the model's size -> 3 H W float32."""
+def stretch_limits(rgb8: NDArray[np.uint8], preparation: Preparation) -> Limits | None:
+    """The 8-bit values that a preparation stretches to 0 and 1, found in these pixels; None if in none."""
+    return percentile_limits(rgb8, preparation.percentiles) if preparation.minmax else None
+
+
+def normalised(
+    rgb8: NDArray[np.uint8], preparation: Preparation, limits: Limits | None = None
+) -> torch.Tensor:
+    """Into the model's value range: (H, W, 3) uint8 of the model's size -> 3 H W float32.
+
+    ``limits`` are those of ``stretch_limits``, found in these pixels themselves where they are not given.
+    """
     pixels_chw = torch.from_numpy(rgb8.astype(np.float32)).permute(2, 0, 1)
-    if preparation.minmax:
-        low, high = percentile_limits(rgb8, preparation.percentiles)
+    limits = stretch_limits(rgb8, preparation) if limits is None else limits
+    if limits is not None:
+        low, high = limits
         return ((pixels_chw - low) / max(high - low, 1e-8)).clamp_(0, 1)
     mean = torch.tensor(preparation.mean).view(3, 1, 1)
     std = torch.tensor(preparation.std).view(3, 1, 1)

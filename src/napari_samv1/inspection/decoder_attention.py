@@ -50,7 +50,7 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
     heard: dict[tuple[str, int], Tensor] = {}
     with listening(modules, heard.__setitem__):
         predictor.answer(embedding, prompts)
-    prepared = embedding.decoder_image
+    prepared = predictor.decoder_images.of(embedding)
     with torch.inference_mode():
         placed = [heard["image", i] + prepared.encoding_bnc for i in range(1, len(looks))]
         if ("hint", 0) in heard:

@@ -144,14 +144,14 @@ class AnnotationBinding:
         if layer is None:
             self._open = None
         else:
-            known = self._images.get(layer.unique_id)
+            left, known = self._open, self._images.get(layer.unique_id)
             if known is not None and known.data is not layer.data and not known.data_replaced():
                 known = None
             self._open = known or self._begun(layer)
+            if self._place is not None and not _fills(layer, self._place):
+                self._leave_layers(left, layer)
             if known is not None:
                 self._come_back(known)
-            elif self._place is not None and not _fills(layer, self._place):
-                self._leave_prompts()
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
             self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._placed_anew)
@@ -772,10 +772,21 @@ class AnnotationBinding:
             if layer is not None and id(layer) in present:
                 setattr(self, name, layer)
 
-    def _leave_prompts(self) -> None:
-        """Prompts for one image mean nothing on another; it gets layers of its own with its first prompt."""
-        if any(layer is not None and len(layer.data) for layer in (self.points, self.shapes)):
+    def _leave_layers(self, left: AnnotatedImage | None, image: Image) -> None:
+        """Leave prompts and masks of an image to it: on another one they mean nothing.
+
+        The other one gets layers of its own with its first prompt. Empty ones serve any image, and so do
+        labels of another tool that lie on it.
+        """
+        annotated = left is not None and bool(left.document.planes)
+        if annotated or any(layer is not None and len(layer.data) for layer in (self.points, self.shapes)):
             self.points = self.shapes = self.labels = None
+        elif (
+            self._labels is not None
+            and not _fills(image, self._labels.extent.world)
+            and self._highest_label()
+        ):
+            self.labels = None
 
     def _image_data_changed(self, _event: Any = None) -> None:
         opened = self._open

@@ -10,6 +10,7 @@ from napari.layers import Image, Layer
 
 from napari_samv1.layers.affine import Coordinates
 from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.storage.session.record import (
     ImageRecord,
     PlaneRecord,
@@ -77,7 +78,7 @@ def _placed(image: Image) -> _Placed:
     """What a plane's source says beside the plane itself: name, origin, and place in the world."""
     axes = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
     corners = tuple(float(value) for corner in axes for value in image.data_to_world(tuple(corner)))
-    return image.name, str(image.source.path), str(image.source.sample), corners, str(image.units)
+    return image.name, path_of(image), str(image.source.sample), corners, str(image.units)
 
 
 def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> PlaneSource:
@@ -96,7 +97,7 @@ def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> Plane
         level=plane.level,
         factors_yx=plane.factors_yx,
         pixels=pixels,
-        path="" if origin.path is None else str(origin.path),
+        path=path_of(image),
         sample="" if origin.sample is None else ":".join(origin.sample),
         world=world_of(image, plane.to_layer([(0, 0), (1, 0), (0, 1)]), plane.axes),
     )

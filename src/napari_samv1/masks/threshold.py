@@ -57,6 +57,44 @@ def areas_above(logits_hw: ArrayLike, placement: Placement, thresholds: Sequence
     return areas
 
 
+def cut_and_areas(
+    logits_hw: ArrayLike, placement: Placement, threshold: float, thresholds: Sequence[float]
+) -> tuple[MaskCrop, list[int]]:
+    """``threshold_crop`` at one threshold and ``areas_above`` others, each block computed once for both."""
+    logits = np.asarray(logits_hw, dtype=np.float32)
+    rows, columns = axis_blocks(logits.shape, placement)
+    lowest, highest = _bounds(logits, rows, columns)
+    heights, widths = ([block.target.stop - block.target.start for block in axis] for axis in (rows, columns))
+    pixels = np.outer(heights, widths)
+    areas = [int(pixels[lowest > t].sum()) for t in thresholds]
+    undecided = [(lowest <= t) & (highest > t) for t in thresholds]
+    above = highest > threshold
+    near = np.zeros((0, 0), dtype=bool)
+    top = left = 0
+    if above.any():
+        near_rows, near_columns = np.flatnonzero(above.any(axis=1)), np.flatnonzero(above.any(axis=0))
+        top, left = rows[near_rows[0]].target.start, columns[near_columns[0]].target.start
+        bottom, right = rows[near_rows[-1]].target.stop, columns[near_columns[-1]].target.stop
+        near = np.zeros((bottom - top, right - left), dtype=bool)
+    for i, j in np.argwhere(above | np.any(undecided, axis=0)):
+        target = tuple(
+            slice(block.target.start - start, block.target.stop - start)
+            for block, start in ((rows[i], top), (columns[j], left))
+        )
+        if lowest[i, j] > threshold:
+            near[target] = True
+            if not any(mask[i, j] for mask in undecided):
+                continue
+        values = resize_block(logits, rows[i], columns[j])
+        for k, t in enumerate(thresholds):
+            if undecided[k][i, j]:
+                areas[k] += int(np.count_nonzero(values > t))
+        if above[i, j] and lowest[i, j] <= threshold:
+            np.greater(values, threshold, out=near[target])
+    window_top, window_left = placement.window_yxhw[:2]
+    return MaskCrop.from_mask(near, (window_top + top, window_left + left)), areas
+
+
 def _fill(
     out: NDArray[np.bool_],
     logits: NDArray[np.float32],

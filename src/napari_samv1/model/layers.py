@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,29 @@ class LayerNorm2d(nn.Module):
         x_bhwc = x_bchw.permute(0, 2, 3, 1)
         normalised = functional.layer_norm(x_bhwc, self.weight.shape, self.weight, self.bias, self.eps)
         return normalised.permute(0, 3, 1, 2)
+
+
+_DIVISOR: ContextVar[int] = ContextVar("divisor", default=1)
+
+
+@contextmanager
+def in_smaller_chunks(divisor: int = 8) -> Iterator[None]:
+    """Let this thread compute less at a time, on every device, for the sake of memory; results stay."""
+    token = _DIVISOR.set(divisor)
+    try:
+        yield
+    finally:
+        _DIVISOR.reset(token)
+
+
+def at_once(most: int) -> int:
+    """How much of something may exist at a time: ``most``, or less within ``in_smaller_chunks``."""
+    return max(1, most // _DIVISOR.get())
+
+
+def is_short_of_memory() -> bool:
+    """Within ``in_smaller_chunks``."""
+    return _DIVISOR.get() > 1
 
 
 IMAGES = 16
@@ -71,10 +96,11 @@ class Mlp(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         rows = tokens.reshape(-1, tokens.shape[-1])
-        at_once = max(1, HIDDEN_AT_ONCE // self.expand.out_features // IMAGES) * IMAGES
-        if tokens.device.type != "cpu" or len(rows) <= at_once:
+        count = max(1, at_once(HIDDEN_AT_ONCE) // self.expand.out_features // IMAGES) * IMAGES
+        is_split = tokens.device.type == "cpu" or is_short_of_memory()
+        if not is_split or len(rows) <= count:
             return self._think(tokens)
-        return torch.cat([self._think(some) for some in rows.split(at_once)]).view(tokens.shape)
+        return torch.cat([self._think(some) for some in rows.split(count)]).view(tokens.shape)
 
     def _think(self, tokens: Tensor) -> Tensor:
         return self.contract(self.activation(self.expand(tokens)))

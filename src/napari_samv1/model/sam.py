@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from napari_samv1.model.config import SamConfig
 from napari_samv1.model.coordinate_encoder import CoordinateEncoder
 from napari_samv1.model.image_encoder import ImageEncoder
-from napari_samv1.model.mask_decoder import DecoderImage, MaskDecoder
+from napari_samv1.model.mask_decoder import Attended, DecoderImage, MaskDecoder
 from napari_samv1.model.prompt_encoder import PromptEncoder
 
 
@@ -55,6 +55,13 @@ class Sam(nn.Module):
         One image serves all prompts. ``hint_b1hw`` holds the logits of an earlier mask at four times the
         token grid.
         """
+        attended = self.attend(image, prompt_tokens_btc, hint_b1hw)
+        return self.draw(attended), attended.iou_bm
+
+    def attend(
+        self, image: Tensor | DecoderImage, prompt_tokens_btc: Tensor, hint_b1hw: Tensor | None = None
+    ) -> Attended:
+        """The first part of ``decode``: the scores are known, the masks are not drawn yet."""
         prepared = image if isinstance(image, DecoderImage) else self.prepare_image(image)
         height, width = prepared.grid_hw
         if hint_b1hw is not None and hint_b1hw.shape[-2:] != (4 * height, 4 * width):
@@ -62,4 +69,8 @@ class Sam(nn.Module):
                 f"a mask hint must be {4 * height} x {4 * width}, four times the token grid, "
                 f"got {tuple(hint_b1hw.shape[-2:])}"
             )
-        return self.mask_decoder(prepared, prompt_tokens_btc, hint_b1hw)
+        return self.mask_decoder.attend(prepared, prompt_tokens_btc, hint_b1hw)
+
+    def draw(self, attended: Attended) -> Tensor:
+        """The second part of ``decode``: logits B 4 4h 4w."""
+        return self.mask_decoder.draw(attended)

@@ -133,6 +133,11 @@ class Prompts:
         return Prompts(self.points_yx[index], self.labels[index]) if len(index) else self
 
     @property
+    def clicked(self) -> Prompts:
+        """The points alone, without boxes and area; all of it where there are none."""
+        return Prompts(self.points_yx, self.labels) if len(self.points_yx) else self
+
+    @property
     def corrects(self) -> bool:
         """Something corrects the answer to the first prompt; beside an area all prompts are one question."""
         return self.area is None and len(self.first) < len(self)

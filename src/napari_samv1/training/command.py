@@ -45,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file for the weights at the end, with a card and pictures beside it (default: in --work); "
         "with --score, folder for the calibration plot",
     )
+    parser.add_argument(
+        "--dense-head",
+        metavar="MODEL",
+        help="teach a dense head for a known model or a weight file, whose weights stay as they are",
+    )
+    parser.add_argument("--rounds", type=_some, help="with --dense-head: rounds of scenes to learn from")
+    parser.add_argument("--head", type=Path, help="with --dense-head: weights of a head to begin from")
     parser.add_argument("--score", help="train nothing: print the tables of a known model or a weight file")
 
 
@@ -64,6 +71,10 @@ def _share(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Train, evaluating along the way; returns the exit code."""
+    if args.dense_head:
+        from napari_samv1.training import dense_main
+
+        return dense_main.train(args)
     from napari_samv1.training import main
 
     return main.score(args) if args.score else main.train(args)

@@ -35,10 +35,11 @@ def cut(
     image: NDArray[np.uint8],
     levels: NDArray[np.uint16],
     hw: tuple[int, int],
+    zoom: tuple[float, float] = ZOOM,
 ) -> Crop:
     """A window of an image, resized to ``hw`` by a random zoom, turned and mirrored."""
     height, width = image.shape[:2]
-    factor = float(np.exp(rng.uniform(np.log(ZOOM[0]), np.log(ZOOM[1]))))
+    factor = float(np.exp(rng.uniform(np.log(zoom[0]), np.log(zoom[1]))))
     squash = float(np.exp(rng.normal(0, 0.06)))
     tall = min(height, int(hw[0] / factor * squash))
     wide = min(width, int(hw[1] / factor / squash))

@@ -13,7 +13,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 
 from napari_samv1.checkpoints.device import choose_device, choose_dtype
@@ -30,6 +29,7 @@ from napari_samv1.training.evaluate.nested import ambiguity
 from napari_samv1.training.evaluate.report import calibration_picture, summary, table
 from napari_samv1.training.evaluate.score import ImageScores, score_image
 from napari_samv1.training.export import export, in_memory, write_card
+from napari_samv1.training.folders import work_folder
 from napari_samv1.training.loop import KEPT, Run
 from napari_samv1.training.pool import Pool, draw_pool
 from napari_samv1.training.recipe import Recipe
@@ -136,8 +136,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _work(args: argparse.Namespace) -> Path:
-    folder: Path | None = args.work
-    return folder or Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False)) / "training"
+    return work_folder(args.work)
 
 
 def _start(args: argparse.Namespace) -> tuple[Sam, Preparation, str]:

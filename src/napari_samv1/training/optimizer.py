@@ -6,7 +6,7 @@ all directions of a layer learn at the same pace. Trained for minutes, that is w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -40,13 +40,22 @@ def takes_muon(name: str, parameter: nn.Parameter) -> bool:
 
 
 class Optimizer:
-    """Both, with one learning rate."""
+    """Both, with one learning rate; ``takes`` says which parameters Muon moves.
 
-    def __init__(self, named: Iterable[Named], rate: float, decay: float) -> None:
+    A convolution's kernel counts as the matrix that makes its channels from all it looks at.
+    """
+
+    def __init__(
+        self,
+        named: Iterable[Named],
+        rate: float,
+        decay: float,
+        takes: Callable[[str, nn.Parameter], bool] = takes_muon,
+    ) -> None:
         parameters = list(named)
-        self.matrices = [p for name, p in parameters if takes_muon(name, p)]
+        self.matrices = [p for name, p in parameters if takes(name, p)]
         self.momenta = [torch.zeros_like(p) for p in self.matrices]
-        others = [p for name, p in parameters if not takes_muon(name, p)]
+        others = [p for name, p in parameters if not takes(name, p)]
         self.decay = decay
         self.adam = torch.optim.AdamW(
             [
@@ -76,12 +85,12 @@ class Optimizer:
             momentum.lerp_(parameter.grad, 1 - MOMENTUM)
             ahead = parameter.grad.lerp(momentum, MOMENTUM)
             alike.setdefault(parameter.shape, []).append((parameter, ahead))
-        for (rows, columns), pairs in alike.items():
-            stretch = max(1.0, rows / columns) ** 0.5
-            directions = orthogonal(torch.stack([ahead for _, ahead in pairs]))
-            for (matrix, _), direction in zip(pairs, directions, strict=True):
+        for pairs in alike.values():
+            matrices = torch.stack([ahead.flatten(1) for _, ahead in pairs])
+            stretch = max(1.0, matrices.shape[1] / matrices.shape[2]) ** 0.5
+            for (matrix, _), direction in zip(pairs, orthogonal(matrices), strict=True):
                 matrix.mul_(1 - rate * self.decay)
-                matrix.add_(direction, alpha=-MUON_RATE * rate * stretch)
+                matrix.add_(direction.view_as(matrix), alpha=-MUON_RATE * rate * stretch)
 
     def state_dict(self) -> dict[str, Any]:
         return {"adam": self.adam.state_dict(), "momenta": self.momenta}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_samv1.training.recipe import Recipe
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -22,8 +24,12 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     part.replace(path)
 
 
-def load_state(path: Path, recipe: Recipe, origin: str) -> dict[str, Any] | None:
+def load_state(
+    path: Path, recipe: DataclassInstance, origin: str, may_differ: Sequence[str] = ()
+) -> dict[str, Any] | None:
     """The state of an earlier run of the same recipe from the same weights, or None.
+
+    The fields ``may_differ`` of the recipe are the caller's to compare.
 
     Raises
     ------
@@ -34,9 +40,9 @@ def load_state(path: Path, recipe: Recipe, origin: str) -> dict[str, Any] | None
         return None
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     # what a recipe of earlier code did not name was as it is by default
-    made_by = {**asdict(Recipe()), **state["recipe"]}
-    if made_by != asdict(recipe):
-        changed = [name for name, value in asdict(recipe).items() if made_by[name] != value]
+    made_by = {**asdict(type(recipe)()), **state["recipe"]}
+    changed = [name for name, value in asdict(recipe).items() if made_by[name] != value]
+    if set(changed) - set(may_differ):
         raise ValueError(
             f"{path} is of a run with another {', '.join(changed)}; "
             "give the same recipe or another --work folder"

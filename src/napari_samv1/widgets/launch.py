@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import napari
 
+from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 from napari_samv1.widgets.shared.menu import TITLE
 from napari_samv1.widgets.shared.remembered import PLUGIN, recall
@@ -34,7 +35,8 @@ def launch(
     """
     viewer = napari.Viewer(title=TITLE)
     if files:
-        viewer.open([str(file) for file in files], plugin=None)
+        for file in files:
+            open_file(viewer, file)
     else:
         # by its name, so that a session knows where its image came from
         viewer.open_sample(PLUGIN, "coins")

@@ -111,6 +111,7 @@ class PromptPair:
         points = self.points
         if points is not None and str(points.mode) == "select" and points.selected_data:
             flip(points, sorted(points.selected_data))
+            self._gesture_over = True
         else:
             self.set_next(self.object_id, other(self.polarity))
 

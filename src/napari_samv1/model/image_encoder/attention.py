@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from napari_samv1.model.image_encoder.relative_position import RelativePosition
 from napari_samv1.model.image_encoder.windows import join_windows, split_windows
-from napari_samv1.model.layers import Linear, linear
+from napari_samv1.model.layers import Linear, at_once, is_short_of_memory, linear
 
 LOGITS_AT_ONCE = 2**20
 """How many attention logits exist at a time, 4 MB: of more, the allocator returns the pages every time."""
@@ -46,9 +46,9 @@ class SelfAttention(nn.Module):
         """
         batch, _, width, channels = tokens_bhwc.shape
         row_of_windows = 3 * batch * window * width * channels
-        at_once = window * max(1, PROJECTED_AT_ONCE // row_of_windows)
+        rows = window * max(1, at_once(PROJECTED_AT_ONCE) // row_of_windows)
         return torch.cat(
-            [self._within_windows(rows_bhwc, window) for rows_bhwc in tokens_bhwc.split(at_once, dim=1)],
+            [self._within_windows(rows_bhwc, window) for rows_bhwc in tokens_bhwc.split(rows, dim=1)],
             dim=1,
         )
 
@@ -86,8 +86,9 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
     exact = on_cpu and not torch.is_autocast_enabled("cpu")
     dtype = torch.float32 if exact else queries.dtype
     attend_chunk = _attend_by_products if on_cpu else _attend_fused
-    groups_at_once = max(1, LOGITS_AT_ONCE // count**2) if on_cpu else groups
-    rows_at_once = max(ROWS_AT_ONCE, LOGITS_AT_ONCE // (groups_at_once * count))
+    logits = at_once(LOGITS_AT_ONCE)
+    groups_at_once = max(1, logits // count**2) if on_cpu or is_short_of_memory() else groups
+    rows_at_once = max(at_once(ROWS_AT_ONCE), logits // (groups_at_once * count))
     mixed = []
     # split, not sliced: what flows back through a slice is as large as the whole
     for some in zip(

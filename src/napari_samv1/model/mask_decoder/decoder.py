@@ -34,6 +34,26 @@ class DecoderImage:
     remembered: tuple[Tensor, Tensor]
 
 
+@dataclass(frozen=True, eq=False)
+class Attended:
+    """Prompts and image after they have attended to each other: scored, and no mask drawn yet.
+
+    ``image_bnc`` are the image's tokens for each prompt, ``mask_tokens_bmc`` the four masks' tokens,
+    ``iou_bm`` (float32) how good each mask is expected to be.
+    """
+
+    grid_hw: tuple[int, int]
+    image_bnc: Tensor
+    mask_tokens_bmc: Tensor
+    iou_bm: Tensor
+
+    def rows(self, chosen: Tensor) -> Attended:
+        """The same for some of the prompts, by their indices."""
+        return Attended(
+            self.grid_hw, self.image_bnc[chosen], self.mask_tokens_bmc[chosen], self.iou_bm[chosen]
+        )
+
+
 class MaskDecoder(nn.Module):
     """Kirillov et al. 2023, appendix A, "Lightweight mask decoder"."""
 
@@ -68,6 +88,11 @@ class MaskDecoder(nn.Module):
         self, image: DecoderImage, prompts_btc: Tensor, hint_b1hw: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Prompt tokens and a hint, on a prepared image -> logits B 4 4h 4w and IoU B 4, both float32."""
+        attended = self.attend(image, prompts_btc, hint_b1hw)
+        return self.draw(attended), attended.iou_bm
+
+    def attend(self, image: DecoderImage, prompts_btc: Tensor, hint_b1hw: Tensor | None) -> Attended:
+        """All of the decoding but the masks, so that a low score can spare them."""
         output_tokens = torch.cat([self.iou_token[None], self.mask_tokens])
         tokens = torch.cat([output_tokens.expand(len(prompts_btc), -1, -1), prompts_btc], dim=1)
         plain, placed, remembered = image.plain_bnc, image.placed_bnc, image.remembered
@@ -77,8 +102,14 @@ class MaskDecoder(nn.Module):
         tokens, attended_bnc = self.transformer(
             tokens, plain, placed, image.encoding_bnc, remembered if hint_b1hw is None else None
         )
-        logits = self.mask_generator(attended_bnc.unflatten(1, image.grid_hw), tokens[:, 1 : 1 + MASKS])
-        return logits.float(), self.iou_mlp(tokens[:, 0]).float()
+        return Attended(
+            image.grid_hw, attended_bnc, tokens[:, 1 : 1 + MASKS], self.iou_mlp(tokens[:, 0]).float()
+        )
+
+    def draw(self, attended: Attended) -> Tensor:
+        """The masks: logits B 4 4h 4w, float32."""
+        image_bhwc = attended.image_bnc.unflatten(1, attended.grid_hw)
+        return self.mask_generator(image_bhwc, attended.mask_tokens_bmc).float()
 
 
 def _sequence(x_bchw: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from napari_samv1.annotation.pieces import Piece
+from napari_samv1.disk.atomic import write_file
 from napari_samv1.records.mask_crop import MaskCrop
-from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.session.composite import shown_objects
 from napari_samv1.storage.session.record import SessionRecord, now
 from napari_samv1.storage.session.runs import run_lengths, to_text

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_samv1.disk.atomic import write_file
 from napari_samv1.records.mask_crop import MaskCrop
-from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.outlines import Polygon, polygons
 from napari_samv1.storage.session.composite import shown_objects

@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_samv1.storage.atomic import write_file
+from napari_samv1.disk.atomic import write_file
 from napari_samv1.storage.session.composite import label_image
 from napari_samv1.storage.session.record import PlaneRecord
 

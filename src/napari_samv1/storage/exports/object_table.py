@@ -16,8 +16,8 @@ from scipy.ndimage import label
 from skimage.measure import regionprops_table
 
 from napari_samv1.annotation.pieces import Piece
+from napari_samv1.disk.atomic import write_file
 from napari_samv1.records.mask_crop import MaskCrop
-from napari_samv1.storage.atomic import write_file
 from napari_samv1.storage.session.composite import shown_objects
 from napari_samv1.storage.session.record import PlaneRecord, SessionRecord, World
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.storage.atomic import PREFIX, SUFFIX, replace
+from napari_samv1.disk.atomic import PREFIX, SUFFIX, replace
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.composite import label_image
 from napari_samv1.storage.session.record import PlaneRecord, World

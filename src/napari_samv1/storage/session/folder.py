@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_samv1.storage.atomic import remove_leftovers, write_file
+from napari_samv1.disk.atomic import remove_leftovers, write_file
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.codec import FORMAT, SessionWriter
 from napari_samv1.storage.session.label_tiff import tiff_bytes

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from napari_samv1.training.scenes.layout import Layout, lay, room_for
 from napari_samv1.training.scenes.optics import blurred, halo, photograph
 from napari_samv1.training.scenes.render import background, bodies, per_label, shading, spots, stained
+from napari_samv1.training.scenes.rods import rods
 from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART, Scene
 from napari_samv1.training.scenes.shapes import ellipse
 from napari_samv1.training.scenes.textures import Field, any_texture, relief, smooth_noise
@@ -263,6 +264,34 @@ def tissue(rng: Rng, hw: HW) -> Scene:
     return Scene(image, _levels(hw, parts=parts, objects=cells), "tissue")
 
 
+def sheet(rng: Rng, hw: HW) -> Scene:
+    """A closed sheet of cells of which only the walls are seen, thin and bright; large or stretched cells."""
+    radius = _log_uniform(rng, 10, 70)
+    stretch = float(np.exp(rng.uniform(0, 0.6)))
+    tall = (int(hw[0] / stretch) + 2, int(hw[1] * stretch) + 2) if rng.random() < 0.5 else hw
+    cells, wall = _voronoi(rng, tall, radius)
+    rows = np.linspace(0, tall[0] - 1, hw[0]).astype(int)
+    columns = np.linspace(0, tall[1] - 1, hw[1]).astype(int)
+    cells, wall = cells[np.ix_(rows, columns)], wall[np.ix_(rows, columns)]
+    thick = rng.uniform(0.8, 3.0)
+    bright = 1 + rng.uniform(0.1, 0.5) * smooth_noise(rng, hw, radius)
+    walls = np.exp(-((wall / thick) ** 2)) * np.clip(bright, 0.15, None)
+    if rng.random() < 0.3:
+        edge = smooth_noise(rng, hw, max(hw) / 3) > rng.uniform(-0.8, 1.0)
+        counts = np.maximum(np.bincount(cells.ravel()), 1)
+        inside = (np.bincount(cells.ravel(), edge.ravel()) > 0.5 * counts)[cells]
+        cells = np.where(inside, cells, 0).astype(np.uint16)
+        walls = walls * ndimage.binary_dilation(inside, iterations=2)
+    haze = blurred((cells > 0).astype(np.float32), 3) * rng.uniform(0, 0.3)
+    grain = rng.uniform(0, 0.15) * smooth_noise(rng, hw, rng.uniform(1.5, 6)) * (cells > 0)
+    picture = np.asarray(walls + haze + grain + rng.uniform(0.05, 0.3), np.float32)
+    picture = picture - min(float(picture.min()), 0.0)
+    if rng.random() < 0.15:
+        picture = picture.max() - picture
+    image = photograph(rng, np.asarray(picture, np.float32), blur=(0.3, max(0.6, thick * 0.6)))
+    return Scene(image, _levels(hw, objects=cells), "sheet")
+
+
 def _clumps(layout: Layout) -> NDArray[np.uint16]:
     """Objects that touch are one group; lone ones are none."""
     groups, count = ndimage.label(layout.labels > 0)
@@ -391,6 +420,8 @@ KINDS: dict[str, Kind] = {
     "nested": nested,
     "histology": histology,
     "crowd": crowd,
+    "rods": rods,
+    "sheet": sheet,
 }
 
 Shares = dict[str, float]
@@ -417,6 +448,20 @@ LATE_SHARES: Shares = {
     "histology": 0.05,
 }
 """The same for the larger scenes, which join later: many objects side by side, or one in another."""
+
+DENSE_SHARES: Shares = {
+    "crowd": 0.13,
+    "nuclei": 0.17,
+    "coins": 0.06,
+    "particles": 0.06,
+    "leaves": 0.01,
+    "tissue": 0.08,
+    "sheet": 0.16,
+    "nested": 0.04,
+    "histology": 0.04,
+    "rods": 0.25,
+}
+"""The same for the dense head, which learns to tell objects side by side apart."""
 
 
 def draw_scene(rng: Rng, hw: HW, kind: str | None = None, shares: Shares = SHARES) -> Scene:

@@ -37,7 +37,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class PlotData:
-    """What a plot shows; ``here`` are places on the x axis that get a dashed line."""
+    """The content of a plot; ``here`` are places on the x axis that get a dashed line."""
 
     title: str
     x_title: str

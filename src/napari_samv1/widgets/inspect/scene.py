@@ -1,4 +1,4 @@
-"""What a view looks at: a model, an image plane, prompts; gathered on the main thread, used in a worker."""
+"""The input of a view: a model, an image plane, prompts; gathered on the main thread, used in a worker."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Memory:
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
 
     def recall(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """What was made for this key, or what ``make`` makes now."""
+        """Return the value cached for this key, or make it now."""
         if key not in self._kept:
             self._kept[key] = make()
             while len(self._kept) > KEPT:
@@ -86,13 +86,13 @@ class Scene:
         return self.predictor.model.sha256, None if self.plane is None else self.plane.display_key
 
     def is_moved_from(self, other: Scene) -> bool:
-        """Whether only prompts or mask are others: what was encoded serves again, and the answer is quick."""
+        """True where only prompts or mask differ: what was encoded serves again, and the answer is quick."""
         moved = (self.prompts, self.mask) != (other.prompts, other.mask)
         return moved and self.key == other.key
 
     @property
     def display(self) -> dict[str, Any]:
-        """How the pixels are displayed, as ``Predictor.embed`` takes it."""
+        """The displayed intensity, as ``Predictor.embed`` takes it."""
         assert self.plane is not None
         return {"intensity": self.plane.intensity, "gamma": self.plane.gamma}
 

@@ -119,7 +119,7 @@ class Sources(QWidget):
         self.refresh()
 
     def scene(self, *, needs_image: bool, needs_prompts: bool) -> Scene:
-        """What there is to look at now.
+        """Gather what can be looked at now.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What all views share: a title, a few options, and a look for the worker."""
+"""The base of all views: a title, a few options, and a look for the worker."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class View(QWidget):
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
 
     def look(self) -> Look:
-        """What the worker shall do, with the options as they are now."""
+        """Return the job for the worker, with the options as they are now."""
         raise NotImplementedError
 
     def show_network(self, network: Sam) -> None:
         """Let the options reach as far as this network does."""
 
     def is_live(self) -> bool:
-        """Whether to look again when something changes, with the options as they are now."""
+        """True where a change should start another look, with the options as they are now."""
         return self.live
 
     def choice(self, title: str, entries: Sequence[str], tooltip: str = "") -> QComboBox:

@@ -1,4 +1,4 @@
-"""What the canvas listens to: clicks, shapes, the brush, or one click that picks an object."""
+"""The tool that the canvas listens to: clicks, shapes, the brush, or one click that picks an object."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_samv1.annotation.edits import settings_of
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError
+from napari_samv1.records.settings import ObjectSettings
 from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.panel.canvas_tools import CanvasTools, Tool
 from napari_samv1.widgets.panel.encoder import Encoder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.jobs import DecodeJob
     from napari_samv1.masks.clean import CleanUp
-    from napari_samv1.records.settings import Choice, ObjectSettings, Rule
+    from napari_samv1.records.settings import Choice, Rule
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Controller(QObject):
         self._plane_timer = self._single_shot(self._plane_changed)
         self._settings_timer = self._single_shot(self._apply_settings)
         self._moved: dict[str, tuple[int, Any]] = {}  # setting -> object and newest value
+        self._early: dict[str, Any] = {}  # settings that were made before there was an image
         self._gesture = Gesture()
         self._recalled: Hashable = None  # the last request that was
         self._looked_at: tuple[object, bool] = (None, False)
@@ -102,6 +104,7 @@ class Controller(QObject):
         """Read the prompts, tell the session, and ask for what is missing: an encoding, or masks."""
         if self.closed:
             return
+        self._take_early_settings()
         synced = self.binding.sync()
         self._notes = synced.problem or " ".join(synced.notes)
         self._ask()
@@ -237,11 +240,11 @@ class Controller(QObject):
     # ---- what a person asks for
 
     @property
-    def settings(self) -> ObjectSettings | None:
+    def settings(self) -> ObjectSettings:
         """Settings of the current object, or else of new ones, with what was moved and is not applied yet."""
         document, number = self.binding.document, self.binding.current_object
         if document is None:
-            return None
+            return ObjectSettings(**self._early)
         current = self.binding.current
         settings = settings_of(document, number) if current is None else current.settings
         moved = {setting: value for setting, (owner, value) in self._moved.items() if owner == number}
@@ -250,12 +253,15 @@ class Controller(QObject):
     def pick_candidate(self, choice: Choice) -> None:
         """Take one of the four masks, or "auto", for the current object or else for new ones."""
         self._apply_settings()
+        if self._is_early("choice", choice):
+            return
         self.binding.choose(choice)
 
     def pick_rule(self, rule: Rule) -> None:
         """Treat pixels of others in another way, for the current object or else for new ones."""
         self._apply_settings()
-        self._edited(self.binding.set_settings(self.binding.current_object, rule=rule))
+        if not self._is_early("rule", rule):
+            self._edited(self.binding.set_settings(self.binding.current_object, rule=rule))
 
     def move_threshold(self, threshold: float) -> None:
         """Cut the current object's logits elsewhere; the newest value wins."""
@@ -265,7 +271,23 @@ class Controller(QObject):
         """Clean the current object's mask in another way; the newest wish wins."""
         self._move("cleanup", cleanup)
 
+    def _is_early(self, setting: str, value: Any) -> bool:
+        """Keep a setting for the new objects of the next image, where none is chosen yet."""
+        if self.binding.document is not None:
+            return False
+        self._early[setting] = value
+        self._objects_changed()
+        return True
+
+    def _take_early_settings(self) -> None:
+        document = self.binding.document
+        if document is not None and self._early:
+            document.defaults = replace(document.defaults, **self._early)
+            self._early = {}
+
     def _move(self, setting: str, value: Any) -> None:
+        if self._is_early(setting, value):
+            return
         # the object is kept with it: another may be current when the timer fires
         self._moved[setting] = self.binding.current_object, value
         # the first of a drag at once, which is all that a script sets; the others a moment later

@@ -158,7 +158,9 @@ class Encoder:
             )
         if stored.display_key != plane.display_key:
             return EncodingStatus(
-                Encoding.STALE, f"contrast changed since; still in use{self._time_needed(plane)}", hint
+                Encoding.STALE,
+                f"contrast changed since encoding; still in use{self._time_needed(plane)}",
+                hint,
             )
         # pixels may have been changed in place, of which napari says nothing
         return EncodingStatus(Encoding.READY, "ready", hint)

@@ -1,4 +1,4 @@
-"""What the encoding is doing: its state, always; progress and cancel while it runs."""
+"""The state of the encoding; progress and cancel while it runs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class EncodingBar(QWidget):
         self.mark = QLabel()
         self.sentence = note()
         self.encode = QPushButton("Encode")
-        self.encode.setToolTip("Let the model look at the image now (the first click does it by itself)")
+        self.encode.setToolTip("Encode the image now (the first click does it too)")
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(PROGRESS_HEIGHT)

@@ -51,7 +51,7 @@ class ExistingLabels(QObject):
         self._worker.stop()
 
     def _place(self) -> tuple[Hashable, int] | None:
-        """Which plane of which labels, and the state of its objects; None without labels."""
+        """Identify the plane, its labels and the state of its objects; None without labels."""
         binding, labels = self._binding, self._binding.labels
         if labels is None or binding.image is None or binding.document is None:
             return None

@@ -10,17 +10,17 @@ from napari_samv1.widgets.panel.encoding_bar import Encoding
 POINTING: dict[Tool, str] = {
     "click": "Click on an object in the image.",
     "box": "Drag a rectangle around an object.",
-    "polygon": "Click along an object's outline; a double click ends it. The model gets its box and inside.",
-    "ellipse": "Drag an ellipse over an object. The model gets its box and its inside.",
-    "scribble": "Draw a line along an object: points on it say that it belongs to it.",
-    "brush": "Paint the object yourself. What you paint stays, whatever the model answers later.",
-    "eraser": "Erase what is too much. It stays away, whatever the model answers later.",
+    "polygon": "Click along an object's outline; double-click to finish. The model gets its box and area.",
+    "ellipse": "Drag an ellipse over an object. The model gets its box and area.",
+    "scribble": "Draw a line along an object: points on the line are foreground.",
+    "brush": "Paint the object. Painted pixels stay, whatever the model predicts later.",
+    "eraser": "Erase what is too much. Erased pixels stay erased, whatever the model predicts later.",
     "pick": "Click on a mask: its object becomes the current one.",
 }
 CORRECTING: dict[Tool, str] = {
-    "box": "A box settles what is meant. To correct the mask: press Click.",
-    "polygon": "An outline settles what is meant. To correct the mask: press Click.",
-    "ellipse": "An ellipse settles what is meant. To correct the mask: press Click.",
+    "box": "Box set. To correct the mask, press Click.",
+    "polygon": "Outline set. To correct the mask, press Click.",
+    "ellipse": "Ellipse set. To correct the mask, press Click.",
     "scribble": "Missing something? Draw on it. Too much? ✕ Not object, and draw there.",
     "brush": "Missing something? Paint it. Too much? ✕ Not object makes the brush an eraser.",
     "eraser": "Too much? Erase it. ● Object makes the eraser a brush.",
@@ -29,7 +29,7 @@ CORRECTING: dict[Tool, str] = {
 
 @dataclass(frozen=True)
 class Situation:
-    """What the guide looks at."""
+    """The state that the guide depends on."""
 
     has_image: bool
     has_model: bool
@@ -70,15 +70,15 @@ def next_step(situation: Situation) -> str:
         return f"2. {POINTING[situation.tool]}"
     if not situation.has_mask:
         if situation.encoding in (Encoding.ENCODING, Encoding.WAITING):
-            return "The model is looking at the image; the mask follows by itself."
+            return "The model is encoding the image; the mask will appear."
         if not situation.has_model:
-            return "The model is being loaded; the mask follows by itself."
-        return "Point at the object: the mask follows."
+            return "The model is loading; the mask will appear."
+        return "Point at the object: the mask will appear."
     correcting = "Missing something? Click it. Too much? Shift+click there."
     if situation.tool is not None:
         correcting = CORRECTING.get(situation.tool, correcting)
     if situation.one_each and situation.tool in ("click", "box", "polygon", "ellipse"):
-        return f"3. {POINTING[situation.tool]} Too much, or missing? Shift+click corrects the newest object."
+        return f"3. {POINTING[situation.tool]} Too much? Shift+click there corrects the newest object."
     key = f" ({situation.next_object_key})" if situation.next_object_key else ""
     earlier = " Earlier ones: list, or Pick." if situation.objects > 1 else ""
     return f"3. {correcting} Done? Next object{key}.{earlier}"

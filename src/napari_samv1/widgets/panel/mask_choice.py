@@ -19,14 +19,14 @@ from napari_samv1.widgets.shared.look import BLUE, GREY, note
 SIDE = 56
 
 AUTO_TIP = (
-    "The model chooses. One click or one box may mean a part or the whole: the best of 2, 3, 4 by predicted "
-    "IoU. With more prompts: 1."
+    "The model chooses. One click or box may mean a part or the whole: the best of masks 2 to 4 by predicted "
+    "IoU. With more prompts: mask 1."
 )
 
 
 @dataclass(frozen=True)
 class CandidateScores:
-    """What is shown of one of the four masks; ``area`` in pixels before clean-up, where it is known."""
+    """Scores of one of the four masks; ``area`` in pixels before clean-up, where it is known."""
 
     iou: float
     stability: float
@@ -115,8 +115,8 @@ class MaskPictures(QWidget):
         titles = _small("IoU\nstable\nsize", Qt.AlignmentFlag.AlignLeft)
         titles.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Minimum)
         titles.setToolTip(
-            "IoU: how well the model thinks the mask fits. Stable: how little it changes when the threshold "
-            "moves. Size: pixels, before clean-up and strokes."
+            "IoU: the model's estimate of the overlap with the object. Stable: how little the mask changes "
+            "with the threshold. Size: pixels, before clean-up and brush strokes."
         )
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -172,7 +172,7 @@ class MaskPictures(QWidget):
 
 
 class MaskChoice(LookValue[Choice]):
-    """Which of the four masks is taken: "auto", or 0 to 3."""
+    """The choice among the four masks: "auto", or 0 to 3."""
 
     choices = CHOICES
 

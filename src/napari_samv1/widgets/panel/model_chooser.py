@@ -30,7 +30,7 @@ PREPARATION_TITLES = {"published": "as Segment Anything", "medsam": "as MedSAM"}
 
 @dataclass(frozen=True)
 class DownloadState:
-    """How far a download is; ``total`` is 0 while it is not known."""
+    """Progress of a download in bytes; ``total`` is 0 while it is not known."""
 
     name: str
     done: int = 0
@@ -60,7 +60,7 @@ class ModelChooser(QWidget):
         self.preparation = narrow_combo()
         for key in PREPARATIONS:
             self.preparation.addItem(PREPARATION_TITLES.get(key, key), key)
-        self.preparation.setToolTip("How the model of your file was trained to see its pixels")
+        self.preparation.setToolTip("The image preparation that your model was trained with")
         self.about = note()
         self.status = note()
         self.download = QPushButton()
@@ -109,7 +109,7 @@ class ModelChooser(QWidget):
 
     @property
     def is_ready_to_load(self) -> bool:
-        """Whether the chosen model's file is there."""
+        """True where the chosen model's file is on the disk."""
         known = self.known
         if known is None:
             return Path(self._choices.model).is_file()

@@ -28,7 +28,7 @@ class ReadyModel:
         return str(self.predictor.model.device)
 
     def seconds_for(self, image_hw: tuple[int, int]) -> float:
-        """How long an encoding of an image of this size should take."""
+        """Estimate the seconds that an encoding of an image of this size takes."""
         from napari_samv1.engine.workload import encode_operations
 
         return encode_operations(self.predictor.model.config, self.frame_for(image_hw).grid_hw) / self.rate

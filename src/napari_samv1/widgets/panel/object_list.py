@@ -51,24 +51,20 @@ class ObjectList(QWidget):
         self.model = ObjectModel(colour_of)
         self.view = _View()
         self.view.setModel(self.model)
-        self.next_object = _button("Next object", "Begin another object")
+        self.next_object = _button("Next object", "Start a new object")
         self.delete = _button("Delete", DELETE_TIP)
         self.undo = _button("↶ Undo", "")
         self.redo = _button("↷ Redo", "")
-        self.more = _button("More", "What else can be done with the current object")
+        self.more = _button("More", "More actions for the current object")
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
         self.remove_last = self.menu.addAction("Remove last prompt")
         self.remove_last.setToolTip("Remove the newest click or shape of this object")
         self.clear = self.menu.addAction("Clear object")
-        self.clear.setToolTip(
-            "Empty this object: clicks, shapes and strokes go, its number and settings stay"
-        )
+        self.clear.setToolTip("Remove this object's prompts and strokes; its number and settings stay")
         self.menu.addSeparator()
         self.refine = self.menu.addAction("Refine this object")
-        self.refine.setToolTip(
-            "Give the pixels that it has to the model as a hint, also those of an existing label"
-        )
+        self.refine.setToolTip("Give its pixels to the model as a hint; also for an existing label")
         self.split = QMenu("One object per prompt", self.menu)
         self.split.setToolTipsVisible(True)
         self.menu.addMenu(self.split)

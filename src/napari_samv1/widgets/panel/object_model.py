@@ -24,7 +24,7 @@ MOST_SINGLE_ROWS = 16
 NO_PROMPTS_YET = "It has no prompts yet: point at it in the image."
 EXISTING = "existing label"
 TO_CORRECT = "To correct it: choose it, then More > Refine this object, and click."
-ASKED = "Its mask is on the way."
+ASKED = "Its mask is being computed."
 
 
 class ObjectModel(QAbstractListModel):

@@ -22,6 +22,7 @@ from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
 from napari_samv1.widgets.panel.controller import Controller
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.existing import ExistingLabels
+from napari_samv1.widgets.panel.fit_view import FitWhileLaidOut
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.key_list import KeyList
 from napari_samv1.widgets.panel.model_chooser import DownloadState
@@ -94,16 +95,16 @@ class SegmentAnythingPanel(QScrollArea):
         self.pictures = CandidatePictures(controller.binding, self.mask_choice, settings.logits)
         self.model_chooser = settings.model.chooser
         self.points = LayerChooser(
-            viewer, _is(Points), tooltip="Holds the clicks", new_tooltip="Make a layer for clicks"
+            viewer, _is(Points), tooltip="The Points layer for clicks", new_tooltip="Make a layer for clicks"
         )
         self.shapes = LayerChooser(
             viewer,
             _is(Shapes),
-            tooltip="Holds boxes and other shapes",
+            tooltip="The Shapes layer for boxes and other shapes",
             new_tooltip="Make a layer for boxes and other shapes",
         )
         self.labels = LayerChooser(
-            viewer, is_labels, tooltip="Gets the masks", new_tooltip="Make a layer for masks"
+            viewer, is_labels, tooltip="The Labels layer for the masks", new_tooltip="Make a layer for masks"
         )
         self.session = SessionPart(controller)
         self.keys = KeyList()
@@ -134,8 +135,6 @@ class SegmentAnythingPanel(QScrollArea):
         self.model_chooser.chosen.connect(self._model_chosen)
         self.model_chooser.download_wanted.connect(controller.download)
         self.model_chooser.cancel_wanted.connect(controller.cancel_download)
-        self.session.state_changed.connect(self._show_session)
-        self.session.spoke.connect(self._open_session)
         controller.encoding_changed.connect(self._show_encoding)
         controller.objects_changed.connect(self._show_objects)
         controller.layers_changed.connect(self._show_layers)
@@ -182,7 +181,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     @property
     def rule(self) -> ComboBox:
-        """What happens where the current object meets others: "keep", "overwrite" or "inside"."""
+        """The rule for pixels that the current object shares with others: "keep", "overwrite" or "inside"."""
         return self.settings.rule
 
     @property
@@ -229,12 +228,11 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
         layout.addWidget(self.settings.native)
-        layout.addWidget(self.session.in_sight)
+        layout.addWidget(self.session)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
-        self.session_part = Folded("Session", self.session)
         self.layers_part = Folded("Layers", layers)
         self.keys_part = Folded("Keys", self.keys)
-        for folded in (self.session_part, self.layers_part, self.keys_part):
+        for folded in (self.layers_part, self.keys_part):
             layout.addWidget(folded)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setWidget(content)
@@ -343,9 +341,7 @@ class SegmentAnythingPanel(QScrollArea):
             self.objects.show_history("", "")
         else:
             self.objects.show_history(document.undo_label, document.redo_label)
-        settings = self.controller.settings
-        if settings is not None:
-            self.settings.show_settings(settings)
+        self.settings.show_settings(self.controller.settings)
         self.pictures.refresh()
         self._show_guide()
 
@@ -392,12 +388,6 @@ class SegmentAnythingPanel(QScrollArea):
         self.model_chooser.show_download(state)
         self._show_guide()
 
-    def _show_session(self, state: str) -> None:
-        self.session_part.set_title(f"Session: {state}" if state else "Session")
-
-    def _open_session(self) -> None:
-        self.session_part.open = True
-
     def _show_message(self, sentence: str) -> None:
         self.notice.show_message(sentence)
 
@@ -438,6 +428,7 @@ class SegmentAnythingPanel(QScrollArea):
             self.close_down()
         elif event.type() == QEvent.Type.ParentChange:
             come_as_tab(self)
+            FitWhileLaidOut(self.viewer, self)
         return bool(super().event(event))
 
     def close_down(self) -> None:
@@ -482,12 +473,12 @@ def _colours(binding: AnnotationBinding) -> Callable[[int], QColor | None]:
 
 
 def is_image(layer: object) -> bool:
-    """Whether a layer is an image to annotate; pictures of a model's inside are none."""
+    """True for an image to annotate, and not for pictures of a model's inside."""
     return isinstance(layer, Image) and not is_picture(layer)
 
 
 def is_labels(layer: object) -> bool:
-    """Whether a layer can take masks."""
+    """True for a layer that can take masks."""
     return isinstance(layer, Labels) and not is_picture(layer)
 
 

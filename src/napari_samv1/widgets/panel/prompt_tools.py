@@ -21,12 +21,12 @@ SHAPES: dict[Tool, tuple[str, str]] = {
     "box": ("Box", "Drag a rectangle around an object"),
     "polygon": (
         "Polygon",
-        "Click the corners of an outline, and double-click the last: its box, and its inside as a hint",
+        "Click the corners of an outline, double-click the last: gives its box, and its area as a hint",
     ),
-    "ellipse": ("Ellipse", "Drag an ellipse over an object: its box, and its inside as a hint"),
+    "ellipse": ("Ellipse", "Drag an ellipse over an object: gives its box, and its area as a hint"),
     "scribble": (
         "Scribble",
-        "Draw a line along an object, or with ✕ Not object along what is none: up to 8 points on it count",
+        "Draw a line along an object, or with ✕ Not object along background: up to 8 points on it count",
     ),
 }
 

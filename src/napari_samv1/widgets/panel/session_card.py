@@ -1,10 +1,11 @@
-"""A calm question in the panel: a sentence, and buttons for the answers."""
+"""A calm question in the panel: a sentence, perhaps something to choose from, and buttons for the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.widgets.shared.look import GREEN, card
@@ -18,21 +19,30 @@ class QuestionCard(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.sentence = QLabel()
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
         self.sentence.setWordWrap(True)
         card(self.sentence, GREEN)
         self.buttons: dict[str, QPushButton] = {}
         self._row = QHBoxLayout()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.sentence)
-        layout.addLayout(self._row)
+        self._row.setSpacing(4)
+        self._content: QWidget | None = None
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(4)
+        self._column.addWidget(self.sentence)
+        self._column.addLayout(self._row)
         self.hide()
 
-    def ask(self, sentence: str, answers: Sequence[Answer]) -> None:
-        """Ask; whichever button is pressed, the question goes, and its answer is called."""
+    def ask(self, sentence: str, answers: Sequence[Answer], content: QWidget | None = None) -> None:
+        """Ask; whichever button is pressed, the question goes, and its answer is called.
+
+        ``content`` is shown under the sentence; the card owns it from now on.
+        """
         self.dismiss()
         self.sentence.setText(sentence)
+        if content is not None:
+            self._content = content
+            self._column.insertWidget(1, content)
         for words, answer in answers:
             button = QPushButton(words)
             button.clicked.connect(partial(self._answered, answer))
@@ -48,6 +58,11 @@ class QuestionCard(QWidget):
             button.hide()
             button.deleteLater()
         self.buttons = {}
+        content, self._content = self._content, None
+        if content is not None:
+            self._column.removeWidget(content)
+            content.hide()
+            content.deleteLater()
 
     def _answered(self, answer: Callable[[], None], _checked: bool = False) -> None:
         self.dismiss()

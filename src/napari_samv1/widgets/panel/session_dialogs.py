@@ -30,7 +30,7 @@ def ask_what_to_open(parent: QWidget, start: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class Target:
-    """Where to export to, and as what; ``confirmed`` is the file of which the dialog itself has asked."""
+    """A file to export to, and its format; ``confirmed`` is the file of which the dialog itself has asked."""
 
     path: Path
     export: Export

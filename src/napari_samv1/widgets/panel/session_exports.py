@@ -1,4 +1,4 @@
-"""What a session can be exported as: titles, file endings, and the writers behind them."""
+"""Export formats of a session: titles, file endings, and the writers behind them."""
 
 from __future__ import annotations
 

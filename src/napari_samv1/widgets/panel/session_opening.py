@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.layers.image import NoPlaneError
+from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.layers.reopening import Placed, could_be, place, plane_of
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import local_file
@@ -169,7 +170,7 @@ class SessionOpener(QObject):
             if source.sample:
                 self._viewer.open_sample(*source.sample.split(":", 1))
             else:
-                self._viewer.open(str(local_file(source)), plugin=None)
+                open_file(self._viewer, local_file(source))
         except SessionError:
             raise
         except Exception as error:
@@ -188,8 +189,8 @@ class SessionOpener(QObject):
             else:
                 how = f"may be another than {sought.what} that was annotated: its pixels are not on record"
             self._ask(
-                f"Image “{image.name}” {how}. Put the objects on it all the same? They stay as they are; "
-                f"what you edit is made anew from this image.",
+                f"Image “{image.name}” {how}. Use it anyway? The objects stay as they are; "
+                f"edited ones are computed anew from this image.",
                 [
                     ("Use this image", partial(self._take, sought, image)),
                     ("No", partial(self._pass_over, sought)),
@@ -245,8 +246,8 @@ def _is_same(known: Sequence[Reading], ticket: Ticket) -> bool:
 
 
 def _ignore(_placed: Sequence[Placed]) -> None:
-    """What nobody waits for."""
+    """Default callback: does nothing."""
 
 
 def _do_nothing() -> None:
-    """What nobody waits for."""
+    """Default callback: does nothing."""

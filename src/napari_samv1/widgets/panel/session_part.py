@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.layers.channels import channel_planes, read_channels
+from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.layers.reopening import Placed
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.widgets.panel import session_dialogs
+from napari_samv1.widgets.panel.lost_work import LostWork, find_lost
 from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
+from napari_samv1.widgets.panel.session_words import objects_in
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 from napari_samv1.widgets.shared.imports import import_for_jobs
-from napari_samv1.widgets.shared.look import note
+from napari_samv1.widgets.shared.look import StatusLines
+from napari_samv1.widgets.shared.remembered import recall_sessions_folder, remember_sessions_folder
 
 if TYPE_CHECKING:
     from napari_samv1.storage.session.record import SessionRecord
@@ -29,18 +31,16 @@ if TYPE_CHECKING:
     from napari_samv1.widgets.panel.session_exports import Export
 
 RECOVER, SAVE, OPEN, EXPORT, DISCARD = "recover", "save", "open", "export", "discard"
+STATUS_LINES = 2
 NOTHING_TO_SAVE = "There is nothing to save yet: point at an object first."
 
 
 class SessionPart(QWidget):
     """Buttons and words; ``keeper`` autosaves, ``opener`` finds images, ``worker`` touches the disk.
 
-    ``card`` asks questions, and ``in_sight`` saves and exports; the panel shows them where they are seen.
-    ``state_changed`` says in a word or two how safe the work is, ``spoke`` that there is something to read.
+    ``card`` asks questions; the panel shows it above the list of objects. ``status`` keeps its height, so
+    that nothing moves when there is something to read.
     """
-
-    state_changed = Signal(str)
-    spoke = Signal()
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,22 +49,21 @@ class SessionPart(QWidget):
         self.worker = Worker("session", self._finished)
         self.keeper = SessionKeeper(controller.viewer, controller.binding, controller.encoder)
         self.opener = SessionOpener(controller.viewer, self.worker, self.card)
+        self.lost = LostWork(self.card, self._restore, self._discard)
         self.save_again = QPushButton("Save")
-        self.save_as = QPushButton("Save session…")
-        self.open = QPushButton("Open session…")
+        self.save_as = QPushButton("Save…")
+        self.open = QPushButton("Open…")
         self.export = QPushButton("Export…")
-        self.status = note()
-        self.in_sight = QWidget()
+        self.status = StatusLines(STATUS_LINES)
         self._arrange()
         self._after: dict[Hashable, Callable[[Outcome], None]] = {
-            RECOVER: self._recovered,
+            RECOVER: lambda outcome: self.lost.take(outcome.value),
             SAVE: self._saved,
             OPEN: self._opened,
             EXPORT: self._exported,
             FIND: self.opener.found,
-            DISCARD: lambda _outcome: self._offer_next(),
+            DISCARD: lambda _outcome: self.lost.offer(),
         }
-        self._lost: list[Recoverable] = []
         self._said = ""
 
         self.save_again.clicked.connect(lambda: self._save_in(self.keeper.folder))
@@ -76,27 +75,21 @@ class SessionPart(QWidget):
         controller.layers_changed.connect(self.keeper.touch)
         controller.on_close(_closing(self.worker, self.keeper))
         self._show_status()
-        self.worker.submit(RECOVER, _find_lost)
+        self.worker.submit(RECOVER, lambda _ticket: find_lost())
 
     def _arrange(self) -> None:
-        self.save_as.setToolTip(
-            "Everything, to go on another day: a folder of plain files that others can read"
-        )
-        self.open.setToolTip("Go on with a saved session: objects, prompts and masks")
+        self.save_as.setToolTip("Save the session: everything, as a folder of plain files, to continue later")
+        self.open.setToolTip("Continue a saved session: objects, prompts and masks")
         self.export.setToolTip("The masks for other programs: TIFF, a table, COCO JSON, GeoJSON, OME-Zarr")
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for button in (self.save_again, self.save_as, self.open, self.export):
+            row.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        row = QHBoxLayout()
-        row.addWidget(self.save_again)
-        row.addWidget(self.open)
         layout.addLayout(row)
         layout.addWidget(self.status)
-        seen = QHBoxLayout(self.in_sight)
-        seen.setContentsMargins(0, 0, 0, 0)
-        seen.setSpacing(4)
-        seen.addWidget(self.save_as)
-        seen.addWidget(self.export)
 
     # ---- saving
 
@@ -132,12 +125,13 @@ class SessionPart(QWidget):
     def _saved(self, outcome: Outcome) -> None:
         record, folder = outcome.value
         self.keeper.saved(record, folder)
-        self._say(f"Saved in “{folder.name}”: {_objects(record)}.")
+        remember_sessions_folder(folder.parent)
+        self._say(f"Saved in “{folder.name}”: {objects_in(record)}.")
 
     # ---- opening
 
     def _choose_what_to_open(self) -> None:
-        start = self.keeper.folder.parent if self.keeper.folder is not None else self._home()
+        start = self.keeper.folder.parent if self.keeper.folder is not None else recall_sessions_folder()
         folder = session_dialogs.ask_what_to_open(self, start)
         if folder is None:
             return
@@ -153,6 +147,7 @@ class SessionPart(QWidget):
 
     def _opened(self, outcome: Outcome) -> None:
         record, folder = outcome.value
+        remember_sessions_folder(folder.parent)
         if not record.object_count:
             self._say(f"The session in “{folder.name}” holds no objects.")
             return
@@ -166,7 +161,7 @@ class SessionPart(QWidget):
         self._ready()
         self._say(
             problem
-            or f"Opened “{folder.name}”: {_objects(record)}.{_kept(count, before)}{self._model(record)}"
+            or f"Opened “{folder.name}”: {objects_in(record)}.{_kept(count, before)}{self._model(record)}"
         )
 
     def _model(self, record: SessionRecord) -> str:
@@ -179,7 +174,7 @@ class SessionPart(QWidget):
         if now is None or not names or names == {now}:
             return ""
         others = ", ".join(f"“{name}”" for name in sorted(names))
-        return f" Its masks were made with model {others}; what you edit is made anew with “{now}”."
+        return f" Its masks were made with model {others}; edited objects are computed anew with “{now}”."
 
     # ---- exporting
 
@@ -222,38 +217,12 @@ class SessionPart(QWidget):
 
     # ---- what an earlier napari did not save
 
-    def _recovered(self, outcome: Outcome) -> None:
-        self._lost = list(outcome.value or ())
-        self._offer_next()
+    def _discard(self, unwanted: Sequence[Recoverable]) -> None:
+        def discard(_ticket: Ticket) -> None:
+            for one in unwanted:
+                one.discard()
 
-    def _offer_next(self) -> None:
-        """Offer the newest session that was lost, if there is one."""
-        if not self._lost:
-            return
-        lost = self._lost[0]
-        later = ("Later", self._lost.clear)
-        discard = ("Discard", partial(self._ask_before_discarding, lost))
-        if lost.record is None:
-            self.card.ask(f"Work that was not saved cannot be read: {lost.problem}.", [discard, later])
-            return
-        others = len(self._lost) - 1
-        more = f" After it, {others} more." if others else ""
-        what = f"{_objects(lost.record)}, {_when(lost.record.saved)}"
-        self.card.ask(
-            f"Work on {_images(lost.record)} ({what}) was not saved.{more}",
-            [("Restore", partial(self._restore, lost)), discard, later],
-        )
-
-    def _ask_before_discarding(self, lost: Recoverable) -> None:
-        what = "it" if lost.record is None else _objects(lost.record)
-        self.card.ask(
-            f"Really discard {what}? This cannot be undone.",
-            [("Discard for good", partial(self._discard, lost)), ("Keep", self._offer_next)],
-        )
-
-    def _discard(self, lost: Recoverable) -> None:
-        self._lost.remove(lost)
-        self.worker.submit(DISCARD, lambda _ticket: lost.discard())
+        self.worker.submit(DISCARD, discard)
 
     def _restore(self, lost: Recoverable) -> None:
         if lost.record is not None:
@@ -262,7 +231,7 @@ class SessionPart(QWidget):
 
     def _not_restored(self) -> None:
         self._say("")
-        self._offer_next()
+        self.lost.offer()
 
     def _restored(self, lost: Recoverable, images: Sequence[Placed]) -> None:
         record = lost.record
@@ -272,8 +241,8 @@ class SessionPart(QWidget):
         whole = len(images) == len(record.images)
         problem = self.keeper.go_on(record, images)
         self._ready()
-        self._say(problem or f"Restored {_objects(record)}.{_kept(count, before)}{self._model(record)}")
-        self._lost.remove(lost)
+        self._say(problem or f"Restored {objects_in(record)}.{_kept(count, before)}{self._model(record)}")
+        self.lost.take_out(lost)
         keeper = self.keeper
 
         def hand_over(_ticket: Ticket) -> None:
@@ -289,7 +258,7 @@ class SessionPart(QWidget):
         if outcome.error is not None and outcome.key != FIND:
             sentence = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, SessionError | OSError | ValueError):
-                sentence = f"This went wrong: {sentence}"
+                sentence = f"Error: {sentence}"
             self._say("")
             self.controller.warn(_sentence(sentence))
             return
@@ -316,7 +285,6 @@ class SessionPart(QWidget):
         self._said = sentence
         if sentence:
             self.controller.warn("")
-            self.spoke.emit()
         self._show_status()
 
     def _show_status(self) -> None:
@@ -326,23 +294,19 @@ class SessionPart(QWidget):
         self.save_again.setVisible(keeper.folder is not None)
         if keeper.folder is not None:
             self.save_again.setToolTip(f"Save in {keeper.folder}")
-        self.save_as.setText("Save as…" if keeper.folder is not None else "Save session…")
-        state = short = ""
+        self.save_as.setText("Save as…" if keeper.folder is not None else "Save…")
+        state = ""
         if keeper.is_saved and keeper.object_count:
-            state, short = "All is saved.", "saved"
-        elif keeper.problem:
-            short = "not saved"
-        elif keeper.object_count and not keeper.is_saved:
-            state, short = "Autosaved: kept for the next start until you save it.", "autosaved"
-        self.state_changed.emit(short)
-        self.status.setText(" ".join(words for words in (self._said, state) if words))
-        self.status.setVisible(bool(self.status.text()))
+            state = "All is saved."
+        elif not keeper.problem and keeper.object_count and not keeper.is_saved:
+            state = "Autosaved, not saved yet."
+        self.status.say(" ".join(words for words in (self._said, state) if words))
 
     def _suggested(self, ending: str) -> Path:
         """A name beside the image, where it came from a file."""
         image = self.controller.binding.image
-        origin = None if image is None else image.source.path
-        folder = Path(str(origin)).parent if origin is not None else self._home()
+        origin = "" if image is None else path_of(image)
+        folder = Path(origin).parent if origin else self._home()
         stem = "annotation" if image is None else image.name
         if self.keeper.folder is not None:
             folder = self.keeper.folder.parent
@@ -351,13 +315,6 @@ class SessionPart(QWidget):
 
     def _home(self) -> Path:
         return Path.home()
-
-
-def _find_lost(_ticket: Ticket) -> list[Recoverable]:
-    import_for_jobs()
-    from napari_samv1.storage.session.recovery import recoverable
-
-    return recoverable()
 
 
 def _closing(worker: Worker, keeper: SessionKeeper) -> Callable[[], None]:
@@ -370,28 +327,7 @@ def _closing(worker: Worker, keeper: SessionKeeper) -> Callable[[], None]:
 
 
 def _do_nothing(*_arguments: Any) -> None:
-    """What a cancelled question leads to."""
-
-
-def _objects(record: SessionRecord) -> str:
-    return f"{record.object_count} object{'' if record.object_count == 1 else 's'}"
-
-
-def _images(record: SessionRecord) -> str:
-    names = list(dict.fromkeys(plane.source.name for plane in record.planes))
-    shown = ", ".join(f"“{name}”" for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
-
-
-def _when(saved: str) -> str:
-    """The time of an autosave on this place's clocks: "today 14:03", or with the date."""
-    try:
-        moment = datetime.fromisoformat(saved).astimezone()
-    except ValueError:
-        return "nobody knows when"
-    if moment.date() == datetime.now().astimezone().date():
-        return f"today {moment:%H:%M}"
-    return f"{moment:%Y-%m-%d %H:%M}"
+    """Answer to a question that was cancelled."""
 
 
 def _kept(count: int, folder: Path | None) -> str:
@@ -399,7 +335,7 @@ def _kept(count: int, folder: Path | None) -> str:
         return ""
     few = "1 object" if count == 1 else f"{count} objects"
     where = "" if folder is None else f" since “{folder.name}” was saved"
-    return f" What was here before ({few}, not saved{where}) will be offered at the next start."
+    return f" Earlier work ({few}, not saved{where}) will be offered at the next start."
 
 
 def _sentence(words: str) -> str:

@@ -27,9 +27,9 @@ THRESHOLD_RANGE = (-8.0, 8.0)
 LARGEST_LABEL = 2**31 - 1
 CLEAN_UP = "Clean-up and overlap"
 RULES = {
-    "keep": ("keep existing", "Pixels of other objects and existing labels stay theirs"),
+    "keep": ("keep existing", "Other objects and existing labels keep their pixels"),
     "overwrite": ("overwrite", "This object covers others; what it covers comes back when it shrinks"),
-    "inside": ("stay inside label", "This object is painted only where the chosen label is"),
+    "inside": ("stay inside label", "This object is painted only inside the chosen label"),
 }
 _PLAIN = {"keep": KEEP, "overwrite": OVERWRITE}
 
@@ -65,13 +65,13 @@ class Settings(Container[Widget]):
             _threshold(),
             float,
             name="threshold",
-            tooltip="Where the logits are cut: lower makes the mask larger (the model's own: 0)",
+            tooltip="Threshold on the logits: lower makes the mask larger (default 0)",
         )
         cleanup = CleanUpFields(name="cleanup")
         rule = ComboBox(
             name="rule",
             choices=[(title, kind) for kind, (title, _) in RULES.items()],
-            tooltip="What happens where this mask meets other objects and existing labels",
+            tooltip="Who gets pixels that this mask shares with other objects and existing labels",
         )
         inside = Number(_label(), int, name="inside", tooltip="The label to stay inside of")
         model = ModelChoice(ModelChooser(choices), name="model")
@@ -126,7 +126,7 @@ class Settings(Container[Widget]):
     # ---- from a person or a script
 
     def _differs(self, name: str, value: Any) -> bool:
-        """Whether a value is another one than the object's; it is taken for the object's from now on."""
+        """Compare a value with the object's, and keep it as the object's."""
         differs = value != self._shown[name]
         self._shown[name] = value
         return bool(differs)
@@ -157,7 +157,7 @@ class Settings(Container[Widget]):
         self.logits = QPushButton("Logits")
         self.logits.setCheckable(True)
         self.logits.setToolTip(
-            "Show what the threshold cuts as a layer: green is object, pink is not, white is undecided"
+            "Show the logits as a layer: green is object, pink is background, white is undecided"
         )
         cut = QHBoxLayout()
         cut.addWidget(QLabel("Threshold"))

@@ -18,7 +18,7 @@ MAIN_THREAD_POLL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its key, and either a value or the error that ended it."""
+    """The end of a job: its key, and either its value or the error that ended it."""
 
     key: Hashable
     value: Any = None
@@ -44,7 +44,7 @@ class Ticket:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the job should end: it was cancelled, or the program is going away."""
+        """True where the job should end: it was cancelled, or the program is closing."""
         return self._cancelled.is_set() or not threading.main_thread().is_alive()
 
     def check(self) -> None:
@@ -123,7 +123,7 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs or waits."""
+        """True while a job runs or waits."""
         with self._changed:
             return self._running is not None or bool(self._waiting)
 

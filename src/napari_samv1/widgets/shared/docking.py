@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
@@ -14,15 +16,15 @@ def come_as_tab(widget: QWidget) -> None:
     Nothing is done where there is none in the same area, or one of the two floats.
     """
     widget.setObjectName(_NAME)
-    # a timer of the widget, which ends with it
-    timer = QTimer(widget)
+    # a timer of the widget, which ends with it; what it calls must not keep the widget
+    timer, kept = QTimer(widget), weakref.ref(widget)
     timer.setSingleShot(True)
-    timer.timeout.connect(lambda: _lay_onto(widget))
+    timer.timeout.connect(lambda: _lay_onto(kept()))
     timer.start(0)
 
 
-def _lay_onto(widget: QWidget) -> None:
-    dock = _dock_of(widget)
+def _lay_onto(widget: QWidget | None) -> None:
+    dock = None if widget is None else _dock_of(widget)
     window = None if dock is None else dock.parentWidget()
     if dock is None or dock.isFloating() or not isinstance(window, QMainWindow):
         return

@@ -1,4 +1,4 @@
-"""The last choices: in napari's plugin preferences where there are any (0.9), else in a small file."""
+"""The last choices, in napari's plugin preferences where there are any (0.9), else in a small file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLUGIN = "napari-samv1"
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person chose last: a model's name or file, its preparation if it is a file, and a device."""
+    """The last choices: a model's name or file, its preparation if it is a file, and a device."""
 
     model: str = "tiny"
     device: str = "auto"
@@ -54,6 +54,27 @@ def remember(choices: Choices) -> None:
         _write(_file(), json.dumps(asdict(choices), indent=1))
     except OSError as error:
         logger.info("the last choices were not kept: %s", error)
+
+
+def recall_sessions_folder() -> Path:
+    """The folder in which the last session lay; the person's own where none is known or it is gone."""
+    try:
+        folder = Path(_folder_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Path.home()
+    return folder if folder.is_dir() else Path.home()
+
+
+def remember_sessions_folder(folder: Path) -> None:
+    """Keep the folder in which a session was saved or opened, for the next start."""
+    try:
+        _write(_folder_file(), str(folder))
+    except (OSError, ValueError) as error:
+        logger.info("the last folder was not kept: %s", error)
+
+
+def _folder_file() -> Path:
+    return _file().with_name(f"{PLUGIN}-sessions-folder.txt")
 
 
 def _plugin_settings() -> Any | None:

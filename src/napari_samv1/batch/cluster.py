@@ -1,0 +1,131 @@
+"""Where tasks run: on threads of this process, or on a dask.distributed cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from typing import Any
+
+from napari_samv1.batch.segment import (
+    Outcome,
+    Part,
+    Task,
+    failed,
+    find_part,
+    finished,
+    join_parts,
+    parts_of,
+    segment_file,
+)
+from napari_samv1.engine.progress import Cancelled
+
+NO_CLUSTER = "a scheduler needs the package distributed: run `pip install 'napari-samv1[cluster]'`"
+
+OnTask = Callable[[Task, int, int], None]
+
+
+class ClusterError(Exception):
+    """A cluster cannot be used; the message says why."""
+
+
+def on_threads(tasks: Sequence[Task], workers: int, on_progress: OnTask | None = None) -> Iterator[Outcome]:
+    """Segment images on ``workers`` threads here; outcomes come as they are ready.
+
+    ``on_progress(task, done, total)`` is called from the threads. When the iterator is closed, running
+    images end at their next step, unwritten, and no other begins.
+    """
+    stopped = False
+
+    def one(task: Task) -> Outcome:
+        def report(done: int, total: int) -> None:
+            if stopped:
+                raise Cancelled
+            if on_progress is not None:
+                on_progress(task, done, total)
+
+        if stopped:
+            raise Cancelled
+        return segment_file(task, report)
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for future in as_completed([pool.submit(one, task) for task in tasks]):
+                yield future.result()
+        finally:
+            stopped = True
+
+
+def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
+    """Segment images on a running dask.distributed cluster; outcomes come as they are ready.
+
+    Planes and groups of regions are the tasks. A worker that dies takes with it what it was about, and the
+    scheduler has another do that again. Input and output folders are the workers' as they are ours.
+
+    Raises
+    ------
+    ClusterError
+        If the scheduler does not answer, or the package distributed is missing.
+    """
+    try:
+        from distributed import Client
+        from distributed import as_completed as completed
+    except ImportError as error:
+        raise ClusterError(NO_CLUSTER) from error
+    try:
+        client = Client(address, timeout=30)
+    # the address is wrong, nobody listens, or versions do not match: all as errors of its own
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ClusterError(f"there is no scheduler at {address}: {error}") from error
+    with client:
+        started = time.monotonic()
+        known = {task: finished_or_broken(task) for task in tasks}
+        yield from (outcome for outcome in known.values() if outcome is not None)
+        plans = {client.submit(_planned, task, pure=False): task for task in tasks if known[task] is None}
+        ends: dict[Any, Task] = {}
+        coming = completed(list(plans))
+        for future in coming:
+            task = plans[future] if future in plans else ends[future]
+            try:
+                result = future.result()
+            # a task that kills every worker that it is given to, for want of memory
+            except Exception as error:
+                result = failed(task, error, started)
+            if isinstance(result, Outcome):
+                yield replace(result, seconds=time.monotonic() - started)
+                continue
+            found = [client.submit(_found, task, part, pure=False) for part in result]
+            end = client.submit(_joined, task, result, found, pure=False)
+            ends[end] = task
+            coming.add(end)
+
+
+def finished_or_broken(task: Task) -> Outcome | None:
+    """What needs no worker: finished outputs, and files that are not there."""
+    try:
+        return finished(task)
+    except Exception as error:
+        return failed(task, error, time.monotonic())
+
+
+def _planned(task: Task) -> list[Part] | Outcome:
+    try:
+        return parts_of(task)
+    except Exception as error:
+        return failed(task, error, time.monotonic())
+
+
+def _found(task: Task, part: Part) -> Any:
+    # an error as a result has its sentence made where it happened
+    try:
+        return find_part(task, part)
+    except Exception as error:
+        return failed(task, error, time.monotonic())
+
+
+def _joined(task: Task, parts: Sequence[Part], found: Sequence[Any]) -> Outcome:
+    for one in found:
+        if isinstance(one, Outcome):
+            return one
+    return join_parts(task, parts, found, time.monotonic())

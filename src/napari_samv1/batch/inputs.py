@@ -1,0 +1,117 @@
+"""What a command line names as its inputs, and where each one's outputs go."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_samv1.images.files import TIFF_SUFFIXES
+from napari_samv1.images.source import ReadError
+
+SUFFIXES = TIFF_SUFFIXES | {".png", ".jpg", ".jpeg", ".npy", ".zarr"}
+"""What a folder is searched for; a file that is named is tried whatever it is called."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image, and the path of its outputs below the output folder, without their suffix."""
+
+    path: Path
+    stem: str
+
+
+def inputs(words: Sequence[str]) -> list[Input]:
+    """Files, folders (searched through) and globs as images, in the order of their names.
+
+    Outputs are named by the path below the folder, or below the part of a glob without wildcards; two that
+    would be named alike keep their suffix too.
+
+    Raises
+    ------
+    ReadError
+        If one does not exist or matches nothing, or two outputs would still be named alike.
+    """
+    named: dict[Path, str] = {}
+    for word in words:
+        for path, relative in _expanded(word):
+            named.setdefault(path, relative)
+    plain = {path: _without_suffix(relative) for path, relative in named.items()}
+    counts = Counter(_folded(stem) for stem in plain.values())
+    stems = {path: stem if counts[_folded(stem)] == 1 else named[path] for path, stem in plain.items()}
+    again = Counter(_folded(stem) for stem in stems.values())
+    for stem in stems.values():
+        if again[_folded(stem)] > 1:
+            alike = [str(other) for other, own in stems.items() if _folded(own) == _folded(stem)]
+            raise ReadError(
+                f"{' and '.join(alike[:2])} would both be written to {stem}: give their common folder, or "
+                f"run them apart"
+            )
+    return [Input(path, stem) for path, stem in sorted(stems.items(), key=lambda one: one[1])]
+
+
+def _expanded(word: str) -> list[tuple[Path, str]]:
+    path = Path(word).expanduser()
+    if _is_image_folder(path) or path.is_file():
+        return [(path.absolute(), path.name)]
+    if path.is_dir():
+        found = sorted(_images_in(path))
+        if not found:
+            raise ReadError(f"there is no image in folder {word}")
+        return [(one.absolute(), one.relative_to(path).as_posix()) for one in found]
+    if glob.has_magic(str(path)):
+        base = _fixed_part(path)
+        matches = sorted(base.glob(str(path.relative_to(base))))
+        files = [one for one in matches if one.is_file() or _is_image_folder(one)]
+        inside = [
+            one
+            for one in files
+            if not one.name.startswith(".") and not any(_is_image_folder(own) for own in one.parents)
+        ]
+        if not inside:
+            raise ReadError(f"nothing matches {word}")
+        return [(one.absolute(), one.relative_to(base).as_posix()) for one in inside]
+    raise ReadError(f"there is no file or folder {word}")
+
+
+def _images_in(folder: Path) -> list[Path]:
+    found = []
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        found += [here / name for name in folders if _is_image_folder(here / name)]
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and not _is_image_folder(here / name)
+        ]
+        found += [
+            here / name
+            for name in files
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        ]
+    return found
+
+
+def _is_image_folder(path: Path) -> bool:
+    return path.suffix.lower() == ".zarr" and path.is_dir()
+
+
+def _fixed_part(pattern: Path) -> Path:
+    parts: list[str] = []
+    for part in pattern.parts[:-1]:
+        if glob.has_magic(part):
+            break
+        parts.append(part)
+    return Path(*parts) if parts else Path()
+
+
+def _without_suffix(relative: str) -> str:
+    path = Path(relative)
+    suffix = "".join(path.suffixes[-2:]) if path.suffixes[-2:-1] == [".ome"] else path.suffix
+    return relative.removesuffix(suffix)
+
+
+def _folded(stem: str) -> str:
+    # file systems of macOS and Windows do not tell a.tif from A.tif
+    return stem.casefold()

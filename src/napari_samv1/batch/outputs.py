@@ -1,0 +1,270 @@
+"""What is written for an image, whole or not at all, and the record by which it is known to be finished."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_samv1.batch.reading import OpenedImage
+from napari_samv1.batch.settings import SUFFIXES, Format
+from napari_samv1.disk.atomic import PREFIX, SUFFIX, replace, write_file
+from napari_samv1.engine.automatic.found import Found
+from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.exports.coco import CocoImage, write_coco
+from napari_samv1.storage.exports.geojson import write_geojson
+from napari_samv1.storage.exports.object_table import MEASURES, measures, table
+from napari_samv1.storage.exports.ome_zarr import NGFF, NO_ZARR, UNITS
+
+RECORDS = ".napari-samv1"
+"""The folder below the output folder in which it is written down how each output was made."""
+
+TILE = 512
+TILED = 1 << 24
+"""Pixels of a plane from which on a TIFF has tiles."""
+
+AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The objects of each of an image's planes."""
+
+    image: OpenedImage
+    name: str
+    planes: tuple[Found, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the label image: large enough for every plane."""
+        return np.result_type(*(plane.dtype for plane in self.planes))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the label image: the stack's, then rows and columns."""
+        return (*self.image.stack_shape, *self.image.plane_hw)
+
+    @property
+    def axes(self) -> str:
+        return f"{self.image.stack_axes}YX"
+
+    @property
+    def count(self) -> int:
+        return sum(len(plane.objects) for plane in self.planes)
+
+
+def write_outputs(folder: Path, stem: str, formats: Sequence[Format], results: Results) -> list[Path]:
+    """Write an image's results in each format; returns the paths.
+
+    Raises
+    ------
+    SessionError
+        If a format needs a package that is not here, or a file cannot be written.
+    """
+    try:
+        (folder / stem).parent.mkdir(parents=True, exist_ok=True)
+        return [path for one in formats for path in _WRITERS[one](folder, stem + SUFFIXES[one], results)]
+    except OSError as error:
+        raise SessionError(f"{folder / stem} could not be written: {error}") from error
+
+
+def _write_tif(folder: Path, name: str, results: Results) -> list[Path]:
+    path = folder / name
+    write_file(path, partial(_tif, results=results))
+    return [path]
+
+
+def _tif(file: BinaryIO, results: Results) -> None:
+    height, width = results.image.plane_hw
+    tiled = height * width >= TILED
+    size_y, size_x = results.image.calibrated.size_yx
+    metadata: dict[str, Any] = {"axes": results.axes}
+    if results.image.calibrated.unit != "pixel":
+        unit = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}.get(
+            results.image.calibrated.unit, results.image.calibrated.unit
+        )
+        metadata |= {
+            "PhysicalSizeX": size_x,
+            "PhysicalSizeXUnit": unit,
+            "PhysicalSizeY": size_y,
+            "PhysicalSizeYUnit": unit,
+        }
+    tifffile.imwrite(
+        file,
+        _tiles(results) if tiled else _pages(results),
+        shape=results.shape,
+        dtype=results.dtype,
+        # deflate is in Python itself; other compressions need a package that readers may lack
+        compression="zlib",
+        photometric="minisblack",
+        tile=(TILE, TILE) if tiled else None,
+        ome=True,
+        metadata=metadata,
+        bigtiff=tiled,
+        software=False,
+    )
+
+
+def _pages(results: Results) -> Iterator[NDArray[Any]]:
+    return (plane.labels().astype(results.dtype) for plane in results.planes)
+
+
+def _tiles(results: Results) -> Iterator[NDArray[Any]]:
+    for plane in results.planes:
+        for window in _windows(plane.image_hw, TILE):
+            tile = np.zeros((TILE, TILE), results.dtype)
+            tile[: window[2], : window[3]] = plane.labels(window)
+            yield tile
+
+
+def _windows(image_hw: tuple[int, int], side: int) -> Iterator[tuple[int, int, int, int]]:
+    height, width = image_hw
+    for top, left in product(range(0, height, side), range(0, width, side)):
+        yield top, left, min(side, height - top), min(side, width - left)
+
+
+def _write_zarr(folder: Path, name: str, results: Results) -> list[Path]:
+    try:
+        import zarr
+    except ImportError as error:
+        raise SessionError(NO_ZARR) from error
+    path = folder / name
+    part = path.parent / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
+    leading = len(results.image.stack_shape)
+    try:
+        group = zarr.open_group(
+            part, mode="w-", zarr_format=3, attributes={"ome": _ngff(results, Path(name).name)}
+        )
+        array = group.create_array(
+            "0",
+            shape=results.shape,
+            dtype=results.dtype,
+            chunks=(*(1,) * leading, *(min(2 * TILE, size) for size in results.image.plane_hw)),
+            dimension_names=list(results.axes.lower()),
+        )
+        for place, plane in zip(np.ndindex(results.image.stack_shape), results.planes, strict=True):
+            for top, left, height, width in _windows(plane.image_hw, 2 * TILE):
+                window = slice(top, top + height), slice(left, left + width)
+                array[(*place, *window)] = plane.labels((top, left, height, width)).astype(results.dtype)
+        if path.exists():
+            shutil.rmtree(path)
+        replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return [path]
+
+
+def _ngff(results: Results, name: str) -> dict[str, Any]:
+    unit, (size_y, size_x) = results.image.calibrated.unit, results.image.calibrated.size_yx
+    axes: list[dict[str, Any]] = []
+    for letter in results.axes:
+        known = {"unit": UNITS[unit]} if letter in "YX" and unit in UNITS else {}
+        axes.append({"name": letter.lower(), "type": AXIS_TYPES[letter], **known})
+    scale = [1.0] * len(results.image.stack_shape) + [size_y, size_x]
+    dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    return {
+        "version": NGFF,
+        "multiscales": [{"name": name, "axes": axes, "datasets": [dataset]}],
+        "image-label": {},
+    }
+
+
+def _write_coco(folder: Path, name: str, results: Results) -> list[Path]:
+    images = []
+    for place, plane in zip(np.ndindex(results.image.stack_shape), results.planes, strict=True):
+        objects = [
+            (number, one.crop, one.iou)
+            for number, one in zip(plane.ids, plane.objects, strict=True)
+            if one.area
+        ]
+        images.append(CocoImage(results.name + _suffix(place), plane.image_hw, objects))
+    return [write_coco(folder / name, images)]
+
+
+def _write_geojson(folder: Path, name: str, results: Results) -> list[Path]:
+    paths = []
+    for place, plane in zip(np.ndindex(results.image.stack_shape), results.planes, strict=True):
+        objects = [
+            (
+                number,
+                one.crop,
+                {"Area px": float(one.area)}
+                | {
+                    what: value
+                    for what, value in (("Predicted IoU", one.iou), ("Stability", one.stability))
+                    if np.isfinite(value)
+                },
+            )
+            for number, one in zip(plane.ids, plane.objects, strict=True)
+            if one.area
+        ]
+        suffix = SUFFIXES["geojson"]
+        paths.append(write_geojson(folder / (name.removesuffix(suffix) + _suffix(place) + suffix), objects))
+    return paths
+
+
+def _suffix(place: tuple[int, ...]) -> str:
+    """The place of a plane in a stack, for a name."""
+    return "".join(f".{number:04d}" for number in place)
+
+
+def _write_csv(folder: Path, name: str, results: Results) -> list[Path]:
+    head = ("plane", "object", *MEASURES, "predicted_iou", "stability", "point_row", "point_column")
+    rows: list[Sequence[object]] = [head]
+    for place, plane in zip(np.ndindex(results.image.stack_shape), results.planes, strict=True):
+        where = " ".join(map(str, place)) or "-"
+        for number, one in zip(plane.ids, plane.objects, strict=True):
+            if one.area:
+                scores = (f"{value:.7g}" for value in (one.iou, one.stability, *one.point_yx))
+                rows.append((where, number, *measures(one.crop, results.image.calibrated.world), *scores))
+    write_file(folder / name, table(rows).encode("utf-8"))
+    return [folder / name]
+
+
+_WRITERS = {
+    "tif": _write_tif,
+    "ome-zarr": _write_zarr,
+    "coco": _write_coco,
+    "geojson": _write_geojson,
+    "csv": _write_csv,
+}
+
+
+def is_finished(folder: Path, stem: str, made_from: dict[str, Any]) -> list[Path] | None:
+    """The outputs of an image, if all are there and were made from just this; None if not."""
+    try:
+        record = json.loads(_record(folder, stem).read_text(encoding="utf-8"))
+        paths = [folder / name for name in record["outputs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return paths if record["made_from"] == made_from and all(path.exists() for path in paths) else None
+
+
+def unfinish(folder: Path, stem: str) -> None:
+    """Before outputs are replaced: should that be cut short, they do not pass for finished ones."""
+    _record(folder, stem).unlink(missing_ok=True)
+
+
+def finish(folder: Path, stem: str, made_from: dict[str, Any], outputs: Sequence[Path]) -> None:
+    """Write down that an image's outputs are complete, and what they were made from."""
+    path = _record(folder, stem)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "made_from": made_from,
+        "outputs": [one.relative_to(folder).as_posix() for one in outputs],
+    }
+    write_file(path, json.dumps(content, indent=1).encode("utf-8"))
+
+
+def _record(folder: Path, stem: str) -> Path:
+    return folder / RECORDS / f"{stem}.json"

@@ -1,0 +1,179 @@
+"""Label images against the truth: average precision at several overlaps, and its mean (mSA)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+
+from napari_samv1.batch.reading import read_labels
+from napari_samv1.images.source import ReadError
+
+THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
+"""Overlaps (IoU) from which on two objects count as one: 0.5, 0.55, ... 0.95."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Matches of one label image, or the sums over several, for each of ``THRESHOLDS``.
+
+    ``average_precision`` is TP / (TP + FP + FN), ``msa`` its mean over the thresholds.
+    """
+
+    name: str
+    true_positives: tuple[int, ...]
+    found: int
+    wanted: int
+
+    @property
+    def average_precision(self) -> tuple[float, ...]:
+        """For each threshold; 1 where nothing was to be found and nothing was."""
+        together = self.found + self.wanted
+        return tuple(hits / (together - hits) if together else 1.0 for hits in self.true_positives)
+
+    @property
+    def msa(self) -> float:
+        return float(np.mean(self.average_precision))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "found": self.found,
+            "wanted": self.wanted,
+            "average_precision": dict(zip(map(str, THRESHOLDS), self.average_precision, strict=True)),
+            "msa": self.msa,
+        }
+
+
+def score(labels: ArrayLike, truth: ArrayLike, name: str = "") -> Score:
+    """Score a label image, or a stack whose planes are numbered apart, against another of its shape.
+
+    Objects are matched one to one, for each threshold so that most of them are. 0 is background.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    own, true = np.asarray(labels), np.asarray(truth)
+    if own.shape != true.shape:
+        raise ValueError(f"labels of shape {own.shape} cannot be scored against a truth of {true.shape}")
+    planes = zip(own.reshape(-1, *own.shape[-2:]), true.reshape(-1, *true.shape[-2:]), strict=True)
+    return total([_score_plane(*plane) for plane in planes], name)
+
+
+def _score_plane(labels: NDArray[Any], truth: NDArray[Any]) -> Score:
+    iou = overlaps(labels, truth)
+    hits = tuple(_matches(iou, threshold) for threshold in THRESHOLDS)
+    return Score("", hits, *iou.shape)
+
+
+def overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
+    """IoU of every object (rows) with every true one (columns)."""
+    own_ids, own = np.unique(labels, return_inverse=True)
+    true_ids, true = np.unique(truth, return_inverse=True)
+    pairs = own.ravel().astype(np.int64) * len(true_ids) + true.ravel()
+    shared = np.bincount(pairs, minlength=len(own_ids) * len(true_ids)).reshape(len(own_ids), len(true_ids))
+    union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
+    return np.asarray((shared / union)[np.ix_(own_ids != 0, true_ids != 0)])
+
+
+def _matches(iou: NDArray[np.float64], threshold: float) -> int:
+    """How many objects can be matched one to one at an IoU of the threshold or more."""
+    # above one half no object has a second partner
+    hits = iou >= threshold
+    if threshold > 0.5 or max(hits.sum(axis=0).max(initial=0), hits.sum(axis=1).max(initial=0)) <= 1:
+        return int(hits.sum())
+    rows, columns = linear_sum_assignment(hits, maximize=True)
+    return int(hits[rows, columns].sum())
+
+
+def total(scores: Iterable[Score], name: str = "total") -> Score:
+    """Matches of several added up, so that every object counts the same."""
+    some = list(scores)
+    hits = np.sum([one.true_positives for one in some], axis=0, dtype=int).tolist() or [0] * len(THRESHOLDS)
+    return Score(name, tuple(hits), sum(one.found for one in some), sum(one.wanted for one in some))
+
+
+def pairs(labels: Path, truth: Path) -> list[tuple[str, Path, Path]]:
+    """Name, labels and truth: two files, or the files of two folders that have the same relative names.
+
+    Suffixes need not agree.
+
+    Raises
+    ------
+    ReadError
+        If one is missing, or a true one has no labels.
+    """
+    for path in (labels, truth):
+        if not path.exists():
+            raise ReadError(f"there is no file or folder {path}")
+    if not (_is_folder(labels) and _is_folder(truth)):
+        return [(labels.name, labels, truth)]
+    own, true = _by_name(labels), _by_name(truth)
+    missing = sorted(set(true) - set(own))
+    if missing or not true:
+        what = f"no labels for {', '.join(missing[:3])}" if missing else f"no label image in {truth}"
+        raise ReadError(f"{what}{', ...' if len(missing) > 3 else ''}")
+    return [(name, own[name], true[name]) for name in sorted(true)]
+
+
+def score_files(labels: Path, truth: Path) -> list[Score]:
+    """A score for each pair of files.
+
+    Raises
+    ------
+    ReadError
+        If a file is missing, is no label image, or has another shape than its partner.
+    """
+    scores = []
+    for name, own, true in pairs(labels, truth):
+        try:
+            scores.append(score(read_labels(own), read_labels(true), name))
+        except ValueError as error:
+            raise ReadError(f"{own}: {error}") from error
+    return scores
+
+
+def table(scores: Sequence[Score]) -> str:
+    """A line for each score and, of several, their sum."""
+    lines = [*scores, total(scores)] if len(scores) > 1 else list(scores)
+    width = max(len("labels"), *(len(one.name) for one in lines))
+    head = "  ".join(
+        ("labels".ljust(width), "found", " true", *(f"AP{100 * t:.0f}" for t in THRESHOLDS), " mSA")
+    )
+    rows = [
+        "  ".join(
+            (
+                one.name.ljust(width),
+                f"{one.found:5d}",
+                f"{one.wanted:5d}",
+                *(f"{ap:.2f}" for ap in one.average_precision),
+                f"{one.msa:.2f}",
+            )
+        )
+        for one in lines
+    ]
+    return "\n".join((head, *rows))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and path.suffix != ".zarr"
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    files = (
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in (".tif", ".tiff", ".npy", ".png", ".zarr")
+        and not any(
+            part.startswith(".") or part.endswith(".zarr") for part in path.relative_to(folder).parts[:-1]
+        )
+    )
+    return {str(path.relative_to(folder).with_suffix("")): path for path in files}

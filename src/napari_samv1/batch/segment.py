@@ -1,0 +1,283 @@
+"""One image file -> its objects -> files: plain functions that run anywhere, in one piece or in several."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_samv1.batch.models import predictor_of
+from napari_samv1.batch.outputs import Results, finish, is_finished, unfinish, write_outputs
+from napari_samv1.batch.prompts import Place, prompts_for
+from napari_samv1.batch.reading import OpenedImage, open_planes
+from napari_samv1.batch.settings import SegmentSettings
+from napari_samv1.checkpoints.errors import CheckpointError
+from napari_samv1.checkpoints.registry import MODELS
+from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
+from napari_samv1.engine.automatic.everything import in_regions, proposer_for, run
+from napari_samv1.engine.automatic.found import Found, FoundObject
+from napari_samv1.engine.automatic.progress import Share
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.engine.progress import Cancelled, OnProgress
+from napari_samv1.engine.regions import Window
+from napari_samv1.engine.view import ImageView
+from napari_samv1.images.source import ReadError
+from napari_samv1.masks.packed import PackedCrop
+from napari_samv1.records.place import Plane, Region
+from napari_samv1.records.prompts import Prompts
+from napari_samv1.storage.errors import SessionError
+
+REGIONS_A_PART = 16
+"""Regions that are one task on a cluster: half of them share pixels and embeddings with each other."""
+
+Status = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image to segment: its file, and where its outputs go.
+
+    ``prompts`` is a file of them, ``cache`` a folder for embeddings, if any.
+    """
+
+    path: Path
+    stem: str
+    folder: Path
+    settings: SegmentSettings
+    prompts: Path | None = None
+    cache: Path | None = None
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """Everything that the outputs depend on, as plain values: the file as it is now, and the settings."""
+        return {
+            "input": _fingerprint(self.path),
+            "prompts": None if self.prompts is None else _fingerprint(self.prompts),
+            "settings": {**self.settings.to_json(), "device": None},
+            "model": _model_identity(self.settings.model),
+            "version": version("napari-samv1"),
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task. ``error`` is a sentence, and "" where nothing failed."""
+
+    path: Path
+    status: Status
+    outputs: tuple[Path, ...] = ()
+    objects: int = 0
+    planes: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "input": str(self.path),
+            "status": self.status,
+            "outputs": [str(one) for one in self.outputs],
+            "objects": self.objects,
+            "planes": self.planes,
+            "seconds": round(self.seconds, 3),
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some regions of a plane, by their windows; all that the plane has where there are None."""
+
+    plane: int
+    windows: tuple[Window, ...] | None = None
+
+
+def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
+    """Segment an image and write its outputs, unless they are finished; what fails is in the outcome.
+
+    ``Cancelled`` that the callback raises is passed on, and nothing is written.
+    """
+    started = time.monotonic()
+    try:
+        if (ready := finished(task)) is not None:
+            return ready
+        image = open_planes(task.path, task.settings.channel, task.settings.plane)
+        planes = []
+        for number in range(len(image.planes)):
+            report = _share(on_progress, number, len(image.planes))
+            planes.append(segment_plane(task, image, number, report))
+            # an image that is half done is no output
+            if not planes[-1].complete:
+                raise Cancelled
+        return write(task, image, planes, started)
+    except Exception as error:
+        return failed(task, error, started)
+
+
+def finished(task: Task) -> Outcome | None:
+    """The outcome of a task whose outputs are there already."""
+    outputs = is_finished(task.folder, task.stem, task.made_from)
+    return None if outputs is None else Outcome(task.path, "skipped", tuple(outputs))
+
+
+def failed(task: Task, error: Exception, started: float) -> Outcome:
+    """The outcome of a task that raised: known errors are sentences, others say what they are.
+
+    ``Cancelled`` is raised again.
+    """
+    if isinstance(error, Cancelled):
+        raise error
+    known = (ReadError, CheckpointError, SessionError, ValueError)
+    sentence = str(error) if isinstance(error, known) else f"{type(error).__name__}: {error}"
+    return Outcome(task.path, "failed", seconds=time.monotonic() - started, error=sentence)
+
+
+def write(task: Task, image: OpenedImage, planes: Sequence[Found], started: float) -> Outcome:
+    """Write the outputs of an image's planes, then the record that they are complete."""
+    results = Results(image, task.path.name, tuple(planes))
+    made_from = task.made_from
+    unfinish(task.folder, task.stem)
+    outputs = write_outputs(task.folder, task.stem, task.settings.formats, results)
+    finish(task.folder, task.stem, made_from, outputs)
+    return Outcome(task.path, "done", tuple(outputs), results.count, len(planes), time.monotonic() - started)
+
+
+def segment_plane(
+    task: Task, image: OpenedImage, number: int, on_progress: OnProgress | None = None
+) -> Found:
+    """All objects of one plane, or the ones that prompts ask for."""
+    predictor = predictor_of(task.settings.model, task.settings.device)
+    plane = image.planes[number]
+    if task.prompts is not None:
+        names = (task.path.name, task.stem, str(task.path))
+        given = prompts_for(task.prompts, Place(names, image.planes, image.plane_hw))[number]
+        return answer_prompts(_view(task, image, plane), given, task.settings)
+    automatic = task.settings.automatic
+    if automatic.is_arranged:
+        pixels = image.source.read(Region(plane, (0, 0, *image.plane_hw)), image.plane_hw)
+        return run(predictor, pixels, automatic, intensity=task.settings.intensity, on_progress=on_progress)
+    proposer = proposer_for(predictor, automatic)
+    return in_regions(_view(task, image, plane), automatic, proposer, on_progress)
+
+
+def parts_of(task: Task) -> list[Part]:
+    """An image as parts that can be found apart: its planes, large ones in some regions at a time."""
+    image = open_planes(task.path, task.settings.channel, task.settings.plane)
+    whole = [Part(number) for number in range(len(image.planes))]
+    if task.prompts is not None or task.settings.automatic.is_arranged:
+        return whole
+    windows = region_windows(_view(task, image, image.planes[0]), task.settings.automatic)
+    if len(windows) <= REGIONS_A_PART:
+        return whole
+    some = [tuple(windows[i : i + REGIONS_A_PART]) for i in range(0, len(windows), REGIONS_A_PART)]
+    return [Part(number, these) for number in range(len(image.planes)) for these in some]
+
+
+def find_part(task: Task, part: Part) -> Found | list[FoundObject]:
+    """The objects of a plane, or those that belong to some of its regions."""
+    image = open_planes(task.path, task.settings.channel, task.settings.plane)
+    if part.windows is None:
+        return segment_plane(task, image, part.plane)
+    predictor = predictor_of(task.settings.model, task.settings.device)
+    proposer = proposer_for(predictor, task.settings.automatic)
+    view = _view(task, image, image.planes[part.plane])
+    objects: list[FoundObject] = []
+    for window in part.windows:
+        find_in_region(view, window, task.settings.automatic, proposer, Share(None, 0, 1), objects)
+    return objects
+
+
+def join_parts(
+    task: Task, parts: Sequence[Part], found: Sequence[Found | list[FoundObject]], started: float
+) -> Outcome:
+    """Join what was found in the parts of an image, and write its outputs."""
+    try:
+        image = open_planes(task.path, task.settings.channel, task.settings.plane)
+        predictor = predictor_of(task.settings.model, task.settings.device)
+        is_seeded = proposer_for(predictor, task.settings.automatic) is not None
+        planes: list[Found] = []
+        for number in range(len(image.planes)):
+            own = [one for part, one in zip(parts, found, strict=True) if part.plane == number]
+            whole = [one for one in own if isinstance(one, Found)]
+            if whole:
+                planes += whole
+                continue
+            objects = [one for some in own if isinstance(some, list) for one in some]
+            kept = joined(objects, task.settings.automatic, image.plane_hw, is_seeded=is_seeded)
+            mode = "seeds" if is_seeded else "grid"
+            planes.append(Found(tuple(kept), image.plane_hw, task.settings.automatic, mode))
+        return write(task, image, planes, started)
+    except Exception as error:
+        return failed(task, error, started)
+
+
+def answer_prompts(view: ImageView, prompts: dict[int, Prompts], settings: SegmentSettings) -> Found:
+    """Each object's prompts answered as in napari; ids stay, and what has no mask is left out."""
+    predictions = view.answer_each(list(prompts.values()), settings.automatic.detail)
+    kept = []
+    for number, (own, prediction) in zip(
+        prompts, zip(prompts.values(), predictions, strict=True), strict=True
+    ):
+        one = _answered(own, prediction, view.plane)
+        if one.area:
+            kept.append((number, one))
+    return Found(
+        tuple(one for _, one in kept),
+        view.plane_hw,
+        settings.automatic,
+        "prompts",
+        ids=tuple(number for number, _ in kept),
+    )
+
+
+def _answered(prompts: Prompts, prediction: Prediction, plane: Plane) -> FoundObject:
+    best = prediction.best()
+    crop = prediction.crop(best)
+    stability = float(prediction.stability()[best])
+    region = Region(plane, prediction.region_yxhw)
+    return FoundObject(
+        PackedCrop.of(crop), crop.area, float(prediction.iou[best]), stability, prompts, best, region
+    )
+
+
+def _view(task: Task, image: OpenedImage, plane: Plane) -> ImageView:
+    predictor = predictor_of(task.settings.model, task.settings.device)
+    return predictor.on_image(image.source, intensity=task.settings.intensity, plane=plane, cache=task.cache)
+
+
+def _share(on_progress: OnProgress | None, number: int, count: int) -> OnProgress | None:
+    """One plane's progress as a part of its image's."""
+    if on_progress is None:
+        return None
+
+    def report(done: int, total: int) -> None:
+        on_progress(1000 * number + (1000 * done // total if total else 0), 1000 * count)
+
+    return report
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    """A file, or a folder with all of its files, by names, sizes and times."""
+    if not path.exists():
+        raise ReadError(f"there is no file {path}")
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    known = [(one, one.stat()) for one in files]
+    return {
+        "name": path.name,
+        "files": len(known),
+        "bytes": sum(stat.st_size for _, stat in known),
+        "modified_ns": max((stat.st_mtime_ns for _, stat in known), default=0),
+    }
+
+
+def _model_identity(model: str) -> str:
+    """Changes whenever a model's file does, and needs no reading of it."""
+    known = MODELS.get(model)
+    path = Path(model).expanduser() if known is None else known.path
+    if not path.is_file():
+        return model
+    stat = path.stat()
+    return f"{model}, {stat.st_size} bytes, {0 if known is not None else stat.st_mtime_ns}"

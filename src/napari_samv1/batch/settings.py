@@ -1,0 +1,150 @@
+"""Settings of a batch run as one record, the same in TOML, on the command line and in code."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from napari_samv1.records.automatic import AutomaticSettings
+
+Format = Literal["tif", "ome-zarr", "coco", "geojson", "csv"]
+SUFFIXES: Mapping[Format, str] = {
+    "tif": ".tif",
+    "ome-zarr": ".zarr",
+    "coco": ".coco.json",
+    "geojson": ".geojson",
+    "csv": ".csv",
+}
+Limits = tuple[float, float]
+Intensity = Limits | Literal["dtype", "minmax"] | None
+
+
+class SettingsError(ValueError):
+    """Settings that mean nothing; the message says which."""
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """How files are segmented: the model, the planes, their intensities, and what is written.
+
+    ``channel`` and ``plane`` choose what is segmented; by default every plane of the image. ``intensity`` is
+    two limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles.
+    ``formats`` are written for each image. ``automatic`` holds the settings of ``segment_everything``.
+
+    Raises
+    ------
+    SettingsError
+        If a value is none of these.
+    """
+
+    model: str = "tiny"
+    device: str = "auto"
+    channel: int | None = None
+    plane: tuple[int, ...] | None = None
+    intensity: Intensity = None
+    formats: tuple[Format, ...] = ("tif",)
+    automatic: AutomaticSettings = field(default_factory=AutomaticSettings)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.formats if name not in get_args(Format)]
+        if unknown or not self.formats:
+            raise SettingsError(
+                f"formats must be some of {', '.join(get_args(Format))}, got {', '.join(unknown) or 'none'}"
+            )
+        object.__setattr__(self, "formats", tuple(dict.fromkeys(self.formats)))
+        if self.channel is not None and not (type(self.channel) is int and self.channel >= 0):
+            raise SettingsError(f"channel must be a whole number from 0 on, got {self.channel!r}")
+        if self.plane is not None:
+            places = tuple(self.plane)
+            if not all(type(place) is int and place >= 0 for place in places):
+                raise SettingsError(f"plane must be whole numbers from 0 on, got {self.plane!r}")
+            object.__setattr__(self, "plane", places)
+        if isinstance(self.intensity, list | tuple):
+            if len(self.intensity) != 2 or not all(isinstance(own, int | float) for own in self.intensity):
+                raise SettingsError(f"intensity limits must be two numbers, got {self.intensity!r}")
+            object.__setattr__(self, "intensity", (float(self.intensity[0]), float(self.intensity[1])))
+        elif self.intensity not in (None, "dtype", "minmax"):
+            raise SettingsError(f'intensity must be [low, high], "dtype" or "minmax", got {self.intensity!r}')
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    def to_toml(self) -> str:
+        """The record as TOML; what is not set is left out."""
+        plain = self.to_json()
+        automatic = plain.pop("automatic")
+        lines = [f"{name} = {_toml(value)}" for name, value in plain.items() if value is not None]
+        lines += ["", "[automatic]"]
+        lines += [f"{name} = {_toml(value)}" for name, value in automatic.items() if value is not None]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_toml(cls, text: str, name: str = "the settings") -> SegmentSettings:
+        """The record that TOML describes; what it leaves out is as by default.
+
+        Raises
+        ------
+        SettingsError
+            If it is no TOML, names an unknown setting, or a value is none; the message names the file.
+        """
+        try:
+            given = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{name} is no TOML: {error}") from error
+        try:
+            return cls().changed(given)
+        except (SettingsError, ValueError, TypeError) as error:
+            raise SettingsError(f"{name}: {error}") from error
+
+    @classmethod
+    def from_file(cls, path: Path) -> SegmentSettings:
+        """The record in a TOML file; see ``from_toml``."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} could not be read: {error}") from error
+        return cls.from_toml(text, str(path))
+
+    def changed(self, given: Mapping[str, Any]) -> SegmentSettings:
+        """With other values; those of ``automatic`` may be given as a table of their own.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown.
+        """
+        own = dict(given)
+        automatic = own.pop("automatic", {})
+        if not isinstance(automatic, Mapping):
+            raise SettingsError(f"automatic must be a table, got {automatic!r}")
+        _require_known(own, type(self))
+        _require_known(automatic, AutomaticSettings)
+        if type(own.get("plane")) is int:
+            own["plane"] = (own["plane"],)
+        for listed in ("formats", "plane"):
+            if isinstance(own.get(listed), list):
+                own[listed] = tuple(own[listed])
+        try:
+            return replace(self, **own, automatic=replace(self.automatic, **automatic))
+        except SettingsError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise SettingsError(str(error)) from error
+
+
+def _require_known(given: Mapping[str, Any], record: type) -> None:
+    known = [own.name for own in fields(record)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingsError(f"there is no setting {', '.join(unknown)}; there are {', '.join(known)}")
+
+
+def _toml(value: Any) -> str:
+    # numbers, strings, booleans and lists of them are written alike in JSON and TOML
+    return json.dumps(value, ensure_ascii=False)

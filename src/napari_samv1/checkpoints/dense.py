@@ -1,0 +1,130 @@
+"""The file of a dense head, NAME-dense.pt beside the weights NAME.pt: tensors and numbers, no code."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_samv1.checkpoints.digests import Digests
+from napari_samv1.checkpoints.errors import CheckpointError
+from napari_samv1.checkpoints.record import LoadedHead
+from napari_samv1.model.dense_head import MAPS, DenseHead, DenseHeadConfig
+from napari_samv1.records.calibration import Calibration
+
+FORMAT = "napari-samv1 dense head 1"
+
+
+def head_path(weights: Path) -> Path:
+    """Where the head of a weight file lies, if there is one."""
+    return weights.with_name(f"{weights.stem}-dense.pt")
+
+
+def save_head(path: Path, head: DenseHead, calibration: Calibration, weights_sha256: str) -> str:
+    """Write a head for the weights of that sha256, in half precision; returns the file's own sha256."""
+    content = {
+        "format": FORMAT,
+        "weights": weights_sha256,
+        "calibration": asdict(calibration),
+        "head": {
+            name: tensor.detach().half().cpu().contiguous() for name, tensor in head.state_dict().items()
+        },
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    torch.save(content, part)
+    part.replace(path)
+    return Digests.of_file(path).sha256
+
+
+def load_head_beside(
+    weights: Path, weights_sha256: str, device: torch.device, *, digest: str | None = None
+) -> LoadedHead | None:
+    """The head beside a weight file; None where there is none, or where it was made for other weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, of another kind, or not the one of ``digest``.
+    """
+    path = head_path(weights)
+    if not path.is_file():
+        return None
+    loaded = load_head(path)
+    if digest is not None and f"sha256:{loaded.sha256}" != digest:
+        raise CheckpointError(
+            f"{path} is not the published head: expected {digest}, got sha256:{loaded.sha256}; "
+            f"reinstall napari-samv1"
+        )
+    if loaded.weights_sha256 != weights_sha256:
+        warnings.warn(
+            f"{path} was made for other weights than those of {weights.name}: automatic masks do without it",
+            stacklevel=3,
+        )
+        return None
+    loaded.head.to(device)
+    return loaded
+
+
+def load_head(path: Path) -> LoadedHead:
+    """A head in float32 on the CPU, for use and not for training.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or of another kind.
+    """
+    content = _read(path)
+    try:
+        calibration = _calibration(content["calibration"])
+        head = _head(content["head"])
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} holds no dense head: {error}") from error
+    return LoadedHead(head, calibration, Digests.of_file(path).sha256, str(content["weights"]))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged or hostile bytes fail anywhere inside
+        raise CheckpointError(f"{path} is damaged, or no dense head: remove it, or copy it again") from error
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise CheckpointError(f'{path} is no "{FORMAT}": remove it, or copy it again')
+    if missing := {"weights", "calibration", "head"} - set(content):
+        raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}: copy it again")
+    return content
+
+
+def _calibration(given: Mapping[str, Any]) -> Calibration:
+    values: dict[str, Any] = {}
+    for field in fields(Calibration):
+        value = given[field.name]
+        several = isinstance(value, tuple | list)
+        values[field.name] = tuple(float(one) for one in value) if several else float(value)
+    return Calibration(**values)
+
+
+def _head(tensors: Mapping[str, Tensor]) -> DenseHead:
+    """A head of the sizes that its tensors have, for use and not for training."""
+    width, channels = tensors["narrow.weight"].shape[:2]
+    config = DenseHeadConfig(
+        channels=channels,
+        width=width,
+        depth=_count(tensors, "coarse"),
+        fine_width=tensors["widen.weight"].shape[0] // 4,
+        fine_depth=_count(tensors, "fine"),
+    )
+    if tensors["maps.weight"].shape[0] != 4 * MAPS:
+        raise ValueError(f"its last layer makes {tensors['maps.weight'].shape[0]} maps of 4 x {MAPS}")
+    head = DenseHead(config)
+    head.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return head.eval().requires_grad_(False)
+
+
+def _count(tensors: Mapping[str, Tensor], part: str) -> int:
+    return len({name.split(".")[1] for name in tensors if name.startswith(f"{part}.")})

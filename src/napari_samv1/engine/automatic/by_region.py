@@ -1,0 +1,271 @@
+"""Everything in an image of any size, region by region.
+
+The regions of a detail overlap by half. An object belongs to the one whose middle is nearest to its seed, so
+that none is found twice and no region needs to know of another: any order, and any number of workers, give
+the same objects. What is cut off by its region's edge is decoded again where it fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.engine.automatic.decoding import OnDecoded, decode
+from napari_samv1.engine.automatic.found import FoundObject
+from napari_samv1.engine.automatic.grid import best_in_crop, grid_prompts, three_above
+from napari_samv1.engine.automatic.progress import Share
+from napari_samv1.engine.automatic.proposals import Proposals, Proposer
+from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds, decode_seeds, without_doubles
+from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
+from napari_samv1.engine.embedding import Embedding
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.engine.regions import RegionGrid, Used, Window
+from napari_samv1.engine.view import ImageView
+from napari_samv1.masks.packed import PackedCrop
+from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.detail import checked_detail
+from napari_samv1.records.place import Region
+from napari_samv1.records.prompts import Prompts
+
+SMALL = 12.0
+"""Model pixels across: where objects come out smaller, they are looked at again at twice the detail."""
+
+COARSEST = 0.25
+"""Model pixels for an image pixel at which a first look takes an object of 48 pixels for small."""
+
+FINEST = 4.0
+"""Model pixels for an image pixel beyond which nothing more is to be seen."""
+
+ENCODING_SHARE = 0.5
+"""The part of a region's progress at which it is encoded."""
+
+
+def first_detail(view: ImageView, settings: AutomaticSettings) -> Used:
+    """The detail at which an image is looked at first: where seeds tell how large objects are, coarsely."""
+    if settings.detail != "auto" or settings.mode == "grid" or view.predictor.proposer is None:
+        return checked_detail(settings.detail)
+    fits = view.predictor.model.preparation.side >= COARSEST * max(view.plane_hw)
+    return "whole" if fits else COARSEST
+
+
+def region_windows(view: ImageView, settings: AutomaticSettings) -> list[Window]:
+    """The regions of an image, in any order of which its objects may be found."""
+    return list(view.grid(first_detail(view, settings)))
+
+
+def find_in_region(
+    view: ImageView,
+    window: Window,
+    settings: AutomaticSettings,
+    proposer: Proposer | None,
+    share: Share,
+    into: list[FoundObject],
+) -> None:
+    """Put the objects whose seeds belong to a region ``into`` a list; seeds lie on a grid without a proposer.
+
+    What the list holds stays where ``share`` raises.
+    """
+    _Finder(view, settings, proposer, share, into).look(window, first_detail(view, settings))
+
+
+def joined(
+    objects: Sequence[FoundObject],
+    settings: AutomaticSettings,
+    image_hw: tuple[int, int],
+    *,
+    is_seeded: bool,
+) -> list[FoundObject]:
+    """The objects of all regions, doubles dropped, the best first; their order does not matter."""
+    by_place = sorted(objects, key=lambda one: (one.box, one.point_yx, one.candidate))
+    if is_seeded:
+        if settings.min_mask_region_area:
+            by_place = [clean(one, settings.min_mask_region_area, image_hw) for one in by_place]
+        return without_doubles(by_place, settings)
+    best = best_in_crop(by_place, settings)
+    return without_small_regions(best, settings, image_hw) if settings.min_mask_region_area else best
+
+
+class _Finder:
+    """One region's objects, and those of finer regions in its place."""
+
+    def __init__(
+        self,
+        view: ImageView,
+        settings: AutomaticSettings,
+        proposer: Proposer | None,
+        share: Share,
+        into: list[FoundObject],
+    ) -> None:
+        self.view = view
+        self.settings = settings
+        self.proposer = proposer
+        self.share = share
+        self.into = into
+        self.calibration = PUBLISHED if proposer is None else proposer.calibration
+        self.thresholds = Thresholds.of(settings, self.calibration)
+
+    def look(self, window: Window, detail: Used) -> None:
+        """Find a region's own objects, at a detail or, where they are small in it, at a finer one."""
+        owner = _Owner(self.view.grid(detail), window)
+        self._find(window, detail, [owner])
+
+    def _find(self, window: Window, detail: Used, owners: list[_Owner]) -> None:
+        embedding = self._encoded(window)
+        if self.proposer is None:
+            prompts = grid_prompts(embedding.frame, self.settings.points_per_side)
+            points = np.array([one.points_yx[0] for one in prompts]).reshape(-1, 2)
+            own = np.flatnonzero(_owned(points, owners))
+            self._decode_grid(embedding, [prompts[i] for i in own], detail)
+            return
+        proposals = self.proposer(embedding)
+        proposals = proposals.where(_owned(proposals.points_yx, owners))
+        finer = self._finer(embedding, proposals)
+        if finer is None:
+            self._decode_seeds(embedding, proposals, detail)
+            return
+        grid = self.view.grid(finer)
+        for smaller in owners[-1].meeting(grid):
+            self._find(smaller, finer, [*owners, _Owner(grid, smaller)])
+
+    def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
+        """Twice the detail where it is free and objects are small in this one."""
+        # also those that rims enclose: where the head sees a whole colony, they are what it is made of
+        known = proposals.radii[np.isfinite(proposals.radii)]
+        scale = min(embedding.frame.scale_yx)
+        if self.settings.detail != "auto" or not len(known) or 2 * scale > FINEST:
+            return None
+        return 2 * scale if 2 * float(np.median(known)) * scale < SMALL else None
+
+    def _encoded(self, window: Window) -> Embedding:
+        def on_block(done: int, blocks: int) -> None:
+            self.share.at(ENCODING_SHARE * done / blocks)
+
+        self.share.at(0)
+        return self.view.encode(window, on_block)
+
+    def _decode_grid(self, embedding: Embedding, prompts: Sequence[Prompts], detail: Used) -> None:
+        found: list[FoundObject] = []
+        try:
+            decode(
+                self.view.predictor,
+                embedding,
+                prompts,
+                three_above(self.thresholds.iou),
+                self.settings,
+                self._on_decoded(len(prompts)),
+                stability_thresh=self.thresholds.stability,
+                plane=self.view.plane,
+                into=found,
+            )
+        finally:
+            whole = [one for one in found if not self._is_cut_off(one)]
+            self.into += best_in_crop(whole, self.settings)
+        self._again([one for one in found if self._is_cut_off(one)], detail)
+
+    def _decode_seeds(self, embedding: Embedding, proposals: Proposals, detail: Used) -> None:
+        found: list[FoundObject] = []
+        try:
+            decode_seeds(
+                self.view.predictor,
+                embedding,
+                proposals,
+                self.thresholds,
+                self.calibration,
+                self.settings,
+                self._on_decoded(len(proposals)),
+                plane=self.view.plane,
+                into=found,
+            )
+        finally:
+            self.into += [one for one in found if not self._is_cut_off(one)]
+        self._again([one for one in found if self._is_cut_off(one)], detail)
+
+    def _again(self, cut_off: Sequence[FoundObject], detail: Used) -> None:
+        """What meets an edge of its region: answered as a click is, where it fits."""
+        # a proposed region is cut off as well
+        prompts = list({one.prompts.clicked: None for one in cut_off})
+        if not prompts:
+            return
+        self.share.at(1)
+        for one, prediction in zip(prompts, self.view.answer_each(prompts, detail), strict=True):
+            answered = self._answered(one, prediction)
+            if self.thresholds.keep(answered):
+                self.into.append(answered)
+
+    def _answered(self, prompts: Prompts, prediction: Prediction) -> FoundObject:
+        best = prediction.best()
+        crop = prediction.crop(best)
+        stability = prediction.stability(offset=self.settings.stability_score_offset)[best]
+        region = Region(self.view.plane, prediction.region_yxhw)
+        return FoundObject(
+            PackedCrop.of(crop),
+            crop.area,
+            float(prediction.iou[best]),
+            float(stability),
+            prompts,
+            best,
+            region,
+        )
+
+    def _is_cut_off(self, one: FoundObject) -> bool:
+        top, left, height, width = one.region.window_yxhw
+        plane_h, plane_w = self.view.plane_hw
+        y0, x0, y1, x1 = one.box
+        return one.area > 0 and (
+            (y0 == top > 0)
+            or (x0 == left > 0)
+            or (y1 == top + height - 1 < plane_h - 1)
+            or (x1 == left + width - 1 < plane_w - 1)
+        )
+
+    def _on_decoded(self, total: int) -> OnDecoded:
+        def on_decoded(done: int) -> None:
+            self.share.at(ENCODING_SHARE + (1 - ENCODING_SHARE) * done / total)
+
+        return on_decoded
+
+
+class _Owner:
+    """A region of a grid, and which points are nearest to its middle."""
+
+    def __init__(self, grid: RegionGrid, window: Window) -> None:
+        bounds = []
+        for starts, start, size in zip(grid.starts, window[:2], window[2:], strict=True):
+            middles = starts + (size - 1) / 2
+            own = start + (size - 1) / 2
+            before, after = middles[middles < own], middles[middles > own]
+            bounds.append(
+                (
+                    (before.max() + own) / 2 if len(before) else -np.inf,
+                    (after.min() + own) / 2 if len(after) else np.inf,
+                )
+            )
+        self.rows, self.columns = bounds
+
+    def owns(self, points_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which points (N, 2); one that is as near to two regions belongs to the first of them."""
+        inside = [
+            (low < own) & (own <= high)
+            for own, (low, high) in zip(points_yx.T, (self.rows, self.columns), strict=True)
+        ]
+        return np.asarray(inside[0] & inside[1])
+
+    def meeting(self, grid: RegionGrid) -> list[Window]:
+        """The windows of another grid that hold any of this region's own points."""
+        height, width = (min(grid.extent, size) for size in grid.plane_hw)
+        rows, columns = (
+            starts[(starts <= high) & (starts + size > low)]
+            for starts, size, (low, high) in zip(
+                grid.starts, (height, width), (self.rows, self.columns), strict=True
+            )
+        )
+        return [(int(top), int(left), height, width) for top in rows for left in columns]
+
+
+def _owned(points_yx: NDArray[np.float64], owners: Sequence[_Owner]) -> NDArray[np.bool_]:
+    own = np.ones(len(points_yx), dtype=bool)
+    for owner in owners:
+        own &= owner.owns(points_yx)
+    return own

@@ -1,0 +1,279 @@
+"""Everything in an image: ``segment_everything``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
+from napari_samv1.engine.automatic.decoding import decode
+from napari_samv1.engine.automatic.found import Found, FoundObject
+from napari_samv1.engine.automatic.grid import (
+    Window,
+    best_across_crops,
+    best_in_crop,
+    crop_windows,
+    grid_prompts,
+    is_cut_off,
+    points_in,
+    three_above,
+)
+from napari_samv1.engine.automatic.progress import Progress, Share
+from napari_samv1.engine.automatic.proposals import Proposer
+from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds, without_doubles
+from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
+from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.model_input import ModelInput, encode
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.engine.progress import Cancelled, OnProgress
+from napari_samv1.engine.store import EmbeddingStore
+from napari_samv1.engine.view import ImageView
+from napari_samv1.images.intensity import Intensity, to_rgb8
+from napari_samv1.images.prepare import prepare
+from napari_samv1.records.automatic import AutomaticSettings, Mode
+from napari_samv1.records.detail import Detail
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
+from napari_samv1.records.preparation import Sizing
+
+
+def segment_everything(
+    predictor: Predictor,
+    image: Any,
+    mode: Mode = "auto",
+    sizing: Sizing | None = None,
+    detail: Detail = "auto",
+    points_per_side: int = 32,
+    points_per_batch: int = 64,
+    pred_iou_thresh: float = 0.88,
+    stability_score_thresh: float = 0.95,
+    stability_score_offset: float = 1.0,
+    box_nms_thresh: float = 0.7,
+    crop_n_layers: int = 0,
+    crop_nms_thresh: float = 0.7,
+    crop_overlap_ratio: float = 512 / 1500,
+    crop_n_points_downscale_factor: int = 1,
+    min_mask_region_area: int = 0,
+    intensity: Intensity = None,
+    cache: str | Path | EmbeddingStore | None = None,
+    on_progress: OnProgress | None = None,
+) -> Found:
+    """Find every object in an image.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Its ``proposer`` finds the seeds.
+    image : array-like, list of array-likes, path or Source
+        As for ``Predictor.on_image``, one plane. With ``sizing`` or crops it is read whole.
+    mode, sizing, detail, ... : optional
+        See ``AutomaticSettings``. ``mode="grid", sizing="padded"`` is the published generator.
+    intensity : optional
+        As for ``Predictor.on_image``: one mapping for the whole image.
+    cache : folder or EmbeddingStore, optional
+        Where the regions' embeddings are kept.
+    on_progress : callable, optional
+        Called as ``on_progress(done, total)``; it may raise ``Cancelled``: what is found by then is
+        returned, with ``complete=False``.
+
+    Raises
+    ------
+    ValueError
+        If a setting or the image cannot be used; the message says what would be.
+    """
+    settings = AutomaticSettings(
+        mode=mode,
+        sizing=sizing,
+        detail=detail,
+        points_per_side=points_per_side,
+        points_per_batch=points_per_batch,
+        pred_iou_thresh=pred_iou_thresh,
+        stability_score_thresh=stability_score_thresh,
+        stability_score_offset=stability_score_offset,
+        box_nms_thresh=box_nms_thresh,
+        crop_n_layers=crop_n_layers,
+        crop_nms_thresh=crop_nms_thresh,
+        crop_overlap_ratio=crop_overlap_ratio,
+        crop_n_points_downscale_factor=crop_n_points_downscale_factor,
+        min_mask_region_area=min_mask_region_area,
+    )
+    return run(predictor, image, settings, intensity=intensity, cache=cache, on_progress=on_progress)
+
+
+def run(
+    predictor: Predictor,
+    image: Any,
+    settings: AutomaticSettings,
+    *,
+    intensity: Intensity = None,
+    cache: Any = None,
+    plane: Any = None,
+    on_progress: OnProgress | None = None,
+) -> Found:
+    """``segment_everything`` with its settings as one record, of a ``plane`` as in ``Predictor.on_image``."""
+    proposer = proposer_for(predictor, settings)
+    if settings.is_arranged:
+        pixels = image[0] if isinstance(image, list | tuple) and hasattr(image[0], "shape") else image
+        return in_whole_image(predictor, pixels, settings, proposer, intensity, on_progress)
+    view = predictor.on_image(image, intensity=intensity, cache=cache, plane=plane)
+    return in_regions(view, settings, proposer, on_progress)
+
+
+def in_regions(
+    view: ImageView,
+    settings: AutomaticSettings,
+    proposer: Proposer | None,
+    on_progress: OnProgress | None,
+) -> Found:
+    """Region by region, each encoded at the detail; nothing of the image's size is held."""
+    windows = region_windows(view, settings)
+    objects: list[FoundObject] = []
+    complete = True
+    try:
+        for place, window in enumerate(windows):
+            share = Share(on_progress, place, len(windows))
+            find_in_region(view, window, settings, proposer, share, objects)
+            share.at(1)
+    except Cancelled:
+        complete = False
+    is_seeded = proposer is not None
+    kept = joined(objects, settings, view.plane_hw, is_seeded=is_seeded)
+    return Found(tuple(kept), view.plane_hw, settings, "seeds" if is_seeded else "grid", complete)
+
+
+def proposer_for(predictor: Predictor, settings: AutomaticSettings) -> Proposer | None:
+    """What finds seeds; None for a grid of points.
+
+    Raises
+    ------
+    ValueError
+        If seeds are asked for and the model has no head that finds them, or a grid and it knows no points.
+    """
+    proposer = predictor.proposer
+    if settings.mode == "seeds" and proposer is None:
+        raise ValueError(
+            f'{predictor.model.name} has no head that proposes objects: take mode="grid", or a model with one'
+        )
+    if settings.mode != "grid" and proposer is not None:
+        return proposer
+    if predictor.model.preparation.box_only:
+        raise ValueError(
+            f"{predictor.model.name} was trained on boxes alone and answers no grid of points: take another "
+            f"model"
+        )
+    return None
+
+
+def in_whole_image(
+    predictor: Predictor,
+    image: Any,
+    settings: AutomaticSettings,
+    proposer: Proposer | None,
+    intensity: Intensity,
+    on_progress: OnProgress | None,
+) -> Found:
+    """The image encoded whole, then its crops: each is encoded by itself, from one mapping of intensities."""
+    rgb8 = to_rgb8(image, intensity)
+    image_hw: tuple[int, int] = rgb8.shape[:2]
+    windows = crop_windows(image_hw, settings)
+    per_side = [points_in(layer, settings) for _, layer in windows]
+    progress = Progress(on_progress, 0 if proposer else sum(n * n for n in per_side))
+    objects: list[FoundObject] = []
+    complete = True
+    for (window, _), points in zip(windows, per_side, strict=True):
+        here: list[FoundObject] = []
+        try:
+            progress.tell()
+            embedding = embed_window(predictor, rgb8, window, settings.sizing, progress)
+            if proposer is not None:
+                proposals = proposer(embedding)
+                progress.expect(len(proposals))
+                decode_seeds(
+                    predictor,
+                    embedding,
+                    proposals,
+                    Thresholds.of(settings, proposer.calibration),
+                    proposer.calibration,
+                    settings,
+                    progress.decoded,
+                    plane=Plane(),
+                    into=here,
+                )
+            else:
+                decode(
+                    predictor,
+                    embedding,
+                    grid_prompts(embedding.frame, points),
+                    three_above(settings.pred_iou_thresh),
+                    settings,
+                    progress.decoded,
+                    stability_thresh=settings.stability_score_thresh,
+                    plane=Plane(),
+                    into=here,
+                )
+        except Cancelled:
+            complete = False
+        progress.part_is_done()
+        here = [one for one in here if not is_cut_off(one, window, image_hw)]
+        objects += here if proposer is not None else best_in_crop(here, settings)
+        if not complete:
+            break
+    objects = finished(objects, settings, image_hw, is_seeded=proposer is not None, crops=len(windows))
+    mode = "grid" if proposer is None else "seeds"
+    return Found(tuple(objects), image_hw, settings, mode, complete)
+
+
+def finished(
+    objects: list[FoundObject],
+    settings: AutomaticSettings,
+    image_hw: tuple[int, int],
+    *,
+    is_seeded: bool,
+    crops: int,
+) -> list[FoundObject]:
+    """Doubles between crops dropped, small regions cleaned."""
+    if is_seeded:
+        if settings.min_mask_region_area:
+            objects = [clean(one, settings.min_mask_region_area, image_hw) for one in objects]
+        return without_doubles(objects, settings)
+    if crops > 1:
+        objects = best_across_crops(objects, settings)
+    if settings.min_mask_region_area:
+        objects = without_small_regions(objects, settings, image_hw)
+    return objects
+
+
+def embed_window(
+    predictor: Predictor,
+    rgb8: NDArray[np.uint8],
+    window: Window,
+    sizing: Sizing | None,
+    progress: Progress,
+) -> Embedding:
+    """A window of an image encoded as if it were all of it; its frame counts in the image's pixels."""
+    model = predictor.model
+    preparation = model.preparation
+    frame = Frame.plan(
+        rgb8.shape[:2],
+        side=preparation.side,
+        patch=model.config.patch,
+        sizing=preparation.sizing if sizing is None else sizing,
+        window_yxhw=window,
+    )
+    pixels_bchw = prepare(rgb8, frame, preparation)
+    key = EmbeddingKey(
+        pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
+        weights=model.sha256,
+        preparation=preparation,
+        frame=frame,
+        intensity=None,
+        gamma=1.0,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=model.device.type,
+    )
+    given = ModelInput(pixels_bchw.to(model.device), frame, key)
+    return encode(model, given, on_block=lambda *_: progress.tell())

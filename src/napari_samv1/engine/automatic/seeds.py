@@ -1,0 +1,265 @@
+"""One prompt for each proposed object: decoded, weighed, asked again where it is not what was proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_samv1.engine.automatic.decoding import OnDecoded
+from napari_samv1.engine.automatic.found import FoundObject
+from napari_samv1.engine.automatic.overlap import keep_by_masks
+from napari_samv1.engine.automatic.proposals import Proposals
+from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.embedding import Embedding
+from napari_samv1.engine.predictor import Predictor
+from napari_samv1.masks.packed import PackedCrop
+from napari_samv1.masks.threshold import threshold_crop
+from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.calibration import Calibration, Evidence
+from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.place import Plane, Region
+from napari_samv1.records.prompts import Prompts
+
+PUBLISHED = Calibration()
+ALIKE = 0.8
+"""Agreement of a click's mask with the proposed region from which on nothing else is asked."""
+
+
+SETTLED = 0.7
+"""Mean quality of the masks in a region from which on nothing more is asked there."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a mask's scores must reach with one model; 0 or less drops nothing."""
+
+    iou: float
+    stability: float
+
+    @classmethod
+    def of(cls, settings: AutomaticSettings, calibration: Calibration | None) -> Thresholds:
+        """The settings', which are in the published model's terms, brought to another model's."""
+        own = PUBLISHED if calibration is None else calibration
+        return cls(
+            settings.pred_iou_thresh * (own.iou / PUBLISHED.iou),
+            settings.stability_score_thresh * (own.stability / PUBLISHED.stability),
+        )
+
+    def keep(self, one: FoundObject) -> bool:
+        """An object that is there, and good enough."""
+        return (
+            one.area > 0
+            and (self.iou <= 0 or one.iou > self.iou)
+            and (self.stability <= 0 or one.stability >= self.stability)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A mask for proposal ``index``, and what speaks for it; ``candidate`` is its place among the four.
+
+    ``packed`` is in the image's pixels, ``shape`` the same on the grid of the decoder's logits.
+    """
+
+    index: int
+    packed: PackedCrop = field(repr=False)
+    area: int
+    prompts: Prompts = field(repr=False)
+    candidate: int
+    evidence: Evidence
+    shape: MaskCrop = field(repr=False)
+
+    def quality(self, calibration: Calibration) -> float:
+        """The IoU to be expected of the mask."""
+        return calibration.quality(self.evidence, by_region=self.prompts.area is not None)
+
+
+def decode_seeds(
+    predictor: Predictor,
+    embedding: Embedding,
+    proposals: Proposals,
+    thresholds: Thresholds,
+    calibration: Calibration,
+    settings: AutomaticSettings,
+    on_decoded: OnDecoded,
+    *,
+    plane: Plane,
+    into: list[FoundObject],
+) -> None:
+    """Decode one mask for each proposal of an encoded region and put those that pass ``into`` a list.
+
+    A click is asked first. Where its mask is not what was proposed, the proposed region, the box around it
+    and the click are asked together, and the better of both masks is kept.
+
+    The predicted IoU of what is found is the one that ``calibration`` expects by all that speaks for it.
+    """
+    region = Region(plane, embedding.frame.window_yxhw)
+    settled = np.zeros(embedding.frame.logits_hw, np.float32)
+    done = 0
+
+    def keep(answer: Answer) -> None:
+        quality = answer.quality(calibration)
+        found = FoundObject(
+            answer.packed,
+            answer.area,
+            quality,
+            answer.evidence.stability,
+            answer.prompts,
+            answer.candidate,
+            region,
+        )
+        if thresholds.keep(found):
+            into.append(found)
+            here = settled[answer.shape.region]
+            here[answer.shape.mask] = np.maximum(here[answer.shape.mask], quality)
+
+    sure = len(proposals) if proposals.sure is None else proposals.sure
+    for chosen in (range(sure), range(sure, len(proposals))):
+        open_ = [i for i in chosen if not _is_settled(proposals, i, settled)]
+        done += len(chosen) - len(open_)
+        doubtful: dict[int, Answer] = {}
+        for answers in clicked(predictor, embedding, proposals, open_, settings):
+            for answer in answers:
+                if answer.evidence.agreement >= ALIKE:
+                    keep(answer)
+                    done += 1
+                else:
+                    doubtful[answer.index] = answer
+            on_decoded(done)
+        for answers in outlined(predictor, embedding, proposals, sorted(doubtful), settings):
+            for answer in answers:
+                before = doubtful[answer.index]
+                better = answer.quality(calibration) > before.quality(calibration)
+                keep(answer if better else before)
+            done += len(answers)
+            on_decoded(done)
+
+
+def _is_settled(proposals: Proposals, index: int, settled: NDArray[np.float32]) -> bool:
+    """Whether good masks lie already where an object is proposed."""
+    if proposals.regions is None:
+        return False
+    region = proposals.regions[index]
+    return bool(settled[region.region][region.mask].mean() >= SETTLED) if region.area else False
+
+
+def clicked(
+    predictor: Predictor,
+    embedding: Embedding,
+    proposals: Proposals,
+    chosen: Sequence[int],
+    settings: AutomaticSettings,
+) -> Iterator[list[Answer]]:
+    """The best masks for the points of some proposals."""
+    every = proposals.prompts()
+    prompts = [every[index] for index in chosen]
+    for _, candidates in predictor.stream(embedding, prompts, _best_mask, batch=settings.points_per_batch):
+        yield [
+            _weighed(replace(one, index=chosen[one.index]), prompts[one.index], proposals, settings)
+            for one in candidates
+        ]
+
+
+def outlined(
+    predictor: Predictor,
+    embedding: Embedding,
+    proposals: Proposals,
+    chosen: Sequence[int],
+    settings: AutomaticSettings,
+) -> Iterator[list[Answer]]:
+    """The masks for the regions of some proposals, with the box around each and the point in it."""
+    for start in range(0, len(chosen), settings.points_per_batch):
+        some = chosen[start : start + settings.points_per_batch]
+        prompts = [region_prompts(embedding, proposals, index) for index in some]
+        answers = []
+        for index, one, prediction in zip(
+            some, prompts, predictor.predict_each(embedding, prompts), strict=True
+        ):
+            mask = prediction.best()
+            candidate = Candidate(
+                index, mask, float(prediction.iou[mask]), prediction.logits[mask], embedding.frame
+            )
+            answers.append(_weighed(candidate, one, proposals, settings))
+        yield answers
+
+
+def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Prompts:
+    """A proposal's region, the box around it and its point, in the image's pixels."""
+    assert proposals.regions is not None
+    frame = embedding.frame
+    own = np.where(proposals.regions[index].to_mask(frame.logits_hw), np.float32(1), np.float32(-1))
+    placed = Candidate(index, 0, 0.0, own, frame)
+    area = threshold_crop(own, placed.placement)
+    point = [proposals.points_yx[index]]
+    if area.empty:
+        return Prompts(points_yx=point, labels=[1])
+    rows, columns = area.region
+    box = (rows.start - 0.5, columns.start - 0.5, rows.stop - 0.5, columns.stop - 0.5)
+    return Prompts(points_yx=point, labels=[1], boxes_yx=[box], area=area)
+
+
+def without_doubles(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
+    """The objects that no better one overlaps by more than ``box_nms_thresh`` of the smaller mask."""
+    return [objects[i] for i in keep_by_masks(objects, [one.iou for one in objects], settings.box_nms_thresh)]
+
+
+def _weighed(
+    candidate: Candidate, prompts: Prompts, proposals: Proposals, settings: AutomaticSettings
+) -> Answer:
+    crop, stability = candidate.crop_and_stability(offset=settings.stability_score_offset)
+    shape = MaskCrop.from_mask(candidate.logits > 0)
+    evidence = Evidence(
+        candidate.iou,
+        0.0 if np.isnan(stability) else stability,
+        _agreement(candidate, proposals),
+        float(proposals.scores[candidate.index]),
+        *_by_chances(shape, candidate.frame.logits_hw, proposals),
+    )
+    return Answer(candidate.index, PackedCrop.of(crop), crop.area, prompts, candidate.mask, evidence, shape)
+
+
+def _agreement(candidate: Candidate, proposals: Proposals) -> float:
+    """Intersection over union of a mask and the region that was proposed; 1 where none was."""
+    if proposals.regions is None:
+        return 1.0
+    own = proposals.regions[candidate.index]
+    mask = candidate.logits > 0
+    both = np.count_nonzero(mask[own.region] & own.mask)
+    either = np.count_nonzero(mask) + own.area - both
+    return both / either if either else 0.0
+
+
+def _by_chances(mask: MaskCrop, grid_hw: tuple[int, int], proposals: Proposals) -> tuple[float, float, float]:
+    """How much of a mask's outline is rim, how much rim crosses its inside, how much of it is filled."""
+    if proposals.chances is None:
+        return 1.0, 0.0, 1.0
+    if mask.empty:
+        return 0.0, 0.0, 0.0
+    inside, rim = proposals.chances[(slice(None), *mask.region)]
+    # the grid's edge is no outline
+    within = ndimage.binary_erosion(mask.mask, border_value=0)
+    edge = mask.mask & ~within
+    for axis, (bounds, size) in enumerate(zip(mask.region, grid_hw, strict=True)):
+        ends = ([0] if bounds.start == 0 else []) + ([-1] if bounds.stop == size else [])
+        edge[(slice(None),) * axis + (ends,)] = False
+    length = max(1, int(np.count_nonzero(edge)))
+    nearby = ndimage.maximum_filter(rim, 3)
+    core = ndimage.binary_erosion(within)
+    return (
+        float(nearby[edge].mean()) if edge.any() else 1.0,
+        min(1.0, float(rim[core].sum()) / length),
+        float(inside[mask.mask].mean()),
+    )
+
+
+def _best_mask(prompts: Sequence[Prompts], iou_bm: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The mask that a click would show."""
+    chosen = np.zeros(iou_bm.shape, dtype=bool)
+    single = np.array([one.is_single for one in prompts])
+    best = np.where(single, 1 + np.argmax(iou_bm[:, 1:], axis=1), 0)
+    chosen[np.arange(len(prompts)), best] = True
+    return chosen

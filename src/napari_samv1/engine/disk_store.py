@@ -1,0 +1,69 @@
+"""A store of embeddings on disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+
+from napari_samv1.disk.embeddings import EmbeddingFolder, KeptEmbedding
+from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
+from napari_samv1.records.requests import EncodingRequest
+
+
+class DiskStore:
+    """Embeddings in a folder; ``disk.EmbeddingFolder`` says how they are kept there."""
+
+    def __init__(self, folder: str | os.PathLike[str] | EmbeddingFolder) -> None:
+        self.folder = folder if isinstance(folder, EmbeddingFolder) else EmbeddingFolder(folder)
+
+    def get(self, request: EncodingRequest) -> Embedding | None:
+        """The embedding of a request, if a sound one is in the folder."""
+        kept = self.folder.get(request)
+        if kept is None:
+            return None
+        made = kept.made
+        try:
+            frame = Frame(**{name: _tuple(value) for name, value in made["frame"].items()})
+            key = EmbeddingKey(
+                pixels=made["pixels"],
+                weights=request.model.weights,
+                preparation=request.model.preparation,
+                frame=frame,
+                intensity=_tuple(made["intensity"]),
+                gamma=made["gamma"],
+                dtype=made["dtype"],
+                device=made["device"],
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+        return Embedding(torch.from_numpy(kept.tokens_bchw.copy()), frame, key, request)
+
+    def put(self, embedding: Embedding) -> None:
+        """Write an embedding that has a request."""
+        if embedding.request is None:
+            raise ValueError("only embeddings that a view of an image made have a request to be kept by")
+        key = embedding.key
+        made = {
+            "frame": asdict(embedding.frame),
+            "pixels": key.pixels,
+            "intensity": key.intensity,
+            "gamma": key.gamma,
+            "dtype": key.dtype,
+            "device": key.device,
+        }
+        tokens = embedding.tokens_bchw.cpu().numpy()
+        self.folder.put(embedding.request, KeptEmbedding(tokens, made))
+
+    def covering(self, plane: Plane, points_yx: ArrayLike) -> list[Embedding]:
+        """None: embeddings on disk are not at hand."""
+        return []
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,95 @@
+"""Encoding where memory is short: in smaller pieces, then on the CPU."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from napari_samv1.model.layers import in_smaller_chunks
+from napari_samv1.model.sam import Sam
+
+OnBlock = Callable[[int, Tensor], None]
+
+
+def encode_frugally(
+    network: Sam,
+    pixels_bchw: Tensor,
+    *,
+    window_sizes: Sequence[int] | None = None,
+    on_block: OnBlock | None = None,
+) -> Tensor:
+    """Encode; if memory does not suffice, in smaller pieces, and if it still does not, on the CPU.
+
+    A warning says so. Blocks are reported from the first one on each time.
+
+    Raises
+    ------
+    MemoryError
+        If memory does not suffice on the CPU either.
+    """
+
+    def encode(own: Sam, pixels: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return own.encode(pixels, window_sizes=window_sizes, on_block=on_block)
+
+    device = pixels_bchw.device
+    tokens = _if_there_is_memory(lambda: encode(network, pixels_bchw))
+    if tokens is not None:
+        return tokens
+    _release(device)
+    with in_smaller_chunks():
+        tokens = _if_there_is_memory(lambda: encode(network, pixels_bchw))
+        if tokens is not None:
+            _tell(f"Memory ran short on {device}: the image was encoded in smaller pieces, which is slower.")
+            return tokens
+        _release(device)
+        if device.type != "cpu":
+            tokens = _if_there_is_memory(lambda: encode(_on_cpu(network), pixels_bchw.cpu()))
+            if tokens is not None:
+                _tell(f"Memory did not suffice on {device}: the image was encoded on the CPU.")
+                return tokens
+    raise MemoryError(
+        "memory does not suffice to encode the image: close other programs, or choose a smaller model"
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: CUDA has an error of its own, the CPU and MPS only say so in words."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in str(error) for words in ("out of memory", "not enough memory"))
+    )
+
+
+def _if_there_is_memory(work: Callable[[], Tensor]) -> Tensor | None:
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # what the failed attempt held is let go of only here, behind the exception
+    return None
+
+
+def _release(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def _on_cpu(network: Sam) -> Sam:
+    """A copy of the network; the original stays where it is."""
+    with torch.device("meta"):
+        copy = Sam(network.config)
+    copy.load_state_dict({name: tensor.cpu() for name, tensor in network.state_dict().items()}, assign=True)
+    return copy.eval().requires_grad_(False)
+
+
+def _tell(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=4)

@@ -1,0 +1,146 @@
+"""Stores of embeddings: in memory, bounded by bytes, and before one on disk."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from threading import RLock
+from typing import Protocol
+
+from numpy.typing import ArrayLike
+
+from napari_samv1.engine.embedding import Embedding
+from napari_samv1.records.place import Plane
+from napari_samv1.records.requests import EncodingRequest
+
+VARIABLE = "NAPARI_SAMV1_EMBEDDINGS_MB"
+MOST_BYTES = 1 << 30
+FREE_SHARE = 4
+"""What part of the free memory embeddings may take further."""
+
+
+class EmbeddingStore(Protocol):
+    """Keeps embeddings by their requests; threads may share it."""
+
+    def get(self, request: EncodingRequest) -> Embedding | None:
+        """The embedding of a request, if it is here."""
+        ...
+
+    def put(self, embedding: Embedding) -> None:
+        """Keep an embedding that has a request."""
+        ...
+
+    def covering(self, plane: Plane, points_yx: ArrayLike) -> list[Embedding]:
+        """Embeddings at hand whose regions hold all of these points of a plane, the finest first."""
+        ...
+
+
+class MemoryStore:
+    """Embeddings in memory; the least recently used ones go first.
+
+    ``most_bytes`` is how many bytes they may take, by default 1 GiB or what ``NAPARI_SAMV1_EMBEDDINGS_MB``
+    says; a quarter of what is free is never exceeded. The newest one always stays.
+    """
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self.most_bytes = _most_bytes() if most_bytes is None else most_bytes
+        self._lock = RLock()
+        self._held: OrderedDict[EncodingRequest, Embedding] = OrderedDict()
+
+    def get(self, request: EncodingRequest) -> Embedding | None:
+        """The embedding of a request, if it is here."""
+        with self._lock:
+            if request in self._held:
+                self._held.move_to_end(request)
+            return self._held.get(request)
+
+    def put(self, embedding: Embedding) -> None:
+        """Keep an embedding, and let go of others for it."""
+        if embedding.request is None:
+            raise ValueError("only embeddings that a view of an image made have a request to be kept by")
+        with self._lock:
+            self._held.pop(embedding.request, None)
+            self._held[embedding.request] = embedding
+            held = self.nbytes
+            free = free_memory()
+            most = self.most_bytes if free is None else min(self.most_bytes, held + free // FREE_SHARE)
+            while held > most and len(self._held) > 1:
+                _, oldest = self._held.popitem(last=False)
+                held -= oldest.nbytes
+
+    def covering(self, plane: Plane, points_yx: ArrayLike) -> list[Embedding]:
+        """Embeddings whose regions hold all of these points of a plane, the finest first."""
+        with self._lock:
+            held = list(self._held.items())
+        holding = [
+            own
+            for request, own in held
+            if request.region.plane == plane and own.frame.contains(points_yx).all()
+        ]
+        return sorted(holding, key=lambda own: own.frame.downsampling)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        with self._lock:
+            self._held.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tokens."""
+        with self._lock:
+            return sum(own.nbytes for own in self._held.values())
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+class LayeredStore:
+    """A fast store before a slow one: what is found in the slow one is kept in the fast one."""
+
+    def __init__(self, fast: EmbeddingStore, slow: EmbeddingStore) -> None:
+        self.fast = fast
+        self.slow = slow
+
+    def get(self, request: EncodingRequest) -> Embedding | None:
+        """The embedding of a request from either."""
+        found = self.fast.get(request)
+        if found is None:
+            found = self.slow.get(request)
+            if found is not None:
+                self.fast.put(found)
+        return found
+
+    def put(self, embedding: Embedding) -> None:
+        """Keep an embedding in both."""
+        self.fast.put(embedding)
+        self.slow.put(embedding)
+
+    def covering(self, plane: Plane, points_yx: ArrayLike) -> list[Embedding]:
+        """Embeddings of the fast store."""
+        return self.fast.covering(plane, points_yx)
+
+
+def free_memory() -> int | None:
+    """Bytes that programs may still take without others being swapped out; None where none can tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return int(psutil.virtual_memory().available)
+
+
+def _most_bytes() -> int:
+    chosen = os.environ.get(VARIABLE, "").strip()
+    if not chosen:
+        return MOST_BYTES
+    try:
+        return int(float(chosen) * 1e6)
+    except ValueError as error:
+        raise ValueError(f"{VARIABLE} must be a number of megabytes, got {chosen!r}") from error

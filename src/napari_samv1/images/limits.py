@@ -1,0 +1,63 @@
+"""Limits of a plane's values: numbers found once in a fixed sample, the same for all of its regions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_samv1.images.displayed import displayed
+from napari_samv1.images.intensity import Intensity, limits_of
+from napari_samv1.images.prepare import stretch_limits
+from napari_samv1.images.source import OVERVIEW_PIXELS, Source, aligned, spread
+from napari_samv1.records.display import Channel, Display
+from napari_samv1.records.place import Plane, Region
+from napari_samv1.records.preparation import Preparation
+
+FEW_BLOCKS, FEW_SIDE = 8, 64
+MANY_BLOCKS, MANY_SIDE = 32, 128
+
+Array = NDArray[Any]
+
+
+def plane_sample(source: Source, plane: Plane) -> list[Array]:
+    """Some of a plane's pixels as pictures (h, w) or (h, w, C), the same whatever holds the image.
+
+    All of a plane of up to a million pixels. Otherwise its coarsest level where that is as small, which sees
+    all of it but averages peaks away, and blocks of the full resolution, which see peaks but not everywhere.
+    """
+    identity = source.identity
+    height, width = plane.shape_in(identity.shape)
+    coarsest = plane.shape_in(identity.levels[-1]) if identity.levels else (height, width)
+    pictures = []
+    has_overview = math.prod(coarsest) <= OVERVIEW_PIXELS
+    if has_overview:
+        pictures.append(source.read(Region(plane, (0, 0, height, width)), coarsest))
+    if coarsest == (height, width) and has_overview:
+        return pictures
+    count, side = (FEW_BLOCKS, FEW_SIDE) if has_overview else (MANY_BLOCKS, MANY_SIDE)
+    blocks = []
+    for place in spread(count, 2):
+        rows, columns = aligned(place[0], height, side), aligned(place[1], width, side)
+        hw = rows.stop - rows.start, columns.stop - columns.start
+        blocks.append(source.read(Region(plane, (rows.start, columns.start, *hw)), hw))
+    return [*pictures, np.concatenate(blocks)]
+
+
+def plane_display(sample: list[Array], intensity: Intensity, gamma: float) -> Display:
+    """The numbers that an intensity means for a plane: the widest range that its sample's pictures have."""
+    seen = [picture for picture in sample if picture.dtype.kind != "f" or np.isfinite(picture).any()]
+    limits = [limits_of(picture, intensity) for picture in seen] or [(0.0, 1.0)]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    return Display((Channel(low, high, gamma),))
+
+
+def plane_stretch(
+    sample: list[Array], display: Display, preparation: Preparation
+) -> tuple[float, float] | None:
+    """The 8-bit values that a model's preparation stretches to 0 and 1, found likewise; None if in none."""
+    limits = [stretch_limits(displayed(picture, display), preparation) for picture in sample]
+    known = [own for own in limits if own is not None]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None

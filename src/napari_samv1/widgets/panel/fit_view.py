@@ -1,0 +1,73 @@
+"""The view after a dock has taken room from the canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QMainWindow, QWidget
+
+LAYOUT_MILLISECONDS = 5000
+TOUCHES = (QEvent.Type.MouseButtonPress, QEvent.Type.Wheel, QEvent.Type.KeyPress)
+
+
+class FitWhileLaidOut(QObject):
+    """Fits the view whenever the canvas gets another size, until a person touches it or time is up.
+
+    It begins when ``dock``'s window has it, and does nothing where the view was moved before.
+    """
+
+    def __init__(self, viewer: Any, dock: QWidget) -> None:
+        super().__init__(dock)
+        self._watched: list[QWidget] = []
+        self._fit = self._single_shot(viewer.reset_view)
+        self._stands = self._single_shot(self._let_go)
+        self._begin = self._single_shot(self._watch)
+        if is_centred(viewer):
+            self._begin.start(0)
+
+    def _single_shot(self, slot: Callable[[], object]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(slot)
+        return timer
+
+    def _watch(self) -> None:
+        # asked for and not held: the dock must be free to go
+        dock = self.parent()
+        window = dock.window() if isinstance(dock, QWidget) else None
+        canvas = window.centralWidget() if isinstance(window, QMainWindow) else None
+        if canvas is None:
+            return
+        self._watched = [canvas, *canvas.findChildren(QWidget)]
+        for widget in self._watched:
+            widget.installEventFilter(self)
+        self._fit.start(0)
+        self._stands.start(LAYOUT_MILLISECONDS)
+
+    def eventFilter(self, _widget: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        if event.type() == QEvent.Type.Resize:
+            self._fit.start(0)
+        elif event.type() in TOUCHES:
+            self._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        self._fit.stop()
+        for widget in self._watched:
+            widget.removeEventFilter(self)
+        self._watched = []
+
+
+def is_centred(viewer: Any) -> bool:
+    """True where the view's centre is that of all layers, as napari leaves it; zooming moves it."""
+    if not len(viewer.layers) or viewer.dims.ndisplay != 2:
+        return False
+    displayed = list(viewer.dims.displayed)
+    middle = np.asarray(viewer.layers.extent.world)[:, displayed].mean(axis=0)
+    # napari 0.9 moved it into the scene
+    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    size = np.ptp(np.asarray(viewer.layers.extent.world)[:, displayed], axis=0).max()
+    return bool(np.abs(np.asarray(camera.center)[-2:] - middle).max() <= 1e-3 * max(size, 1e-12))

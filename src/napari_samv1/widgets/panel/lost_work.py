@@ -1,0 +1,152 @@
+"""Work that earlier windows left unsaved: a list with pictures and dates, to restore from or to discard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QSize
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import QListWidget, QListWidgetItem
+
+from napari_samv1.widgets.panel.session_card import Answer, QuestionCard
+from napari_samv1.widgets.panel.session_words import images_in, objects_in, when
+from napari_samv1.widgets.shared.imports import import_for_jobs
+
+if TYPE_CHECKING:
+    from napari_samv1.storage.session.recovery import Recoverable
+
+PICTURE_SIDE = 48
+ROWS_IN_SIGHT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LostSession:
+    """A session that was not saved, with its picture (side, side, 3); None where it cannot be read."""
+
+    found: Recoverable
+    picture: NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    @property
+    def words(self) -> str:
+        """Images, objects and date in two lines, or why it cannot be read."""
+        record = self.found.record
+        if record is None:
+            return f"cannot be read:\n{self.found.problem}"
+        return f"{images_in(record)}\n{objects_in(record)}, {when(record.saved)}"
+
+
+def find_lost() -> list[LostSession]:
+    """Look for sessions that were not saved, the newest first; for a background thread."""
+    import_for_jobs()
+    from napari_samv1.storage.session.picture import picture_of
+    from napari_samv1.storage.session.recovery import recoverable
+
+    return [
+        LostSession(one)
+        if one.record is None or not one.record.planes
+        else LostSession(one, picture_of(one.record.planes[0], PICTURE_SIDE))
+        for one in recoverable()
+    ]
+
+
+class LostWork:
+    """Offers lost sessions in a ``card``, and asks before any is discarded.
+
+    ``restore`` and ``discard`` get what was chosen; ``take_out`` is to be called with what is restored.
+    """
+
+    def __init__(
+        self,
+        card: QuestionCard,
+        restore: Callable[[Recoverable], None],
+        discard: Callable[[Sequence[Recoverable]], None],
+    ) -> None:
+        self._card, self._restore, self._discard = card, restore, discard
+        self._lost: list[LostSession] = []
+        self.list: QListWidget | None = None
+
+    def take(self, lost: Sequence[LostSession]) -> None:
+        """Offer these sessions, if there are any."""
+        self._lost = list(lost)
+        self.offer()
+
+    def take_out(self, restored: Recoverable) -> None:
+        """Offer a session no longer."""
+        self._lost = [one for one in self._lost if one.found is not restored]
+
+    def offer(self) -> None:
+        """Ask what to do with the lost sessions, if there are any."""
+        if not self._lost:
+            return
+        self.list = _list_of(self._lost)
+        answers: list[Answer] = [
+            ("Restore", self._restore_chosen),
+            ("Discard", self._ask_about_chosen),
+            ("Later", self._lost.clear),
+        ]
+        if len(self._lost) > 1:
+            answers.insert(2, ("Discard all", partial(self._ask_about, self._lost)))
+            sentence = f"Work of {len(self._lost)} sessions was not saved:"
+        else:
+            sentence = "This work was not saved:"
+        self._card.ask(sentence, answers, self.list)
+        restore = self._card.buttons["Restore"]
+        chosen = self.list.currentRowChanged
+        chosen.connect(lambda row: restore.setEnabled(self._lost[row].found.record is not None))
+        restore.setEnabled(self._chosen.found.record is not None)
+
+    @property
+    def _chosen(self) -> LostSession:
+        return self._lost[0 if self.list is None else max(0, self.list.currentRow())]
+
+    def _restore_chosen(self) -> None:
+        self._restore(self._chosen.found)
+
+    def _ask_about_chosen(self) -> None:
+        self._ask_about([self._chosen])
+
+    def _ask_about(self, unwanted: Sequence[LostSession]) -> None:
+        if len(unwanted) > 1:
+            what = f"all {len(unwanted)} sessions"
+        else:
+            record = unwanted[0].found.record
+            what = "it" if record is None else objects_in(record)
+        self._card.ask(
+            f"Really discard {what}? This cannot be undone.",
+            [("Discard for good", partial(self._discard_for_good, list(unwanted))), ("Keep", self.offer)],
+        )
+
+    def _discard_for_good(self, unwanted: Sequence[LostSession]) -> None:
+        self._lost = [one for one in self._lost if not any(one is other for other in unwanted)]
+        self._discard([one.found for one in unwanted])
+
+
+def _list_of(lost: Sequence[LostSession]) -> QListWidget:
+    shown = QListWidget()
+    shown.setIconSize(QSize(PICTURE_SIDE, PICTURE_SIDE))
+    shown.setWordWrap(True)
+    for one in lost:
+        item = QListWidgetItem(one.words)
+        item.setToolTip(one.words.replace("\n", ", "))
+        if one.picture is not None:
+            item.setIcon(_icon(one.picture))
+        shown.addItem(item)
+    shown.setCurrentRow(0)
+    row = max(shown.sizeHintForRow(0), PICTURE_SIDE)
+    shown.setFixedHeight(min(len(lost), ROWS_IN_SIGHT) * row + 2 * shown.frameWidth() + 2)
+    return shown
+
+
+def _icon(picture: NDArray[np.uint8]) -> QIcon:
+    pixels = np.ascontiguousarray(picture)
+    height, width, _ = pixels.shape
+    image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    icon, pixmap = QIcon(), QPixmap.fromImage(image)
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # without a tint where it is selected
+        icon.addPixmap(pixmap, mode)
+    return icon

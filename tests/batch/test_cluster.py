@@ -1,0 +1,76 @@
+"""A cluster of two worker processes on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import tifffile
+from distributed import Client, LocalCluster
+
+from napari_samv1.batch.cluster import ClusterError, on_cluster
+from napari_samv1.batch.segment import segment_file
+from small_model import picture
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as own:
+        yield own
+
+
+@pytest.fixture
+def images(tmp_path):
+    paths = [tmp_path / f"{i}.npy" for i in range(3)]
+    for i, path in enumerate(paths):
+        np.save(path, picture(330 if i == 0 else 60, 200 if i == 0 else 50, seed=i)[..., 0])
+    return paths
+
+
+def labels_of(outcome):
+    assert outcome.error == ""
+    return tifffile.imread(outcome.outputs[0])
+
+
+def test_two_processes_find_what_one_thread_finds(cluster, images, task_for, tmp_path):
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"nonsense")
+    tasks = [task_for(path) for path in (*images, broken)]
+    outcomes = {one.path: one for one in on_cluster(tasks, cluster.scheduler_address)}
+    assert outcomes.pop(broken).status == "failed"
+    for path, outcome in outcomes.items():
+        here = segment_file(task_for(path, stem=f"here-{path.stem}"))
+        assert np.array_equal(labels_of(outcome), labels_of(here))
+    again = list(on_cluster(tasks[:3], cluster.scheduler_address))
+    assert {one.status for one in again} == {"skipped"}
+
+
+def test_a_worker_that_is_killed_loses_nothing(cluster, images, task_for):
+    with Client(cluster.scheduler_address) as client:
+        workers = client.run(os.getpid)
+    victim = next(iter(workers.values()))
+
+    def kill():
+        time.sleep(0.3)
+        os.kill(victim, signal.SIGTERM)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    tasks = [task_for(path, intensity=(0, 250)) for path in images]
+    outcomes = list(on_cluster(tasks, cluster.scheduler_address))
+    killer.join()
+    assert {one.path for one in outcomes} == set(images)
+    for outcome in outcomes:
+        here = task_for(outcome.path, stem=f"here-{outcome.path.stem}", intensity=(0, 250))
+        assert np.array_equal(labels_of(outcome), labels_of(segment_file(here)))
+
+
+def test_no_scheduler_is_a_sentence(monkeypatch):
+    with pytest.raises(ClusterError, match="there is no scheduler at nonsense"):
+        next(on_cluster([], "nonsense"))

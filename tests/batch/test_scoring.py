@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_samv1.batch.scoring import THRESHOLDS, score, score_files, table
+from napari_samv1.images.source import ReadError
+
+
+def row(*runs):
+    """A label image of one row, from (label, length) pairs."""
+    return np.concatenate([np.full(length, label) for label, length in runs])[None]
+
+
+def test_hand_computed_precision():
+    truth = row((1, 10), (0, 5), (2, 10), (0, 5), (3, 10))
+    # 1 exactly, 2 with 7 of 10 pixels (IoU 0.7), 3 missed, one that is none
+    labels = row((5, 10), (0, 5), (9, 7), (0, 13), (0, 2), (4, 3))
+    labels = np.concatenate([labels[:, :22], row((0, 5), (4, 3)), row((0, 10))], axis=1)[:, :40]
+    found = score(labels, truth)
+    by_threshold = dict(zip(THRESHOLDS, found.average_precision, strict=True))
+    assert found.found == 3
+    assert found.wanted == 3
+    assert by_threshold[0.5] == pytest.approx(2 / (2 + 1 + 1))
+    assert by_threshold[0.7] == pytest.approx(2 / 4)
+    assert by_threshold[0.75] == pytest.approx(1 / (1 + 2 + 2))
+    assert found.msa == pytest.approx((5 * 2 / 4 + 5 * 1 / 5) / 10)
+
+
+def test_an_object_cut_in_two_halves_counts_once():
+    # both halves have an IoU of exactly one half with it
+    found = score(row((1, 5), (2, 5)), row((7, 10)))
+    assert found.true_positives[0] == 1
+    assert found.average_precision[0] == pytest.approx(1 / 2)
+
+
+@given(arrays(np.uint16, (12, 12), elements=st.integers(0, 5)))
+def test_labels_are_perfect_against_themselves_whatever_their_numbers(labels):
+    numbers = np.random.default_rng(0).permutation(np.arange(1, 70000, 11))[:6]
+    renumbered = np.where(labels > 0, numbers[labels], 0)
+    assert score(renumbered, labels).average_precision == (1.0,) * 10
+
+
+def test_nothing_found_where_nothing_is_is_perfect_and_where_something_is_is_zero():
+    nothing, something = np.zeros((4, 4), int), np.eye(4, dtype=int)
+    assert score(nothing, nothing).msa == 1
+    assert score(nothing, something).msa == 0
+    assert score(something, nothing).msa == 0
+
+
+def test_planes_of_a_stack_are_numbered_apart():
+    plane = row((1, 5), (0, 3), (2, 4))
+    stack = np.stack([plane, np.where(plane == 1, 2, np.where(plane == 2, 1, 0))])
+    assert score(np.stack([plane, plane]), stack).msa == 1
+
+
+def test_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(4, 4\) cannot be scored against a truth of \(4, 5\)"):
+        score(np.zeros((4, 4), int), np.zeros((4, 5), int))
+
+
+def test_folders_are_paired_by_their_names(tmp_path):
+    plane = row((1, 5), (0, 3), (2, 4)).astype(np.uint16)
+    for folder, suffix in (("own", ".tif"), ("true", ".tiff")):
+        for name in ("a", "deep/b"):
+            path = tmp_path / folder / f"{name}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, plane)
+    scores = score_files(tmp_path / "own", tmp_path / "true")
+    assert [one.name for one in scores] == ["a", "deep/b"]
+    assert table(scores).splitlines()[-1].split()[:3] == ["total", "4", "4"]
+    (tmp_path / "own" / "a.tif").unlink()
+    with pytest.raises(ReadError, match="no labels for a"):
+        score_files(tmp_path / "own", tmp_path / "true")

@@ -1,0 +1,298 @@
+"""A slide of known objects: a stand-in answers with the object under each point, cut at its region's edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.ndimage import center_of_mass, find_objects, map_coordinates
+
+from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
+from napari_samv1.engine.automatic.everything import in_regions
+from napari_samv1.engine.automatic.progress import Share
+from napari_samv1.engine.automatic.proposals import Calibration, Proposals
+from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.engine.progress import Cancelled
+from napari_samv1.engine.view import ImageView
+from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
+
+SIDE, PATCH = 128, 8
+SEEDED = AutomaticSettings(mode="seeds", detail=1.0, stability_score_thresh=0.0)
+
+
+class Slide:
+    """Discs of 5 to 14 pixels' radius, none nearer than 2 pixels to another, and one that fits no region."""
+
+    def __init__(self, hw=(460, 420), seed=0, large=True):
+        random = np.random.default_rng(seed)
+        self.labels = np.zeros(hw, dtype=np.int32)
+        y, x = np.ogrid[: hw[0], : hw[1]]
+        number = 0
+        if large:
+            number = 1
+            self.labels[np.hypot(y - 230, (x - 210) * 0.6) < 75] = 1
+        for _ in range(700):
+            cy, cx = random.uniform(0, hw[0]), random.uniform(0, hw[1])
+            radius = random.uniform(5, 14)
+            first_y, first_x = (max(int(c) - 18, 0) for c in (cy, cx))
+            around = slice(first_y, int(cy) + 18), slice(first_x, int(cx) + 18)
+            distance = np.hypot(y[around[0]] - cy, x[:, around[1]] - cx)
+            if not self.labels[around][distance < radius + 2].any():
+                number += 1
+                self.labels[around][distance < radius] = number
+        self.count = number
+
+
+@dataclass
+class Decoder:
+    """Answers each point with the object that it lies on, as a signed distance, within the region alone."""
+
+    labels: np.ndarray
+    model = SimpleNamespace(preparation=SimpleNamespace(side=SIDE, box_only=False), name="known")
+    proposer = None
+    decodes = 0
+
+    def stream(self, embedding, prompts, choose, *, batch):
+        for done, one in enumerate(prompts, start=1):
+            logits, iou = self.ask(embedding.frame, one)
+            chosen = choose([one], iou[None])[0]
+            yield (
+                done,
+                [
+                    Candidate(done - 1, i, float(iou[i]), logits[i], embedding.frame)
+                    for i in np.flatnonzero(chosen)
+                ],
+            )
+
+    def answer_each(self, embedding, prompts):
+        return [Prediction(*self.ask(embedding.frame, one), embedding.frame, True) for one in prompts]
+
+    def ask(self, frame, prompts):
+        Decoder.decodes += 1
+        y, x = np.round(prompts.points_yx[0]).astype(int)
+        number = self.labels[y, x] or self.labels.max() + 1
+        h, w = frame.logits_hw
+        corners = frame.from_logits_yx([(0, 0), (h - 1, w - 1)])
+        rows, columns = np.linspace(*corners[:, 0], h), np.linspace(*corners[:, 1], w)
+        top, left, height, width = frame.window_yxhw
+        own = self.labels[top : top + height, left : left + width] == number
+        at = np.meshgrid(rows - top, columns - left, indexing="ij")
+        logits = 40 * map_coordinates(own.astype(np.float32), at, order=1, mode="nearest") - 20
+        iou = np.full(4, 0.95 if own.any() else 0.1, np.float32)
+        return np.stack([logits] * 4), iou
+
+
+class KnownView(ImageView):
+    """Regions of the slide; encoding is remembering where."""
+
+    def __init__(self, labels):
+        pixels = SimpleNamespace(plane=Plane(), plane_hw=labels.shape)
+        super().__init__(Decoder(labels), pixels, None)
+
+    def encode(self, window_yxhw, on_progress=None):
+        frame = Frame.plan(self.plane_hw, side=SIDE, patch=PATCH, window_yxhw=window_yxhw)
+        return SimpleNamespace(frame=frame, grid_hw=frame.grid_hw)
+
+
+@dataclass
+class Centres:
+    """Proposes the middle of each visible part of an object, some of them twice."""
+
+    labels: np.ndarray
+    radius: float = np.nan
+    calibration = Calibration()
+
+    def __call__(self, embedding):
+        top, left, height, width = embedding.frame.window_yxhw
+        seen = self.labels[top : top + height, left : left + width]
+        numbers = np.setdiff1d(np.unique(seen), 0)
+        points = np.array(center_of_mass(seen > 0, seen, numbers)).reshape(-1, 2) + np.array([top, left])
+        inside = [
+            self.labels[tuple(np.round(point).astype(int))] == number
+            for point, number in zip(points, numbers, strict=True)
+        ]
+        points = points[np.array(inside, dtype=bool)] if len(points) else points
+        last = np.array(self.labels.shape) - 1
+        points = np.concatenate([points, np.minimum(points[::3] + 1.5, last)])
+        on = self.labels[tuple(np.round(points).astype(int).T)] > 0
+        points = points[on]
+        return Proposals(
+            points, np.ones(len(points), np.float32), np.full(len(points), self.radius, np.float32)
+        )
+
+
+def found_in(labels, settings=SEEDED, proposer=None):
+    proposer = Centres(labels) if proposer is None else proposer
+    return in_regions(KnownView(labels), settings, proposer, None)
+
+
+def matches(found, labels):
+    """For each true object the IoU of the best found one, and how many found ones share most of it."""
+    own = found.labels()
+    best = []
+    for number, region in enumerate(find_objects(labels), start=1):
+        if region is None:
+            continue
+        mask = labels[region] == number
+        ids, counts = np.unique(own[region][mask], return_counts=True)
+        ious = [
+            count / (mask.sum() + found.objects[i - 1].area - count)
+            for i, count in zip(ids, counts, strict=True)
+            if i
+        ]
+        best.append(max(ious, default=0.0))
+    return np.array(best)
+
+
+@pytest.fixture(scope="module")
+def slide():
+    return Slide()
+
+
+@pytest.fixture(scope="module")
+def found(slide):
+    return found_in(slide.labels)
+
+
+def test_every_object_is_found_once_and_whole_wherever_it_lies(slide, found):
+    best = matches(found, slide.labels)
+    assert len(found.objects) == slide.count
+    assert np.mean(best > 0.8) > 0.99
+    # a fifth of the objects lies on the border of a region
+    step = SIDE // 2
+    borders = [
+        any(extent.start // step != (extent.stop - 1) // step for extent in region)
+        for region in find_objects(slide.labels)
+    ]
+    assert sum(borders) > slide.count / 5
+    assert np.mean(best[borders] > 0.8) > 0.99
+
+
+def test_an_object_that_no_region_holds_is_decoded_at_a_coarser_detail(slide, found):
+    [large] = [one for one in found.objects if one.area > 10_000]
+    assert large.region.window_yxhw[2] > SIDE
+    assert large.area == pytest.approx(np.count_nonzero(slide.labels == 1), rel=0.02)
+    assert all(one.region.window_yxhw[2:] == (SIDE, SIDE) for one in found.objects if one is not large)
+
+
+def test_the_order_of_the_regions_does_not_matter(slide, found):
+    view, proposer = KnownView(slide.labels), Centres(slide.labels)
+    windows = region_windows(view, SEEDED)
+    for order in (windows[::-1], sorted(windows, key=lambda one: hash(one))):
+        objects = []
+        for window in order:
+            find_in_region(view, window, SEEDED, proposer, Share(None, 0, 1), objects)
+        again = joined(objects, SEEDED, slide.labels.shape, is_seeded=True)
+        assert [(x.box, x.packed) for x in again] == [(x.box, x.packed) for x in found.objects]
+
+
+@pytest.mark.parametrize("offset", [(17, 40), (64, 1), (5, 97)])
+def test_cutting_the_image_elsewhere_finds_the_same_objects(slide, found, offset):
+    y, x = offset
+    cut = slide.labels[y : y + 300, x : x + 300]
+    again = found_in(cut)
+    whole = {
+        number: np.count_nonzero(slide.labels == number)
+        for number in np.unique(cut[1:-1, 1:-1])
+        if number and np.count_nonzero(cut == number) == np.count_nonzero(slide.labels == number)
+    }
+    own, theirs = again.labels(), found.labels()[y : y + 300, x : x + 300]
+    same = 0
+    for number in whole:
+        mask = cut == number
+        a, b = (np.bincount(labels[mask]).argmax() for labels in (own, theirs))
+        first, second = own == a, theirs == b
+        same += np.sum(first & second) / np.sum(first | second) > 0.8
+    assert same >= 0.995 * len(whole)
+
+
+def test_a_seed_between_two_regions_is_asked_in_one(slide):
+    class Everywhere:
+        calibration = Calibration()
+
+        def __call__(self, embedding):
+            y, x = np.meshgrid(np.arange(0, 320, 8.0), np.arange(0, 320, 8.0), indexing="ij")
+            points = np.stack([y.ravel(), x.ravel()], axis=1)
+            points = points[embedding.frame.contains(points)]
+            return Proposals(
+                points, np.ones(len(points), np.float32), np.full(len(points), np.nan, np.float32)
+            )
+
+    view, objects = KnownView(np.ones((320, 320), np.int32)), []
+    for window in region_windows(view, SEEDED):
+        find_in_region(view, window, SEEDED, Everywhere(), Share(None, 0, 1), objects)
+    asked = [one.point_yx for one in objects]
+    assert len(asked) == len(set(asked)) == 40 * 40
+
+
+def test_where_objects_are_small_a_finer_region_takes_the_place_of_a_region(slide):
+    auto = replace(SEEDED, detail="auto")
+    found = found_in(slide.labels, auto, Centres(slide.labels, radius=3.0))
+    fine = [one for one in found.objects if one.region.window_yxhw[2] == SIDE // 2]
+    assert len(found.objects) == slide.count
+    assert len(fine) > 0.9 * slide.count
+    large = found_in(slide.labels, auto, Centres(slide.labels, radius=9.0))
+    assert not [one for one in large.objects if one.region.window_yxhw[2] < SIDE]
+    asked = found_in(slide.labels, SEEDED, Centres(slide.labels, radius=3.0))
+    assert not [one for one in asked.objects if one.region.window_yxhw[2] < SIDE]
+
+
+def test_a_model_with_a_head_looks_at_an_image_whole_first(slide):
+    auto = replace(SEEDED, detail="auto")
+    view = KnownView(slide.labels)
+    view.predictor.proposer = Centres(slide.labels, radius=40.0)
+    assert region_windows(view, auto) == [(0, 0, *slide.labels.shape)]
+    found = in_regions(view, auto, view.predictor.proposer, None)
+    assert {one.region.window_yxhw for one in found.objects} == {(0, 0, *slide.labels.shape)}
+    assert len(region_windows(view, replace(auto, mode="grid"))) > 1
+    assert len(region_windows(view, SEEDED)) > 1
+
+
+def test_an_image_that_fits_a_region_is_one_region():
+    labels = Slide((100, 90), large=False).labels
+    found = found_in(labels)
+    assert {one.region.window_yxhw for one in found.objects} == {(0, 0, 100, 90)}
+
+
+def test_a_grid_of_points_finds_them_too_region_by_region():
+    slide = Slide((300, 300), large=False)
+    grid = AutomaticSettings(mode="grid", detail=1.0, points_per_side=16, stability_score_thresh=0.5)
+    found = in_regions(KnownView(slide.labels), grid, None, None)
+    assert found.mode == "grid"
+    best = matches(found, slide.labels)
+    assert np.mean(best > 0.8) > 0.9
+    assert len(found.objects) <= slide.count
+
+
+def test_what_is_cancelled_keeps_the_regions_that_are_done(slide, found):
+    seen = []
+
+    def stop_half_way(done, total):
+        seen.append(done / total)
+        if done > total / 2:
+            raise Cancelled
+
+    some = in_regions(KnownView(slide.labels), SEEDED, Centres(slide.labels), stop_half_way)
+    assert not some.complete
+    assert 0 < len(some.objects) < len(found.objects)
+    assert seen == sorted(seen)
+    assert found.complete
+
+
+def test_labels_of_a_window_are_those_of_the_whole(found):
+    window = (100, 37, 200, 130)
+    assert np.array_equal(found.labels(window), found.labels()[100:300, 37:167])
+
+
+def test_the_table_has_a_row_for_each_object(found):
+    table = found.table()
+    assert list(table["label"]) == list(range(1, len(found.objects) + 1))
+    assert list(table["area"]) == [one.area for one in found.objects]
+    middle = table.iloc[3][["centroid_row", "centroid_column"]].to_numpy(dtype=float)
+    own = np.argwhere(found.objects[3].crop.to_mask(found.image_hw)).mean(axis=0)
+    np.testing.assert_allclose(middle, own)

@@ -1,0 +1,86 @@
+"""Limits of a plane are numbers from a bounded sample, the same for every region."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lazy import CountingArray, pyramid
+from napari_samv1.images.displayed import displayed
+from napari_samv1.images.intensity import to_rgb8
+from napari_samv1.images.limits import plane_display, plane_sample, plane_stretch
+from napari_samv1.images.prepare import prepare
+from napari_samv1.images.source import as_source
+from napari_samv1.records.display import Channel, Display
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
+from napari_samv1.records.preparation import BUNDLED, PUBLISHED
+
+RNG = np.random.default_rng(1)
+
+
+def test_limits_of_a_small_plane_are_what_a_picture_of_it_is_shown_with():
+    image = RNG.integers(100, 40_000, (400, 500), dtype=np.uint16)
+    sample = plane_sample(as_source(image), Plane())
+    display = plane_display(sample, None, 1.0)
+    np.testing.assert_array_equal(displayed(image, display), to_rgb8(image))
+    frame = Frame.plan((400, 500), side=500, patch=4)
+    rgb8 = to_rgb8(image)
+    limits = plane_stretch(sample, display, BUNDLED)
+    assert limits is not None
+    np.testing.assert_array_equal(prepare(rgb8, frame, BUNDLED, limits), prepare(rgb8, frame, BUNDLED))
+    assert plane_stretch(sample, display, PUBLISHED) is None
+
+
+@pytest.mark.parametrize("levels", [1, 8])
+def test_a_large_plane_is_looked_at_in_few_places(levels):
+    arrays = pyramid((40_000, 30_000), lambda y, x: 500 + (7 * y + 13 * x) % 1000, levels, np.uint16)
+    sample = plane_sample(as_source(arrays), Plane())
+    assert sum(array.pixels for array in arrays) < 1_000_000
+    (channel,) = plane_display(sample, None, 1.0).channels
+    assert channel.low == pytest.approx(501, abs=20)
+    assert channel.high == pytest.approx(1498, abs=20)
+
+
+def test_small_bright_things_that_coarse_levels_average_away_are_not_cut_off():
+    # one pixel of sixteen is bright: the coarsest level, a mean, is even
+    fine = CountingArray((8192, 8192), lambda y, x: 100 + 800 * ((y % 4 == 0) & (x % 4 == 0)), np.uint16)
+    coarse = CountingArray((512, 512), lambda y, x: 150 + 0 * (y + x), np.uint16)
+    (channel,) = plane_display(plane_sample(as_source([fine, coarse]), Plane()), None, 1.0).channels
+    assert (channel.low, channel.high) == (100, 900)
+
+
+def test_a_rare_bright_place_that_no_block_meets_is_seen_in_the_overview():
+    def slide(y, x):
+        return 100 + 800 * ((y < 2048) & (x < 2048)) + (x % 2)
+
+    levels = pyramid((32_768, 32_768), slide, 7, np.uint16)
+    (channel,) = plane_display(plane_sample(as_source(levels), Plane()), None, 1.0).channels
+    assert channel.high >= 900
+
+
+def test_a_plane_without_a_finite_value_has_some_limits():
+    image = np.full((40, 40), np.nan, np.float32)
+    assert plane_display(plane_sample(as_source(image), Plane()), None, 1.0) == Display.single(0, 1)
+
+
+def test_given_limits_and_those_of_the_type_need_no_sample():
+    assert plane_display([np.zeros((4, 4), np.uint16)], (5, 9), 2.0) == Display.single(5, 9, 2.0)
+    assert plane_display([np.zeros((4, 4), np.uint8)], None, 1.0) == Display.single(0, 255)
+
+
+def test_channels_are_added_in_their_colours():
+    pixels = np.array([[[10, 0], [0, 40], [10, 40], [5, 0]]], np.uint16)
+    display = Display((Channel(0, 10, colour=(1, 0, 0)), Channel(0, 40, colour=(1, 0, 1))))
+    expected = [[[255, 0, 0], [255, 0, 255], [255, 0, 255], [128, 0, 0]]]
+    np.testing.assert_array_equal(displayed(pixels, display), expected)
+    with pytest.raises(ValueError, match="2 channels needs pixels"):
+        displayed(pixels[..., 0], display)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"low": 2, "high": 1}, {"low": 0, "high": np.inf}, {"low": 0, "high": 1, "gamma": 0}]
+)
+def test_numbers_that_display_nothing_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"limits|gamma"):
+        Channel(**wrong)

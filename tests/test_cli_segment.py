@@ -1,0 +1,141 @@
+"""``napari-samv1 segment`` and ``score``, from words to exit status."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from napari_samv1.checkpoints.meta_keys import to_published
+from napari_samv1.cli import main
+from napari_samv1.cli.segment import command_for
+from small_model import CONFIG, picture, random_model
+
+ALL = ["--mode", "grid", "--points-per-side", "2", "--pred-iou-thresh", "0", "--stability-score-thresh", "0"]
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "raw"
+    (folder / "deep").mkdir(parents=True)
+    for i, name in enumerate(("a.npy", "deep/b.npy")):
+        np.save(folder / name, picture(60, 50, seed=i)[..., 0])
+    return folder
+
+
+@pytest.fixture
+def segment(tmp_path, images):
+    model = tmp_path / "random.pt"
+    torch.save(to_published(random_model().network.state_dict(), CONFIG), model)
+
+    def run(*words, settings=ALL):
+        own = ["--model", str(model), "--device", "cpu", *settings]
+        return main(["segment", str(images), "--output", str(tmp_path / "out"), *own, *map(str, words)])
+
+    return run
+
+
+def test_a_folder_of_images_becomes_a_folder_of_labels(segment, tmp_path, capsys):
+    assert segment() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith("2 done: ")
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.tif")}
+    assert written == {"a.tif", "deep/b.tif"}
+    assert segment() == 0
+    assert "2 skipped: 0 objects" in capsys.readouterr().out
+
+
+def test_a_broken_image_is_status_one_and_the_others_are_done(segment, images, capsys):
+    (images / "bad.tif").write_bytes(b"nonsense")
+    assert segment() == 1
+    out = capsys.readouterr().out
+    assert "bad.tif: FAILED: " in out
+    assert out.splitlines()[-1].startswith("2 done, 1 failed: ")
+
+
+def test_json_is_an_object_for_each_image_and_the_summary(segment, images, tmp_path, capsys):
+    (images / "bad.tif").write_bytes(b"nonsense")
+    assert segment("--json") == 1
+    *outcomes, summary = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {one["status"] for one in outcomes} == {"done", "failed"}
+    done = [one for one in outcomes if one["status"] == "done"]
+    assert all(len(one["outputs"]) == 1 and one["seconds"] > 0 and not one["error"] for one in done)
+    assert (summary["done"], summary["failed"], summary["skipped"]) == (2, 1, 0)
+    assert summary["objects"] == sum(one["objects"] for one in outcomes)
+
+
+def test_settings_are_saved_and_taken_again(segment, tmp_path, capsys):
+    file = tmp_path / "settings" / "mine.toml"
+    assert segment("--format", "csv", "--save-settings", file) == 0
+    saved = tomllib.loads(file.read_text())
+    assert saved["formats"] == ["csv"]
+    assert saved["automatic"]["points_per_side"] == 2
+    assert segment("--settings", file, settings=[]) == 0
+    assert "2 skipped" in capsys.readouterr().out
+    assert segment("--settings", file, settings=["--points-per-side", "1"]) == 0
+    assert "2 done" in capsys.readouterr().out
+
+
+def test_settings_can_be_saved_without_an_image(tmp_path):
+    file = tmp_path / "mine.toml"
+    assert main(["segment", "--detail", "whole", "--save-settings", str(file)]) == 0
+    assert tomllib.loads(file.read_text())["automatic"]["detail"] == "whole"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ([], "name at least one image"),
+        (["nowhere.tif", "-o", "out"], "there is no file or folder nowhere.tif"),
+        (["."], "say where the outputs go"),
+        ([".", "-o", "out", "--mode", "all"], "mode must be one of auto, seeds, grid"),
+        ([".", "-o", "out", "--plane", "first"], "--plane must be numbers such as 3 or 0,3"),
+        ([".", "-o", "out", "--intensity", "bright"], "--intensity must be LOW,HIGH"),
+        ([".", "-o", "out", "--settings", "none.toml"], "none.toml could not be read"),
+        ([".", "-o", "out", "--workers", "0"], "--workers must be 1 or more"),
+        ([".", "-o", "out", "--prompts", "none.csv"], "no file or folder none.csv"),
+    ],
+)
+def test_misuse_is_status_two_and_says_what_would_be_right(words, why, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(["segment", *words])
+    assert stopped.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_the_command_for_saved_settings_is_one_that_a_shell_takes():
+    assert command_for("my settings.toml", "raw", "out") == (
+        "napari-samv1 segment raw --output out --settings 'my settings.toml'"
+    )
+
+
+def test_scores_are_a_table_or_json(tmp_path, capsys):
+    truth = np.zeros((8, 8), np.uint16)
+    truth[:4, :4], truth[5:, 5:] = 1, 2
+    labels = np.where(truth == 1, 9, 0).astype(np.uint16)
+    for name, pixels in (("truth.tif", truth), ("labels.tif", labels)):
+        tifffile.imwrite(tmp_path / name, pixels)
+    files = [str(tmp_path / "labels.tif"), str(tmp_path / "truth.tif")]
+    assert main(["score", *files]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split()[3:] == [*(f"AP{n}" for n in range(50, 100, 5)), "mSA"]
+    assert line.split() == ["labels.tif", "1", "2", *["0.50"] * 11]
+    assert main(["score", *files, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["total"]["msa"] == 0.5
+    assert content["images"][0]["average_precision"]["0.5"] == 0.5
+
+
+def test_labels_of_another_shape_cannot_be_scored(tmp_path, capsys):
+    for name, side in (("a.tif", 4), ("b.tif", 5)):
+        tifffile.imwrite(tmp_path / name, np.zeros((side, side), np.uint16))
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", str(tmp_path / "a.tif"), str(tmp_path / "b.tif")])
+    assert stopped.value.code == 2
+    assert "cannot be scored against a truth of" in capsys.readouterr().err
