@@ -145,7 +145,7 @@ def pieces(draw: Any, number: int, plane: Plane) -> Piece:
         drawn=drawn,
         settings=draw(objects_settings),
         derived=derived,
-        answer=None if answer is None else replace(answer, mask=derived),
+        answer=answer if answer is None or answer.chosen is None else replace(answer, mask=derived),
         ask_again=draw(st.booleans()),
         painted_in=painted_in,
         painted_out=painted_out,

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from napari_samv1.annotation import edits
+from napari_samv1.annotation.pieces import Answer
 from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.meta_keys import to_published
@@ -29,7 +30,7 @@ from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.model import Sam, SamConfig
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.drawn import DrawnShape, drawn_box
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
@@ -41,7 +42,7 @@ from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneS
 from napari_samv1.storage.session.replay import replay
 from one_plane import OnePlane
 
-from .conftest import drawn_rows, session_of
+from .conftest import assert_same_record, drawn_rows, session_of
 
 CONFIG = SamConfig(width=16, depth=4, heads=2, patch=8, grid=8, window=3, channels=32, decoder_mlp=32)
 PREPARATION = Preparation(side=64)
@@ -255,6 +256,35 @@ def test_a_mask_that_was_awaited_is_not_called_identical(case):
     [result] = replay(session_of(replace(plane, pieces=(waiting,), order=(1,))))
     assert not result.identical
     assert str(result) == "object 1: not repeated. Its mask was still awaited when the session was saved."
+
+
+def test_a_painted_mask_that_awaits_its_refinement_is_not_called_different(case, tmp_path):
+    [plane] = case.record.planes
+    [known] = [piece for piece in plane.pieces if piece.id == 1]
+    nothing = known.answered(replace(known.answer, mask=EMPTY))
+    painted = nothing.with_stroke(MaskCrop((1, 1), np.ones((9, 9), dtype=bool)), erase=False)
+    refined = painted.refining()
+    assert refined.pending
+    assert refined.answer is not None
+    folder = save_session(tmp_path / "s", session_of(replace(plane, pieces=(refined,), order=(1,))))
+    [piece] = open_session(folder).planes[0].pieces
+    assert piece.pending
+    [result] = replay(open_session(folder))
+    assert str(result) == "object 1: not repeated. Its mask was still awaited when the session was saved."
+
+
+def test_decoding_that_failed_keeps_the_mask_before_it_and_is_not_repeated(case, tmp_path):
+    [plane] = case.record.planes
+    [known] = [piece for piece in plane.pieces if piece.id == 1]
+    failed = known.failed(Answer(known.answer.request, known.settings), "out of memory")
+    record = session_of(replace(plane, pieces=(failed,), order=(1,)))
+    folder = save_session(tmp_path / "s", record)
+    assert_same_record(open_session(folder), record)
+    [piece] = open_session(folder).planes[0].pieces
+    assert not piece.pending
+    assert piece.mask == known.mask
+    [result] = replay(open_session(folder))
+    assert not result.identical
 
 
 def test_an_edited_object_is_repeated_with_what_was_asked(case, tmp_path):

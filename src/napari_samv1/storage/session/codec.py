@@ -468,7 +468,9 @@ class _WrittenPiece:
         """The piece on its plane."""
         for shape in self.drawn:
             _require_room(shape, shape_yx)
-        answer = None if self.answer is None else replace(self.answer, mask=self.derived)
+        answer = self.answer
+        if answer is not None and answer.chosen is not None:
+            answer = replace(answer, mask=self.derived)
         return Piece(
             **{**vars(self), "answer": answer},
             plane=plane,
@@ -477,13 +479,21 @@ class _WrittenPiece:
         )
 
 
+def _own_answer(piece: Piece) -> Answer | None:
+    """The answer that a piece's mask comes from; None where the mask was given up for the next answer."""
+    answer = piece.answer
+    if answer is None or answer.chosen is None or answer.mask is piece.derived:
+        return answer
+    return answer if answer.mask == piece.derived else None
+
+
 PIECE = record(
     _WrittenPiece,
     Member("id", ID),
     Member("drawn", described(listed(DRAWN), "The prompts as they were drawn, points before shapes.")),
     Member("prompts", PROMPTS),
     Member("settings", SETTINGS),
-    Member("answer", optional(ANSWER)),
+    Member("answer", optional(ANSWER), _own_answer),
     Member("ask_again", TRUTH, default=False),
     Member("derived", described(MASK, "The mask before strokes.")),
     Member("painted_in", MASK, default=EMPTY),
@@ -629,7 +639,7 @@ class SessionWriter:
         self._lines = lines
         self._objects = {id(one): self._objects[id(one)] for image in session.images for one in image.objects}
         # encodings and computations of answers that are gone go with them
-        answers = [piece.answer for piece in lines if piece.answer is not None]
+        answers = [answer for answer in map(_own_answer, lines) if answer is not None]
         encodings = self._context.encodings.keep(answer.request.embedding_key for answer in answers)
         made_by = (answer.made_by for answer in answers if answer.made_by is not None)
         computations = self._context.computations.keep(made_by)
