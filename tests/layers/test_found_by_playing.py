@@ -111,9 +111,6 @@ def test_clear_undo_redo_with_two_clicks(at_work):
     assert areas(person) == [0]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="coming back to an image without layers keeps those of the other image"
-)
 def test_prompts_of_one_image_are_none_of_another_that_was_chosen_before(at_work):
     person = at_work(TWO)
     person.choose_image("second")

@@ -6,28 +6,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from napari_samv1.images.intensity import Intensity
+from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
-from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.requests import EncodingRequest
 
-
-@dataclass(frozen=True)
-class EmbeddingKey:
-    """Everything that an embedding depends on: equal keys mean equal tokens on the same machine.
-
-    ``pixels`` is the XXH3-128 of the prepared input, ``weights`` the sha256 of the checkpoint, ``dtype`` and
-    ``device`` what the encoder ran in and on.
-    """
-
-    pixels: str
-    weights: str
-    preparation: Preparation
-    frame: Frame
-    intensity: Intensity
-    gamma: float
-    dtype: str
-    device: str
+__all__ = ["Embedding", "EmbeddingKey"]
 
 
 @dataclass(frozen=True, eq=False)

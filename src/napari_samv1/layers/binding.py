@@ -178,6 +178,13 @@ class AnnotationBinding:
         if left is not None:
             self._place = left.image.extent.world
             left.points, left.shapes, left.labels = self.points, self.shapes, self._labels
+            labels = self._labels
+            if (
+                labels is not None
+                and not left.document.planes
+                and not _fills(left.image, labels.extent.world)
+            ):
+                left.labels = None  # another image's, that were only passed through
             self._remember_current()
 
     @property

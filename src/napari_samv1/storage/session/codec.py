@@ -28,11 +28,11 @@ from napari_samv1.annotation.pieces import (
     Request,
     paint_over,
 )
-from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.drawn import is_box, prompts_of
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.drawn import DrawnShape
+from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 from napari_samv1.records.place import Plane

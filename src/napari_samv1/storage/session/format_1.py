@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_samv1.annotation.pieces import Answer, CandidateScores, Object, Piece, Request, paint_over
-from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.drawn import PATHS, prompts_of
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.drawn import DrawnShape, drawn_box, drawn_point
+from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop, box_around
 from napari_samv1.records.place import Plane

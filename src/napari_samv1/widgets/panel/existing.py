@@ -28,6 +28,7 @@ class ExistingLabels(QObject):
         self.numbers: Collection[int] = ()
         self._binding = binding
         self._read: Hashable = None
+        self._objects: frozenset[int] = frozenset()  # of the plane, when last looked
         self._worker = Worker("existing labels", self._found)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -36,6 +37,7 @@ class ExistingLabels(QObject):
 
     def refresh(self) -> None:
         """Look again, if layer, data, plane or objects are others than those last read."""
+        self._drop_deleted()
         place = self._place()
         if place is None:
             self._show(None, ())
@@ -44,6 +46,14 @@ class ExistingLabels(QObject):
             self._look()
         elif place != self._read and not self._timer.isActive():
             self._timer.start()
+
+    def _drop_deleted(self) -> None:
+        """A deleted object is no existing label until the layer is read again."""
+        shown = self._binding.shown
+        objects = frozenset() if shown is None else frozenset(shown.objects)
+        gone, self._objects = self._objects - objects, objects
+        if gone.intersection(self.numbers):
+            self.numbers = tuple(number for number in self.numbers if number not in gone)
 
     def close(self) -> None:
         """End the thread."""
