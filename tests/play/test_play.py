@@ -24,7 +24,6 @@ SECONDS = settings(
 HOURS = settings(SECONDS, max_examples=50, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
 
 
-@pytest.mark.xfail(strict=True, reason="the faults in layers/test_found_by_playing.py")
 @pytest.mark.parametrize("machine", [PlayingOnAStack, PlayingOnTwoImages])
 def test_whatever_people_do_the_document_the_layers_and_the_files_agree(machine: type[Playing]) -> None:
     minutes = float(os.environ.get("PLAY_MINUTES", 0)) / 2
