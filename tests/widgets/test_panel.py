@@ -399,7 +399,7 @@ def test_the_panel_closes_and_opens_again_on_the_same_layers(annotating, open_pa
 def test_the_window_may_be_closed_while_encoding(annotating, qtbot, make_napari_viewer):
     annotating.discs.block_seconds = 0.2
     annotating.hand.click(*COIN)
-    qtbot.waitUntil(lambda: annotating.panel.encoding.progress.value() >= 1)
+    qtbot.waitUntil(lambda: annotating.panel.encoding.progress.value() >= 1, timeout=60_000)
     annotating.viewer.close()
     qtbot.wait(300)
     assert annotating.discs.encodings == []
