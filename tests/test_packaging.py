@@ -103,8 +103,8 @@ def test_the_version_is_the_same_everywhere() -> None:
 PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
 
 
-def test_the_readme_has_its_three_examples() -> None:
-    assert len(PYTHON_BLOCKS) == 3
+def test_the_readme_has_its_four_examples() -> None:
+    assert len(PYTHON_BLOCKS) == 4
 
 
 @pytest.mark.parametrize("block", PYTHON_BLOCKS, ids=range(len(PYTHON_BLOCKS)))

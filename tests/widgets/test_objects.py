@@ -606,3 +606,19 @@ def test_a_layer_may_be_deleted_with_any_tool_in_hand(two_objects, answered, qtb
         answered(panel)
         assert binding.labels is not None
         assert binding.labels.data[60, 300] > 0
+
+
+def test_an_object_goes_on_to_the_next_slice_where_that_is_asked_for(open_panel, answered, qtbot, discs):
+    panel = open_panel()
+    viewer, binding = panel.viewer, panel.controller.binding
+    viewer.add_image(np.zeros((3, 120, 160), dtype=np.uint8), name="stack")
+    viewer.dims.set_point(0, 0)
+    panel.controller.point_with_clicks()
+    binding.points.add((0, 60, 80))
+    answered(panel)
+    viewer.dims.set_point(0, 1)
+    assert binding.current_object == 2
+    panel.objects.continued.trigger()
+    binding.points.add((1, 60, 80))
+    answered(panel)
+    assert [piece.plane.index[0] for piece in binding.document.pieces_of(1)] == [0, 1]

@@ -92,9 +92,9 @@ class Document:
         return None if sheet is None else sheet.pieces.get(object_id)
 
     def pieces_of(self, object_id: int) -> list[Piece]:
-        """An object's pieces on all planes."""
-        sheets = self._sheets.values()
-        return [sheet.pieces[object_id] for sheet in sheets if object_id in sheet.pieces]
+        """An object's pieces on all planes, in the order of slices."""
+        found = (sheet.pieces[object_id] for sheet in self._sheets.values() if object_id in sheet.pieces)
+        return sorted(found, key=lambda piece: piece.plane.sort_key)
 
     @property
     def planes(self) -> list[Plane]:

@@ -43,6 +43,7 @@ class ObjectList(QWidget):
     redo_wanted = Signal()
     remove_last_wanted = Signal()
     clear_wanted = Signal()
+    continue_wanted = Signal()
     refine_wanted = Signal()
     split_wanted = Signal(bool)  # whether background points are shared
 
@@ -58,6 +59,8 @@ class ObjectList(QWidget):
         self.more = _button("More", "More actions for the current object")
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
+        self.continued = self.menu.addAction("Continue object of the last slice")
+        self.continued.setToolTip("Give the next prompts on this slice to the object of the slice before")
         self.remove_last = self.menu.addAction("Remove last prompt")
         self.remove_last.setToolTip("Remove the newest click or shape of this object")
         self.clear = self.menu.addAction("Clear object")
@@ -105,6 +108,7 @@ class ObjectList(QWidget):
         for action, signal in (
             (self.remove_last, self.remove_last_wanted),
             (self.clear, self.clear_wanted),
+            (self.continued, self.continue_wanted),
             (self.refine, self.refine_wanted),
         ):
             action.triggered.connect(_emitter(signal))

@@ -130,6 +130,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.objects.redo_wanted.connect(controller.redo)
         self.objects.remove_last_wanted.connect(controller.remove_last)
         self.objects.clear_wanted.connect(controller.clear_object)
+        self.objects.continue_wanted.connect(controller.continue_object)
         self.objects.refine_wanted.connect(controller.refine)
         self.objects.split_wanted.connect(controller.split)
         self.model_chooser.chosen.connect(self._model_chosen)
