@@ -48,7 +48,7 @@ def object_number(number: int) -> Piece:
         drawn=(drawn_point(point),),
         settings=settings,
         derived=crop,
-        answer=Answer(Request(prompts, KEY), settings, crop, made_by=COMPUTATION),
+        answer=Answer(Request(prompts, KEY), settings, crop, chosen=2, made_by=COMPUTATION),
         mask=crop,
         reason="",
     )
