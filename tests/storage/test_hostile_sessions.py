@@ -45,6 +45,7 @@ def put(content, path, value):
 IMAGE = ("images", 0)
 PLANE = (*IMAGE, "planes", 0)
 FIRST = (*PLANE, "pieces", 0)
+EDITED = (*PLANE, "pieces", 2)
 
 WRONG = [
     (("format",), "another", "no napari-samv1 session"),
@@ -86,8 +87,8 @@ WRONG = [
     ((*FIRST, "answer", "computation"), "nowhere", "which the file does not hold"),
     ((*FIRST, "answer", "chosen"), 4, r"pieces\[0\]\.answer"),
     ((*FIRST, "answer", "iou"), [0.5], r"pieces\[0\]\.answer\.iou"),
-    ((*FIRST, "answer", "settings", "choice"), "best", r"answer\.settings\.choice"),
-    ((*FIRST, "answer", "prompts", "labels"), [1], r"pieces\[0\]\.answer\.prompts: labels must hold"),
+    ((*EDITED, "answer", "settings", "choice"), "best", r"answer\.settings\.choice"),
+    ((*EDITED, "answer", "prompts", "labels"), [1, 0], r"pieces\[2\]\.answer\.prompts: labels must hold"),
     ((*FIRST, "drawn", 0, "kind"), "spiral", r"pieces\[0\]\.drawn\[0\]\.kind"),
     ((*FIRST, "drawn", 0, "vertices_yx"), [], r"pieces\[0\]\.drawn\[0\]"),
     ((*FIRST, "drawn", 0, "vertices_yx"), [[1, 2], [3, 4]], r"pieces\[0\]\.drawn\[0\]"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from operator import attrgetter
@@ -409,34 +409,46 @@ def _batch(place: int, size: int) -> tuple[int, int]:
     return place, size
 
 
-def _answer(
-    encoding: Any,
-    computation: Any,
-    prompts: Prompts,
-    settings: ObjectSettings,
-    chosen: int | None,
-    iou: tuple[float, ...] | None,
-    stability: tuple[float, ...] | None,
-    batch: tuple[int, int],
-) -> Answer:
-    scores = None if iou is None or stability is None else CandidateScores(iou, stability)
-    return Answer(Request(prompts, encoding), settings, EMPTY, chosen, scores, batch, computation)
+@dataclass(frozen=True)
+class _WrittenAnswer:
+    """An answer as the file has it: ``prompts`` and ``settings`` are None where they are the piece's."""
+
+    encoding: Any
+    computation: Computation | None
+    prompts: Prompts | None
+    settings: ObjectSettings | None
+    chosen: int | None
+    iou: tuple[float, ...] | None
+    stability: tuple[float, ...] | None
+    batch: tuple[int, int]
+
+    def of(self, piece: _WrittenPiece) -> Answer:
+        """The answer of a piece."""
+        prompts = piece.prompts if self.prompts is None else self.prompts
+        settings = piece.settings if self.settings is None else self.settings
+        mask = EMPTY if self.chosen is None else piece.derived
+        scores = (
+            None if self.iou is None or self.stability is None else CandidateScores(self.iou, self.stability)
+        )
+        request = Request(prompts, self.encoding)
+        return Answer(request, settings, mask, self.chosen, scores, self.batch, self.computation)
 
 
 BATCH = record(
     _batch, Member("place", NATURAL, lambda one: one[0]), Member("size", POSITIVE, lambda one: one[1])
 )
 ANSWER = record(
-    _answer,
-    Member("encoding", _shared("encodings", lambda: ENCODING), attrgetter("request.embedding_key")),
-    Member("computation", optional(_shared("computations", lambda: COMPUTATION)), attrgetter("made_by")),
-    Member("prompts", PROMPTS, attrgetter("request.prompts")),
-    Member("settings", SETTINGS),
+    _WrittenAnswer,
+    Member("encoding", _shared("encodings", lambda: ENCODING)),
+    Member("computation", optional(_shared("computations", lambda: COMPUTATION))),
+    Member("prompts", PROMPTS, default=None),
+    Member("settings", SETTINGS, default=None),
     Member("chosen", optional(one_of(0, 1, 2, 3))),
-    Member("iou", optional(SCORES), lambda answer: answer.scores and answer.scores.iou),
-    Member("stability", optional(SCORES), lambda answer: answer.scores and answer.scores.stability),
+    Member("iou", optional(SCORES)),
+    Member("stability", optional(SCORES)),
     Member("batch", BATCH),
-    description="The network's last answer: to which prompts, with which settings, and what computed it.",
+    description="The network's last answer: to which prompts, with which settings, and what computed it. "
+    "Without prompts or settings, to those of the piece.",
 )
 
 
@@ -455,7 +467,7 @@ class _WrittenPiece:
     drawn: tuple[DrawnShape, ...]
     prompts: Prompts
     settings: ObjectSettings
-    answer: Answer | None
+    answer: _WrittenAnswer | None
     ask_again: bool
     derived: MaskCrop
     painted_in: MaskCrop
@@ -468,11 +480,8 @@ class _WrittenPiece:
         """The piece on its plane."""
         for shape in self.drawn:
             _require_room(shape, shape_yx)
-        answer = self.answer
-        if answer is not None and answer.chosen is not None:
-            answer = replace(answer, mask=self.derived)
         return Piece(
-            **{**vars(self), "answer": answer},
+            **{**vars(self), "answer": None if self.answer is None else self.answer.of(self)},
             plane=plane,
             pointed=prompts_of(self.drawn, shape_yx),
             mask=paint_over(self.derived, self.painted_in, self.painted_out),
@@ -487,13 +496,30 @@ def _own_answer(piece: Piece) -> Answer | None:
     return answer if answer.mask == piece.derived else None
 
 
+def _written_answer(piece: Piece) -> _WrittenAnswer | None:
+    answer = _own_answer(piece)
+    if answer is None:
+        return None
+    prompts, settings, scores = answer.request.prompts, answer.settings, answer.scores
+    return _WrittenAnswer(
+        answer.request.embedding_key,
+        answer.made_by,
+        None if prompts is piece.prompts or prompts == piece.prompts else prompts,
+        None if settings == piece.settings else settings,
+        answer.chosen,
+        None if scores is None else scores.iou,
+        None if scores is None else scores.stability,
+        answer.batch,
+    )
+
+
 PIECE = record(
     _WrittenPiece,
     Member("id", ID),
     Member("drawn", described(listed(DRAWN), "The prompts as they were drawn, points before shapes.")),
     Member("prompts", PROMPTS),
     Member("settings", SETTINGS),
-    Member("answer", optional(ANSWER), _own_answer),
+    Member("answer", optional(ANSWER), _written_answer),
     Member("ask_again", TRUTH, default=False),
     Member("derived", described(MASK, "The mask before strokes.")),
     Member("painted_in", MASK, default=EMPTY),
@@ -681,7 +707,7 @@ class SessionWriter:
 
 def dump(value: Json) -> str:
     """JSON on one line."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def _plain(value: Any) -> Any:
@@ -689,6 +715,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no place in a session file")
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=_plain)
 
 
 # Reading
