@@ -49,6 +49,7 @@ from napari_samv1.storage.session.record import (
     now,
 )
 from napari_samv1.storage.session.runs import from_run_lengths, from_text, run_lengths, to_text
+from napari_samv1.storage.utf8 import utf8
 
 FORMAT = "napari-samv1 session"
 VERSION = 2
@@ -74,7 +75,7 @@ class Shared:
         kept = self._names.get(id(value))
         if kept is None:
             written = write(value)
-            name = xxhash.xxh3_64_hexdigest(dump(written).encode())
+            name = xxhash.xxh3_64_hexdigest(utf8(dump(written)))
             self.written[name] = written
             kept = self._names[id(value)] = value, name
         return kept[1]
