@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,13 @@ from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.codec import FORMAT, SessionWriter
 from napari_samv1.storage.session.copies import COPY, CopySwap, put_back
 from napari_samv1.storage.session.label_tiff import tiff_bytes
+from napari_samv1.storage.session.limits import (
+    MOST_TEXT_BYTES,
+    most_label_bytes,
+    require_label_size,
+    require_label_sizes,
+    require_text_size,
+)
 from napari_samv1.storage.utf8 import utf8
 
 if TYPE_CHECKING:
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
 
 SESSION_FILE = "session.json"
 BENEATH = "beneath-{}.tif"
-MOST_BYTES = 1 << 30
 
 _OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
 
@@ -69,18 +76,16 @@ def open_session(folder: str | os.PathLike[str]) -> SessionRecord:
     SessionError
         If there is none, or it is damaged or of a newer version; the message is a sentence.
     """
-    from napari_samv1.storage.session.codec import beneath_hashes, parse, to_record
+    from napari_samv1.storage.session.codec import beneath_shapes, parse, to_record
 
     file = _session_file(Path(folder).expanduser())
     try:
-        content = parse(_read(file).decode("utf-8"))
-        beneath = {digest: _labels(file.parent, digest) for digest in beneath_hashes(content)}
+        content = parse(_read(file, MOST_TEXT_BYTES))
+        beneath = _labels(file.parent, beneath_shapes(content))
         record = to_record(content, beneath)
         with suppress(OSError):  # a folder that is only read from
             put_back(file.parent, content["files"])
         return record
-    except UnicodeDecodeError as error:
-        raise SessionError(f"{file}: the file is damaged or no text") from error
     except SessionError as error:
         raise SessionError(f"{file}: {error}") from error
 
@@ -105,7 +110,9 @@ class FolderWriter:
         swap = CopySwap.prepared(self.folder, copies or {})
         written = part_of(self.folder, SESSION_FILE)
         try:
-            write_file(written, utf8(self._writer.text(record, beneath, swap.hashes)))
+            text = self._writer.text(record, beneath, swap.hashes)
+            require_text_size(text)
+            write_file(written, text)
             # an autosaved folder never has copies, and its file is not to be read again each time
             swap.step_aside(() if copies is None else sorted(_owned_copies(self.folder) - copies.keys()))
             replace(written, self.folder / SESSION_FILE)
@@ -125,6 +132,7 @@ class FolderWriter:
         if kept is not None:
             return kept[1]
         content = tiff_bytes(np.asarray(labels))
+        require_label_size("the label image", labels.nbytes, len(content))
         digest = hashlib.sha256(content).hexdigest()
         file = self.folder / BENEATH.format(digest)
         if not file.exists():
@@ -187,20 +195,28 @@ def _session_file(path: Path) -> Path:
     return file
 
 
-def _labels(folder: Path, digest: str) -> NDArray[Any]:
-    from napari_samv1.storage.session.label_tiff import read_tiff
+def _labels(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[Any]]:
+    """The labels beneath by their hashes; all are looked at before any is unpacked."""
+    from napari_samv1.storage.session.label_tiff import LabelTiff
 
-    # the digest is 64 hexadecimal digits, so this name leads nowhere else
-    file = folder / BENEATH.format(digest)
-    content = _read(file)
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise SessionError(f"{file.name} is not the file that was saved with the session")
-    return read_tiff(content, file.name)
+    opened = {}
+    for digest, shape in shapes.items():
+        # the digest is 64 hexadecimal digits, so this name leads nowhere else
+        file = folder / BENEATH.format(digest)
+        content = _read(file, most_label_bytes())
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise SessionError(f"{file.name} is not the file that was saved with the session")
+        labels = opened[digest] = LabelTiff.opened(content, file.name)
+        if labels.shape != shape:
+            raise SessionError(f"{file.name} holds labels of {labels.shape}, the plane is {shape}")
+        require_label_size(file.name, labels.nbytes, len(content))
+    require_label_sizes(sum(labels.nbytes for labels in opened.values()))
+    return {digest: labels.read() for digest, labels in opened.items()}
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, most_bytes: int) -> bytes:
     try:
-        if file.stat().st_size > MOST_BYTES:
+        if file.stat().st_size > most_bytes:
             raise SessionError(f"{file.name} is larger than any session")
         return file.read_bytes()
     except OSError as error:
