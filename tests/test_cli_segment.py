@@ -17,6 +17,7 @@ from napari_samv1.cli import main
 from napari_samv1.cli.segment import command_for
 from small_model import CONFIG, picture, random_model
 
+OTHERS_READERS = "ignore:unclosed file:ResourceWarning"  # those of napari's plugins, asked last
 ALL = ["--mode", "grid", "--points-per-side", "2", "--pred-iou-thresh", "0", "--stability-score-thresh", "0"]
 
 
@@ -73,6 +74,7 @@ def test_settings_that_toml_cannot_hold_are_told(segment, tmp_path, capsys):
     assert not (tmp_path / "s.toml").exists()
 
 
+@pytest.mark.filterwarnings(OTHERS_READERS)
 def test_a_broken_image_is_status_one_and_the_others_are_done(segment, images, capsys):
     (images / "bad.tif").write_bytes(b"nonsense")
     assert segment() == 1
@@ -81,6 +83,7 @@ def test_a_broken_image_is_status_one_and_the_others_are_done(segment, images, c
     assert out.splitlines()[-1].startswith("2 done, 1 failed: ")
 
 
+@pytest.mark.filterwarnings(OTHERS_READERS)
 def test_json_is_an_object_for_each_image_and_the_summary(segment, images, tmp_path, capsys):
     (images / "bad.tif").write_bytes(b"nonsense")
     assert segment("--json") == 1

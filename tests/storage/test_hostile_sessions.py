@@ -329,7 +329,10 @@ def packed_zeros(shape_yx: tuple[int, int]) -> bytes:
     height, width = shape_yx
     strip = np.zeros((height // 4, width), np.uint16)
     return tiff(
-        (zlib.compress(strip, 9) for _ in range(4)), shape=shape_yx, dtype="uint16", rowsperstrip=height // 4
+        (zlib.compress(strip.tobytes(), 9) for _ in range(4)),
+        shape=shape_yx,
+        dtype="uint16",
+        rowsperstrip=height // 4,
     )
 
 
