@@ -12,8 +12,8 @@ from napari_samv1.storage.session.autosave import autosave_root
 BOTH_JOBS = """
 import sys, threading, time
 from napari_samv1.widgets.panel import lost_work, models
-from napari_samv1.widgets.shared.background import Ticket
-from napari_samv1.widgets.shared.remembered import Choices
+from napari_samv1.app.worker import Ticket
+from napari_samv1.app.models import Choices
 
 class Slowly:
     def find_spec(self, name, path=None, target=None):
