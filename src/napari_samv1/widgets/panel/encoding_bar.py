@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, note
+from napari_samv1.layers.plain_text import plain
+from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, PlainLabel, note
 
 
 class Encoding(Enum):
@@ -62,7 +63,7 @@ class EncodingBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.state = Encoding.NO_IMAGE
-        self.mark = QLabel()
+        self.mark = PlainLabel()
         self.sentence = note()
         self.encode = QPushButton("Encode")
         self.encode.setToolTip("Encode the image now (the first click does it too)")
@@ -104,6 +105,6 @@ class EncodingBar(QWidget):
         self.cancel.setVisible(running)
         self.progress.setRange(0, status.total)
         self.progress.setValue(status.done)
-        self.progress.setToolTip(f"{status.done} of {status.total} blocks" if status.total else "")
+        self.progress.setToolTip(plain(f"{status.done} of {status.total} blocks" if status.total else ""))
         self.hint.setText(status.hint)
         self.hint.setVisible(bool(status.hint))
