@@ -39,7 +39,9 @@ def might_be_rich(text: str) -> bool:
     """Whether Qt would take a text for HTML where it guesses."""
     from qtpy import QtCore, QtGui
 
-    known: Any = next(one for one in (QtCore.Qt, getattr(QtGui, "Qt", None)) if hasattr(one, "mightBeRichText"))
+    known: Any = next(
+        one for one in (QtCore.Qt, getattr(QtGui, "Qt", None)) if hasattr(one, "mightBeRichText")
+    )
     return bool(known.mightBeRichText(text))
 
 
