@@ -42,12 +42,12 @@ def draw_shard(
     labels_path = folder / f"labels_{index:05d}.npy"
     if _held(labels_path) >= wanted:
         return
-    scenes = [
+    drawn = [
         draw_scene(np.random.default_rng([seed, index * shard + i]), (side, side), shares=shares)
         for i in range(wanted)
     ]
-    _write(folder / f"images_{index:05d}.npy", np.stack([scene.image for scene in scenes]))
-    _write(labels_path, np.stack([scene.levels for scene in scenes]))
+    _write(folder / f"images_{index:05d}.npy", np.stack([scene.image for scene in drawn]))
+    _write(labels_path, np.stack([scene.levels for scene in drawn]))
 
 
 def draw_pool(

@@ -211,7 +211,10 @@ def _widen(layer: PromptLayer) -> None:
 
 def _object_dtype(features: pd.DataFrame) -> type | None:
     """The type that the objects' column needs; None where its own will do."""
-    kind, size = features[OBJECT].dtype.kind, getattr(features[OBJECT].dtype, "itemsize", 8)
+    dtype = features[OBJECT].dtype
+    kind, size = dtype.kind, getattr(dtype, "itemsize", 8)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return object
     if kind in "iu":
         return np.int64 if size < 8 else None
     return None if kind == "O" or (kind == "f" and size >= 8) else object
