@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 from napari_samv1.app.actions import KEYS, REDO, UNDO
 from napari_samv1.app.app import Action
 from napari_samv1.layers.keys import shown, shown_key
-from napari_samv1.widgets.shared.look import note
+from napari_samv1.widgets.shared.look import PlainLabel, note
 
 FIXED = (
     ("Shift+click", "a point of the other kind"),
@@ -34,13 +34,13 @@ class KeyList(QWidget):
         grid.setColumnStretch(1, 1)
         grid.setVerticalSpacing(2)
         for row, action in enumerate(KEYS):
-            key = QLabel()
+            key = PlainLabel()
             key.setAlignment(Qt.AlignmentFlag.AlignTop)
             self._keys.append((action, key))
             grid.addWidget(key, row, 0)
             grid.addWidget(note(action.in_words), row, 1)
         for row, (fixed, title) in enumerate(FIXED, start=len(KEYS)):
-            grid.addWidget(QLabel(fixed), row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(PlainLabel(fixed), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(note(title), row, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

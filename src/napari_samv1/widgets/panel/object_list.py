@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_samv1.app import actions
 from napari_samv1.app.state import State
 from napari_samv1.layers.keys import shown, shown_key
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
 from napari_samv1.widgets.shared.action_button import Do, button, entry
 from napari_samv1.widgets.shared.look import BLUE, GREY
@@ -110,14 +111,13 @@ class ObjectList(QWidget):
         ):
             shown_on.setEnabled(action.enabled(state))
             key = shown(action.key)
-            shown_on.setToolTip(
-                f"{action.tip}: {label} ({key})" if label else f"There is nothing to {action.tip.lower()}."
-            )
+            tip = f"{action.tip}: {label} ({key})" if label else f"There is nothing to {action.tip.lower()}."
+            shown_on.setToolTip(plain(tip))
 
     def show_keys(self) -> None:
         """Name the keys of the buttons, as they are bound now."""
         tip, key = actions.DELETE_OBJECT.tip, shown_key(actions.DELETE_OBJECT)
-        self.delete.setToolTip(f"{tip} ({key}; in this list also Delete)" if key else tip)
+        self.delete.setToolTip(plain(f"{tip} ({key}; in this list also Delete)" if key else tip))
         for shown_on, action in (
             (self.next_object, actions.NEXT_OBJECT),
             (self.remove_last, actions.REMOVE_LAST),
