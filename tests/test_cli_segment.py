@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import tomllib
 
 import numpy as np
@@ -15,6 +17,7 @@ from napari_samv1.cli import main
 from napari_samv1.cli.segment import command_for
 from small_model import CONFIG, picture, random_model
 
+OTHERS_READERS = "ignore:unclosed file:ResourceWarning"  # those of napari's plugins, asked last
 ALL = ["--mode", "grid", "--points-per-side", "2", "--pred-iou-thresh", "0", "--stability-score-thresh", "0"]
 
 
@@ -50,6 +53,28 @@ def test_a_folder_of_images_becomes_a_folder_of_labels(segment, tmp_path, capsys
     assert "2 skipped: 0 objects" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf8_is_segmented_and_told(segment, images, tmp_path, monkeypatch):
+    np.save(images / "caf\udce9.npy", picture(60, 50)[..., 0])
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert segment("--format", "tif", "--format", "coco", "--format", "csv") == 0
+    out.flush()
+    assert rb"caf\udce9.npy: " in out.buffer.getvalue()
+    assert (tmp_path / "out" / "caf\udce9.tif").exists()
+    [coco] = json.loads((tmp_path / "out" / "caf\udce9.coco.json").read_text("utf-8"))["images"]
+    assert coco["file_name"] == "caf\udce9.npy"
+    assert segment("--json") == 0
+
+
+def test_settings_that_toml_cannot_hold_are_told(segment, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["segment", "--model", "/caf\udce9.pt", "--save-settings", str(tmp_path / "s.toml")])
+    assert "which TOML cannot hold: rename the file" in capsys.readouterr().err
+    assert not (tmp_path / "s.toml").exists()
+
+
+@pytest.mark.filterwarnings(OTHERS_READERS)
 def test_a_broken_image_is_status_one_and_the_others_are_done(segment, images, capsys):
     (images / "bad.tif").write_bytes(b"nonsense")
     assert segment() == 1
@@ -58,6 +83,7 @@ def test_a_broken_image_is_status_one_and_the_others_are_done(segment, images, c
     assert out.splitlines()[-1].startswith("2 done, 1 failed: ")
 
 
+@pytest.mark.filterwarnings(OTHERS_READERS)
 def test_json_is_an_object_for_each_image_and_the_summary(segment, images, tmp_path, capsys):
     (images / "bad.tif").write_bytes(b"nonsense")
     assert segment("--json") == 1

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -296,3 +298,27 @@ def test_points_as_napari_saves_them_belong_to_their_planes(stack, task_for, tmp
     outcome = segment_file(task_for(stack, channel=1, prompts=table, formats=("csv",)))
     # the channel is an axis of the file, not of the points
     assert outcome.error or set(pd.read_csv(outcome.outputs[0])["plane"]) <= {2}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_a_reader_of_another_plugin_that_fails_leaves_no_file_open(tmp_path, npe2pm):
+    """Such readers are asked last; a file that stays open cannot be moved on Windows."""
+    file = tmp_path / "unknown.own"
+    file.write_bytes(b"nonsense")
+    opened = []
+
+    def failing(path):
+        stream = Path(path).open("rb")  # noqa: SIM115 - the fault of such readers
+        opened.append(weakref.ref(stream))
+        stream.cycle = [stream]
+        raise ValueError("not a file of mine")
+
+    with npe2pm.tmp_plugin(name="other-reader") as plugin:
+
+        @plugin.contribute.reader(filename_patterns=["*.own"])
+        def get_reader(path):
+            return failing
+
+        with pytest.raises(ReadError, match="no image of a known format"):
+            open_planes(file)
+    assert [stream() for stream in opened] == [None]

@@ -204,11 +204,11 @@ def test_only_the_regions_that_are_needed_are_read(predictor):
     assert sum(level.reads for level in levels) == 0
     for place in ((5, 5), (99_000, 40), (50_000, 50_000), (100, 80_000), (99_999, 99_999)):
         view.encode(view.grid(1.0).nearest(place))
-    # one look at all of it, eight blocks, and five regions
+    # one look at all of it, sixteen blocks, and five regions
     overview = 782 * 782
-    assert sum(level.pixels for level in levels) <= 2 * overview + 8 * 64 * 64 + 5 * 64 * 64
+    assert sum(level.pixels for level in levels) <= 2 * overview + 16 * 128 * 128 + 5 * 64 * 64
     view.encode((0, 0, 100_000, 100_000))
-    assert levels[0].pixels <= 13 * 64 * 64
+    assert levels[0].pixels <= 16 * 128 * 128 + 5 * 64 * 64
 
 
 def test_a_whole_image_is_read_once(predictor):

@@ -9,10 +9,8 @@ from lazy import CountingArray, pyramid
 from napari_samv1.images.displayed import displayed
 from napari_samv1.images.intensity import to_rgb8
 from napari_samv1.images.limits import plane_display, plane_sample, plane_stretch
-from napari_samv1.images.prepare import prepare
 from napari_samv1.images.source import as_source
 from napari_samv1.records.display import Channel, Display
-from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import BUNDLED, PUBLISHED
 
@@ -24,12 +22,26 @@ def test_limits_of_a_small_plane_are_what_a_picture_of_it_is_shown_with():
     sample = plane_sample(as_source(image), Plane())
     display = plane_display(sample, None, 1.0)
     np.testing.assert_array_equal(displayed(image, display), to_rgb8(image))
-    frame = Frame.plan((400, 500), side=500, patch=4)
-    rgb8 = to_rgb8(image)
-    limits = plane_stretch(sample, display, BUNDLED)
-    assert limits is not None
-    np.testing.assert_array_equal(prepare(rgb8, frame, BUNDLED, limits), prepare(rgb8, frame, BUNDLED))
     assert plane_stretch(sample, display, PUBLISHED) is None
+
+
+def test_one_bright_object_leaves_the_others_as_bright_as_they_are():
+    """16 blocks of 128: 3 of bare ground, 12 with an object of 60, one with another of 250."""
+    image = np.full((512, 512), 20, np.uint8)
+    corners = [(y, x) for y in range(32, 512, 128) for x in range(32, 512, 128)][3:]
+    for y, x in corners[:-1]:
+        image[y : y + 40, x : x + 40] = 60
+    y, x = corners[-1]
+    image[y : y + 40, x : x + 40] = 250
+    sample = plane_sample(as_source(image), Plane())
+    assert plane_stretch(sample, plane_display(sample, None, 1.0), BUNDLED) == (20, 60)
+
+
+def test_bare_ground_is_not_stretched_to_its_noise():
+    image = RNG.integers(20, 24, (512, 512)).astype(np.uint8)
+    image[200:240, 200:240] = 180
+    sample = plane_sample(as_source(image), Plane())
+    assert plane_stretch(sample, plane_display(sample, None, 1.0), BUNDLED) == (20, 180)
 
 
 @pytest.mark.parametrize("levels", [1, 8])

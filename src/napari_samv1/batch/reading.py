@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -156,6 +157,10 @@ def _by_plugins(path: Path) -> list[Any] | None:
     try:
         layers = io_utils.read([str(path)], stack=False)
     except Exception:
+        layers = None
+    if layers is None:
+        # a reader that failed may hold the file open, and Windows neither moves nor deletes it then
+        gc.collect()
         return None
     for data, *rest in layers:
         if len(rest) < 2 or rest[1] == "image":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from napari_samv1.records.display import Channel, Display
 from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.preparation import Preparation
 
-FEW_BLOCKS, FEW_SIDE = 8, 64
-MANY_BLOCKS, MANY_SIDE = 32, 128
+BLOCK_SIDE = 128
+FEW_BLOCKS, MANY_BLOCKS = 16, 32
+FAINT = 0.1  # of the plane's range: a block that spans less shows its ground alone
 
 Array = NDArray[Any]
 
@@ -37,10 +39,11 @@ def plane_sample(source: Source, plane: Plane) -> list[Array]:
         pictures.append(source.read(Region(plane, (0, 0, height, width)), coarsest))
     if coarsest == (height, width) and has_overview:
         return pictures
-    count, side = (FEW_BLOCKS, FEW_SIDE) if has_overview else (MANY_BLOCKS, MANY_SIDE)
     blocks = []
-    for place in spread(count, 2):
-        rows, columns = aligned(place[0], height, side), aligned(place[1], width, side)
+    for place in spread(FEW_BLOCKS if has_overview else MANY_BLOCKS, 2):
+        rows, columns = (
+            aligned(own, size, BLOCK_SIDE) for own, size in zip(place, (height, width), strict=True)
+        )
         hw = rows.stop - rows.start, columns.stop - columns.start
         blocks.append(source.read(Region(plane, (rows.start, columns.start, *hw)), hw))
     return [*pictures, np.concatenate(blocks)]
@@ -57,7 +60,22 @@ def plane_display(sample: list[Array], intensity: Intensity, gamma: float) -> Di
 def plane_stretch(
     sample: list[Array], display: Display, preparation: Preparation
 ) -> tuple[float, float] | None:
-    """The 8-bit values that a model's preparation stretches to 0 and 1, found likewise; None if in none."""
-    limits = [stretch_limits(displayed(picture, display), preparation) for picture in sample]
-    known = [own for own in limits if own is not None]
-    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+    """The 8-bit values that a model's preparation stretches to 0 and 1 in all regions; None if in none.
+
+    The upper one is the median over blocks of full resolution, each block's own, without those that show
+    nothing: the plane's own would be that of its brightest object, and leave all others dark.
+    """
+    shown = [displayed(picture, display) for picture in sample]
+    known = [own for picture in shown if (own := stretch_limits(picture, preparation)) is not None]
+    if not known:
+        return None
+    low, high = min(low for low, _ in known), max(high for _, high in known)
+    blocks = [own for block in _blocks(shown[-1]) if (own := stretch_limits(block, preparation)) is not None]
+    signal = [own_high for own_low, own_high in blocks if own_high - own_low >= FAINT * (high - low)]
+    return low, float(np.median(signal)) if signal else high
+
+
+def _blocks(picture: Array) -> list[Array]:
+    """The full-resolution part of a sample, cut into its blocks; slivers at the far edges are left out."""
+    starts = (range(0, max(1, size - BLOCK_SIDE // 2), BLOCK_SIDE) for size in picture.shape[:2])
+    return [picture[y : y + BLOCK_SIDE, x : x + BLOCK_SIDE] for y, x in product(*starts)]

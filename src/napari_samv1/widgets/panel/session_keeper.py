@@ -17,9 +17,9 @@ from napari_samv1.storage.session.autosave import Autosave
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_samv1.app.encoding import Encoder
     from napari_samv1.layers.binding import AnnotationBinding
     from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, SessionRecord
-    from napari_samv1.widgets.panel.encoder import Encoder
 
 NOTICE_MILLISECONDS = 100
 SECONDS_BETWEEN = 0.5
@@ -106,6 +106,7 @@ class SessionKeeper(QObject):
         self._saved, self.folder = record, folder
         if self.is_saved:
             self._end_autosave()
+            self.problem = ""
         self.changed.emit()
 
     def go_on(self, record: SessionRecord, images: Sequence[Placed], folder: Path | None = None) -> str:
@@ -135,6 +136,7 @@ class SessionKeeper(QObject):
         """Begin another session; what was autosaved so far is left for the next start, if it is not saved."""
         self._end_autosave()
         self._record = self._saved = self.folder = None
+        self.problem = ""
         self._recorded_images = set()
         self._recorder.begin()
         self.autosaved = False

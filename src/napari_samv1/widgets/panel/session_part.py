@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_samv1.app.imports import import_for_jobs
+from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.layers.channels import channel_planes, read_channels
 from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.layers.reopening import Placed
@@ -19,9 +21,8 @@ from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
 from napari_samv1.widgets.panel.session_words import objects_in
-from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
-from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.look import StatusLines
+from napari_samv1.widgets.shared.mailbox import Mailbox
 from napari_samv1.widgets.shared.remembered import recall_sessions_folder, remember_sessions_folder
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class SessionPart(QWidget):
         super().__init__(parent)
         self.controller = controller
         self.card = QuestionCard()
-        self.worker = Worker("session", self._finished)
+        self.worker = Worker("session", self._finished, deliver=Mailbox())
         self.keeper = SessionKeeper(controller.viewer, controller.binding, controller.encoder)
         self.opener = SessionOpener(controller.viewer, self.worker, self.card)
         self.lost = LostWork(self.card, self._restore, self._discard)
@@ -64,7 +65,7 @@ class SessionPart(QWidget):
             FIND: self.opener.found,
             DISCARD: lambda _outcome: self.lost.offer(),
         }
-        self._said = ""
+        self._said = self._warned = ""
 
         self.save_again.clicked.connect(lambda: self._save_in(self.keeper.folder))
         self.save_as.clicked.connect(self._choose_where_to_save)
@@ -184,7 +185,7 @@ class SessionPart(QWidget):
         try:
             chosen = session_dialogs.ask_where_to_export(self, self._suggested("masks"))
         except session_dialogs.UnknownEndingError as error:
-            self.controller.warn(str(error))
+            self._warn(str(error))
             return
         if chosen is None:
             return
@@ -259,8 +260,7 @@ class SessionPart(QWidget):
             sentence = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, SessionError | OSError | ValueError):
                 sentence = f"Error: {sentence}"
-            self._say("")
-            self.controller.warn(_sentence(sentence))
+            self._warn(_sentence(sentence))
             return
         if not outcome.cancelled:
             self._after[outcome.key](outcome)
@@ -284,13 +284,17 @@ class SessionPart(QWidget):
     def _say(self, sentence: str) -> None:
         self._said = sentence
         if sentence:
-            self.controller.warn("")
+            self._warned = ""
+        self._show_status()
+
+    def _warn(self, sentence: str) -> None:
+        self._said, self._warned = "", sentence
         self._show_status()
 
     def _show_status(self) -> None:
         keeper = self.keeper
-        if keeper.problem:
-            self.controller.warn(_sentence(keeper.problem))
+        problem = _sentence(keeper.problem) if keeper.problem else ""
+        self.controller.warn(" ".join(words for words in (self._warned, problem) if words))
         self.save_again.setVisible(keeper.folder is not None)
         if keeper.folder is not None:
             self.save_again.setToolTip(f"Save in {keeper.folder}")
