@@ -72,13 +72,16 @@ class LivePyramid:
         """The largest label."""
         return max((composite.highest for composite in self._composites.values()), default=0)
 
-    def claim(self, owner: object) -> None:
-        """Show one document: what another one put here goes."""
+    def claim(self, owner: object) -> bool:
+        """Show one document; whether another one's objects had to go."""
         with self._lock:
-            if owner is not self.owner:
-                self.owner = owner
-                self._composites.clear()
-                self._tiles.clear()
+            if owner is self.owner:
+                return False
+            self.owner, had_any = owner, bool(self._composites)
+            self._composites = {}
+            self._tiles.clear()
+            self._draw_coarsest()
+            return had_any
 
     def on(self, plane: Plane) -> Composite:
         """The objects of a plane."""
@@ -131,7 +134,8 @@ class LivePyramid:
                         top, bottom = max(rows.start, i * TILE), min(rows.stop, (i + 1) * TILE)
                         left, right = max(columns.start, j * TILE), min(columns.stop, (j + 1) * TILE)
                         values[
-                            top - rows.start : bottom - rows.start, left - columns.start : right - columns.start
+                            top - rows.start : bottom - rows.start,
+                            left - columns.start : right - columns.start,
                         ] = tile[top - i * TILE : bottom - i * TILE, left - j * TILE : right - j * TILE]
             preview = self.preview
         if preview is not None and preview.plane == plane:

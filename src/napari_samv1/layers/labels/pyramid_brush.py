@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.draw import polygon
 
 from napari_samv1.annotation.pieces import BrushStroke
-from napari_samv1.layers.labels.pyramid import LivePyramid, Preview, pyramid_of
+from napari_samv1.layers.labels.pyramid import Preview, pyramid_of
 from napari_samv1.masks.tiled import TiledMask, joined
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane

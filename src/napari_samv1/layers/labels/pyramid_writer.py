@@ -35,8 +35,7 @@ class PyramidWriter:
                 f"Labels layer “{labels.name}” does not lie on the pixels of image “{image.name}”: make a new "
                 f"one for this image."
             )
-        self._layer, self._pyramid, self._plane = labels, pyramid, plane.plane
-        pyramid.claim(owner)
+        self._layer, self._pyramid, self._plane, self._owner = labels, pyramid, plane.plane, owner
 
     def write(self, view: PlaneView) -> bool:
         """Bring the layer up to date; False when nothing had to change.
@@ -46,6 +45,7 @@ class PyramidWriter:
         LabelsError
             If an object's number is too large for the layer.
         """
+        redrawn = self._pyramid.claim(self._owner)
         objects = view.objects
         target: tuple[Painted, ...] = tuple(
             (one, objects[one].mask, objects[one].settings.rule)
@@ -53,15 +53,15 @@ class PyramidWriter:
             if not objects[one].mask.empty
         )
         changed = changed_labels(self._pyramid.on(self._plane).painted, target)
-        if not changed:
+        if not changed and not redrawn:
             return False
-        if changed[-1] > (1 << 8 * DTYPE.itemsize) - 1:
+        if changed and changed[-1] > (1 << 8 * DTYPE.itemsize) - 1:
             raise LabelsError(
                 f"Object {changed[-1]} does not fit into Labels layer “{self._layer.name}”, whose numbers end "
                 f"at {(1 << 8 * DTYPE.itemsize) - 1}."
             )
         regions = self._pyramid.put(self._plane, target, changed)
-        if self._pyramid.is_given(self._layer.data_level, self._plane, regions):
+        if redrawn or self._pyramid.is_given(self._layer.data_level, self._plane, regions):
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return True
 
