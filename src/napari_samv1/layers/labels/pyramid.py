@@ -148,7 +148,7 @@ class LivePyramid:
         if int(np.prod(shape, dtype=np.float64)) > MOST_PIXELS:
             raise ValueError(
                 f"a region of {' x '.join(map(str, shape))} pixels of the masks was asked for, and they are "
-                f"drawn {MOST_PIXELS} pixels at a time: read smaller regions, or export OME-Zarr from the panel"
+                f"drawn {MOST_PIXELS} pixels at a time: read smaller regions, or export OME-Zarr"
             )
         self._given[level] = tuple(ranges)
         values = np.zeros(shape, DTYPE)

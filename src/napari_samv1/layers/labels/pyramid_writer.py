@@ -32,8 +32,8 @@ class PyramidWriter:
         pyramid = pyramid_of(labels)
         if pyramid is None or not label_grid(labels, image, plane).same:
             raise LabelsError(
-                f"Labels layer “{labels.name}” does not lie on the pixels of image “{image.name}”: make a new "
-                f"one for this image."
+                f"Labels layer “{labels.name}” does not lie on the pixels of image “{image.name}”: make a "
+                f"new one for this image."
             )
         self._layer, self._pyramid, self._plane, self._owner = labels, pyramid, plane.plane, owner
 
@@ -57,8 +57,8 @@ class PyramidWriter:
             return False
         if changed and changed[-1] > (1 << 8 * DTYPE.itemsize) - 1:
             raise LabelsError(
-                f"Object {changed[-1]} does not fit into Labels layer “{self._layer.name}”, whose numbers end "
-                f"at {(1 << 8 * DTYPE.itemsize) - 1}."
+                f"Object {changed[-1]} does not fit into Labels layer “{self._layer.name}”, whose numbers "
+                f"end at {(1 << 8 * DTYPE.itemsize) - 1}."
             )
         regions = self._pyramid.put(self._plane, target, changed)
         if redrawn or self._pyramid.is_given(self._layer.data_level, self._plane, regions):
