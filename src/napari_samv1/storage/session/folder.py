@@ -48,7 +48,7 @@ _OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
 def save_session(folder: str | os.PathLike[str], record: SessionRecord) -> Path:
     """Save a session as a folder that ``open_session`` and other programs read.
 
-    Beside ``session.json`` it gets ``labels.tif`` (for each plane), ``points.csv`` and ``shapes.csv`` (for
+    Beside ``session.json`` it gets ``labels.tif`` (for each plane of up to 8192 x 8192 pixels), ``points.csv`` and ``shapes.csv`` (for
     each image, where there are any; napari opens them) and ``objects.csv``. Whatever happens while it is
     written, the folder holds a whole session, the one before or the new one, and copies of no other.
 
@@ -149,7 +149,8 @@ def _copies(record: SessionRecord) -> dict[str, bytes]:
     copies = {"objects.csv": utf8(objects_csv(record))}
     for number, plane in enumerate(record.planes, start=1):
         suffix = f"-{number}" if len(record.planes) > 1 else ""
-        copies[f"labels{suffix}.tif"] = tiff_bytes(label_image(plane))
+        if plane.shape_yx[0] * plane.shape_yx[1] <= LARGEST_COPY:
+            copies[f"labels{suffix}.tif"] = tiff_bytes(label_image(plane))
     for number, image in enumerate(record.images, start=1):
         suffix = f"-{number}" if len(record.images) > 1 else ""
         for name, text in (("points", points_csv(image.planes)), ("shapes", shapes_csv(image.planes))):
