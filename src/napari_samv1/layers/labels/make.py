@@ -49,7 +49,8 @@ def make_labels(
     transform["translate"] = np.asarray(placed(origin))
     name = name or f"{image.name} objects"
     if live:
-        return Labels(list(LivePyramid(shape, plane.axes).levels), multiscale=True, name=name, **transform)
+        pyramid = LivePyramid(shape.tolist(), plane.axes)
+        return Labels(list(pyramid.levels), multiscale=True, name=name, **transform)
     return Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name, **transform)
 
 

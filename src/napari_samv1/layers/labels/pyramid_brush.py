@@ -145,7 +145,8 @@ class PyramidBrush:
             problem = TOO_LONG
         elif size.all():
             mask = np.zeros(size, dtype=bool)
-            mask[polygon(*(corners - low).T, shape=mask.shape)] = True
+            rows, columns = (corners - low).T
+            mask[polygon(rows, columns, mask.shape)] = True
             pixels.add(MaskCrop((int(low[0]), int(low[1])), mask))
         self._finish(Preview(drawing.plane, pixels, int(new_label), new_label == 0, drawing.rule), problem)
 

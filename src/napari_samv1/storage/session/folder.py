@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 SESSION_FILE = "session.json"
 BENEATH = "beneath-{}.tif"
+LARGEST_COPY = 1 << 26  # pixels of a plane; the masks of larger ones are in session.json alone
 
 _OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
 
@@ -48,9 +49,10 @@ _OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
 def save_session(folder: str | os.PathLike[str], record: SessionRecord) -> Path:
     """Save a session as a folder that ``open_session`` and other programs read.
 
-    Beside ``session.json`` it gets ``labels.tif`` (for each plane of up to 8192 x 8192 pixels), ``points.csv`` and ``shapes.csv`` (for
-    each image, where there are any; napari opens them) and ``objects.csv``. Whatever happens while it is
-    written, the folder holds a whole session, the one before or the new one, and copies of no other.
+    Beside ``session.json`` it gets ``labels.tif`` (for each plane up to 8192 x 8192 pixels), ``points.csv``
+    and ``shapes.csv`` (for each image, where there are any; napari opens them) and ``objects.csv``. Whatever
+    happens while it is written, the folder holds a whole session, the one before or the new one, and copies
+    of no other.
 
     Raises
     ------
