@@ -10,10 +10,10 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.notifications import show_info
 from numpy.typing import NDArray
-from skimage.draw import polygon
 
 from napari_samv1.annotation.pieces import BrushStroke
 from napari_samv1.layers.labels.pyramid import Preview, pyramid_of
+from napari_samv1.masks.fill import fill
 from napari_samv1.masks.tiled import TiledMask, joined
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
@@ -136,18 +136,11 @@ class PyramidBrush:
             return
         corners = np.asarray(points, dtype=np.float64)[:, list(drawing.plane.axes)]
         shape = drawing.plane.shape_in(self._pyramid.shape)
-        low = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
-        high = np.minimum(np.ceil(corners.max(axis=0)) + 1, shape).astype(int)
-        size = np.maximum(high - low, 0)
-        pixels = TiledMask(shape)
-        problem = ""
-        if int(size.prod()) > MOST_PIXELS_OF_A_STROKE:
+        pixels, problem = TiledMask(shape), ""
+        if float(np.ptp(np.clip(corners, 0, shape), axis=0).prod()) > MOST_PIXELS_OF_A_STROKE:
             problem = TOO_LONG
-        elif size.all():
-            mask = np.zeros(size, dtype=bool)
-            rows, columns = (corners - low).T
-            mask[polygon(rows, columns, mask.shape)] = True
-            pixels.add(MaskCrop((int(low[0]), int(low[1])), mask))
+        else:
+            pixels.add(fill(corners, shape))
         self._finish(Preview(drawing.plane, pixels, int(new_label), new_label == 0, drawing.rule), problem)
 
     # Strokes
