@@ -17,6 +17,7 @@ from napari_samv1.app import models
 from napari_samv1.app.canvas import SHAPE_TOOLS, Canvas, NoPlaneError, Tool, Tools
 from napari_samv1.app.encoding import EncodedPlane, Encoder
 from napari_samv1.app.models import Choices, DownloadState
+from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.settings import MovedSettings
 from napari_samv1.app.state import ModelStatus, State
 from napari_samv1.app.worker import Deliver, Outcome, Worker
@@ -463,7 +464,7 @@ class App:
     def _job_failed(self, error: Exception) -> None:
         logger.info("a background job failed", exc_info=error)
         with self.change():
-            self._failure = str(error) or type(error).__name__
+            self._failure = sentence_of(error)
         self._on_error(self._failure)
 
     # Views, and the end
