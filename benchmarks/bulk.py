@@ -2,6 +2,7 @@
 
 A stand-in has answered already, with a disc for each object: what is measured is the document, thresholded
 masks, the label image and the layer. There is no window. The processor's own time counts.
+Of an edit, what napari itself takes to move a point of as many is not counted.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Annotation:
         features = self.points.features.copy()
         features[OBJECT] = np.arange(1, count + 1)
         self.points.features = features
+        # napari's own cost of another position for one of its points
+        self.twin = viewer.add_points(places, features=features, visible=False)
         self.binding.sync()
         self.binding.new_labels()
         self.results = self.decode()
@@ -58,13 +61,16 @@ class Annotation:
         return seconds
 
     def edit(self) -> float:
-        """Seconds of moving one object's point by some pixels, beside the decoding."""
+        """Seconds of moving one object's point by some pixels, beside napari's own and the decoding."""
         moved = np.array(self.points.data)
         moved[self.random.integers(len(moved))] += self.random.integers(-3, 4, 2)
         start = time.process_time()
+        self.twin.data = moved
+        napari_s = time.process_time() - start
+        start = time.process_time()
         self.points.data = moved
         self.binding.sync()
-        asked = time.process_time() - start
+        asked = time.process_time() - start - napari_s
         results = self.decode()
         start = time.process_time()
         problem = self.binding.accept_each(results)
