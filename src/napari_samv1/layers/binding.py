@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 LAYERS = ("points", "shapes", "labels")
 DRAWING = "Finish the shape first: it is still being drawn."
-COUNTED_EACH_TIME = 1 << 24
 NOTHING_CHOSEN = "Choose an image layer to segment."
 OTHER_SHAPE = (
     "The image's new data has another shape. What was annotated on the old one is kept with the session; "
@@ -108,7 +107,6 @@ class AnnotationBinding:
         self._labels_dismissed = False
         self._place: NDArray[np.floating] | None = None  # of the image that was left last
         self._plane: Plane | None = None  # the one that was displayed last
-        self._highest: tuple[Any, int] | None = None  # of which data
         self._notes: tuple[str, ...] = ()  # on the prompts that were last read
         self._continued = 0  # the object that was in hand on the slice before
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
@@ -509,18 +507,8 @@ class AnnotationBinding:
         return max(used) + 1
 
     def _highest_label(self) -> int:
-        """The largest label of the bound layer; of a large one as it was when it was bound.
-
-        Labels that are painted later become objects, and are counted as such.
-        """
-        labels = self._labels
-        if labels is None:
-            return 0
-        if np.prod(labels.data.shape, dtype=np.float64) <= COUNTED_EACH_TIME:
-            return highest_label(labels)
-        if self._highest is None or self._highest[0] is not labels.data:
-            self._highest = labels.data, highest_label(labels)
-        return self._highest[1]
+        """The largest label of the bound layer."""
+        return 0 if self._labels is None else highest_label(self._labels)
 
     def _object_ids(self) -> set[int]:
         return set() if self._open is None else set(self._open.document.objects)
