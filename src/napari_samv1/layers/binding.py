@@ -19,7 +19,7 @@ from napari_samv1.app.decoding import Decoding
 from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
-from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
+from napari_samv1.layers.labels.make import LabelsError, highest_label, lacks_room, make_labels, widen
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import Drawing, PyramidBrush
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
@@ -112,6 +112,7 @@ class AnnotationBinding:
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
         self._undo_keys: UndoKeys | None = None
         self._brush: PyramidBrush | None = None  # of a layer whose own one cannot paint
+        self._is_widening = False
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
@@ -680,7 +681,14 @@ class AnnotationBinding:
                 self.new_labels()
             except NoPlaneError as error:
                 return str(error)
-        return "" if self._labels is None else opened.write(self._labels, planes)
+        if self._labels is None:
+            return ""
+        highest = max(opened.document.objects, default=0)
+        if lacks_room(self._labels, highest):
+            self._is_widening = True
+            widen(self._labels, highest)
+            self._is_widening = False
+        return opened.write(self._labels, planes)
 
     def _show_rows(self, pieces: Mapping[PieceKey, tuple[Piece | None, Piece | None]]) -> None:
         """Bring the prompt layers from the pieces before to the pieces after."""
@@ -827,6 +835,8 @@ class AnnotationBinding:
 
     def _placed_anew(self, _event: Any = None) -> None:
         """A transform or an array is another one: find out anew where masks go, and write them there."""
+        if self._is_widening:
+            return  # the same labels in the same place
         self._prompts.placed_anew()
         if self._open is not None:
             self._open.drop_writers()

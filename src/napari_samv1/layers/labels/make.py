@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -55,7 +55,19 @@ def make_labels(
     if live:
         pyramid = LivePyramid(shape.tolist(), plane.axes)
         return Labels(list(pyramid.levels), multiscale=True, name=name, **transform)
-    return Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name, **transform)
+    layer = Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name, **transform)
+    _OWN.add(layer)
+    return layer
+
+
+def lacks_room(layer: Labels, number: int) -> bool:
+    """Whether a layer that was made here needs a wider type for an object's number."""
+    return layer in _OWN and number > np.iinfo(layer.data.dtype).max
+
+
+def widen(layer: Labels, number: int) -> None:
+    """Give a layer a type that holds a number; its labels stay."""
+    layer.data = layer.data.astype(np.promote_types(layer.data.dtype, np.min_scalar_type(number)))
 
 
 def refusal(layer: Labels) -> str:
@@ -134,4 +146,6 @@ def blocks(shape_yx: tuple[int, int], data: Any) -> Iterator[Region]:
             yield slice(top, min(top + sizes[0], height)), slice(left, min(left + sizes[1], width))
 
 
+# layers that nobody else brought, so that their arrays may be replaced
+_OWN: WeakSet[Labels] = WeakSet()
 _HIGHEST: WeakKeyDictionary[Labels, tuple[Any, int]] = WeakKeyDictionary()
