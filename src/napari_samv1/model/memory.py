@@ -34,6 +34,11 @@ def free_bytes(device: torch.device) -> int:
     raise ValueError(f"expected a CUDA or MPS device, got {str(device)!r}")
 
 
+def total_bytes(device: torch.device) -> int:
+    """All memory of a CUDA device."""
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
 def too_little(what: str, device: torch.device) -> MemoryError:
     """The error that says for what memory does not suffice, and what to do."""
     remedy = "close other programs, or choose a smaller model"

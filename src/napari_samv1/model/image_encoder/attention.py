@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_samv1.model.image_encoder.relative_position import OffsetVectors, RelativePosition
 from napari_samv1.model.image_encoder.windows import join_windows, split_windows
-from napari_samv1.model.layers import Linear, at_once, at_once_on, is_short_of_memory, linear
+from napari_samv1.model.layers import Linear, at_once, at_once_on, linear
 
 LOGITS_AT_ONCE = 2**20
 """How many attention logits exist at a time on a CPU, 4 MB: of more, the allocator returns the pages every
@@ -182,7 +182,7 @@ def _attend_by_products(
 
 
 def places_on(grid_hw: tuple[int, int], like: Tensor) -> Tensor:
-    """A one at every key's row and a one at its column: N h+w, in the precision and on the device of another."""
+    """A one at every key's row and a one at its column: N h+w, of another tensor's dtype and device."""
     height, width = grid_hw
     rows = torch.eye(height, dtype=like.dtype, device=like.device).repeat_interleave(width, dim=0)
     columns = torch.eye(width, dtype=like.dtype, device=like.device).repeat(height, 1)

@@ -11,7 +11,6 @@ from torch.nn import functional
 from napari_samv1.model.image_encoder.attention import AttentionTables, SelfAttention
 from napari_samv1.model.layers import Mlp
 
-
 NormWeights = tuple[Tensor, Tensor]
 """Weight and bias of a normalisation, in the tokens' precision."""
 

@@ -81,7 +81,7 @@ class ImageEncoder(nn.Module):
         The first one takes pixels, the last one gives image tokens.
         """
         if index == 0:
-            # float32 wherever the stages are not: in bfloat16 the sum of all blocks would lose the later ones'
+            # float32 wherever the stages are not: in bfloat16 the sum of blocks would lose the later ones'
             x = self.patch_embedding(x).float()
             x = self.position_encoding(x) if tables is None else x + tables.positions_hwc
         own = None if tables is None else tables.stages[index]

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 OffsetVectors = tuple[Tensor, Tensor]
 """For each pair of positions, along the height and along the width, the vector of their offset."""
 

@@ -31,7 +31,7 @@ class KeptTables:
     def of(
         self, key: Hashable, parameters: Sequence[Tensor], make: Callable[[], EncoderTables]
     ) -> EncoderTables:
-        """The tables kept for a key, or what ``make`` makes where there are none or the weights are others."""
+        """The tables of a key, made where none are kept or the weights are others by now."""
         # taken out and put back: two threads may both make them, but neither sees half of them
         found = self._kept.pop(key, None)
         if found is None or not found[0].are(parameters):
