@@ -9,8 +9,10 @@ import torch
 
 from napari_samv1 import load_model
 from napari_samv1.checkpoints.folders import cache_folder
+from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine import compiled
 from napari_samv1.engine.predictor import Predictor
+from napari_samv1.model import Sam, SamConfig
 from napari_samv1.model.image_encoder.stage import run_block
 from napari_samv1.records.preparation import Preparation
 from small_model import picture, random_model
@@ -83,7 +85,7 @@ def test_where_torch_cannot_compile_a_warning_says_so_and_it_goes_on(monkeypatch
 
 
 @pytest.mark.slow
-def test_compiled_code_gives_the_same_tokens(monkeypatch, tmp_path):
+def test_compiled_code_gives_the_same_tokens(monkeypatch):
     """By torch's tracing and differentiation, whose operations run as they are: no compiler is needed."""
     compile_ = torch.compile
     traced = []
@@ -93,7 +95,10 @@ def test_compiled_code_gives_the_same_tokens(monkeypatch, tmp_path):
         return graph.forward
 
     monkeypatch.setattr(torch, "compile", lambda function, **how: compile_(function, backend=backend, **how))
-    model = random_model(Preparation(side=64))
+    config = SamConfig(width=16, depth=6, heads=2, stages=2, patch=4, grid=16, window=5, channels=32)
+    torch.manual_seed(0)
+    network = Sam(config).eval().requires_grad_(False)
+    model = LoadedModel(network, config, Preparation(side=64), "small", "0" * 64)
     expected = Predictor(model).embed(picture(64, 64)).tokens_bchw
     predictor = Predictor(replace(model, compiled=True))
     torch.testing.assert_close(predictor.embed(picture(64, 64)).tokens_bchw, expected, atol=1e-5, rtol=1e-5)
