@@ -140,7 +140,7 @@ def test_the_finest_level_of_a_reasonable_size_is_taken(viewer, monkeypatch):
     layer = viewer.add_image(levels, multiscale=True, contrast_limits=(0, 2))
     assert displayed_plane(viewer, layer).level == 0
     assert displayed_plane(viewer, layer).level_hint == ""
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 2000)
     plane = displayed_plane(viewer, layer)
     assert (plane.level, plane.shape_yx, plane.factors_yx) == (1, (32, 48), (2.0, 2.0))
     assert "32 x 48" in plane.level_hint
@@ -148,14 +148,14 @@ def test_the_finest_level_of_a_reasonable_size_is_taken(viewer, monkeypatch):
     # the first coarse pixel spans the first two fine ones, so its centre lies between them
     np.testing.assert_allclose(plane.to_layer([(0, 0), (1, 2)]), [(0.5, 0.5), (2.5, 4.5)])
     np.testing.assert_allclose(plane.from_layer([(0.5, 0.5), (2.5, 4.5)]), [(0, 0), (1, 2)])
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 10)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 10)
     assert displayed_plane(viewer, layer).level == 2
 
 
 def test_a_level_halved_along_z_too_is_read_at_the_right_slice(viewer, monkeypatch):
     levels = [np.zeros((8, 20, 20)), np.arange(4)[:, None, None] * np.ones((4, 10, 10))]
     layer = viewer.add_image(levels, multiscale=True, contrast_limits=(0, 4))
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 100)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 100)
     for fine, coarse in ((0, 0), (1, 0), (2, 1), (7, 3)):
         viewer.dims.set_point(0, fine)
         assert (displayed_plane(viewer, layer).read() == coarse).all()

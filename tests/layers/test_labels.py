@@ -62,7 +62,7 @@ def test_new_labels_of_rgb_have_no_colour_axis(viewer):
 
 
 def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 2000)
     image = viewer.add_image(
         [np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True, scale=(3, 5), rotate=20
     )

@@ -309,7 +309,7 @@ def test_prompts_on_a_coarse_level_are_in_its_pixels(viewer, monkeypatch):
     from napari_samv1.layers import image as image_module
 
     image = viewer.add_image([np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True)
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 2000)
     points = viewer.add_layer(make_points(image))
     points.add((10.5, 20.5))
     assert read(viewer, image, points).by_object == {1: Prompts([(5, 10)], [1])}

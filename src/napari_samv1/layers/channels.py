@@ -27,11 +27,11 @@ def channel_planes(layers: Iterable[Layer], source: PlaneSource) -> list[Display
         if tuple(shape) != source.image_shape:
             continue
         try:
-            plane = plane_at(layer, source.index)
+            plane = plane_at(layer, source.index, level=source.level)
         except NoPlaneError:
             continue
         world = world_of(layer, plane.to_layer([(0, 0), (1, 0), (0, 1)]), plane.axes)
-        if plane.level == source.level and np.allclose(world.matrix, source.world.matrix):
+        if np.allclose(world.matrix, source.world.matrix):
             planes.append(plane)
     return sorted(planes, key=lambda plane: plane.name != source.name)
 

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
 
-from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.image import DisplayedPlane, overview_at
 from napari_samv1.layers.prompts.features import transform_of
 
 LABEL_DTYPE = np.dtype(np.uint16)  # napari's own default, uint8, ends at 255 objects
@@ -23,12 +23,14 @@ class LabelsError(ValueError):
 def make_labels(image: Image, plane: DisplayedPlane, *, name: str | None = None) -> Labels:
     """An empty Labels layer (uint16) on the pixels of the displayed plane, placed as the image is.
 
-    Of a stack it covers every slice where that takes at most 1 GiB, and otherwise the displayed one.
+    Of a stack it covers every slice where that takes at most 1 GiB, and otherwise the displayed one. A plane
+    of more than 4096 x 4096 pixels of a multiscale image gets the pixels of its overview.
     """
     shape = np.array(image.data[0].shape if image.multiscale else image.data.shape)[: image.ndim]
     factors = np.ones(image.ndim)
-    shape[list(plane.axes)] = plane.shape_yx
-    factors[list(plane.axes)] = plane.factors_yx
+    overview = overview_at(image, plane.key.index)
+    shape[list(plane.axes)] = overview.shape_yx
+    factors[list(plane.axes)] = overview.factors_yx
     origin = np.zeros(image.ndim)
     if shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES:
         origin = plane.position

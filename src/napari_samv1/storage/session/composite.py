@@ -33,14 +33,34 @@ def label_image(plane: PlaneRecord) -> Labels:
 
 def shown_objects(plane: PlaneRecord) -> list[tuple[Piece, MaskCrop]]:
     """The objects of which something is to be seen, in the order of their ids, with the mask that is seen."""
-    labels = label_image(plane)
+    by_id = {piece.id: piece for piece in plane.pieces}
+    ranks = {one: rank for rank, one in enumerate(plane.order) if one in by_id and not by_id[one].mask.empty}
+    stack = [(one, by_id[one].mask, by_id[one].settings.rule) for one in ranks]
+    boxes = np.array(
+        [[(side.start, side.stop) for side in mask.region] for _, mask, _ in stack], dtype=np.int64
+    ).reshape(-1, 2, 2)
     shown = []
-    for piece in sorted(plane.pieces, key=lambda one: one.id):
-        region = piece.mask.region
-        mask = piece.mask.mask & (labels[region] == piece.id)
+    for one in sorted(ranks):
+        rows, columns = region = by_id[one].mask.region
+        meets = (
+            (boxes[:, 0, 0] < rows.stop)
+            & (boxes[:, 0, 1] > rows.start)
+            & (boxes[:, 1, 0] < columns.stop)
+            & (boxes[:, 1, 1] > columns.start)
+        )
+        origin = rows.start, columns.start
+        ground = np.zeros(by_id[one].mask.mask.shape, np.int64)
+        if plane.beneath is not None:
+            ground = plane.beneath[region].astype(_wide(plane.beneath.dtype))
+        labels = compose(ground, origin, [stack[place] for place in np.flatnonzero(meets)])
+        mask = by_id[one].mask.mask & (labels == one)
         if mask.any():
-            shown.append((piece, MaskCrop.from_mask(mask, piece.mask.origin_yx)))
+            shown.append((by_id[one], MaskCrop.from_mask(mask, origin)))
     return shown
+
+
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype == np.uint64 else np.dtype(np.int64)
 
 
 def label_objects(labels: Labels) -> list[tuple[int, MaskCrop]]:

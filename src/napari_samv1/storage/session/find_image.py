@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.images.files import open_source
+from napari_samv1.images.hashing import SAMPLE, hash_pixels
+from napari_samv1.images.source import ReadError, Source, as_source
+from napari_samv1.records.place import Plane
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneSource
 
@@ -46,6 +49,31 @@ def read_plane(
     if source.pixels and hash_pixels(plane) != source.pixels:
         raise SessionError(f"{name} holds other pixels than the image that was annotated")
     return plane
+
+
+def open_plane(
+    source: PlaneSource, shape_yx: tuple[int, int], file: str | os.PathLike[str] | None = None
+) -> tuple[Source, Plane]:
+    """The recorded plane as ``read_plane`` finds it; one too large to be read at once is opened only.
+
+    Raises
+    ------
+    SessionError
+        As ``read_plane`` does.
+    """
+    if not source.pixels.startswith(SAMPLE):
+        return as_source(read_plane(source, shape_yx, file)), Plane()
+    path = local_file(source) if file is None else Path(file)
+    try:
+        opened = open_source(path)
+        sample = opened.identity.sample
+    except ReadError as error:
+        raise SessionError(str(error)) from error
+    if opened.shapes[0] != source.image_shape:
+        raise SessionError(f"{path} is {opened.shapes[0]}, the annotated image was {source.image_shape}")
+    if f"{SAMPLE}{sample}" != source.pixels:
+        raise SessionError(f"{path} holds other pixels than the image that was annotated")
+    return opened, Plane(source.index)
 
 
 def local_file(source: PlaneSource) -> Path:

@@ -152,7 +152,7 @@ class Controller(QObject):
             return
         if self.encoder.model is None or self._decoder.busy:
             return
-        job = self.binding.decoding.recall(document, current, stored.embedding)
+        job = self.binding.decoding.recall(document, current, stored.embedding, stored.embedding.key)
         # once: an answer that fails is not asked for again and again
         if job is not None and job.request != self._recalled:
             self._recalled = job.request

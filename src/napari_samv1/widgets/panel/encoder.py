@@ -170,14 +170,17 @@ class Encoder:
         self._started = time.monotonic()
 
         def job(ticket: Ticket) -> tuple[DisplayedPlane, Embedding, str]:
-            pixels = plane.read()
-            embedding = model.predictor.embed(
-                pixels,
-                intensity=plane.intensity,
-                gamma=plane.gamma,
-                on_progress=lambda done, total: ticket.report((done, total)),
-            )
-            return plane, embedding, hash_pixels(pixels)
+            def report(done: int, total: int) -> None:
+                ticket.report((done, total))
+
+            if plane.is_read_wholly:
+                pixels = plane.read()
+                embedding = model.predictor.embed(
+                    pixels, intensity=plane.intensity, gamma=plane.gamma, on_progress=report
+                )
+                return plane, embedding, hash_pixels(pixels)
+            view = plane.view(model.predictor)
+            return plane, view.encode((0, 0, *plane.shape_yx), report), plane.pixels_hash()
 
         self._encoding = self._worker.submit(ENCODE, job)
 
@@ -258,7 +261,7 @@ class Encoder:
         return f", {_about(seconds)} left" if seconds >= WORTH_TELLING_SECONDS else " …"
 
     def _hint(self, plane: DisplayedPlane) -> str:
-        hints = [plane.level_hint] if plane.level_hint else []
+        hints = []
         if self.model is not None:
             frame = self.model.frame_for(plane.shape_yx)
             scale = min(frame.scale_yx)
