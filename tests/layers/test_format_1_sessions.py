@@ -93,7 +93,7 @@ def test_an_edit_is_answered_and_undone_without_a_trace(saved, reopened, squares
                 binding.new_points()
             binding.points.add(binding.plane().to_layer([(20, 100)])[0])
             binding.sync()
-            embedding = SimpleNamespace(key="edit", image_hw=record.shape_yx)
+            embedding = SimpleNamespace(key="edit", image_hw=binding.plane().shape_yx)
             for result in run_each(squares, binding.jobs(embedding)):
                 if result.job.key[1] not in awaited:
                     assert binding.accept(result) == ""
