@@ -17,18 +17,20 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools.coco import COCO
 from shapely.geometry import shape
 
+from napari_samv1.annotation.pieces import Object
 from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, export_coco, write_coco
-from napari_samv1.storage.exports.geojson import export_geojson, write_geojson
+from napari_samv1.storage.exports.geojson import export_geojson, export_plane_geojson, write_geojson
 from napari_samv1.storage.exports.label_tiff import export_label_tiff
 from napari_samv1.storage.exports.object_table import export_table, objects_csv
 from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zarr
 from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
+from napari_samv1.storage.session.folder import save_session
 from napari_samv1.storage.session.label_tiff import tiff_bytes
-from napari_samv1.storage.session.record import SessionRecord, World
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, SessionRecord, World
 
 from .conftest import SHAPE, crop, one_object, session_of, small_plane, source
 
@@ -355,10 +357,12 @@ def test_a_large_plane_is_exported_without_an_array_of_its_size(tmp_path):
     assert int(np.count_nonzero(levels[1][:])) == 500 * 450
     with pytest.raises(SessionError, match="OME-Zarr"):
         label_image(plane)
-    session = SessionRecord((ImageRecord((), (plane,)),))
+    session = SessionRecord((ImageRecord((Object(7),), (plane,)),))
     [annotation] = json.loads(export_coco(tmp_path / "a.json", session).read_text())["annotations"]
     assert annotation["bbox"] == [50_000, 4300, 900, 1000]
     [feature] = json.loads(export_plane_geojson(tmp_path / "a.geojson", plane).read_text())["features"]
     corners = np.array(feature["geometry"]["coordinates"][0])
     assert (corners.min(axis=0).tolist(), corners.max(axis=0).tolist()) == ([50_000, 4300], [50_900, 5300])
-    assert sorted(copies_of(session)) == ["objects.csv"]
+    folder = tmp_path / "session"
+    save_session(session, folder)
+    assert sorted(file.name for file in folder.iterdir()) == ["objects.csv", "session.json"]
