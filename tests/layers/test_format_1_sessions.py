@@ -91,7 +91,7 @@ def test_an_edit_is_answered_and_undone_without_a_trace(saved, reopened, squares
             binding.current_object = number
             if binding.points is None:
                 binding.new_points()
-            binding.points.add(binding.plane().to_layer([(20, 100)])[0])
+            binding.points.add(record.source.to_image([(20, 100)])[0])
             binding.sync()
             embedding = SimpleNamespace(key="edit", image_hw=binding.plane().shape_yx)
             for result in run_each(squares, binding.jobs(embedding)):

@@ -73,7 +73,7 @@ def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
     np.testing.assert_allclose(labels.data_to_world((0, 0)), image.data_to_world((0.5, 0.5)))
     np.testing.assert_allclose(labels.data_to_world((4, 7)), image.data_to_world((8.5, 14.5)))
     session = OnePlane()
-    draw(session, 1, box(8, 12, 15, 19))
+    draw(session, 1, box(8, 12, 16, 20))
     LabelWriter(labels, image, plane).write(session)
     rows, columns = np.nonzero(labels.data == 1)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 7, 6, 9)
