@@ -18,6 +18,7 @@ from napari_samv1.app.models import Choices, DownloadState
 from napari_samv1.app.worker import Outcome, Worker
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.settings import ObjectSettings
 from napari_samv1.widgets.panel.canvas_tools import CanvasTools, Tool
 from napari_samv1.widgets.shared.mailbox import Mailbox
@@ -240,7 +241,7 @@ class Controller(QObject):
         if outcome.error is not None:
             self._job_failed(outcome.error)
         elif not outcome.cancelled:
-            show_info(f"{outcome.key} is on disk now.")
+            show_info(plain(f"{outcome.key} is on disk now."))
             if self.encoder.choices.model == outcome.key:
                 self.encoder.choose(self.encoder.choices)
 
@@ -439,7 +440,7 @@ class Controller(QObject):
         logger.info("a background job failed", exc_info=error)
         self._failure = str(error) or type(error).__name__
         self._say(self._failure)
-        show_error(self._failure)
+        show_error(plain(self._failure))
 
     def on_close(self, call: Callable[[], None]) -> None:
         """Have something called before the layers are let go of."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.app.encoding import Encoding, EncodingStatus
-from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, note
+from napari_samv1.layers.plain_text import plain
+from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, PlainLabel, note
 
 COLOURS = {
     Encoding.NO_IMAGE: GREY,
@@ -36,7 +37,7 @@ class EncodingBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.state = Encoding.NO_IMAGE
-        self.mark = QLabel()
+        self.mark = PlainLabel()
         self.sentence = note()
         self.encode = QPushButton("Encode")
         self.encode.setToolTip("Encode the image now (the first click does it too)")
@@ -78,6 +79,6 @@ class EncodingBar(QWidget):
         self.cancel.setVisible(running)
         self.progress.setRange(0, status.total)
         self.progress.setValue(status.done)
-        self.progress.setToolTip(f"{status.done} of {status.total} blocks" if status.total else "")
+        self.progress.setToolTip(plain(f"{status.done} of {status.total} blocks" if status.total else ""))
         self.hint.setText(status.hint)
         self.hint.setVisible(bool(status.hint))

@@ -298,7 +298,8 @@ class SegmentAnythingPanel(QScrollArea):
             self._after_binding()
 
     def _new_labels(self) -> None:
-        if self.controller.has_image():
+        # without a displayed plane, as in a 3D view, the controller says why
+        if self.controller.has_image() and self.controller.plane() is not None:
             self.labels.layer = self.controller.binding.new_labels()
             self._after_binding()
 

@@ -13,6 +13,7 @@ from napari_samv1.app.imports import import_for_jobs
 from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.layers.channels import channel_planes, read_channels
 from napari_samv1.layers.ome_tiff import path_of
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.reopening import Placed
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.widgets.panel import session_dialogs
@@ -297,7 +298,7 @@ class SessionPart(QWidget):
         self.controller.warn(" ".join(words for words in (self._warned, problem) if words))
         self.save_again.setVisible(keeper.folder is not None)
         if keeper.folder is not None:
-            self.save_again.setToolTip(f"Save in {keeper.folder}")
+            self.save_again.setToolTip(plain(f"Save in {keeper.folder}"))
         self.save_as.setText("Save as…" if keeper.folder is not None else "Save…")
         state = ""
         if keeper.is_saved and keeper.object_count:
