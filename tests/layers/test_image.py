@@ -5,8 +5,9 @@ import pytest
 from napari.components import ViewerModel
 
 from lazy import pyramid
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers import image as image_module
-from napari_samv1.layers.image import NoPlaneError, displayed_plane, overview_at, plane_at
+from napari_samv1.layers.image import displayed_plane, overview_at, plane_at
 
 
 @pytest.fixture

@@ -105,8 +105,8 @@ class Viewed:
 class Encoder:
     """Loads the chosen model and encodes planes; tells by ``on_change`` and ``on_error``.
 
-    ``on_encoded`` is called with a plane's key when its encoding is there, ``on_ahead`` when a window was
-    encoded ahead.
+    ``on_encoded`` is called with a plane's key, and ``on_change`` not, when its encoding is there;
+    ``on_ahead`` when a window was encoded ahead.
     """
 
     def __init__(
@@ -389,7 +389,6 @@ class Encoder:
             self._stored.move_to_end(plane.key)
             self._bound()
         self._on_encoded(plane.key)
-        self._on_change()
 
     def _bound(self) -> None:
         """Let go of the whole encodings used longest ago where all take more memory than they may."""

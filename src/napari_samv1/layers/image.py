@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import ArrayLike, NDArray
 
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.images.hashing import SAMPLE, hash_pixels
 from napari_samv1.images.source import ArraySource
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from napari_samv1.engine.view import ImageView
 
 OVERVIEW_PIXELS = 4096 * 4096
-
-
-class NoPlaneError(ValueError):
-    """There is no plane to annotate now; the message is a sentence that says why and what helps."""
 
 
 @dataclass(frozen=True)

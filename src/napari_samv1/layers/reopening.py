@@ -9,8 +9,9 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.affine import between_layers
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, plane_at
+from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, make_labels
 from napari_samv1.layers.prompts.features import PromptLayer
