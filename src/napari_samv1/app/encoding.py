@@ -17,14 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from napari_samv1.app import models
 from napari_samv1.app.models import Choices, ReadyModel
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
+from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.detail import Detail, detail_in_words
+from napari_samv1.records.preparation import PREPARATIONS, PUBLISHED
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.predictor import Predictor
-    from napari_samv1.engine.regions import Window
+    from napari_samv1.engine.regions import RegionGrid, Window
     from napari_samv1.engine.store import EmbeddingStore, MemoryStore
     from napari_samv1.engine.view import ImageView
 
@@ -256,6 +258,20 @@ class Encoder:
         """Windows of the plane that are encoded."""
         found = self._views.get(plane.key)
         return () if found is None else tuple(region.window_yxhw for region in found.view.encoded)
+
+    @property
+    def side(self) -> int:
+        """Pixels that the model sees along a region's longer side; also before it is loaded."""
+        if self.model is not None:
+            return self.model.predictor.model.preparation.side
+        known = MODELS.get(self.choices.model)
+        return (
+            PREPARATIONS.get(self.choices.preparation, PUBLISHED) if known is None else known.preparation
+        ).side
+
+    def grid(self, plane: EncodedPlane, detail: Detail) -> RegionGrid | None:
+        """The regions of a plane at a detail; None without a model."""
+        return None if self.model is None else self.viewed(plane).view.grid(detail)
 
     def window_at(self, plane: EncodedPlane, detail: Detail, point_yx: ArrayLike) -> Window | None:
         """The window that answers prompts at a point; None for the whole plane, or without a model."""

@@ -103,6 +103,7 @@ class SegmentAnythingPanel(QScrollArea):
                 threshold=partial(app.move_setting, "threshold"),
                 cleanup=partial(app.move_setting, "cleanup"),
                 rule=partial(app.set_setting, "rule"),
+                detail=app.set_detail,
             ),
             choices,
         )
@@ -133,7 +134,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.shapes.new_wanted.connect(self._new_shapes)
         self.labels.new_wanted.connect(self._new_labels)
         self.encoding.encode_wanted.connect(app.encode)
-        self.encoding.cancel_wanted.connect(app.encoder.cancel)
+        self.encoding.cancel_wanted.connect(app.cancel_encoding)
         self.tools.one_each_picked.connect(self._one_each_picked)
         self.existing.changed.connect(self._show_list)
         self.objects.object_picked.connect(app.pick_object)
@@ -177,6 +178,11 @@ class SegmentAnythingPanel(QScrollArea):
     def inside(self) -> Number:
         """The label to stay inside of, where that is the rule."""
         return self.settings.inside
+
+    @property
+    def detail(self) -> ComboBox:
+        """The detail asked for the current object: "auto", "whole", or model pixels per image pixel."""
+        return self.settings.detail
 
     @property
     def model(self) -> ModelChoice:
