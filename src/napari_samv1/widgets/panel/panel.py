@@ -22,6 +22,7 @@ from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.keys import register_keys, shown_key
 from napari_samv1.layers.one_each import OneObjectEach
+from napari_samv1.layers.region_outlines import RegionOutlines
 from napari_samv1.layers.tools import CanvasTools
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
@@ -124,6 +125,7 @@ class SegmentAnythingPanel(QScrollArea):
         )
         self.session = SessionPart(app, canvas)
         self.keys = KeyList()
+        self.outlines = RegionOutlines(viewer)
         self._arrange()
 
         self.image.changed.connect(self._image_picked)
@@ -142,10 +144,12 @@ class SegmentAnythingPanel(QScrollArea):
         self.model_chooser.download_wanted.connect(app.download)
         self.model_chooser.cancel_wanted.connect(app.cancel_download)
         self.keys.changed.connect(self._show_keys)
+        settings.regions.toggled.connect(self._show_regions)
         app.on_change(self._show)
         # they and not the panel, which they outlive
         app.on_close(self.existing.close)
         app.on_close(self.one_each.close)
+        app.on_close(self.outlines.hide)
         self.destroyed.connect(_closing(app))
 
         self._take_what_is_there()
@@ -320,6 +324,10 @@ class SegmentAnythingPanel(QScrollArea):
             self.objects.show_history(new)
         if new.differs(old, "settings"):
             self.settings.show_settings(new.settings)
+        if new.differs(old, "settings", "detail", "has_details"):
+            self.settings.show_detail(new.detail, matters=new.has_details)
+        if new.differs(old, "windows", "place", "has_details"):
+            self._show_regions()
         if new.differs(old, "piece", "prediction", "current", "place"):
             self.pictures.show_state(new)
         if new.differs(old, "model"):
@@ -338,11 +346,20 @@ class SegmentAnythingPanel(QScrollArea):
         self._show_list(state)
         self.objects.show_history(state)
         self.settings.show_settings(state.settings)
+        self.settings.show_detail(state.detail, matters=state.has_details)
         self.pictures.show_state(state)
         self.model_part.set_title(f"Model: {self.model_chooser.short_name}")
         self.notice.show_message(state.message)
         self._show_keys()
         self._show_guide(state)
+
+    def _show_regions(self, _checked: bool = False) -> None:
+        state, image = self.app.state, self.canvas.image
+        wanted = state.has_details and self.settings.regions.isChecked()
+        if image is None or state.plane is None or not wanted:
+            self.outlines.hide()
+        else:
+            self.outlines.show(image, self.canvas.plane(), state.windows)
 
     def _show_list(self, state: State | None = None) -> None:
         state = self.app.state if state is None else state
@@ -452,6 +469,6 @@ def is_labels(layer: object) -> bool:
 
 def _is(kind: type) -> Any:
     def accepts(layer: object) -> bool:
-        return isinstance(layer, kind)
+        return isinstance(layer, kind) and not is_picture(layer)
 
     return accepts

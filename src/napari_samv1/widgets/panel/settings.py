@@ -53,7 +53,7 @@ class Wishes:
 
 
 class Settings(Container[Widget]):
-    """Mask, threshold, clean-up, overlap rule, detail and model; ``container.threshold.value = 1.5`` sets one.
+    """Mask, threshold, clean-up, overlap, detail and model; ``container.threshold.value = 1.5`` sets one.
 
     What is set here, by the mouse or by a script, goes to ``wishes``. ``show_settings`` shows another
     object's: the widgets emit ``changed``, and no wish is made. The container does nothing by itself.
