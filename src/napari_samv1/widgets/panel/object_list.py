@@ -117,7 +117,7 @@ class ObjectList(QWidget):
     def show_keys(self) -> None:
         """Name the keys of the buttons, as they are bound now."""
         tip, key = actions.DELETE_OBJECT.tip, shown_key(actions.DELETE_OBJECT)
-        self.delete.setToolTip(f"{tip} ({key}; in this list also Delete)" if key else tip)
+        self.delete.setToolTip(plain(f"{tip} ({key}; in this list also Delete)" if key else tip))
         for shown_on, action in (
             (self.next_object, actions.NEXT_OBJECT),
             (self.remove_last, actions.REMOVE_LAST),

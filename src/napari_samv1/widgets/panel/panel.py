@@ -22,6 +22,7 @@ from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.keys import register_keys, shown_key
 from napari_samv1.layers.one_each import OneObjectEach
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.region_outlines import RegionOutlines
 from napari_samv1.layers.tools import CanvasTools
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
@@ -87,8 +88,8 @@ class SegmentAnythingPanel(QScrollArea):
             choices,
             deliver=Mailbox(),
             later=later,
-            on_info=show_info,
-            on_error=show_error,
+            on_info=lambda sentence: show_info(plain(sentence)),
+            on_error=lambda sentence: show_error(plain(sentence)),
         )
         self.notice = Notice()
         self.guide, self.message = self.notice.guide, self.notice.message

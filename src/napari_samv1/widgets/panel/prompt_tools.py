@@ -10,6 +10,7 @@ from napari_samv1.app import actions
 from napari_samv1.app.canvas import SHAPE_TOOLS, STROKES, Tool
 from napari_samv1.app.state import State
 from napari_samv1.layers.keys import shown_key
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.widgets.shared.action_button import Do, entry, toggle
 
 ARROW_WIDTH = 20
@@ -99,4 +100,4 @@ class PromptTools(QWidget):
             (self.pick, actions.PICK, actions.PICK.tip),
         ):
             key = shown_key(action)
-            button.setToolTip(f"{tip} ({key})" if key else tip)
+            button.setToolTip(plain(f"{tip} ({key})" if key else tip))

@@ -8,6 +8,7 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QPushButton
 
 from napari_samv1.app.app import Action
+from napari_samv1.layers.plain_text import plain
 
 Do = Callable[[Action], object]
 
@@ -15,7 +16,7 @@ Do = Callable[[Action], object]
 def button(action: Action, do: Do) -> QPushButton:
     """A button that carries an action out."""
     made = QPushButton(action.title)
-    made.setToolTip(action.tip)
+    made.setToolTip(plain(action.tip))
     # a button's own argument, whether it is checked, means nothing here
     made.clicked.connect(lambda *_checked: do(action))
     return made
@@ -31,6 +32,6 @@ def toggle(action: Action, do: Do) -> QPushButton:
 def entry(menu: QMenu, action: Action, do: Do) -> QAction:
     """An entry of a menu that carries an action out."""
     made = menu.addAction(action.title)
-    made.setToolTip(action.tip)
+    made.setToolTip(plain(action.tip))
     made.triggered.connect(lambda *_checked: do(action))
     return made
