@@ -536,6 +536,7 @@ class App:
                     self._recalled = None if result.prediction is not None else self._recalled
             else:
                 self._refusal = self.canvas.accept_each(outcome.value or ())
+        self._encode_ahead()
 
     def _encoded(self, key: Hashable) -> None:
         with self.change():

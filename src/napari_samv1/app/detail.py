@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Part = tuple[float, float, float, float]
 """Part of a plane on the screen: first row, first column, last row, last column, in the plane's pixels."""
 
+NEARLY_ALL = 0.8
+
 MOST_AHEAD = 9
 """Regions around the middle of the screen that are encoded before a prompt needs them."""
 
@@ -23,9 +25,11 @@ MOST_AHEAD = 9
 def detail_for(part: Part, plane_hw: tuple[int, int], side: int) -> Detail:
     """The detail at which a region of a model with ``side`` pixels is about as large as what is shown.
 
-    Native or a power of two coarser; "whole" where a region of it would hold all of the plane.
+    Native or a power of two coarser; "whole" where nearly all of the plane is shown, or a region would hold it.
     """
     extent = max(part[2] - part[0], part[3] - part[1]) + 1
+    if extent >= NEARLY_ALL * max(plane_hw):
+        return "whole"
     detail = min(NATIVE, 2.0 ** round(math.log2(side / extent)))
     return "whole" if side / detail >= max(plane_hw) else detail
 

@@ -24,7 +24,7 @@ from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, displayed_plane
 from napari_samv1.layers.key_owners import KEY_OWNERS
 from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
-from napari_samv1.layers.on_screen import part_on_screen
+from napari_samv1.layers.on_screen import camera_of, part_on_screen
 from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points, make_shapes
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.layers.prompts.pair import PromptPair
@@ -127,7 +127,7 @@ class AnnotationBinding:
         self._labels_connections = Connections()
         self._viewer_connections.connect(viewer.layers.events, "removed", self._layer_removed)
         self._viewer_connections.connect(viewer.dims.events, "point order ndisplay ndim", self._plane_changed)
-        self._viewer_connections.connect(viewer.camera.events, "center zoom", self._view_moved)
+        self._viewer_connections.connect(camera_of(viewer).events, "center zoom", self._view_moved)
         KEY_OWNERS.add(self)
 
     def close(self) -> None:

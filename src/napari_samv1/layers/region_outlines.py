@@ -21,6 +21,7 @@ class RegionOutlines:
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
         self._layer: Shapes | None = None
+        self._image: Image | None = None
         self._shown: tuple[object, ...] = ()
 
     def show(self, image: Image, plane: DisplayedPlane, windows: Sequence[tuple[int, int, int, int]]) -> None:
@@ -28,17 +29,21 @@ class RegionOutlines:
         shown = image.unique_id, plane.key, tuple(windows)
         if shown == self._shown:
             return
-        self.hide()
         self._shown = shown
-        if not windows:
-            return
         corners = [
             plane.to_layer(np.add([(y, x), (y, x + w), (y + h, x + w), (y + h, x)], -0.5))
             for y, x, h, w in windows
         ]
+        if self._layer is not None and self._layer in self._viewer.layers and self._image is image:
+            self._layer.data = (corners, "polygon") if corners else []
+            self._layer.editable = False
+            return
+        self.hide()
+        self._shown, self._image = shown, image
         active = self._viewer.layers.selection.active
         self._layer = Shapes(
-            corners,
+            corners or None,
+            ndim=image.ndim,
             shape_type="polygon",
             face_color="#00000000",
             edge_color="#3a8ee6",
@@ -54,6 +59,6 @@ class RegionOutlines:
 
     def hide(self) -> None:
         """Take the layer away."""
-        layer, self._layer, self._shown = self._layer, None, ()
+        layer, self._layer, self._image, self._shown = self._layer, None, None, ()
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
