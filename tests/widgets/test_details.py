@@ -40,7 +40,7 @@ def zoomed(open_panel, hand_on, dotted, qtbot):
     hand = hand_on(panel)
     hand.zoom_to = lambda zoom, centre: _zoom(panel.viewer, zoom, centre, qtbot)
     hand.zoom_to(1.6, (460, 620))
-    yield SimpleNamespace(panel=panel, app=panel.app, viewer=panel.viewer, hand=hand)
+    return SimpleNamespace(panel=panel, app=panel.app, viewer=panel.viewer, hand=hand)
 
 
 def _zoom(viewer, zoom, centre, qtbot):
@@ -125,7 +125,10 @@ def test_a_session_with_regions_is_replayed_bit_for_bit(zoomed, qtbot, tmp_path,
 
 
 def test_an_image_that_a_region_holds_offers_no_detail(annotating, qtbot):
+    """The model of this test sees 256 pixels."""
+    annotating.viewer.layers.clear()
+    annotating.viewer.add_image(np.zeros((200, 250), np.uint8), name="small")
     annotating.hand.click(60, 60)
     wait_until_idle(qtbot, annotating.panel)
-    assert not annotating.panel.settings.detail_row.isVisibleTo(annotating.panel.settings.native)
-    assert annotating.panel.app.state.piece.settings.detail == "whole"
+    assert annotating.panel.settings.detail_row.isHidden()
+    assert annotating.panel.app.state.detail == "whole"

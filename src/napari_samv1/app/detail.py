@@ -25,7 +25,7 @@ MOST_AHEAD = 9
 def detail_for(part: Part, plane_hw: tuple[int, int], side: int) -> Detail:
     """The detail at which a region of a model with ``side`` pixels is about as large as what is shown.
 
-    Native or a power of two coarser; "whole" where nearly all of the plane is shown, or a region would hold it.
+    Native or a power of two coarser; "whole" where most of the plane is shown, or a region would hold it.
     """
     extent = max(part[2] - part[0], part[3] - part[1]) + 1
     if extent >= NEARLY_ALL * max(plane_hw):

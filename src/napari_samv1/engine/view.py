@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,7 +15,6 @@ from napari_samv1.engine.model_input import encode
 from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.progress import OnProgress
-from napari_samv1.engine.protocol import AnswersPrompts
 from napari_samv1.engine.regions import Attempt, RegionGrid, RegionRule, Window
 from napari_samv1.engine.store import EmbeddingStore
 from napari_samv1.records.detail import Detail
@@ -24,14 +23,7 @@ from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.requests import EncodingRequest
 
 if TYPE_CHECKING:
-    from napari_samv1.checkpoints.record import LoadedModel
-
-
-class AnswersWithModel(AnswersPrompts, Protocol):
-    """A predictor whose model encodes regions; ``Predictor`` is one."""
-
-    @property
-    def model(self) -> LoadedModel: ...
+    from napari_samv1.engine.predictor import Predictor
 
 
 class ImageView:
@@ -41,7 +33,7 @@ class ImageView:
     answer; each region is read and encoded once, and kept by the store. Threads may share a view.
     """
 
-    def __init__(self, predictor: AnswersWithModel, pixels: PlanePixels, store: EmbeddingStore) -> None:
+    def __init__(self, predictor: Predictor, pixels: PlanePixels, store: EmbeddingStore) -> None:
         self.predictor = predictor
         self.pixels = pixels
         self.store = store

@@ -35,7 +35,7 @@ class RegionOutlines:
             for y, x, h, w in windows
         ]
         if self._layer is not None and self._layer in self._viewer.layers and self._image is image:
-            self._layer.data = (corners, "polygon") if corners else []
+            self._layer.data = (corners, ["polygon"] * len(corners)) if corners else []
             self._layer.editable = False
             return
         self.hide()

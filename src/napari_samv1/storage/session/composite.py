@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,91 +9,57 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from napari_samv1.annotation.pieces import Piece
-from napari_samv1.masks.paint import compose
+from napari_samv1.masks.composite import Composite
 from napari_samv1.records.mask_crop import MaskCrop, Region
-from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneRecord
 
 Labels = NDArray[Any]
 
 
-MOST_WHOLE_PIXELS = 1 << 28
-"""Pixels of a plane up to which its label image is made as one array."""
+class PlaneLabels:
+    """The label image of a recorded plane, computed region by region: objects in order over labels beneath.
+
+    Its type is uint16 where that is enough.
+    """
+
+    def __init__(self, plane: PlaneRecord) -> None:
+        self.shape_yx, self._beneath = plane.shape_yx, plane.beneath
+        by_id = {piece.id: piece for piece in plane.pieces}
+        stack = [(one, by_id[one].mask, by_id[one].settings.rule) for one in plane.order if one in by_id]
+        self._composite = Composite(stack)
+        lowest, highest = 0, max(by_id, default=0)
+        if plane.beneath is not None:
+            lowest, highest = min(0, int(plane.beneath.min())), max(highest, int(plane.beneath.max()))
+        # numpy has no integer type for all of both signs: what is negative came as int64 or less
+        self.dtype: np.dtype[Any] = (
+            np.dtype(np.int64) if lowest < 0 else np.promote_types(np.min_scalar_type(highest), np.uint16)
+        )
+
+    def is_empty(self, region: Region) -> bool:
+        """Whether nothing is near a region."""
+        beneath = self._beneath is not None and bool(self._beneath[region].any())
+        return not beneath and not self._composite.meeting(region)
+
+    def read(self, region: Region) -> Labels:
+        """The labels of a region."""
+        beneath = None if self._beneath is None else self._beneath[region]
+        return self._composite.read(region, self.dtype, beneath=beneath)
 
 
 def label_image(plane: PlaneRecord) -> Labels:
-    """The objects in their order over the labels beneath: (H, W), uint16 where that is enough.
-
-    Raises
-    ------
-    SessionError
-        If the plane is too large for one array; ``Composite`` gives parts of it.
-    """
-    if math.prod(plane.shape_yx) > MOST_WHOLE_PIXELS:
-        raise SessionError(
-            f"the label image would have {plane.shape_yx[0]} x {plane.shape_yx[1]} pixels, too many for one "
-            "array: export OME-Zarr, GeoJSON, COCO or the table"
-        )
-    return Composite(plane).labels((slice(0, plane.shape_yx[0]), slice(0, plane.shape_yx[1])))
-
-
-class Composite:
-    """The label image of a plane, by parts: each costs what lies in it, however large the plane is."""
-
-    def __init__(self, plane: PlaneRecord) -> None:
-        self.plane = plane
-        self.by_id = {piece.id: piece for piece in plane.pieces}
-        self._stack = [
-            (one, self.by_id[one].mask, self.by_id[one].settings.rule)
-            for one in plane.order
-            if one in self.by_id and not self.by_id[one].mask.empty
-        ]
-        sides = [[(side.start, side.stop) for side in mask.region] for _, mask, _ in self._stack]
-        self._boxes = np.array(sides, dtype=np.int64).reshape(-1, 2, 2)
-
-    @cached_property
-    def dtype(self) -> np.dtype[Any]:
-        """uint16 where that is enough for all labels."""
-        highest, lowest, beneath = max(self.by_id, default=0), 0, self.plane.beneath
-        if beneath is not None and beneath.size:
-            lowest, highest = min(0, int(beneath.min())), max(highest, int(beneath.max()))
-        # numpy has no integer type for all of both signs: what is negative came as int64 or less
-        return np.dtype(np.int64) if lowest < 0 else np.promote_types(np.min_scalar_type(highest), np.uint16)
-
-    def meeting(self, region: Region) -> NDArray[np.intp]:
-        """Places in the order of those objects whose boxes meet a region."""
-        rows, columns = region
-        meets = (
-            (self._boxes[:, 0, 0] < rows.stop)
-            & (self._boxes[:, 0, 1] > rows.start)
-            & (self._boxes[:, 1, 0] < columns.stop)
-            & (self._boxes[:, 1, 1] > columns.start)
-        )
-        return np.flatnonzero(meets)
-
-    def labels(self, region: Region) -> Labels:
-        """The labels of a region (h, w)."""
-        rows, columns = region
-        beneath = self.plane.beneath
-        if beneath is None:
-            ground = np.zeros((rows.stop - rows.start, columns.stop - columns.start), self.dtype)
-        else:
-            ground = beneath[region].astype(self.dtype)
-        return compose(ground, (rows.start, columns.start), [self._stack[at] for at in self.meeting(region)])
-
-    def is_empty(self, region: Region) -> bool:
-        """No label can lie in a region."""
-        return self.plane.beneath is None and not len(self.meeting(region))
+    """The whole label image of a plane: (H, W)."""
+    height, width = plane.shape_yx
+    return PlaneLabels(plane).read((slice(0, height), slice(0, width)))
 
 
 def shown_objects(plane: PlaneRecord) -> list[tuple[Piece, MaskCrop]]:
     """The objects of which something is to be seen, in the order of their ids, with the mask that is seen."""
-    composite, ordered, shown = Composite(plane), set(plane.order), []
-    for number in sorted(composite.by_id):
-        piece = composite.by_id[number]
-        if piece.mask.empty or number not in ordered:
+    labels = PlaneLabels(plane)
+    shown = []
+    for piece in sorted(plane.pieces, key=lambda one: one.id):
+        if not piece.mask.mask.size:
             continue
-        mask = piece.mask.mask & (composite.labels(piece.mask.region) == number)
+        mask = piece.mask.mask & (labels.read(piece.mask.region) == piece.id)
         if mask.any():
             shown.append((piece, MaskCrop.from_mask(mask, piece.mask.origin_yx)))
     return shown
