@@ -18,6 +18,7 @@ from napari_samv1.app.canvas import SHAPE_TOOLS, Canvas, NoPlaneError, Tool, Too
 from napari_samv1.app.detail import detail_for, middle_of, next_ahead
 from napari_samv1.app.encoding import EncodedPlane, Encoder
 from napari_samv1.app.models import Choices, DownloadState
+from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.settings import MovedSettings
 from napari_samv1.app.state import ModelStatus, State
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
@@ -390,10 +391,10 @@ class App:
 
     def _view_settled(self) -> None:
         self._looking_soon = False
-        if (plane := self._plane()) is not None:
-            with self.change():
+        with self.change():
+            if (plane := self._plane()) is not None:
                 self.canvas.new_detail = self._detail_on_screen(plane)
-            self._encode_ahead()
+                self._encode_ahead()
 
     def _encode_ahead(self) -> None:
         """Encode the next region on the screen, where the threads are idle and regions are in use."""
@@ -536,7 +537,7 @@ class App:
                     self._recalled = None if result.prediction is not None else self._recalled
             else:
                 self._refusal = self.canvas.accept_each(outcome.value or ())
-        self._encode_ahead()
+            self._encode_ahead()
 
     def _encoded(self, key: Hashable) -> None:
         with self.change():
@@ -572,7 +573,7 @@ class App:
     def _job_failed(self, error: Exception) -> None:
         logger.info("a background job failed", exc_info=error)
         with self.change():
-            self._failure = str(error) or type(error).__name__
+            self._failure = sentence_of(error)
         self._on_error(self._failure)
 
     # Views, and the end
