@@ -197,8 +197,7 @@ class Person:
     # Does: settings, as the panel does
 
     def choose(self, choice: Any) -> None:
-        self.binding.choose(choice)
-        self.looked()
+        self._set("choice", choice)
 
     def set_threshold(self, threshold: float) -> None:
         self._set("threshold", threshold)
