@@ -402,8 +402,8 @@ class App:
         if self.closed or plane is None or busy or not (encoded := self.encoder.windows(plane)):
             return
         detail, _ = self._looked_for(plane)
-        if detail != "whole" and (grid := self.encoder.grid(plane, detail)) is not None:
-            window = next_ahead(grid, self.canvas.part_on_screen(), encoded)
+        if detail != "whole":
+            window = next_ahead(self.encoder.grid(plane, detail), self.canvas.part_on_screen(), encoded)
             if window is not None:
                 self.encoder.encode_ahead(plane, window)
 

@@ -270,15 +270,15 @@ class Encoder:
             PREPARATIONS.get(self.choices.preparation, PUBLISHED) if known is None else known.preparation
         ).side
 
-    def grid(self, plane: EncodedPlane, detail: Detail) -> RegionGrid | None:
-        """The regions of a plane at a detail; None without a model."""
-        return None if self.model is None else self.viewed(plane).view.grid(detail)
+    def grid(self, plane: EncodedPlane, detail: Detail) -> RegionGrid:
+        """The regions of a plane at a detail."""
+        from napari_samv1.engine.regions import RegionGrid
+
+        return RegionGrid.at(plane.shape_yx, self.side, detail)
 
     def window_at(self, plane: EncodedPlane, detail: Detail, point_yx: ArrayLike) -> Window | None:
-        """The window that answers prompts at a point; None for the whole plane, or without a model."""
-        if self.model is None or detail == "whole":
-            return None
-        return self.viewed(plane).view.grid(detail).nearest(point_yx)
+        """The window that answers prompts at a point; None for the whole plane."""
+        return None if detail == "whole" else self.grid(plane, detail).nearest(point_yx)
 
     def cancel(self) -> None:
         """Give the running or waiting encoding up."""
