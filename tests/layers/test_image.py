@@ -18,7 +18,7 @@ def test_a_grey_image_is_seen_through_its_contrast_limits_and_gamma(viewer):
     layer = viewer.add_image(data, contrast_limits=(2, 9), gamma=0.5)
     plane = displayed_plane(viewer, layer)
     assert (plane.shape_yx, plane.axes, plane.intensity, plane.gamma) == ((3, 4), (0, 1), (2.0, 9.0), 0.5)
-    np.testing.assert_array_equal(plane.read(), data)
+    np.testing.assert_array_equal(plane.overview(), data)
 
 
 def test_rgb_is_seen_as_it_is_and_alpha_is_ignored(viewer):
@@ -26,7 +26,7 @@ def test_rgb_is_seen_as_it_is_and_alpha_is_ignored(viewer):
     layer = viewer.add_image(data, rgb=True)
     plane = displayed_plane(viewer, layer)
     assert (plane.shape_yx, plane.intensity, plane.gamma) == ((5, 6), None, 1.0)
-    np.testing.assert_array_equal(plane.read(), data[..., :3])
+    np.testing.assert_array_equal(plane.overview(), data[..., :3])
 
 
 def test_floating_rgb_keeps_its_range(viewer):
@@ -55,7 +55,7 @@ def test_the_displayed_slice_of_a_scaled_stack_is_read(viewer):
     viewer.dims.set_point(0, 10 + 2.5 * 3)
     plane = displayed_plane(viewer, layer)
     assert plane.key.index == (3, None, None)
-    np.testing.assert_array_equal(plane.read(), data[3])
+    np.testing.assert_array_equal(plane.overview(), data[3])
 
 
 def test_a_transposed_display_is_the_same_plane(viewer):
@@ -63,7 +63,7 @@ def test_a_transposed_display_is_the_same_plane(viewer):
     before = displayed_plane(viewer, layer)
     viewer.dims.transpose()
     assert displayed_plane(viewer, layer).key == before.key
-    np.testing.assert_array_equal(displayed_plane(viewer, layer).read(), layer.data)
+    np.testing.assert_array_equal(displayed_plane(viewer, layer).overview(), layer.data)
 
 
 def test_other_displayed_axes_are_another_plane(viewer):
@@ -73,7 +73,7 @@ def test_other_displayed_axes_are_another_plane(viewer):
     viewer.dims.set_point(1, 2)
     plane = displayed_plane(viewer, layer)
     assert plane.axes == (0, 2)
-    np.testing.assert_array_equal(plane.read(), data[:, 2, :])
+    np.testing.assert_array_equal(plane.overview(), data[:, 2, :])
 
 
 def test_a_flat_image_in_a_viewer_with_stacks_keeps_its_own_axes(viewer):
@@ -129,27 +129,28 @@ def test_only_the_displayed_plane_of_a_lazy_array_is_computed(viewer):
     viewer.dims.set_point(0, 2)
     plane = displayed_plane(viewer, layer)
     read.clear()
-    pixels = plane.read()
+    pixels = plane.overview()
     assert set(read) == {2}
     assert type(pixels) is np.ndarray
     assert (pixels == 2).all()
 
 
-def test_the_finest_level_of_a_reasonable_size_is_taken(viewer, monkeypatch):
+def test_a_plane_is_in_full_resolution_pixels_whatever_level_gives_the_overview(viewer, monkeypatch):
     levels = [np.zeros((64, 96)), np.ones((32, 48)), np.full((16, 24), 2)]
     layer = viewer.add_image(levels, multiscale=True, contrast_limits=(0, 2))
-    assert displayed_plane(viewer, layer).level == 0
-    assert displayed_plane(viewer, layer).level_hint == ""
+    fine = displayed_plane(viewer, layer)
+    assert (fine.overview_level, fine.shape_yx) == (0, (64, 96))
     monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
     plane = displayed_plane(viewer, layer)
-    assert (plane.level, plane.shape_yx, plane.factors_yx) == (1, (32, 48), (2.0, 2.0))
-    assert "32 x 48" in plane.level_hint
-    assert (plane.read() == 1).all()
-    # the first coarse pixel spans the first two fine ones, so its centre lies between them
-    np.testing.assert_allclose(plane.to_layer([(0, 0), (1, 2)]), [(0.5, 0.5), (2.5, 4.5)])
-    np.testing.assert_allclose(plane.from_layer([(0.5, 0.5), (2.5, 4.5)]), [(0, 0), (1, 2)])
+    assert (plane.key, plane.shape_yx) == (fine.key, (64, 96))
+    assert (plane.overview_level, plane.overview_shape_yx) == (1, (32, 48))
+    assert plane.overview_factors_yx == (2.0, 2.0)
+    assert (plane.overview() == 1).all()
+    assert (plane.read(slice(10, 12), slice(3, 8)) == np.zeros((2, 5))).all()
+    np.testing.assert_array_equal(plane.to_layer([(0, 0), (1.5, 2)]), [(0, 0), (1.5, 2)])
+    np.testing.assert_array_equal(plane.from_layer([(0, 0), (1.5, 2)]), [(0, 0), (1.5, 2)])
     monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 10)
-    assert displayed_plane(viewer, layer).level == 2
+    assert displayed_plane(viewer, layer).overview_level == 2
 
 
 def test_a_level_halved_along_z_too_is_read_at_the_right_slice(viewer, monkeypatch):
@@ -158,7 +159,7 @@ def test_a_level_halved_along_z_too_is_read_at_the_right_slice(viewer, monkeypat
     monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 100)
     for fine, coarse in ((0, 0), (1, 0), (2, 1), (7, 3)):
         viewer.dims.set_point(0, fine)
-        assert (displayed_plane(viewer, layer).read() == coarse).all()
+        assert (displayed_plane(viewer, layer).overview() == coarse).all()
 
 
 def test_pixels_reach_half_a_pixel_beyond_their_centres(viewer):

@@ -130,6 +130,7 @@ def test_colours_and_a_coarser_level_are_recorded_as_such():
     viewer.add_layer(pyramid)
     source = plane_source(pyramid, displayed_plane(viewer, pyramid))
     assert (source.image_shape, source.level, source.factors_yx) == ((8192, 8192), 1, (4.0, 4.0))
-    # a pixel of the plane is four wide, and its centre lies between the middle two
-    np.testing.assert_array_equal(source.to_image([(0, 1)]), [(1.5, 5.5)])
-    np.testing.assert_allclose(source.world.points([(0, 1)]), [(1.5, 5.5)])
+    # the level is the one that is hashed; the plane's pixels are the finest
+    assert source.hashed_shape_yx == (2048, 2048)
+    np.testing.assert_array_equal(source.to_image([(0, 1)]), [(0, 1)])
+    np.testing.assert_allclose(source.world.points([(0, 1)]), [(0, 1)])

@@ -372,8 +372,8 @@ def test_a_plane_of_a_stack_and_a_coarser_level_are_found(tmp_path):
         path=str(tmp_path / "stack.tif"),
     )
     np.testing.assert_array_equal(read_plane(place, HW), stack[1])
-    level = replace(place, level=1, factors_yx=(2.0, 2.0))
-    with pytest.raises(SessionError, match="level 1 of a multiscale image"):
+    level = replace(place, image_shape=(3, 2 * HW[0], 2 * HW[1]), level=1, factors_yx=(2.0, 2.0))
+    with pytest.raises(SessionError, match="a coarser level of a multiscale image"):
         read_plane(level, HW)
     tifffile.imwrite(tmp_path / "level.tif", stack[1])
     np.testing.assert_array_equal(read_plane(level, HW, tmp_path / "level.tif"), stack[1])

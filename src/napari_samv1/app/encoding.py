@@ -20,6 +20,8 @@ from napari_samv1.records.computation import Computation, Environment
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.images.source import Source
+    from napari_samv1.records.place import Plane
 
 LOAD, ENCODE = "load", "encode"
 KEPT_EMBEDDINGS = 32
@@ -66,8 +68,12 @@ class EncodedPlane(Protocol):
     @property
     def gamma(self) -> float: ...
     @property
-    def level_hint(self) -> str: ...
-    def read(self) -> NDArray[Any]: ...
+    def plane(self) -> Plane: ...
+    @property
+    def overview_level(self) -> int: ...
+    @property
+    def source(self) -> Source: ...
+    def overview(self) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -214,14 +220,17 @@ class Encoder:
         self._started = time.monotonic()
 
         def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding, str]:
-            pixels = plane.read()
-            embedding = model.predictor.embed(
-                pixels,
-                intensity=plane.intensity,
-                gamma=plane.gamma,
-                on_progress=lambda done, total: ticket.report((done, total)),
-            )
-            return plane, embedding, hash_pixels(pixels)
+            def report(done: int, total: int) -> None:
+                ticket.report((done, total))
+
+            display: dict[str, Any] = {"intensity": plane.intensity, "gamma": plane.gamma}
+            if plane.overview_level == 0:
+                pixels = plane.overview()
+                embedding = model.predictor.embed(pixels, **display, on_progress=report)
+                return plane, embedding, hash_pixels(pixels)
+            # of a slide only a level is read that is just fine enough, and no hash of all of it
+            view = model.predictor.on_image(plane.source, plane=plane.plane, **display)
+            return plane, view.encode((0, 0, *view.plane_hw), report), ""
 
         self._encoding = self._worker.submit(ENCODE, job)
 
@@ -261,7 +270,8 @@ class Encoder:
             self._on_change()
             return
         plane, embedding, pixels = outcome.value
-        self.pixels[plane.key] = pixels
+        if pixels:
+            self.pixels[plane.key] = pixels
         if wanted is None or wanted.key != plane.key:
             return
         self._learn(plane)
@@ -302,7 +312,7 @@ class Encoder:
         return f", {_about(seconds)} left" if seconds >= WORTH_TELLING_SECONDS else " …"
 
     def _hint(self, plane: EncodedPlane) -> str:
-        hints = [plane.level_hint] if plane.level_hint else []
+        hints: list[str] = []
         if self.model is not None:
             frame = self.model.frame_for(plane.shape_yx)
             scale = min(frame.scale_yx)

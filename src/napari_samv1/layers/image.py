@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from napari.layers import Image
 from numpy.typing import ArrayLike, NDArray
 
+from napari_samv1.images.source import ArraySource, Source
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
 from napari_samv1.records.place import Plane
 
@@ -25,7 +27,6 @@ class PlaneKey:
     """Which plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
 
     layer_id: Hashable
-    level: int
     index: tuple[int | None, ...]
 
 
@@ -34,8 +35,9 @@ class DisplayedPlane:
     """One plane of an Image layer, in the layer's own axis order.
 
     A transposed display does not turn the plane, just as a rotated camera does not: what was annotated stays
-    valid. ``axes`` are the layer's axes that are the plane's rows and columns. ``factors_yx`` is how many of
-    the layer's pixels one pixel of the plane spans (more than 1 at a coarser level of a multiscale layer).
+    valid. ``axes`` are the layer's axes that are the plane's rows and columns. Its pixels are those of the
+    finest level. ``overview_level`` is the finest level at which it has at most 4096 x 4096 pixels, each of
+    which spans ``overview_factors_yx`` pixels of the plane.
     """
 
     key: PlaneKey
@@ -43,17 +45,24 @@ class DisplayedPlane:
     name: str
     shape_yx: tuple[int, int]
     axes: tuple[int, int]
-    factors_yx: tuple[float, float]
+    overview_level: int
+    overview_factors_yx: tuple[float, float]
     intensity: tuple[float, float] | Literal["dtype"] | None
     gamma: float
-    level_hint: str
-    _source: Any = field(repr=False)
-    _slices: tuple[int | slice, ...] = field(repr=False)
+    rgb: bool
+    _levels: tuple[Any, ...] = field(repr=False)
+    _overview_slices: tuple[int | slice, ...] = field(repr=False)
 
-    @property
-    def level(self) -> int:
-        """The level of a multiscale layer, 0 otherwise."""
-        return self.key.level
+    @cached_property
+    def source(self) -> Source:
+        """The whole image, read where and as finely as it is needed.
+
+        Raises
+        ------
+        ValueError
+            If it is no image that can be read so.
+        """
+        return ArraySource(self._levels, self.rgb)
 
     @property
     def plane(self) -> Plane:
@@ -65,16 +74,32 @@ class DisplayedPlane:
         """The plane, its data and how it is displayed: an encoding made under another one is stale."""
         return self.key, self.data_revision, self.intensity, self.gamma
 
-    def read(self) -> NDArray[Any]:
-        """The plane's pixels: (H, W) or (H, W, 3). Lazy data is computed here; call it in a worker."""
-        pixels = np.asarray(self._source[self._slices])
+    @property
+    def overview_shape_yx(self) -> tuple[int, int]:
+        """Height and width at the overview level."""
+        shape = self._levels[self.overview_level].shape
+        return int(shape[self.axes[0]]), int(shape[self.axes[1]])
+
+    def overview(self) -> NDArray[Any]:
+        """All pixels at the overview level: (H, W) or (H, W, 3). Lazy data is computed: call it in a worker."""
+        pixels = np.asarray(self._levels[self.overview_level][self._overview_slices])
+        return pixels[..., :3] if pixels.ndim == 3 else pixels
+
+    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """Part of the plane at full resolution: (h, w) or (h, w, 3). Lazy data is computed here."""
+        cut: list[int | slice] = [0 if own is None else own for own in self.key.index]
+        cut[self.axes[0]], cut[self.axes[1]] = rows, columns
+        pixels = np.asarray(self._levels[0][tuple(cut)])
         return pixels[..., :3] if pixels.ndim == 3 else pixels
 
     def glimpse(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[Any] | None:
         """Some rows and columns of the pixels, (R, C) or (R, C, 3); None where they are not in memory."""
-        if not isinstance(self._source, np.ndarray):
+        finest = self._levels[0]
+        if not isinstance(finest, np.ndarray):
             return None
-        return self.read()[np.ix_(np.asarray(rows), np.asarray(columns))]
+        plane = finest[self.plane.slices()]
+        pixels = plane[np.ix_(np.asarray(rows), np.asarray(columns))]
+        return np.asarray(pixels[..., :3] if pixels.ndim == 3 else pixels)
 
     def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
         """Which points lie on a pixel of the plane: (N, 2) to (N,)."""
@@ -84,37 +109,25 @@ class DisplayedPlane:
 
     def from_layer(self, coordinates: ArrayLike) -> Coordinates:
         """The layer's data coordinates (N, ndim) as the plane's pixels (N, 2)."""
-        own = np.asarray(coordinates, dtype=np.float64)[:, list(self.axes)]
-        # pixel centres are whole numbers, so a coarse pixel i begins at i * factor - 0.5
-        plane: Coordinates = (own + 0.5) / np.asarray(self.factors_yx) - 0.5
-        return plane
+        return self.plane.from_image(coordinates)
 
     def to_layer(self, points_yx: ArrayLike) -> Coordinates:
         """The plane's pixels (N, 2) as the layer's data coordinates (N, ndim)."""
-        points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
-        coordinates = np.tile(self.position, (len(points), 1))
-        coordinates[:, list(self.axes)] = (points + 0.5) * np.asarray(self.factors_yx) - 0.5
-        return coordinates
+        return self.plane.to_image(points_yx)
 
     @property
     def position(self) -> Coordinates:
         """The plane's first pixel of the layer: 0 on the displayed axes."""
-        return np.array([0 if index is None else index for index in self.key.index], dtype=np.float64)
+        return self.plane.position
 
     def shows(self, coordinates: ArrayLike) -> NDArray[np.bool_]:
         """Which of the layer's data coordinates (N, ndim) lie on this slice: (N,)."""
-        points = np.asarray(coordinates, dtype=np.float64)
-        on_slice = np.ones(len(points), dtype=bool)
-        for axis, index in enumerate(self.key.index):
-            if index is not None:
-                on_slice &= (points[:, axis] >= index - 0.5) & (points[:, axis] < index + 0.5)
-        return on_slice
+        return self.plane.shows(coordinates)
 
 
 def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> DisplayedPlane:
     """The plane of an Image layer that the viewer shows; reads no pixels.
 
-    Of a multiscale layer it is the whole plane at the finest level with at most 4096 x 4096 pixels.
     Single-channel images are seen through the layer's contrast limits and gamma, RGB as it is.
     ``data_revision`` tells apart the arrays that the layer held one after another.
 
@@ -153,34 +166,35 @@ def plane_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int 
     """
     shapes = _level_shapes(layer)
     rows, columns = (axis for axis, own in enumerate(index) if own is None)
-    level = _level(shapes, (rows, columns))
+    height, width = shapes[0][rows], shapes[0][columns]
+    if min(height, width) < 1:
+        raise NoPlaneError(f'Image "{layer.name}" is empty.')
+    levels = tuple(layer.data) if layer.multiscale else (layer.data,)
+    level = _overview_level(shapes, (rows, columns))
     factors = np.asarray(shapes[0]) / np.asarray(shapes[level])
     slices = tuple(
         slice(None) if own is None else int((own + 0.5) / factor)
         for own, factor in zip(index, factors, strict=True)
     )
-    height, width = shapes[level][rows], shapes[level][columns]
-    if min(height, width) < 1:
-        raise NoPlaneError(f'Image "{layer.name}" is empty.')
-    source = layer.data[level] if layer.multiscale else layer.data
     intensity: tuple[float, float] | Literal["dtype"] | None
     if layer.rgb:
-        intensity = None if source.dtype == np.uint8 else "dtype"
+        intensity = None if levels[0].dtype == np.uint8 else "dtype"
     else:
         low, high = layer.contrast_limits
         intensity = (float(low), float(high))
     return DisplayedPlane(
-        key=PlaneKey(layer.unique_id, level, tuple(index)),
+        key=PlaneKey(layer.unique_id, tuple(index)),
         data_revision=data_revision,
         name=layer.name,
         shape_yx=(height, width),
         axes=(rows, columns),
-        factors_yx=(float(factors[rows]), float(factors[columns])),
+        overview_level=level,
+        overview_factors_yx=(float(factors[rows]), float(factors[columns])),
         intensity=intensity,
         gamma=1.0 if layer.rgb else float(layer.gamma),
-        level_hint=f"Level {level} of the image is used: {height} x {width} pixels." if level else "",
-        _source=source,
-        _slices=slices,
+        rgb=bool(layer.rgb),
+        _levels=levels,
+        _overview_slices=slices,
     )
 
 
@@ -190,7 +204,7 @@ def _level_shapes(layer: Image) -> list[tuple[int, ...]]:
     return [tuple(int(size) for size in array.shape[: layer.ndim]) for array in arrays]
 
 
-def _level(shapes: list[tuple[int, ...]], axes: tuple[int, int]) -> int:
+def _overview_level(shapes: list[tuple[int, ...]], axes: tuple[int, int]) -> int:
     for level, shape in enumerate(shapes):
         if shape[axes[0]] * shape[axes[1]] <= MAX_PLANE_PIXELS:
             return level

@@ -65,7 +65,7 @@ def placement(picture: Picture, image: Image | None, plane: DisplayedPlane | Non
             "axis_labels": (*picture.axes, "row", "column"),
         }
     factors, first = np.ones(image.ndim), plane.position
-    plane_factors, axes = np.asarray(plane.factors_yx), list(plane.axes)
+    plane_factors, axes = np.asarray(plane.overview_factors_yx), list(plane.axes)
     factors[axes] = np.asarray(cells.step_yx) * plane_factors
     # pixel centres are whole numbers, so a coarse pixel i begins at i * factor - 0.5
     first[axes] = (np.asarray(cells.origin_yx) + 0.5) * plane_factors - 0.5

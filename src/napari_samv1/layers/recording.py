@@ -84,7 +84,7 @@ def _placed(image: Image) -> _Placed:
 def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> PlaneSource:
     """The record of a displayed plane; reads no pixels.
 
-    ``pixels`` is ``hash_pixels(plane.read())``, made in the worker that reads them for encoding.
+    ``pixels`` is ``hash_pixels(plane.overview())``, made in the worker that reads them for encoding.
     """
     first: Any = image.data[0] if image.multiscale else image.data
     origin = image.source
@@ -94,8 +94,8 @@ def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> Plane
         dtype=str(np.dtype(first.dtype).newbyteorder("=")),
         rgb=bool(image.rgb),
         index=plane.key.index,
-        level=plane.level,
-        factors_yx=plane.factors_yx,
+        level=plane.overview_level,
+        factors_yx=plane.overview_factors_yx,
         pixels=pixels,
         path=path_of(image),
         sample="" if origin.sample is None else ":".join(origin.sample),

@@ -80,7 +80,7 @@ def could_be(image: Image, source: PlaneSource) -> bool:
 
 
 def plane_of(image: Image, record: PlaneRecord) -> DisplayedPlane | None:
-    """The annotated plane in an image that could be it; None where its level of detail is another."""
+    """The annotated plane in an image that could be it; None where it has another shape."""
     plane = plane_at(image, record.source.index)
     return plane if plane.shape_yx == record.shape_yx else None
 
@@ -94,8 +94,8 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
         image.affine = np.vstack([matrix, [0, 0, 1]])
     elif not matrix[0, 1] and not matrix[1, 0]:
         scale, translate = np.array(image.scale), np.array(image.translate)
-        scale[axes] = np.diag(matrix) / source.factors_yx
-        translate[axes] = matrix[:, 2] - (np.asarray(source.factors_yx) - 1) / 2 * scale[axes]
+        scale[axes] = np.diag(matrix)
+        translate[axes] = matrix[:, 2]
         image.scale, image.translate = scale, translate
     units = list(map(str, image.units))
     for axis, unit in zip(axes, source.world.units, strict=True):

@@ -32,20 +32,15 @@ def make_labels(
     alone: where it has to hold labels of other tools.
     """
     shape = np.array(image.data[0].shape if image.multiscale else image.data.shape)[: image.ndim]
-    factors = np.ones(image.ndim)
     shape[list(plane.axes)] = plane.shape_yx
-    factors[list(plane.axes)] = plane.factors_yx
     origin = np.zeros(image.ndim)
     is_large = shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES
     live = not as_array and (is_large or plane.shape_yx[0] * plane.shape_yx[1] > LARGEST_PLANE)
     if is_large and not live:
         origin = plane.position
         shape = np.where([index is None for index in plane.key.index], shape, 1)
-    # a coarse pixel's centre lies between the fine ones that it spans
-    origin = origin + (factors - 1) / 2
     placed = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear, translate=image.translate)
     transform = transform_of(image)
-    transform["scale"] = np.asarray(image.scale) * factors
     transform["translate"] = np.asarray(placed(origin))
     name = name or f"{image.name} objects"
     if live:

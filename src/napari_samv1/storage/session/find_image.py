@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_samv1.images.files import open_source
 from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.images.source import ReadError, Source, as_source, shape_of
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneSource
 
@@ -29,6 +31,8 @@ def read_plane(
 ) -> NDArray[Any]:
     """The recorded plane of ``shape_yx`` pixels: from ``file``, else from where the image was opened.
 
+    Fewer pixels than the plane has are those of a coarser level, which older versions annotated.
+
     Raises
     ------
     SessionError
@@ -43,9 +47,29 @@ def read_plane(
     plane = _plane_of(image, source, shape_yx, name)
     if str(plane.dtype.newbyteorder("=")) != source.dtype:
         raise SessionError(f"{name} is {plane.dtype}, the annotated image was {source.dtype}")
-    if source.pixels and hash_pixels(plane) != source.pixels:
+    if source.pixels and shape_yx == source.hashed_shape_yx and hash_pixels(plane) != source.pixels:
         raise SessionError(f"{name} holds other pixels than the image that was annotated")
     return plane
+
+
+def open_image(source: PlaneSource, file: str | os.PathLike[str] | None = None) -> Source:
+    """The recorded image, of which regions are read: from ``file``, else from where it was opened.
+
+    Raises
+    ------
+    SessionError
+        If the image is not found, cannot be opened, or has another shape.
+    """
+    if file is None and source.sample:
+        image = as_source(_sample(source.sample), ndim=len(source.index))
+    else:
+        try:
+            image = open_source(local_file(source) if file is None else Path(file))
+        except (ReadError, OSError) as error:
+            raise SessionError(str(error)) from error
+    if shape_of(image) != source.image_shape:
+        raise SessionError(f"{file or source.path} is {shape_of(image)}, the image was {source.image_shape}")
+    return image
 
 
 def local_sample(source: PlaneSource) -> tuple[str, str]:
@@ -133,14 +157,15 @@ def _sample(sample: str) -> NDArray[Any]:
 def _plane_of(image: NDArray[Any], source: PlaneSource, shape_yx: tuple[int, int], name: str) -> NDArray[Any]:
     """The recorded plane of an image, or the image itself where it is that plane alone."""
     sides = image.shape[:-1] if source.rgb else image.shape
-    if sides == source.image_shape and source.level == 0:
+    is_plane = shape_yx == source.shape_yx
+    if sides == source.image_shape and is_plane:
         plane = image[tuple(slice(None) if place is None else place for place in source.index)]
     elif sides == shape_yx:
         plane = image
-    elif source.level:
+    elif not is_plane:
         raise SessionError(
-            f"level {source.level} of a multiscale image was annotated: give the {shape_yx[0]} x "
-            f"{shape_yx[1]} pixels of that level with --image"
+            f"a coarser level of a multiscale image was annotated: give the {shape_yx[0]} x {shape_yx[1]} "
+            f"pixels of that level with --image"
         )
     else:
         raise SessionError(f"{name} is {image.shape}, the annotated image was {source.image_shape}")

@@ -79,12 +79,13 @@ def open_session(folder: str | os.PathLike[str]) -> SessionRecord:
         If there is none, or it is damaged or of a newer version; the message is a sentence.
     """
     from napari_samv1.storage.session.codec import beneath_shapes, parse, to_record
+    from napari_samv1.storage.session.full_resolution import at_full_resolution
 
     file = _session_file(Path(folder).expanduser())
     try:
         content = parse(_read(file, MOST_TEXT_BYTES))
         beneath = _labels(file.parent, beneath_shapes(content))
-        record = to_record(content, beneath)
+        record = at_full_resolution(to_record(content, beneath))
         with suppress(OSError):  # a folder that is only read from
             put_back(file.parent, content["files"])
         return record

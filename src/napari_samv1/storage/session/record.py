@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_samv1.annotation.pieces import Object, Piece
+from napari_samv1.records.place import Plane
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class PlaneSource:
     """Which pixels were annotated: a plane of an image, where it came from, and what identifies it.
 
     ``image_shape`` is the image's without its colours; ``index`` the place on its axes, None on the two that
-    are the plane's rows and columns. At a coarser ``level`` a pixel of the plane spans ``factors_yx`` pixels.
-    ``pixels`` is ``hash_pixels`` of the plane, "" where it is not known yet. ``path`` is where the image was
+    are the plane's rows and columns. Its pixels are full-resolution ones. ``pixels`` is ``hash_pixels`` of
+    the plane at a ``level`` where a pixel spans ``factors_yx`` of them, "" where it is not known yet. ``path`` is where the image was
     opened from, ``sample`` the ``plugin:key`` of an image of File > Open Sample.
     """
 
@@ -59,15 +60,23 @@ class PlaneSource:
     sample: str = ""
     world: World = field(default_factory=World)
 
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Height and width of the plane."""
+        return Plane(self.index).shape_in(self.image_shape)
+
+    @property
+    def hashed_shape_yx(self) -> tuple[int, int]:
+        """Height and width of the plane at the level that ``pixels`` is a hash of."""
+        rows, columns = (round(size / own) for size, own in zip(self.shape_yx, self.factors_yx, strict=True))
+        return rows, columns
+
     def to_image(self, points_yx: ArrayLike) -> NDArray[np.float64]:
         """The plane's pixels (N, 2) as coordinates (N, ndim) of the image."""
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
         position = np.array([0 if place is None else place for place in self.index], dtype=np.float64)
         coordinates = np.tile(position, (len(points), 1))
-        axes = [axis for axis, place in enumerate(self.index) if place is None]
-        factors = np.asarray(self.factors_yx)
-        # (p + 0.5) * f - 0.5, exact where f is 1
-        coordinates[:, axes] = points * factors + (factors - 1) / 2
+        coordinates[:, [axis for axis, place in enumerate(self.index) if place is None]] = points
         return coordinates
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_samv1.annotation.pieces import Answer, Piece, paint_over
 from napari_samv1.checkpoints.errors import CheckpointError
@@ -18,12 +19,15 @@ from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.engine.answers import derive
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
 from napari_samv1.engine.predictor import Predictor
+from napari_samv1.images.source import Source
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop, joint_region
+from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
+from napari_samv1.records.scaled import scaled_crop, scaled_prompts
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.find_image import read_plane
+from napari_samv1.storage.session.find_image import open_image, read_plane
 from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
 
 if TYPE_CHECKING:
@@ -131,7 +135,7 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
             yield _unanswered(piece)
     if not answered:
         return
-    pixels = read_plane(plane.source, plane.shape_yx, means.image)
+    pixels = _Pixels(plane, means.image)
 
     def made_by(piece: Piece) -> tuple[str, str]:
         return repr(_key(piece)), repr(_computation(piece))
@@ -144,7 +148,7 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
         embedding = _embed(predictor, pixels, key)
         note = _difference(embedding, key, computation.environment)
         for piece in objects:
-            yield _compare(predictor, embedding, piece, note)
+            yield _compare(predictor, embedding, piece, note, plane.shape_yx)
 
 
 def _unanswered(piece: Piece) -> _Result:
@@ -155,8 +159,43 @@ def _unanswered(piece: Piece) -> _Result:
     return piece.id, piece.mask.area, None, note
 
 
-def _compare(predictor: Predictor, embedding: Embedding, piece: Piece, note: str) -> _Result:
-    derived = _derived(predictor, embedding, piece)
+class _Pixels:
+    """The recorded pixels: the plane, or the coarser level of it that older versions showed the model.
+
+    Of regions, and of planes too large to be read whole, the image itself.
+    """
+
+    def __init__(self, plane: PlaneRecord, file: Path | None) -> None:
+        self._plane, self._file = plane, file
+        self._read: dict[tuple[int, int], NDArray[Any]] = {}
+        self._source: Source | None = None
+
+    def of(self, key: EmbeddingKey) -> NDArray[Any]:
+        """The pixels that an encoding was made from."""
+        shape_yx = key.frame.image_hw
+        if shape_yx not in self._read:
+            self._read[shape_yx] = read_plane(self._plane.source, shape_yx, self._file)
+        return self._read[shape_yx]
+
+    def are_read_in_part(self, key: EmbeddingKey) -> bool:
+        """Whether an encoding was made without reading the whole plane at full resolution."""
+        frame, source = key.frame, self._plane.source
+        is_whole = frame.window_yxhw == (0, 0, *frame.image_hw)
+        return not is_whole or (source.level > 0 and frame.image_hw == source.shape_yx)
+
+    def encoded(self, predictor: Predictor, key: EmbeddingKey) -> Embedding:
+        """An encoding made from a part of the image's pixels."""
+        if self._source is None:
+            self._source = open_image(self._plane.source, self._file)
+        plane = Plane(self._plane.source.index)
+        view = predictor.on_image(self._source, plane=plane, intensity=key.intensity, gamma=key.gamma)
+        return view.encode(key.frame.window_yxhw)
+
+
+def _compare(
+    predictor: Predictor, embedding: Embedding, piece: Piece, note: str, shape_yx: tuple[int, int]
+) -> _Result:
+    derived = _derived(predictor, embedding, piece, shape_yx)
     mask = paint_over(derived.mask, piece.painted_in, piece.painted_out)
     differing = count_differing(mask, piece.mask)
     notes = [note] if differing and note else []
@@ -165,14 +204,24 @@ def _compare(predictor: Predictor, embedding: Embedding, piece: Piece, note: str
     return piece.id, piece.mask.area, differing, " ".join(notes)
 
 
-def _derived(predictor: Predictor, embedding: Embedding, piece: Piece) -> Answer:
-    """The piece decoded at the place that it had in a batch of that size: sums may round by both."""
+def _derived(
+    predictor: Predictor, embedding: Embedding, piece: Piece, shape_yx: tuple[int, int]
+) -> Answer:
+    """The piece decoded at the place that it had in a batch of that size: sums may round by both.
+
+    What was asked at a coarser level is asked there again, and enlarged as it was when it was opened.
+    """
     answer = piece.answer
     if answer is None:
         raise ValueError(f"object {piece.id} has no answer")
-    place, size = answer.batch
-    predictions = predictor.answer_each(embedding, [answer.request.prompts] * size)
-    return derive(predictions[place], answer.request, answer.settings)
+    (place, size), request, coarse_yx = answer.batch, answer.request, embedding.frame.image_hw
+    factors = shape_yx[0] / coarse_yx[0], shape_yx[1] / coarse_yx[1]
+    if coarse_yx != shape_yx:
+        prompts = scaled_prompts(request.prompts, (1 / factors[0], 1 / factors[1]), coarse_yx)
+        request = replace(request, prompts=prompts)
+    predictions = predictor.answer_each(embedding, [request.prompts] * size)
+    made = derive(predictions[place], request, answer.settings)
+    return made if coarse_yx == shape_yx else replace(made, mask=scaled_crop(made.mask, factors, shape_yx))
 
 
 def _is_answered(piece: Piece) -> bool:
@@ -204,9 +253,11 @@ def _recorded_model(computation: Computation) -> str:
     return source
 
 
-def _embed(predictor: Predictor, pixels: np.ndarray, key: EmbeddingKey) -> Embedding:
+def _embed(predictor: Predictor, pixels: _Pixels, key: EmbeddingKey) -> Embedding:
+    if pixels.are_read_in_part(key):
+        return pixels.encoded(predictor, key)
     sizing, side = _arrangement(key, predictor.model.config.patch)
-    return predictor.embed(pixels, sizing=sizing, side=side, intensity=key.intensity, gamma=key.gamma)
+    return predictor.embed(pixels.of(key), sizing=sizing, side=side, intensity=key.intensity, gamma=key.gamma)
 
 
 def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:

@@ -66,7 +66,7 @@ class Scene:
     @property
     def shape_yx(self) -> tuple[int, int]:
         assert self.plane is not None
-        return self.plane.shape_yx
+        return self.plane.overview_shape_yx
 
     @property
     def focus_yx(self) -> tuple[float, float]:
@@ -98,7 +98,7 @@ class Scene:
 
     def pixels(self) -> NDArray[Any]:
         assert self.plane is not None
-        return self.plane.read()
+        return self.plane.overview()
 
     def input(self) -> ModelInput:
         from napari_samv1.inspection import model_input

@@ -16,6 +16,7 @@ from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.prompts.features import make_points, next_object_id
 from napari_samv1.layers.prompts.read import read_points
 from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.scaled import scaled_crop, scaled_prompts
 from napari_samv1.widgets.inspect.scene import Scene
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel, open_panels
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
@@ -137,6 +138,11 @@ class Sources(QWidget):
                 raise NothingToSeeError(str(error)) from error
             return Scene(model.predictor)
         prompts = self._prompts(image, plane)
+        factors, shape_yx = plane.overview_factors_yx, plane.overview_shape_yx
+        is_reduced = shape_yx != plane.shape_yx
+        reduction = 1 / factors[0], 1 / factors[1]
+        if prompts is not None and is_reduced:
+            prompts = scaled_prompts(prompts, reduction, shape_yx)
         if needs_prompts and (prompts is None or not len(prompts)):
             raise NothingToSeeError("Click on an object first: this view needs a prompt for it.")
         panel = self.panel
@@ -145,13 +151,16 @@ class Sources(QWidget):
         stored = panel.controller.encoder.stored(plane)
         fresh = stored is not None and stored.display_key == plane.display_key
         current = panel.controller.binding.current
+        mask = None if current is None else current.mask
+        if mask is not None and is_reduced:
+            mask = scaled_crop(mask, reduction, shape_yx)
         return Scene(
             model.predictor,
             image,
             plane,
             prompts,
-            stored.embedding if stored is not None and fresh else None,
-            None if current is None else current.mask,
+            stored.embedding if stored is not None and fresh and not is_reduced else None,
+            mask,
         )
 
     def close_down(self) -> None:
