@@ -14,9 +14,12 @@ from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.labels import make as make_module
 from napari_samv1.layers.labels.pyramid import MOST_PIXELS, TILE, LivePyramid, pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import TOO_LONG
+from napari_samv1.layers.recording import Recorder
+from napari_samv1.layers.reopening import reopen
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import KEEP, OVERWRITE
+from napari_samv1.storage.session.folder import open_session, save_session
 from painting import paint
 
 SLIDE = 100_000
@@ -341,3 +344,31 @@ def test_another_image_of_the_same_pixels_shows_its_own_objects(slide):
     assert np.unique(np.asarray(labels.data[0][:8, :8])).tolist() == [0, 2]
     slide.image = first
     assert np.unique(np.asarray(labels.data[0][:8, :8])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("shape", [(SLIDE, SLIDE), (700, 1000, 1200)])
+def test_a_saved_session_opens_as_a_pyramid_again(shape, tmp_path):
+    binding = annotating(shape)
+    document = binding.document
+    places = [Plane((None, None))] if len(shape) == 2 else [Plane((z, None, None)) for z in (0, 650)]
+    strokes = [
+        BrushStroke(plane, 70_000 + number, box(900, 800, 960, 1100)) for number, plane in enumerate(places)
+    ]
+    assert binding.do(edits.paint(document, strokes)) == ""
+    record = Recorder().record(binding, binding.viewer.layers, {})
+    folder = save_session(tmp_path / "s", record)
+    again = annotating(shape)
+    assert reopen(again, [(again.image, open_session(folder).images[0])]) == ""
+    labels = again.labels
+    assert pyramid_of(labels) is not None
+    assert [layer for layer in again.viewer.layers if isinstance(layer, Labels)] == [labels]
+    for number, plane in enumerate(places):
+        shown = np.asarray(labels.data[0][plane.slices((895, 795, 70, 310))])
+        assert (shown == 70_000 + number).sum() == 60 * 300
+        assert np.count_nonzero(shown) == 60 * 300
+    labels.mode, labels.selected_label, labels.brush_size = "paint", 70_000, 1
+    again.viewer.dims.set_point(0, 0) if len(shape) == 3 else None
+    Canvas(again.viewer).click(labels, 10, 10)
+    assert again.document.piece(places[0], 70_000).mask.area == 60 * 300 + 1
+    for one in (binding, again):
+        one.close()

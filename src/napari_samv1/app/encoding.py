@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_samv1.app import models
 from napari_samv1.app.models import Choices, ReadyModel
+from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.records.computation import Computation, Environment
@@ -252,7 +253,7 @@ class Encoder:
             return
         self._loading = None
         if outcome.error is not None:
-            self.load_error = str(outcome.error)
+            self.load_error = sentence_of(outcome.error)
             self._wanted = None
             self._on_error(outcome.error)
         else:

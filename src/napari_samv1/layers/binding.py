@@ -19,7 +19,7 @@ from napari_samv1.app.decoding import Decoding
 from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
-from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
+from napari_samv1.layers.labels.make import LabelsError, highest_label, lacks_room, make_labels, widen
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import Drawing, PyramidBrush
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 LAYERS = ("points", "shapes", "labels")
 DRAWING = "Finish the shape first: it is still being drawn."
-COUNTED_EACH_TIME = 1 << 24
 NOTHING_CHOSEN = "Choose an image layer to segment."
 OTHER_SHAPE = (
     "The image's new data has another shape. What was annotated on the old one is kept with the session; "
@@ -108,12 +107,12 @@ class AnnotationBinding:
         self._labels_dismissed = False
         self._place: NDArray[np.floating] | None = None  # of the image that was left last
         self._plane: Plane | None = None  # the one that was displayed last
-        self._highest: tuple[Any, int] | None = None  # of which data
         self._notes: tuple[str, ...] = ()  # on the prompts that were last read
         self._continued = 0  # the object that was in hand on the slice before
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
         self._undo_keys: UndoKeys | None = None
         self._brush: PyramidBrush | None = None  # of a layer whose own one cannot paint
+        self._is_widening = False
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
@@ -509,18 +508,8 @@ class AnnotationBinding:
         return max(used) + 1
 
     def _highest_label(self) -> int:
-        """The largest label of the bound layer; of a large one as it was when it was bound.
-
-        Labels that are painted later become objects, and are counted as such.
-        """
-        labels = self._labels
-        if labels is None:
-            return 0
-        if np.prod(labels.data.shape, dtype=np.float64) <= COUNTED_EACH_TIME:
-            return highest_label(labels)
-        if self._highest is None or self._highest[0] is not labels.data:
-            self._highest = labels.data, highest_label(labels)
-        return self._highest[1]
+        """The largest label of the bound layer."""
+        return 0 if self._labels is None else highest_label(self._labels)
 
     def _object_ids(self) -> set[int]:
         return set() if self._open is None else set(self._open.document.objects)
@@ -692,7 +681,14 @@ class AnnotationBinding:
                 self.new_labels()
             except NoPlaneError as error:
                 return str(error)
-        return "" if self._labels is None else opened.write(self._labels, planes)
+        if self._labels is None:
+            return ""
+        highest = max(opened.document.objects, default=0)
+        if lacks_room(self._labels, highest):
+            self._is_widening = True
+            widen(self._labels, highest)
+            self._is_widening = False
+        return opened.write(self._labels, planes)
 
     def _show_rows(self, pieces: Mapping[PieceKey, tuple[Piece | None, Piece | None]]) -> None:
         """Bring the prompt layers from the pieces before to the pieces after."""
@@ -839,6 +835,8 @@ class AnnotationBinding:
 
     def _placed_anew(self, _event: Any = None) -> None:
         """A transform or an array is another one: find out anew where masks go, and write them there."""
+        if self._is_widening:
+            return  # the same labels in the same place
         self._prompts.placed_anew()
         if self._open is not None:
             self._open.drop_writers()

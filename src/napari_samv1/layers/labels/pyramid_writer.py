@@ -50,7 +50,7 @@ class PyramidWriter:
         target: tuple[Painted, ...] = tuple(
             (one, objects[one].mask, objects[one].settings.rule)
             for one in view.stack
-            if not objects[one].mask.empty
+            if objects[one].mask.mask.size
         )
         changed = changed_labels(self._pyramid.on(self._plane).painted, target)
         if not changed and not redrawn:

@@ -15,6 +15,7 @@ from napari_samv1.app import models
 from napari_samv1.app.encoding import Encoder
 from napari_samv1.app.gesture import Gesture
 from napari_samv1.app.models import Choices, DownloadState
+from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.worker import Outcome, Worker
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError
@@ -438,7 +439,7 @@ class Controller(QObject):
 
     def _job_failed(self, error: Exception) -> None:
         logger.info("a background job failed", exc_info=error)
-        self._failure = str(error) or type(error).__name__
+        self._failure = sentence_of(error)
         self._say(self._failure)
         show_error(plain(self._failure))
 
