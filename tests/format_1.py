@@ -30,16 +30,28 @@ class SavedSession:
     def planes(self) -> list[dict[str, Any]]:
         """The planes as plain values."""
         planes: list[dict[str, Any]] = self.expected["planes"]
-        return planes
+        return [_enlarged(plane, self.factor) for plane in planes]
+
+    @property
+    def factor(self) -> int:
+        """How many full-resolution pixels one of the annotated level spans, along each axis."""
+        factors = {tuple(image["level_factors"] or (1.0, 1.0)) for image in self.expected["images"]}
+        [(rows, columns)] = factors
+        assert rows == columns == int(rows)
+        return int(rows)
 
     def plane_labels(self, number: int) -> NDArray[Any]:
         """The label image (H, W) of a plane."""
-        return self.arrays[f"plane_{number}"]
+        return self.arrays[f"plane_{number}"].repeat(self.factor, axis=0).repeat(self.factor, axis=1)
 
     @property
     def layer_labels(self) -> list[NDArray[Any]]:
         """Every Labels layer of the viewer, whole, in the order of the layers."""
-        return [array for name, array in self.arrays.items() if name.startswith("layer_")]
+        return [
+            array.repeat(self.factor, axis=-2).repeat(self.factor, axis=-1)
+            for name, array in self.arrays.items()
+            if name.startswith("layer_")
+        ]
 
     def images(self) -> list[tuple[Any, dict[str, Any]]]:
         """The annotated images: pixels (or levels, finest first), and the options that the layer had."""
@@ -57,6 +69,28 @@ class SavedSession:
                 pixels = [np.broadcast_to(np.uint8(0), finest), pixels]
             found.append((pixels, image["options"]))
         return found
+
+
+def _enlarged(plane: dict[str, Any], factor: int) -> dict[str, Any]:
+    """What was told of a plane at a coarser level, in full-resolution pixels."""
+    if factor == 1:
+        return plane
+
+    def pixels(values: Any) -> Any:
+        return ((np.array(values) + 0.5) * factor - 0.5).tolist() if values else values
+
+    objects = {}
+    for name, one in plane["objects"].items():
+        counts = {
+            count: one[count] and one[count] * factor**2
+            for count in ("area", "pixels", "derived", "painted_in", "painted_out", "refined")
+        }
+        drawn = [[kind, pixels(vertices), positive] for kind, vertices, positive in one["drawn"]]
+        pointed = {"points_yx": pixels(one["points_yx"]), "boxes_yx": pixels(one["boxes_yx"])}
+        objects[name] = {**one, **counts, **pointed, "drawn": drawn}
+    shape = [size * factor for size in plane["shape_yx"]]
+    # the image lay at the world's origin, unscaled
+    return {**plane, "shape_yx": shape, "matrix": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], "objects": objects}
 
 
 def saved_session(name: str, tmp_path: Path) -> SavedSession:

@@ -48,7 +48,11 @@ def reopened(saved):
 
 
 def _shown(viewer: Any) -> list[Any]:
-    return [np.array(layer.data) for layer in viewer.layers if isinstance(layer, Labels)]
+    return [
+        np.asarray(layer.data[0][...]) if layer.multiscale else np.array(layer.data)
+        for layer in viewer.layers
+        if isinstance(layer, Labels)
+    ]
 
 
 def _turn_to(binding: AnnotationBinding, image: Any, plane: PlaneRecord) -> None:

@@ -109,7 +109,7 @@ def test_the_copy_that_was_saved_beside_it_shows_the_same(saved):
     files = sorted(saved.folder.glob("labels*.tif"))
     assert len(files) == (0 if saved.name == "autosaved" else len(saved.planes))
     for number, file in enumerate(files):
-        np.testing.assert_array_equal(tifffile.imread(file), saved.plane_labels(number))
+        np.testing.assert_array_equal(tifffile.imread(file), saved.arrays[f"plane_{number}"])
 
 
 def test_saved_again_and_opened_it_is_still_the_same(saved, tmp_path):

@@ -81,7 +81,7 @@ class DisplayedPlane:
         return int(shape[self.axes[0]]), int(shape[self.axes[1]])
 
     def overview(self) -> NDArray[Any]:
-        """All pixels at the overview level: (H, W) or (H, W, 3). Lazy data is computed: call it in a worker."""
+        """All pixels at the overview level: (H, W) or (H, W, 3). Lazy data is computed here."""
         pixels = np.asarray(self._levels[self.overview_level][self._overview_slices])
         return pixels[..., :3] if pixels.ndim == 3 else pixels
 

@@ -49,7 +49,6 @@ INTENSITY = ("intensity_mean", "intensity_sum", "intensity_min", "intensity_max"
 SCORES = ("predicted_iou", "stability", "candidate", "threshold")
 
 
-
 class ChannelPixels(Protocol):
     """A plane's pixels in a channel, (H, W): an array, or anything that is sliced like one."""
 

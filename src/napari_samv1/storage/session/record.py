@@ -44,8 +44,9 @@ class PlaneSource:
 
     ``image_shape`` is the image's without its colours; ``index`` the place on its axes, None on the two that
     are the plane's rows and columns. Its pixels are full-resolution ones. ``pixels`` is ``hash_pixels`` of
-    the plane at a ``level`` where a pixel spans ``factors_yx`` of them, "" where it is not known yet. ``path`` is where the image was
-    opened from, ``sample`` the ``plugin:key`` of an image of File > Open Sample.
+    the plane at a ``level`` where a pixel spans ``factors_yx`` of them, "" where it is not known yet.
+    ``path`` is where the image was opened from, ``sample`` the ``plugin:key`` of an image of File > Open
+    Sample.
     """
 
     name: str

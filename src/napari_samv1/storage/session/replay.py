@@ -204,9 +204,7 @@ def _compare(
     return piece.id, piece.mask.area, differing, " ".join(notes)
 
 
-def _derived(
-    predictor: Predictor, embedding: Embedding, piece: Piece, shape_yx: tuple[int, int]
-) -> Answer:
+def _derived(predictor: Predictor, embedding: Embedding, piece: Piece, shape_yx: tuple[int, int]) -> Answer:
     """The piece decoded at the place that it had in a batch of that size: sums may round by both.
 
     What was asked at a coarser level is asked there again, and enlarged as it was when it was opened.
