@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers import image as image_module
-from napari_samv1.layers.image import NoPlaneError, displayed_plane
+from napari_samv1.layers.image import displayed_plane
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def viewer():
 
 @pytest.fixture
 def record(viewer):
-    """A painted square, a point in it, and a box, on an image whose finest level is too large for an array."""
+    """A painted square, a point in it, and a box, on an image that is too large for an array."""
     finest = np.broadcast_to(np.arange(SIDE, dtype=np.uint16), (SIDE, SIDE))
     image = viewer.add_image([finest, finest[::4, ::4]], multiscale=True, contrast_limits=(0, SIDE))
     binding = AnnotationBinding(viewer)

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QApplication
 
 from napari_samv1.annotation import edits
 from napari_samv1.annotation.pieces import Piece
-from napari_samv1.layers import image as image_module
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
@@ -50,9 +49,8 @@ def resident_bytes() -> int:
 
 
 @pytest.fixture
-def slide(open_panel, hand_on, discs, qtbot, monkeypatch):
+def slide(open_panel, hand_on, discs, qtbot):
     """The panel on a slide, zoomed in at its middle."""
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 1 << 40, raising=False)
     panel = open_panel()
     read: list[int] = []
     levels = [Slide(2**level, read) for level in range(9)]
@@ -71,10 +69,10 @@ def look_at(viewer, y, x, zoom):
 
 
 def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
-    panel, hand, binding = slide.panel, slide.hand, slide.panel.controller.binding
+    panel, hand, binding = slide.panel, slide.hand, slide.panel.canvas
     before = resident_bytes()
     qtbot.mouseClick(panel.tools.brush, LEFT)
-    assert panel.controller.tools.tool == "brush"
+    assert panel.app.tools.tool == "brush"
     labels = binding.labels
     assert labels.data[0].shape == (SIDE, SIDE)
     assert pyramid_of(labels) is not None
@@ -95,7 +93,7 @@ def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
     assert sorted(binding.document.objects) == [1, 2]
     qtbot.mouseClick(panel.tools.pick, LEFT)
     hand.click(50_000, 50_000)
-    qtbot.waitUntil(lambda: panel.controller.tools.tool == "brush")
+    qtbot.waitUntil(lambda: panel.app.tools.tool == "brush")
     assert binding.current_object == 1
 
     binding.viewer.layers.selection.active = labels
@@ -112,7 +110,7 @@ def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
 
 
 def test_thousands_of_objects_are_seen_at_every_zoom(slide, qtbot):
-    binding = slide.panel.controller.binding
+    binding = slide.panel.canvas
     binding.new_labels()
     y, x = np.mgrid[-200:201, -200:201]
     disc = y**2 + x**2 < 200**2

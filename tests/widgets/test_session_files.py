@@ -122,7 +122,7 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     open_folder(qtbot, panel, answers, folder)
     assert said(panel) == "Opened “coins session”: 2 objects. All is saved."
     wait_until_idle(qtbot, panel)
-    assert_same_picture(picture(panel.controller.binding), before)
+    assert_same_picture(picture(panel.canvas), before)
     assert len(discs.decoded) == decoded
     assert panel.session.keeper.folder == folder
     panel.viewer.close()
@@ -138,7 +138,7 @@ def test_an_image_with_other_pixels_is_never_taken_in_silence(
     annotating.viewer.close()
 
     panel = open_panel()
-    binding, card = panel.controller.binding, panel.session.card
+    binding, card = panel.canvas, panel.session.card
     panel.viewer.add_image(coins[:-1], name="coins")
     open_folder(qtbot, panel, answers, tmp_path / "s")
     assert card.sentence.text().startswith(
@@ -164,7 +164,7 @@ def test_the_image_is_opened_from_where_it_came(open_panel, discs, coins, qtbot,
     image.scale = (0.5, 0.5)
     image.contrast_limits = (10, 200)
     click(qtbot, panel.tools.click)
-    binding = panel.controller.binding
+    binding = panel.canvas
     binding.points.add(COIN)
     qtbot.waitUntil(lambda: binding.labels is not None, timeout=60_000)
     wait_until_idle(qtbot, panel)
@@ -173,7 +173,7 @@ def test_the_image_is_opened_from_where_it_came(open_panel, discs, coins, qtbot,
 
     panel = open_panel()
     press(qtbot, panel, "Restore")
-    binding = panel.controller.binding
+    binding = panel.canvas
     qtbot.waitUntil(lambda: bool(binding.shown and binding.shown.objects), timeout=60_000)
     assert_same_picture(picture(binding), before)
     assert isinstance(binding.image, Image)

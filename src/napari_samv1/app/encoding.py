@@ -89,7 +89,7 @@ class Stored:
 class Encoder:
     """Loads the chosen model and encodes planes; tells by ``on_change`` and ``on_error``.
 
-    ``on_encoded`` is called with a plane's key when its encoding is there.
+    ``on_encoded`` is called with a plane's key, and ``on_change`` not, when its encoding is there.
     """
 
     def __init__(
@@ -281,7 +281,6 @@ class Encoder:
         while len(self._stored) > KEPT_EMBEDDINGS:
             self._stored.popitem(last=False)
         self._on_encoded(plane.key)
-        self._on_change()
 
     def _progressed(self, key: Hashable, progress: Any) -> None:
         if key == ENCODE and self._encoding is not None and not self._encoding.cancelled:

@@ -9,7 +9,8 @@ import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, plane_at
+from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.recording import world_of
 from napari_samv1.storage.exports.object_table import Channel

@@ -11,15 +11,12 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import ArrayLike, NDArray
 
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.images.source import ArraySource, Source
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
 from napari_samv1.records.place import Plane
 
 MAX_PLANE_PIXELS = 4096 * 4096
-
-
-class NoPlaneError(ValueError):
-    """There is no plane to annotate now; the message is a sentence that says why and what helps."""
 
 
 @dataclass(frozen=True)

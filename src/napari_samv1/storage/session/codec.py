@@ -42,7 +42,6 @@ from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import CHOICES, ObjectSettings, Rule
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.limits import (
-    MOST_COORDINATE,
     MOST_COUNTS,
     MOST_IN_LIST,
     Room,
@@ -50,6 +49,7 @@ from napari_samv1.storage.session.limits import (
     require_sizes,
     require_text_size,
 )
+from napari_samv1.storage.session.parts import coordinates, short
 from napari_samv1.storage.session.record import (
     ImageRecord,
     PlaneRecord,
@@ -63,7 +63,6 @@ from napari_samv1.storage.utf8 import utf8
 
 FORMAT = "napari-samv1 session"
 VERSION = 2
-SHOWN_CHARACTERS = 200
 MOST_ERRORS = 20
 
 Json = Any
@@ -228,25 +227,6 @@ def _rows(width: int) -> Kind:
         lambda rows, _: np.asarray(rows).tolist(),
         lambda rows, _: coordinates(rows, width),
     )
-
-
-def coordinates(rows: Json, width: int = 2) -> NDArray[np.float64]:
-    """Rows of coordinates as an array that cannot be changed.
-
-    Raises
-    ------
-    ValueError
-        If one is so large that no layer could show it.
-    """
-    array = np.array(rows, dtype=np.float64).reshape(-1, width)
-    if array.size and np.abs(array).max() > MOST_COORDINATE:
-        raise ValueError(f"coordinates must be at most {MOST_COORDINATE:g}, got {np.abs(array).max():g}")
-    return _frozen(array)
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
 
 
 def _read_mask(value: Json, context: Context) -> MaskCrop:
@@ -901,8 +881,3 @@ def _is_whole(_: Any, value: object) -> bool:
 def _place(path: Any) -> str:
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return words.lstrip(".") or "session.json"
-
-
-def short(message: str) -> str:
-    """A message, cut where it is too long to be read."""
-    return message if len(message) <= SHOWN_CHARACTERS else message[: SHOWN_CHARACTERS - 2] + " …"
