@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -372,3 +374,33 @@ def test_a_saved_session_opens_as_a_pyramid_again(shape, tmp_path):
     assert again.document.piece(places[0], 70_000).mask.area == 60 * 300 + 1
     for one in (binding, again):
         one.close()
+
+
+def test_a_duplicate_keeps_what_was_shown_and_cannot_be_written(slide):
+    labels = slide.new_labels()
+    paint(slide, 1, box(0, 0, 3, 3))
+    data, state, _ = labels.as_layer_data_tuple()
+    copied = slide.viewer.add_layer(Labels(deepcopy(data), **state))
+    paint(slide, 2, box(6, 6, 8, 8))
+    slide.delete_object(1)
+    assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
+    assert np.unique(np.asarray(copied.data[0][:9, :9])).tolist() == [0, 1]
+    slide.labels = copied
+    assert "several levels" in slide.redraw()
+    assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
+
+
+def test_strokes_go_to_the_plane_that_is_shown_and_nowhere_in_3d(monkeypatch):
+    monkeypatch.setattr(make_module, "WHOLE_STACK_BYTES", 2000)
+    binding = annotating((30, 40, 60))
+    viewer, labels = binding.viewer, binding.new_labels()
+    labels.mode, labels.brush_size = "paint", 1
+    canvas = Canvas(viewer)
+    viewer.dims.set_point(0, 3)
+    canvas.click(labels, 10, 20)
+    viewer.dims.ndisplay = 3
+    canvas.click(labels, 11, 21)
+    viewer.dims.ndisplay = 2
+    assert np.argwhere(np.asarray(labels.data[0])).tolist() == [[3, 10, 20]]
+    assert binding.document.planes == [Plane((3, None, None))]
+    binding.close()
