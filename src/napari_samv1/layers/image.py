@@ -81,6 +81,13 @@ class DisplayedPlane:
         pixels = np.asarray(self.levels[self.level][self._slices])
         return pixels[..., :3] if pixels.ndim == 3 else pixels
 
+    def read_part(self, region: tuple[slice, slice]) -> NDArray[Any]:
+        """Some rows and columns of the pixels. Lazy data is computed here; call it in a worker."""
+        extents = iter(region)
+        cut = tuple(next(extents) if isinstance(own, slice) else own for own in self._slices)
+        pixels = np.asarray(self.levels[self.level][cut])
+        return pixels[..., :3] if self.rgb else pixels
+
     @property
     def is_read_wholly(self) -> bool:
         """All pixels are in memory, or not too many to be read at once."""
