@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import tomllib
 
 import numpy as np
@@ -49,6 +51,27 @@ def test_a_folder_of_images_becomes_a_folder_of_labels(segment, tmp_path, capsys
     assert written == {"a.tif", "deep/b.tif"}
     assert segment() == 0
     assert "2 skipped: 0 objects" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf8_is_segmented_and_told(segment, images, tmp_path, monkeypatch):
+    np.save(images / "caf\udce9.npy", picture(60, 50)[..., 0])
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert segment("--format", "tif", "--format", "coco", "--format", "csv") == 0
+    out.flush()
+    assert rb"caf\udce9.npy: " in out.buffer.getvalue()
+    assert (tmp_path / "out" / "caf\udce9.tif").exists()
+    [coco] = json.loads((tmp_path / "out" / "caf\udce9.coco.json").read_text("utf-8"))["images"]
+    assert coco["file_name"] == "caf\udce9.npy"
+    assert segment("--json") == 0
+
+
+def test_settings_that_toml_cannot_hold_are_told(segment, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["segment", "--model", "/caf\udce9.pt", "--save-settings", str(tmp_path / "s.toml")])
+    assert "which TOML cannot hold: rename the file" in capsys.readouterr().err
+    assert not (tmp_path / "s.toml").exists()
 
 
 @pytest.mark.filterwarnings(OTHERS_READERS)

@@ -138,7 +138,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., KnownModel]:
             name="sample",
             summary="a model for tests",
             filename="sample.pt",
-            megabytes=1,
+            megabytes=-(-len(content) // 1_000_000),
             licence="CC0",
             citation="nobody",
             url=url,

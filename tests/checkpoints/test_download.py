@@ -145,6 +145,24 @@ def test_a_busy_server_is_asked_again(model, server):
     assert download(model).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_more_than_the_file_can_have_is_given_up_early(model, server, monkeypatch, is_announced):
+    server.content = os.urandom(model.most_bytes + 4_000_000)
+    if not is_announced:
+        # a server that says nothing of the size, and goes on
+        send = BaseHTTPRequestHandler.send_header
+        monkeypatch.setattr(
+            BaseHTTPRequestHandler,
+            "send_header",
+            lambda self, name, value: None if name == "Content-Length" else send(self, name, value),
+        )
+    seen = []
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.1 sends .* MB or more"):
+        download(model, lambda done, total: seen.append(done))
+    assert max(seen, default=0) <= model.most_bytes
+    assert files(model) == []
+
+
 class Enough(Exception):  # noqa: N818
     pass
 

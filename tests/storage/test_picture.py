@@ -44,3 +44,17 @@ def test_an_image_smaller_than_the_picture_fills_it():
 def test_a_very_thin_image_is_seen():
     picture = picture_of(plane((1, 500), {1: (slice(0, 1), slice(0, 500))}), 20)
     assert (~(picture == GROUND).all(axis=-1)).sum() == 20
+
+
+def test_a_plane_larger_than_memory_has_a_picture():
+    side = 2**31 - 1
+    crop = MaskCrop((side // 2, 0), np.ones((1 << 10, 1 << 10), dtype=bool))
+    whole = PlaneRecord(
+        PlaneSource("x", (side, side), "uint8"), (side, side), (Piece(1, mask=crop, painted_in=crop),), (1,)
+    )
+    assert (picture_of(whole, 20) == GROUND).all()
+    small = MaskCrop((0, 0), np.ones((300, 500), dtype=bool))
+    half = plane((600, 500), {1: (slice(0, 300), slice(0, 500))})
+    assert half.pieces[0].mask == small
+    picture = picture_of(half, 20)
+    assert (~(picture == GROUND).all(axis=-1)).sum() == 10 * 17

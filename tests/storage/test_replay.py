@@ -228,7 +228,8 @@ def test_what_is_not_as_recorded_is_said_where_pixels_differ(case, tmp_path):
             one["environment"]["torch"] = "1.0"
         for one in pieces_in(content):
             if one["answer"] is not None:
-                one["answer"]["settings"]["threshold"] += 0.5
+                settings = one["answer"].setdefault("settings", dict(one["settings"]))
+                settings["threshold"] += 0.5
 
     results = list(replay(open_session(edited(folder, other))))
     notes = {result.note for result in results if result.differing}

@@ -213,3 +213,23 @@ def test_a_changed_object_is_written_and_an_unchanged_one_is_the_same_line(rich_
     record = session_of(replace(plane, pieces=(edited, *plane.pieces[1:])))
     writer.write(record)
     assert_same_record(open_session(tmp_path), record)
+
+
+def test_an_answer_to_a_pieces_own_prompts_does_not_repeat_them(rich_record, tmp_path):
+    file = save_session(tmp_path / "s", rich_record) / "session.json"
+    content = json.loads(file.read_text("utf-8"))
+    by_id = {piece["id"]: piece for piece in content["images"][0]["planes"][0]["pieces"]}
+    assert not {"prompts", "settings"} & by_id[1]["answer"].keys()
+    # edited since the answer came
+    assert {"prompts", "settings"} <= by_id[40000]["answer"].keys()
+
+    # folders that repeat them, as they were written once, open as well
+    for piece in by_id.values():
+        if piece["answer"] is not None:
+            piece["answer"] = {
+                "prompts": piece["prompts"],
+                "settings": piece["settings"],
+                **piece["answer"],
+            }
+    file.write_text(json.dumps(content), "utf-8")
+    assert_same_record(open_session(file), rich_record)

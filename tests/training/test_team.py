@@ -9,7 +9,7 @@ from torch import nn
 
 from napari_samv1.model import Sam
 from napari_samv1.records.preparation import BUNDLED
-from napari_samv1.training.dense import DenseHead
+from napari_samv1.training.first_stage_head import FirstStageHead
 from napari_samv1.training.loop import Run
 from napari_samv1.training.team import seats
 from small_run import RECIPE, SMALL, Scenes
@@ -51,7 +51,7 @@ def test_two_seats_train_the_same_network_on_different_crops(tmp_path):
     def run(seat):
         return Run(tmp_path, recipe, Sam(SMALL), BUNDLED, Scenes(), seat=seat)
 
-    network, head = Sam(SMALL), DenseHead(SMALL, recipe.seed)
+    network, head = Sam(SMALL), FirstStageHead(SMALL, recipe.seed)
     runs = [run(seat) for seat in seats(2, [*network.parameters(), *head.parameters()])]
     drawn = [r._draw(0) for r in runs]
     assert not torch.equal(torch.from_numpy(drawn[0][0].image), torch.from_numpy(drawn[1][0].image))

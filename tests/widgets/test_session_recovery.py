@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Points
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
+from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.storage.session.autosave import autosave_root
+from napari_samv1.storage.session.folder import FolderWriter, save_session
 from napari_samv1.storage.session.recovery import recoverable
 from session_steps import (
     COIN,
@@ -156,3 +163,108 @@ def test_a_lost_session_that_cannot_be_read_is_listed_and_cannot_be_restored(ope
     qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
     assert panel.session.lost.list.item(0).text().startswith("cannot be read:")
     assert not panel.session.card.buttons["Restore"].isEnabled()
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A switch: while it is on, autosave cannot write."""
+    switch = {"on": True}
+    original = FolderWriter.write
+
+    def write(self, *arguments):
+        if switch["on"] and self.folder.parent == autosave_root():
+            raise OSError(28, "No space left on device")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(FolderWriter, "write", write)
+    return switch
+
+
+def test_autosave_failed_goes_when_it_works_again(annotating, full_disk, qtbot):
+    notice = annotating.panel.message
+    annotating.hand.click(*COIN)
+    qtbot.waitUntil(lambda: notice.text().startswith("Autosave failed"), timeout=60_000)
+    assert "No space left on device" in notice.text()
+    full_disk["on"] = False
+    annotating.hand.click(COIN[0], COIN[1] + 8)
+    qtbot.waitUntil(lambda: not notice.text(), timeout=60_000)
+    wait_until_autosaved(qtbot, annotating.panel)
+    assert annotating.panel.session.status.text() == "Autosaved, not saved yet."
+
+
+def test_autosave_failed_goes_when_the_session_is_saved(annotating, full_disk, qtbot, tmp_path):
+    panel = annotating.panel
+    annotating.hand.click(*COIN)
+    qtbot.waitUntil(lambda: panel.message.text().startswith("Autosave failed"), timeout=60_000)
+    wait_until_idle(qtbot, panel)
+    panel.session._save_in(tmp_path / "s")
+    qtbot.waitUntil(lambda: "All is saved." in panel.session.status.text(), timeout=60_000)
+    assert panel.message.text() == ""
+
+
+def test_another_warning_stays_when_autosave_works_again(annotating, full_disk, qtbot, tmp_path):
+    panel = annotating.panel
+    annotating.hand.click(*COIN)
+    qtbot.waitUntil(lambda: panel.message.text().startswith("Autosave failed"), timeout=60_000)
+    full_disk["on"] = False
+    (tmp_path / "thesis.docx").write_text("precious")
+    panel.session._save_in(tmp_path)
+    qtbot.waitUntil(lambda: "holds other files" in panel.message.text(), timeout=60_000)
+    annotating.hand.click(COIN[0], COIN[1] + 8)
+    wait_until_idle(qtbot, panel)
+    wait_until_autosaved(qtbot, panel)
+    assert "holds other files" in panel.message.text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_an_image_whose_name_is_no_utf8_is_autosaved_and_restored(open_panel, discs, coins, qtbot, tmp_path):
+    path = tmp_path / "caf\udce9.tif"
+    tifffile.imwrite(path, coins)
+    panel = open_panel()
+    [image] = open_file(panel.viewer, path)
+    assert "\udce9" in str(image.source.path)
+    qtbot.mouseClick(panel.tools.click, Qt.MouseButton.LeftButton)
+    panel.viewer.reset_view()
+    qtbot.wait(60)
+    panel.controller.binding.points.add(COIN)
+    wait_until_idle(qtbot, panel)
+    wait_until_autosaved(qtbot, panel)
+    assert panel.message.text() == ""
+    panel.viewer.close()
+
+    panel = open_panel()
+    qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
+    press(qtbot, panel, "Restore")
+    binding = panel.controller.binding
+    qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 1, timeout=60_000)
+
+
+def test_a_session_without_a_picture_hides_no_other(annotating, open_panel, qtbot, monkeypatch):
+    annotate(qtbot, annotating)
+    annotating.viewer.close()
+
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("napari_samv1.storage.session.picture.picture_of", fails)
+    panel = open_panel()
+    qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
+    assert panel.session.lost.list.item(0).text().startswith("“coins”\n2 objects")
+
+
+def test_a_sample_of_another_plugin_is_not_opened(annotating, open_panel, qtbot, monkeypatch, tmp_path):
+    annotate(qtbot, annotating)
+    record = annotating.panel.session.keeper.current()
+    [image] = record.images
+    [plane] = image.planes
+    foreign = replace(plane, source=replace(plane.source, sample="other-plugin:key", path=""))
+    save_session(tmp_path / "s", replace(record, images=(replace(image, planes=(foreign,)),)))
+    annotating.viewer.close()
+
+    panel = open_panel()
+    monkeypatch.setattr(type(panel.viewer), "open_sample", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "s"))
+    click(qtbot, panel.session.open)
+    card = panel.session.card
+    qtbot.waitUntil(lambda: "Try again" in card.buttons, timeout=60_000)
+    assert "The sample other-plugin:key is of another plugin: open it yourself." in card.sentence.text()

@@ -22,9 +22,11 @@ from napari_samv1.disk.atomic import PREFIX, SUFFIX, replace, write_file
 from napari_samv1.engine.automatic.found import Found
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, write_coco
+from napari_samv1.storage.exports.csv_text import csv_text
 from napari_samv1.storage.exports.geojson import write_geojson
-from napari_samv1.storage.exports.object_table import MEASURES, measures, table
+from napari_samv1.storage.exports.object_table import MEASURES, measures
 from napari_samv1.storage.exports.ome_zarr import NGFF, NO_ZARR, UNITS
+from napari_samv1.storage.utf8 import utf8
 
 RECORDS = ".napari-samv1"
 """The folder below the output folder in which it is written down how each output was made."""
@@ -227,7 +229,7 @@ def _write_csv(folder: Path, name: str, results: Results) -> list[Path]:
             if one.area:
                 scores = (f"{value:.7g}" for value in (one.iou, one.stability, *one.point_yx))
                 rows.append((where, number, *measures(one.crop, results.image.calibrated.world), *scores))
-    write_file(folder / name, table(rows).encode("utf-8"))
+    write_file(folder / name, utf8(csv_text(rows)))
     return [folder / name]
 
 

@@ -54,12 +54,12 @@ def partial_bytes(model: KnownModel) -> int:
 def _fetch(model: KnownModel, url: str, digest: str, on_progress: OnProgress) -> None:
     part = Part.of(model.path)
     was_begun = part.size > 0
-    receive(url, part, on_progress)
+    receive(url, part, on_progress, model.most_bytes)
     looked_ns, digests = _hash(part, on_progress)
     if not digests.match(digest) and was_begun:
         # what was here may have been a part of another file: once more, from the start
         part.discard()
-        receive(url, part, on_progress)
+        receive(url, part, on_progress, model.most_bytes)
         looked_ns, digests = _hash(part, on_progress)
     if not digests.match(digest):
         part.discard()

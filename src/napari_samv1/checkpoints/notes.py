@@ -12,7 +12,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; an absent or damaged one is empty."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -39,6 +39,11 @@ class KnownModel:
         return self.url is None
 
     @property
+    def most_bytes(self) -> int:
+        """More than the file has: ``megabytes`` is rounded."""
+        return int((1.05 * self.megabytes + 1) * 1e6)
+
+    @property
     def path(self) -> Path:
         """Where the file lies, or would lie once downloaded."""
         if self.is_bundled:

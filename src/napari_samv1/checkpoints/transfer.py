@@ -30,6 +30,10 @@ class TransferError(Exception):
     """The file did not arrive, for the reason in the message; what has arrived is kept."""
 
 
+class _TooLargeError(TransferError):
+    """More arrives than the file can have."""
+
+
 class _DroppedError(Exception):
     """The connection broke, and another attempt may get further."""
 
@@ -71,15 +75,21 @@ class Part:
         self.note_path.unlink(missing_ok=True)
 
 
-def receive(url: str, part: Part, on_progress: OnProgress) -> None:
-    """Fill the partial file to its end, reconnecting as long as connections bring something."""
+def receive(url: str, part: Part, on_progress: OnProgress, most_bytes: int) -> None:
+    """Fill the partial file to its end, reconnecting as long as connections bring something.
+
+    A file of more than ``most_bytes`` is given up as soon as that is known, and what came of it is removed.
+    """
     _require_safe(url)
     failures = 0
     while True:
         before = part.size
         try:
-            _receive_once(url, part, on_progress)
+            _receive_once(url, part, on_progress, most_bytes)
             return
+        except _TooLargeError:
+            part.discard()
+            raise
         except _DroppedError as error:
             failures = 0 if part.size > before else failures + 1
             if failures > len(PAUSES_S):
@@ -88,7 +98,7 @@ def receive(url: str, part: Part, on_progress: OnProgress) -> None:
             time.sleep(PAUSES_S[max(failures - 1, 0)])
 
 
-def _receive_once(url: str, part: Part, on_progress: OnProgress) -> None:
+def _receive_once(url: str, part: Part, on_progress: OnProgress, most_bytes: int) -> None:
     response = _connect(url, part)
     if response is None:
         return
@@ -97,6 +107,7 @@ def _receive_once(url: str, part: Part, on_progress: OnProgress) -> None:
         length = response.headers.get("Content-Length")
         total = have + int(length) if length and length.isdigit() else None
         if total is not None:
+            _require_expected(url, total, most_bytes)
             _require_room(part, total - have)
         etag = response.headers.get("ETag", "")
         # a weak tag does not promise equal bytes
@@ -105,8 +116,10 @@ def _receive_once(url: str, part: Part, on_progress: OnProgress) -> None:
             part.note(url, validator)
             on_progress(have, total)
             while block := _read(response):
-                file.write(block)
                 have += len(block)
+                # a server need not say how much it sends, nor send what it says
+                _require_expected(url, have, most_bytes)
+                file.write(block)
                 on_progress(have, total)
     if total is not None and have < total:
         raise _DroppedError(f"it ended {total - have} bytes early")
@@ -160,6 +173,14 @@ def _require_safe(url: str) -> None:
     is_local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
     if parts.scheme != "https" and not is_local:
         raise TransferError(f"weights are fetched over https only, not from {url}")
+
+
+def _require_expected(url: str, size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise _TooLargeError(
+            f"{_host(url)} sends {size / 1e6:.1f} MB or more, and the published file has less than "
+            f"{most_bytes / 1e6:.1f} MB"
+        )
 
 
 def _require_room(part: Part, missing: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,9 @@ VERBS = ("cache", "embed", "models", "replay", "score", "segment", "train")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status: 0 done, 1 failed, 2 misused."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # names of files may hold what the terminal's encoding has no bytes for
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     verb = words[0] if words and words[0] in VERBS else ""
     # each verb imports what it needs when it runs
     module = import_module(f"napari_samv1.cli.{verb or 'open'}")

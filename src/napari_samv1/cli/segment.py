@@ -83,7 +83,10 @@ def run(words: list[str]) -> int:
     if chosen.workers < 1:
         parser.error(f"--workers must be 1 or more, got {chosen.workers}")
     if chosen.save_settings is not None:
-        _save(chosen.save_settings, settings)
+        try:
+            _save(chosen.save_settings, settings)
+        except SettingsError as error:
+            parser.error(str(error))
     if not chosen.inputs:
         if chosen.save_settings is not None:
             return 0
@@ -184,10 +187,17 @@ def _numbers(text: str, kind: type[int] | type[float], option: str, expected: st
 
 
 def _save(path: Path, settings: SegmentSettings) -> None:
+    from napari_samv1.batch.settings import SettingsError
     from napari_samv1.disk.atomic import write_file
 
+    try:
+        content = settings.to_toml().encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise SettingsError(
+            f"the model's path {settings.model!a} is no UTF-8, which TOML cannot hold: rename the file"
+        ) from error
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    write_file(path.absolute(), settings.to_toml().encode("utf-8"))
+    write_file(path.absolute(), content)
 
 
 def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:

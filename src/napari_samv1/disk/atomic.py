@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ def write_file(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
 
     ``content`` is written to a temporary file in the same folder first.
     """
-    part = path.parent / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
+    part = part_of(path.parent, os.urandom(8).hex())
     try:
         with part.open("xb") as file:
             if isinstance(content, bytes):
@@ -31,7 +32,12 @@ def write_file(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def part_of(folder: Path, name: str) -> Path:
+    """A temporary file of ours in a folder, hidden and known by its name."""
+    return folder / f"{PREFIX}{name}{SUFFIX}"
 
 
 def replace(source: Path, target: Path) -> None:
@@ -49,10 +55,16 @@ def replace(source: Path, target: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files that a killed process left; only their own process may be writing here."""
     for part in folder.glob(f"{PREFIX}*{SUFFIX}"):
-        part.unlink(missing_ok=True)
+        remove_if_possible(part)
 
 
-def _sync_folder(folder: Path) -> None:
+def remove_if_possible(file: Path) -> None:
+    """Remove a file that is not needed; Windows refuses while another program has it open."""
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
     """Make a renaming last through a power cut, where folders can be opened for it."""
     if IS_WINDOWS:
         return

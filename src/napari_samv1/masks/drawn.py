@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon
 
+from napari_samv1.masks.fill import fill
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop, union
 from napari_samv1.records.prompts import BACKGROUND, FOREGROUND, Prompts, points_along
@@ -57,10 +57,4 @@ def _interior(shape_yx: tuple[int, int], kind: str, vertices_yx: NDArray[np.floa
         first, second = (vertices_yx[1] - vertices_yx[0]) / 2, (vertices_yx[3] - vertices_yx[0]) / 2
         angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)[:, None]
         outline = centre + np.cos(angles) * first + np.sin(angles) * second
-    rows, columns = polygon(outline[:, 0], outline[:, 1], shape_yx)
-    if not len(rows):
-        return EMPTY
-    top, left = int(rows.min()), int(columns.min())
-    mask = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), dtype=bool)
-    mask[rows - top, columns - left] = True
-    return MaskCrop.from_mask(mask, (top, left))
+    return fill(outline, shape_yx)

@@ -16,7 +16,7 @@ import torch
 from napari_samv1.model import Sam
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.training.crops import Crop, Source, draw_crops
-from napari_samv1.training.dense import DenseHead
+from napari_samv1.training.first_stage_head import FirstStageHead
 from napari_samv1.training.initialise import initialise
 from napari_samv1.training.optimizer import Optimizer
 from napari_samv1.training.recipe import Recipe
@@ -92,7 +92,7 @@ class Run:
         self.origin, self.kept, self.commits = origin, kept, [commit]
         if not origin:
             initialise(network, recipe.seed)
-        self.head = DenseHead(network.config, recipe.seed).to(next(network.parameters()).device)
+        self.head = FirstStageHead(network.config, recipe.seed).to(next(network.parameters()).device)
         self.step_maker = Step(network, self.head, preparation, half)
         self.trained = [
             *network.named_parameters(),

@@ -23,12 +23,12 @@ from napari_samv1.model.config import TINY
 from napari_samv1.records.preparation import BUNDLED, Preparation
 from napari_samv1.training.allocator import keep_memory
 from napari_samv1.training.curves import curves_picture, read_curves, thinned, write_curves
-from napari_samv1.training.dense import DenseHead
 from napari_samv1.training.evaluate.images import TestImage, coins, from_folder, held_out
 from napari_samv1.training.evaluate.nested import ambiguity
 from napari_samv1.training.evaluate.report import calibration_picture, summary, table
 from napari_samv1.training.evaluate.score import ImageScores, score_image
 from napari_samv1.training.export import export, in_memory, write_card
+from napari_samv1.training.first_stage_head import FirstStageHead
 from napari_samv1.training.folders import work_folder
 from napari_samv1.training.loop import KEPT, Run
 from napari_samv1.training.pool import Pool, draw_pool
@@ -47,7 +47,7 @@ def train(args: argparse.Namespace) -> int:
     recipe, work, threads = _recipe(args), _work(args), torch.get_num_threads()
     _draw_scenes(recipe, work)
     network, preparation, origin = _start(args)
-    head = DenseHead(network.config, recipe.seed)
+    head = FirstStageHead(network.config, recipe.seed)
     first, *others = seats(recipe.workers, [*network.parameters(), *head.parameters()])
     run = _begin(args, recipe, first, network, preparation, origin)
     last = recipe.steps if args.until is None else min(args.until, recipe.steps)

@@ -12,7 +12,7 @@ from napari_samv1.images.prepare import normalised
 from napari_samv1.model import Sam
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.training.crops import Crop
-from napari_samv1.training.dense import DenseHead
+from napari_samv1.training.first_stage_head import FirstStageHead
 from napari_samv1.training.losses import dense_loss, mask_iou, mask_loss
 from napari_samv1.training.prompting import (
     Round,
@@ -46,7 +46,7 @@ def pixels(crops: Sequence[Crop], preparation: Preparation, device: torch.device
 class Step:
     """What all stages share: the network, the head, the device and its precision."""
 
-    def __init__(self, network: Sam, head: DenseHead, preparation: Preparation, half: bool) -> None:
+    def __init__(self, network: Sam, head: FirstStageHead, preparation: Preparation, half: bool) -> None:
         self.network = network
         self.head = head
         self.preparation = preparation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.session.composite import shown_objects
 from napari_samv1.storage.session.record import SessionRecord, now
 from napari_samv1.storage.session.runs import run_lengths, to_text
+from napari_samv1.storage.utf8 import utf8
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": ""}
 
@@ -69,7 +71,7 @@ def write_coco(path: str | os.PathLike[str], images: Sequence[CocoImage]) -> Pat
         "annotations": annotations,
     }
     target = Path(path)
-    write_file(target, json.dumps(content, ensure_ascii=False).encode("utf-8"))
+    write_file(target, utf8(json.dumps(content, ensure_ascii=False)))
     return target
 
 
@@ -87,6 +89,6 @@ def _annotation(
         "iscrowd": 0,
         "object": object_id,
     }
-    if score is not None and score == score:
+    if score is not None and math.isfinite(score):
         annotation["score"] = score
     return annotation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterable, Mapping
@@ -42,9 +43,9 @@ def export_plane_geojson(path: str | os.PathLike[str], plane: PlaneRecord) -> Pa
         measurements: dict[str, float] = {"Area px": mask.area}
         if known.scores is not None and known.chosen is not None:
             iou, stability = known.scores.iou[known.chosen], known.scores.stability[known.chosen]
-            # NaN is no JSON
-            measurements |= {"Predicted IoU": iou} if iou == iou else {}
-            measurements |= {"Stability": stability} if stability == stability else {}
+            # NaN and infinities are no JSON
+            measurements |= {"Predicted IoU": iou} if math.isfinite(iou) else {}
+            measurements |= {"Stability": stability} if math.isfinite(stability) else {}
         objects.append((known.id, mask, measurements))
     return write_geojson(path, objects)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +16,10 @@ from skimage.measure import regionprops_table
 from napari_samv1.annotation.pieces import Piece
 from napari_samv1.disk.atomic import write_file
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.storage.exports.csv_text import csv_text
 from napari_samv1.storage.session.composite import shown_objects
 from napari_samv1.storage.session.record import PlaneRecord, SessionRecord, World
+from napari_samv1.storage.utf8 import utf8
 
 MEASURES = (
     "area_px",
@@ -59,7 +59,7 @@ def export_table(
 ) -> Path:
     """Write a table of the objects as the label image shows them; see ``objects_csv``."""
     target = Path(path)
-    write_file(target, objects_csv(record, channels_of).encode("utf-8"))
+    write_file(target, utf8(objects_csv(record, channels_of)))
     return target
 
 
@@ -68,7 +68,7 @@ def write_table(path: str | os.PathLike[str], objects: Iterable[tuple[int, MaskC
     rows: list[Sequence[object]] = [("object", *MEASURES, *SHAPE)]
     rows += [(object_id, *measures(mask, world), *shape_measures(mask, world)) for object_id, mask in objects]
     target = Path(path)
-    write_file(target, table(rows).encode("utf-8"))
+    write_file(target, utf8(csv_text(rows)))
     return target
 
 
@@ -97,7 +97,7 @@ def objects_csv(record: SessionRecord, channels_of: ChannelsOf | None = None) ->
     first = ("image", "plane", "object", *MEASURES, *SHAPE)
     intensities = dict.fromkeys(name for row in rows for name in row if name.startswith("intensity_"))
     header = (*first, *intensities, *SCORES)
-    return table([header, *([row.get(name, "") for name in header] for row in rows)])
+    return csv_text([header, *([row.get(name, "") for name in header] for row in rows)])
 
 
 def measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
@@ -143,13 +143,6 @@ def intensity_measures(mask: MaskCrop, channels: Sequence[Channel]) -> dict[str,
             f"{own}{end}": _number(float(value)) for own, value in zip(INTENSITY, measured, strict=True)
         }
     return found
-
-
-def table(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _scores(known: Piece) -> tuple[object, ...]:

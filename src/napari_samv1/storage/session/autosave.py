@@ -139,8 +139,10 @@ class Autosave:
 
 def remove_folder(folder: Path) -> None:
     """Remove an autosaved session: first the file that makes it one, so that no rest looks whole."""
+    file = folder / "session.json"
     try:
-        (folder / "session.json").unlink(missing_ok=True)
+        if file.is_symlink() or not file.is_dir():
+            file.unlink(missing_ok=True)
     except OSError:
         logger.warning("%s could not be removed", folder, exc_info=True)
         return

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -29,7 +30,7 @@ from napari_samv1.annotation.pieces import (
     paint_over,
 )
 from napari_samv1.masks.clean import CleanUp
-from napari_samv1.masks.drawn import is_box, prompts_of
+from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.embedding_key import EmbeddingKey
@@ -40,6 +41,15 @@ from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import CHOICES, ObjectSettings, Rule
 from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.limits import (
+    MOST_COORDINATE,
+    MOST_COUNTS,
+    MOST_IN_LIST,
+    Room,
+    require_few_prompts,
+    require_sizes,
+    require_text_size,
+)
 from napari_samv1.storage.session.record import (
     ImageRecord,
     PlaneRecord,
@@ -49,11 +59,12 @@ from napari_samv1.storage.session.record import (
     now,
 )
 from napari_samv1.storage.session.runs import from_run_lengths, from_text, run_lengths, to_text
+from napari_samv1.storage.utf8 import utf8
 
 FORMAT = "napari-samv1 session"
 VERSION = 2
-MOST_MASK_PIXELS = 1 << 30
 SHOWN_CHARACTERS = 200
+MOST_ERRORS = 20
 
 Json = Any
 Beneath = Mapping[str, NDArray[Any]]
@@ -74,7 +85,7 @@ class Shared:
         kept = self._names.get(id(value))
         if kept is None:
             written = write(value)
-            name = xxhash.xxh3_64_hexdigest(dump(written).encode())
+            name = xxhash.xxh3_64_hexdigest(utf8(dump(written)))
             self.written[name] = written
             kept = self._names[id(value)] = value, name
         return kept[1]
@@ -94,6 +105,7 @@ class Context:
     computations: Shared = field(default_factory=Shared)
     read: dict[str, dict[str, Any]] = field(default_factory=dict)
     shape_yx: tuple[int, int] = (0, 0)  # of the plane that is read
+    room: Room = field(default_factory=Room)
 
 
 @dataclass(frozen=True)
@@ -211,10 +223,25 @@ def _rows(width: int) -> Kind:
         {
             "type": "array",
             "items": {"type": "array", "items": {"type": "number"}, "minItems": width, "maxItems": width},
+            "maxItems": MOST_IN_LIST,
         },
         lambda rows, _: np.asarray(rows).tolist(),
-        lambda rows, _: _frozen(np.array(rows, dtype=np.float64).reshape(-1, width)),
+        lambda rows, _: coordinates(rows, width),
     )
+
+
+def coordinates(rows: Json, width: int = 2) -> NDArray[np.float64]:
+    """Rows of coordinates as an array that cannot be changed.
+
+    Raises
+    ------
+    ValueError
+        If one is so large that no layer could show it.
+    """
+    array = np.array(rows, dtype=np.float64).reshape(-1, width)
+    if array.size and np.abs(array).max() > MOST_COORDINATE:
+        raise ValueError(f"coordinates must be at most {MOST_COORDINATE:g}, got {np.abs(array).max():g}")
+    return _frozen(array)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -227,7 +254,7 @@ def _read_mask(value: Json, context: Context) -> MaskCrop:
         return EMPTY
     (top, left), (height, width) = value["origin_yx"], value["size_hw"]
     shape = context.shape_yx
-    if top + height > shape[0] or left + width > shape[1] or height * width > MOST_MASK_PIXELS:
+    if top + height > shape[0] or left + width > shape[1]:
         raise ValueError(f"a mask of {height} x {width} at {top}, {left} lies outside of {shape}")
     return from_run_lengths(from_text(value["counts"]), (height, width), (top, left))
 
@@ -252,7 +279,7 @@ MASK = Kind(
                 "properties": {
                     "origin_yx": {"type": "array", "items": NATURAL.schema, "minItems": 2, "maxItems": 2},
                     "size_hw": SIZE.schema,
-                    "counts": {"type": "string"},
+                    "counts": {"type": "string", "maxLength": MOST_COUNTS},
                 },
             },
         ],
@@ -409,42 +436,47 @@ def _batch(place: int, size: int) -> tuple[int, int]:
     return place, size
 
 
-def _answer(
-    encoding: Any,
-    computation: Any,
-    prompts: Prompts,
-    settings: ObjectSettings,
-    chosen: int | None,
-    iou: tuple[float, ...] | None,
-    stability: tuple[float, ...] | None,
-    batch: tuple[int, int],
-) -> Answer:
-    scores = None if iou is None or stability is None else CandidateScores(iou, stability)
-    return Answer(Request(prompts, encoding), settings, EMPTY, chosen, scores, batch, computation)
+@dataclass(frozen=True)
+class _WrittenAnswer:
+    """An answer as the file has it: ``prompts`` and ``settings`` are None where they are the piece's."""
+
+    encoding: Any
+    computation: Computation | None
+    prompts: Prompts | None
+    settings: ObjectSettings | None
+    chosen: int | None
+    iou: tuple[float, ...] | None
+    stability: tuple[float, ...] | None
+    batch: tuple[int, int]
+
+    def of(self, piece: _WrittenPiece) -> Answer:
+        """The answer of a piece."""
+        prompts = piece.prompts if self.prompts is None else self.prompts
+        settings = piece.settings if self.settings is None else self.settings
+        mask = EMPTY if self.chosen is None else piece.derived
+        scores = (
+            None if self.iou is None or self.stability is None else CandidateScores(self.iou, self.stability)
+        )
+        request = Request(prompts, self.encoding)
+        return Answer(request, settings, mask, self.chosen, scores, self.batch, self.computation)
 
 
 BATCH = record(
     _batch, Member("place", NATURAL, lambda one: one[0]), Member("size", POSITIVE, lambda one: one[1])
 )
 ANSWER = record(
-    _answer,
-    Member("encoding", _shared("encodings", lambda: ENCODING), attrgetter("request.embedding_key")),
-    Member("computation", optional(_shared("computations", lambda: COMPUTATION)), attrgetter("made_by")),
-    Member("prompts", PROMPTS, attrgetter("request.prompts")),
-    Member("settings", SETTINGS),
+    _WrittenAnswer,
+    Member("encoding", _shared("encodings", lambda: ENCODING)),
+    Member("computation", optional(_shared("computations", lambda: COMPUTATION))),
+    Member("prompts", PROMPTS, default=None),
+    Member("settings", SETTINGS, default=None),
     Member("chosen", optional(one_of(0, 1, 2, 3))),
-    Member("iou", optional(SCORES), lambda answer: answer.scores and answer.scores.iou),
-    Member("stability", optional(SCORES), lambda answer: answer.scores and answer.scores.stability),
+    Member("iou", optional(SCORES)),
+    Member("stability", optional(SCORES)),
     Member("batch", BATCH),
-    description="The network's last answer: to which prompts, with which settings, and what computed it.",
+    description="The network's last answer: to which prompts, with which settings, and what computed it. "
+    "Without prompts or settings, to those of the piece.",
 )
-
-
-def _require_room(shape: DrawnShape, shape_yx: tuple[int, int]) -> None:
-    """Refuse a shape whose inside would be a larger mask than any."""
-    corners = np.clip(shape.bounds_yx.reshape(2, 2), 0, shape_yx)
-    if not is_box(shape) and np.prod(corners[1] - corners[0]) > MOST_MASK_PIXELS:
-        raise ValueError(f"the {shape.kind} covers more than {MOST_MASK_PIXELS} pixels")
 
 
 @dataclass(frozen=True)
@@ -455,7 +487,7 @@ class _WrittenPiece:
     drawn: tuple[DrawnShape, ...]
     prompts: Prompts
     settings: ObjectSettings
-    answer: Answer | None
+    answer: _WrittenAnswer | None
     ask_again: bool
     derived: MaskCrop
     painted_in: MaskCrop
@@ -464,15 +496,11 @@ class _WrittenPiece:
     origin: Any
     reason: str
 
-    def on(self, plane: Plane, shape_yx: tuple[int, int]) -> Piece:
+    def on(self, plane: Plane, shape_yx: tuple[int, int], room: Room) -> Piece:
         """The piece on its plane."""
-        for shape in self.drawn:
-            _require_room(shape, shape_yx)
-        answer = self.answer
-        if answer is not None and answer.chosen is not None:
-            answer = replace(answer, mask=self.derived)
+        room.take(self.drawn, shape_yx)
         return Piece(
-            **{**vars(self), "answer": answer},
+            **{**vars(self), "answer": None if self.answer is None else self.answer.of(self)},
             plane=plane,
             pointed=prompts_of(self.drawn, shape_yx),
             mask=paint_over(self.derived, self.painted_in, self.painted_out),
@@ -487,13 +515,30 @@ def _own_answer(piece: Piece) -> Answer | None:
     return answer if answer.mask == piece.derived else None
 
 
+def _written_answer(piece: Piece) -> _WrittenAnswer | None:
+    answer = _own_answer(piece)
+    if answer is None:
+        return None
+    prompts, settings, scores = answer.request.prompts, answer.settings, answer.scores
+    return _WrittenAnswer(
+        answer.request.embedding_key,
+        answer.made_by,
+        None if prompts is piece.prompts or prompts == piece.prompts else prompts,
+        None if settings == piece.settings else settings,
+        answer.chosen,
+        None if scores is None else scores.iou,
+        None if scores is None else scores.stability,
+        answer.batch,
+    )
+
+
 PIECE = record(
     _WrittenPiece,
     Member("id", ID),
     Member("drawn", described(listed(DRAWN), "The prompts as they were drawn, points before shapes.")),
     Member("prompts", PROMPTS),
     Member("settings", SETTINGS),
-    Member("answer", optional(ANSWER), _own_answer),
+    Member("answer", optional(ANSWER), _written_answer),
     Member("ask_again", TRUTH, default=False),
     Member("derived", described(MASK, "The mask before strokes.")),
     Member("painted_in", MASK, default=EMPTY),
@@ -627,8 +672,14 @@ class SessionWriter:
         self._objects: dict[int, tuple[Object, str]] = {}  # by id, held so that an id stays its object's
         self._lines: dict[Piece, str] = {}
 
-    def text(self, session: SessionRecord, beneath: tuple[str, ...], files: dict[str, str]) -> str:
-        """``beneath`` are the hashes of the planes' labels beneath, or ""; ``files`` those of the copies."""
+    def text(self, session: SessionRecord, beneath: tuple[str, ...], files: dict[str, str]) -> bytes:
+        """``beneath`` are the hashes of the planes' labels beneath, or ""; ``files`` those of the copies.
+
+        Raises
+        ------
+        SessionError
+            If a piece has more prompts than could be opened.
+        """
         hashes = iter(beneath)
         lines: dict[Piece, str] = {}
         images = []
@@ -656,7 +707,7 @@ class SessionWriter:
         }
         # one piece a line: readable, and a change shows as that line
         parts = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
-        return "{\n" + ",\n".join([*parts, '"images": [' + ",\n".join(images) + "]"]) + "\n}\n"
+        return utf8("{\n" + ",\n".join([*parts, '"images": [' + ",\n".join(images) + "]"]) + "\n}\n")
 
     def _object(self, one: Object) -> str:
         kept = self._objects.get(id(one))
@@ -667,7 +718,10 @@ class SessionWriter:
     def _plane(self, plane: PlaneRecord, beneath: str, lines: dict[Piece, str]) -> str:
         for piece in plane.pieces:
             line = self._lines.get(piece)
-            lines[piece] = dump(PIECE.write(piece, self._context)) if line is None else line
+            if line is None:
+                require_few_prompts(piece)
+                line = dump(PIECE.write(piece, self._context))
+            lines[piece] = line
         head = {
             "source": SOURCE.write(plane.source, self._context),
             "shape_yx": list(plane.shape_yx),
@@ -681,7 +735,7 @@ class SessionWriter:
 
 def dump(value: Json) -> str:
     """JSON on one line."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def _plain(value: Any) -> Any:
@@ -691,10 +745,13 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a session file")
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=_plain)
+
+
 # Reading
 
 
-def parse(text: str) -> Json:
+def parse(text: bytes) -> Json:
     """The checked content of a session file, of this format or of format 1.
 
     Raises
@@ -702,8 +759,11 @@ def parse(text: str) -> Json:
     SessionError
         If it is no session, is damaged, or is of a newer version.
     """
+    require_text_size(text)
     try:
-        content = json.loads(text, parse_constant=_no_constant, parse_float=_number)
+        content = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_number)
+    except UnicodeDecodeError as error:
+        raise SessionError("the file is damaged or no text") from error
     except (ValueError, RecursionError) as error:
         raise SessionError(f"the file is damaged or no JSON ({short(str(error))})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -714,6 +774,7 @@ def parse(text: str) -> Json:
             f"the session was written by a newer napari-samv1 (format {given}; this one reads up to "
             f"{VERSION}): update napari-samv1 to open it"
         )
+    require_sizes(content)
     from napari_samv1.storage.session.format_1 import schema as schema_1
 
     # True equals 1, and is no version
@@ -729,7 +790,9 @@ def check(content: Json, against: Json) -> None:
     SessionError
         If it does not fit; the message says where.
     """
-    wrong = jsonschema.exceptions.best_match(_validator(dump(against)).iter_errors(content))
+    # of a file that is wrong everywhere the first few say enough
+    errors = islice(_validator(dump(against)).iter_errors(content), MOST_ERRORS)
+    wrong = jsonschema.exceptions.best_match(errors)
     if wrong is not None:
         raise SessionError(f"{_place(wrong.absolute_path)}: {short(wrong.message)}")
 
@@ -743,14 +806,18 @@ def _validator(text: str) -> Any:
     )
 
 
-def beneath_hashes(content: Json) -> set[str]:
-    """The hashes of the label files that belong to a checked content."""
+def beneath_shapes(content: Json) -> dict[str, tuple[int, int]]:
+    """The hashes of the label files that belong to a checked content, with the shapes of their planes."""
     planes: Iterable[Json] = (
         content["planes"]
         if content["version"] == 1
         else (plane for image in content["images"] for plane in image["planes"])
     )
-    return {plane["beneath"] for plane in planes if plane["beneath"] is not None}
+    return {
+        plane["beneath"]: (int(plane["shape_yx"][0]), int(plane["shape_yx"][1]))
+        for plane in planes
+        if plane["beneath"] is not None
+    }
 
 
 def to_record(content: Json, beneath: Beneath) -> SessionRecord:
@@ -795,9 +862,13 @@ def _read_plane(plane: Json, place: str, known: set[int], context: Context, bene
     context.shape_yx = shape
     source = _at(f"{place}.source", SOURCE.read, plane["source"], context)
     own = Plane(source.index)
+
+    def read_piece(value: Json) -> Piece:
+        written: _WrittenPiece = PIECE.read(value, context)
+        return written.on(own, shape, context.room)
+
     pieces = tuple(
-        _at(f"{place}.pieces[{index}]", lambda given: PIECE.read(given, context).on(own, shape), value)
-        for index, value in enumerate(plane["pieces"])
+        _at(f"{place}.pieces[{index}]", read_piece, value) for index, value in enumerate(plane["pieces"])
     )
     ids, order = [piece.id for piece in pieces], tuple(plane["order"])
     if len(set(ids)) != len(ids):

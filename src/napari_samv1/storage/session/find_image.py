@@ -48,6 +48,20 @@ def read_plane(
     return plane
 
 
+def local_sample(source: PlaneSource) -> tuple[str, str]:
+    """The plugin and key of the sample that an image is: napari's own or ours.
+
+    Raises
+    ------
+    SessionError
+        If it is another plugin's, whose code a file from somebody else must not run.
+    """
+    plugin, _, key = source.sample.partition(":")
+    if (plugin == "napari-samv1" and key in SAMPLES) or plugin == "napari":
+        return plugin, key
+    raise SessionError(f"the sample {source.sample} is of another plugin: open it yourself")
+
+
 def local_file(source: PlaneSource) -> Path:
     """Where an image was opened from, if that is on this machine.
 
@@ -65,6 +79,9 @@ def local_file(source: PlaneSource) -> Path:
     file = Path(path)
     if not file.exists():
         raise SessionError(f"image {path} is not there any more")
+    # devices and pipes never end
+    if not file.is_file() and not file.is_dir():
+        raise SessionError(f"{path} is no image")
     # nor run a program: napari would
     if file.suffix.lower() == ".py":
         raise SessionError(f"{path} is no image")

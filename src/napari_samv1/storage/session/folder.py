@@ -6,15 +6,33 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_samv1.disk.atomic import remove_leftovers, write_file
+from napari_samv1.disk.atomic import (
+    part_of,
+    remove_if_possible,
+    remove_leftovers,
+    replace,
+    sync_folder,
+    write_file,
+)
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.codec import FORMAT, SessionWriter
+from napari_samv1.storage.session.copies import COPY, CopySwap, put_back
 from napari_samv1.storage.session.label_tiff import tiff_bytes
+from napari_samv1.storage.session.limits import (
+    MOST_TEXT_BYTES,
+    most_label_bytes,
+    require_label_size,
+    require_label_sizes,
+    require_text_size,
+)
+from napari_samv1.storage.utf8 import utf8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,10 +41,8 @@ if TYPE_CHECKING:
 
 SESSION_FILE = "session.json"
 BENEATH = "beneath-{}.tif"
-MOST_BYTES = 1 << 30
 
 _OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
-_OWN_COPY = re.compile(r"(labels(-\d+)?\.tif|(points|shapes)(-\d+)?\.csv)")
 
 
 def save_session(folder: str | os.PathLike[str], record: SessionRecord) -> Path:
@@ -34,7 +50,7 @@ def save_session(folder: str | os.PathLike[str], record: SessionRecord) -> Path:
 
     Beside ``session.json`` it gets ``labels.tif`` (for each plane), ``points.csv`` and ``shapes.csv`` (for
     each image, where there are any; napari opens them) and ``objects.csv``. Whatever happens while it is
-    written, the folder holds a whole session: the one before or the new one.
+    written, the folder holds a whole session, the one before or the new one, and copies of no other.
 
     Raises
     ------
@@ -60,15 +76,16 @@ def open_session(folder: str | os.PathLike[str]) -> SessionRecord:
     SessionError
         If there is none, or it is damaged or of a newer version; the message is a sentence.
     """
-    from napari_samv1.storage.session.codec import beneath_hashes, parse, to_record
+    from napari_samv1.storage.session.codec import beneath_shapes, parse, to_record
 
     file = _session_file(Path(folder).expanduser())
     try:
-        content = parse(_read(file).decode("utf-8"))
-        beneath = {digest: _labels(file.parent, digest) for digest in beneath_hashes(content)}
-        return to_record(content, beneath)
-    except UnicodeDecodeError as error:
-        raise SessionError(f"{file}: the file is damaged or no text") from error
+        content = parse(_read(file, MOST_TEXT_BYTES))
+        beneath = _labels(file.parent, beneath_shapes(content))
+        record = to_record(content, beneath)
+        with suppress(OSError):  # a folder that is only read from
+            put_back(file.parent, content["files"])
+        return record
     except SessionError as error:
         raise SessionError(f"{file}: {error}") from error
 
@@ -89,16 +106,24 @@ class FolderWriter:
             for plane, digest in zip(record.planes, beneath, strict=True)
             if plane.beneath is not None
         }
-        copies = copies or {}
-        outdated = _owned_files(self.folder)
-        for name, content in copies.items():
-            write_file(self.folder / name, content)
-        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in copies.items()}
-        text = self._writer.text(record, beneath, hashes)
-        write_file(self.folder / SESSION_FILE, text.encode("utf-8"))
-        needed = {BENEATH.format(digest) for digest in beneath} | set(copies)
-        for name in outdated - needed:
-            (self.folder / name).unlink(missing_ok=True)
+        outdated = _beneath_files(self.folder) - {BENEATH.format(digest) for digest in beneath}
+        swap = CopySwap.prepared(self.folder, copies or {})
+        written = part_of(self.folder, SESSION_FILE)
+        try:
+            text = self._writer.text(record, beneath, swap.hashes)
+            require_text_size(text)
+            write_file(written, text)
+            # an autosaved folder never has copies, and its file is not to be read again each time
+            swap.step_aside(() if copies is None else sorted(_owned_copies(self.folder) - copies.keys()))
+            replace(written, self.folder / SESSION_FILE)
+        except (OSError, ValueError, SessionError):
+            swap.give_up()
+            remove_if_possible(written)
+            raise
+        sync_folder(self.folder)
+        swap.finish()
+        for name in outdated:
+            remove_if_possible(self.folder / name)
 
     def _write_beneath(self, labels: NDArray[Any] | None) -> str:
         if labels is None:
@@ -107,6 +132,7 @@ class FolderWriter:
         if kept is not None:
             return kept[1]
         content = tiff_bytes(np.asarray(labels))
+        require_label_size("the label image", labels.nbytes, len(content))
         digest = hashlib.sha256(content).hexdigest()
         file = self.folder / BENEATH.format(digest)
         if not file.exists():
@@ -120,7 +146,7 @@ def _copies(record: SessionRecord) -> dict[str, bytes]:
     from napari_samv1.storage.session.composite import label_image
     from napari_samv1.storage.session.prompt_tables import points_csv, shapes_csv
 
-    copies = {"objects.csv": objects_csv(record).encode("utf-8")}
+    copies = {"objects.csv": utf8(objects_csv(record))}
     for number, plane in enumerate(record.planes, start=1):
         suffix = f"-{number}" if len(record.planes) > 1 else ""
         copies[f"labels{suffix}.tif"] = tiff_bytes(label_image(plane))
@@ -128,18 +154,21 @@ def _copies(record: SessionRecord) -> dict[str, bytes]:
         suffix = f"-{number}" if len(record.images) > 1 else ""
         for name, text in (("points", points_csv(image.planes)), ("shapes", shapes_csv(image.planes))):
             if text:
-                copies[f"{name}{suffix}.csv"] = text.encode("utf-8")
+                copies[f"{name}{suffix}.csv"] = utf8(text)
     return copies
 
 
-def _owned_files(folder: Path) -> set[str]:
-    """The files that belong to the session which is there now; the user may have put others beside it."""
-    beneath = {file.name for file in folder.glob(BENEATH.format("*")) if _OWN_BENEATH.fullmatch(file.name)}
+def _beneath_files(folder: Path) -> set[str]:
+    return {file.name for file in folder.glob(BENEATH.format("*")) if _OWN_BENEATH.fullmatch(file.name)}
+
+
+def _owned_copies(folder: Path) -> set[str]:
+    """The copies that belong to the session which is there now; the user may have put others beside it."""
     try:
         copies = json.loads((folder / SESSION_FILE).read_bytes())["files"]
-        return beneath | {name for name in copies if _OWN_COPY.fullmatch(name)}
+        return {name for name in copies if COPY.fullmatch(name)}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return beneath
+        return set()
 
 
 def _require_ours(folder: Path) -> None:
@@ -166,20 +195,28 @@ def _session_file(path: Path) -> Path:
     return file
 
 
-def _labels(folder: Path, digest: str) -> NDArray[Any]:
-    from napari_samv1.storage.session.label_tiff import read_tiff
+def _labels(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[Any]]:
+    """The labels beneath by their hashes; all are looked at before any is unpacked."""
+    from napari_samv1.storage.session.label_tiff import LabelTiff
 
-    # the digest is 64 hexadecimal digits, so this name leads nowhere else
-    file = folder / BENEATH.format(digest)
-    content = _read(file)
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise SessionError(f"{file.name} is not the file that was saved with the session")
-    return read_tiff(content, file.name)
+    opened = {}
+    for digest, shape in shapes.items():
+        # the digest is 64 hexadecimal digits, so this name leads nowhere else
+        file = folder / BENEATH.format(digest)
+        content = _read(file, most_label_bytes())
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise SessionError(f"{file.name} is not the file that was saved with the session")
+        labels = opened[digest] = LabelTiff.opened(content, file.name)
+        if labels.shape != shape:
+            raise SessionError(f"{file.name} holds labels of {labels.shape}, the plane is {shape}")
+        require_label_size(file.name, labels.nbytes, len(content))
+    require_label_sizes(sum(labels.nbytes for labels in opened.values()))
+    return {digest: labels.read() for digest, labels in opened.items()}
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, most_bytes: int) -> bytes:
     try:
-        if file.stat().st_size > MOST_BYTES:
+        if file.stat().st_size > most_bytes:
             raise SessionError(f"{file.name} is larger than any session")
         return file.read_bytes()
     except OSError as error:

@@ -29,7 +29,8 @@ from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts, points_along
 from napari_samv1.records.settings import CHOICES, Choice, ObjectSettings, Rule
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.codec import MOST_MASK_PIXELS, short
+from napari_samv1.storage.session.codec import coordinates, short
+from napari_samv1.storage.session.limits import Room
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord, World
 from napari_samv1.storage.session.runs import from_run_lengths, from_text
 
@@ -53,8 +54,9 @@ def to_record(content: Json, beneath: Beneath) -> SessionRecord:
     """
     encodings = _each(content, "encodings", _encoding)
     computations = _each(content, "computations", _computation)
+    room = Room()
     planes = [
-        _plane(plane, f"planes[{number}]", encodings, computations, beneath)
+        _plane(plane, f"planes[{number}]", encodings, computations, beneath, room)
         for number, plane in enumerate(content["planes"])
     ]
     images = tuple(ImageRecord(_objects(own), tuple(own)) for own in by_image(planes))
@@ -125,11 +127,12 @@ def _plane(
     encodings: Mapping[str, EmbeddingKey],
     computations: Mapping[str, Computation],
     beneath: Beneath,
+    room: Room,
 ) -> PlaneRecord:
     shape = int(plane["shape_yx"][0]), int(plane["shape_yx"][1])
     source = _at(f"{place}.source", _source, plane["source"])
     pieces = [
-        _piece(value, f"{place}.objects[{number}]", Plane(source.index), shape, encodings, computations)
+        _piece(value, f"{place}.objects[{number}]", Plane(source.index), shape, encodings, computations, room)
         for number, value in enumerate(plane["objects"])
     ]
     ids, stack = [piece.id for piece in pieces], tuple(plane["stack"])
@@ -163,6 +166,7 @@ def _piece(
     shape_yx: tuple[int, int],
     encodings: Mapping[str, EmbeddingKey],
     computations: Mapping[str, Computation],
+    room: Room,
 ) -> Piece:
     prompts = _at(f"{place}.prompts", _prompts, value["prompts"], shape_yx)
     derived, painted_in, painted_out = (
@@ -183,11 +187,13 @@ def _piece(
             settings=settings,
             mask=derived,
             chosen=None if value["chosen"] is None else int(value["chosen"]),
-            scores=None if scores is None else _scores(scores),
+            scores=None if scores is None else _at(f"{place}.scores", _scores, scores),
             batch=_at(f"{place}.answer.batch", _batch, given["batch"]),
             made_by=_named(computations, given["computation"], place),
         )
-    drawn = _drawn_rows(prompts, refined, [_drawn(one) for one in value["prompts"]["drawn"]], shape_yx)
+    shapes = [_at(f"{place}.prompts.drawn", _drawn, one) for one in value["prompts"]["drawn"]]
+    _at(f"{place}.prompts.drawn", room.take, shapes, shape_yx)
+    drawn = _drawn_rows(prompts, refined, shapes, shape_yx)
     return Piece(
         id=value["id"],
         plane=plane,
@@ -238,13 +244,12 @@ def _clipped(shape: DrawnShape, shape_yx: tuple[int, int]) -> NDArray[np.float64
 def _prompts(value: Json, shape_yx: tuple[int, int]) -> Prompts:
     area = None if value.get("area") is None else _mask(value["area"], shape_yx)
     candidate = value.get("candidate")
-    return Prompts(value["points_yx"], value["labels"], value["boxes_yx"], area, candidate)
+    points, boxes = coordinates(value["points_yx"]), coordinates(value["boxes_yx"], 4)
+    return Prompts(points, value["labels"], boxes, area, candidate)
 
 
 def _drawn(value: Json) -> DrawnShape:
-    vertices = np.array(value["vertices_yx"], dtype=np.float64)
-    vertices.flags.writeable = False
-    return DrawnShape(value["kind"], vertices, value["positive"])
+    return DrawnShape(value["kind"], coordinates(value["vertices_yx"]), value["positive"])
 
 
 def _settings(value: Json) -> ObjectSettings:
@@ -258,7 +263,7 @@ def _mask(value: Json, shape_yx: tuple[int, int]) -> MaskCrop:
     if value is None:
         return EMPTY
     (top, left), (height, width) = value["origin_yx"], value["size_hw"]
-    if top + height > shape_yx[0] or left + width > shape_yx[1] or height * width > MOST_MASK_PIXELS:
+    if top + height > shape_yx[0] or left + width > shape_yx[1]:
         raise ValueError(f"a mask of {height} x {width} at {top}, {left} lies outside of {shape_yx}")
     return from_run_lengths(from_text(value["counts"]), (height, width), (top, left))
 

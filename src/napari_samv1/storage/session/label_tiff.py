@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_samv1.storage.errors import SessionError
+
+DEFLATE = (8, 32946)
 
 
 def tiff_bytes(labels: NDArray[Any]) -> bytes:
@@ -22,20 +26,67 @@ def tiff_bytes(labels: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def read_tiff(content: bytes, name: str) -> NDArray[Any]:
-    """A label image that ``tiff_bytes`` wrote.
+@dataclass(frozen=True)
+class LabelTiff:
+    """A label image (H, W) as a TIFF file of which only the header has been read."""
 
-    Raises
-    ------
-    SessionError
-        If it is damaged or no label image.
-    """
-    try:
-        labels = np.asarray(tifffile.imread(io.BytesIO(content)))
-    # tifffile, zlib and numpy raise what they like at damaged files
-    except Exception as error:
-        raise SessionError(f"{name} is damaged ({error})") from error
-    if labels.ndim != 2 or labels.dtype.kind not in "ui":
-        raise SessionError(f"{name} is no label image: {labels.dtype} {labels.shape}")
-    labels.flags.writeable = False
-    return labels
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, int]
+    rows_per_strip: int
+    strips: tuple[bytes, ...]
+
+    @classmethod
+    def opened(cls, content: bytes, name: str) -> LabelTiff:
+        """Read the header of what ``tiff_bytes`` wrote.
+
+        Raises
+        ------
+        SessionError
+            If it is damaged, no label image, or written in another way.
+        """
+        try:
+            with tifffile.TiffFile(io.BytesIO(content)) as file:
+                page = file.pages.first
+                if not isinstance(page, tifffile.TiffPage) or page.dtype is None:
+                    raise ValueError("its first page holds no pixels")
+                dtype, shape = np.dtype(page.dtype).newbyteorder(file.byteorder), tuple(page.shape)
+                is_ours = page.compression in DEFLATE and page.predictor == 1 and not page.is_tiled
+                segments = zip(page.dataoffsets, page.databytecounts, strict=True)
+                strips = tuple(content[start : start + count] for start, count in segments)
+                rows = min(int(page.rowsperstrip), shape[0])
+        # tifffile raises what it likes at damaged files
+        except Exception as error:
+            raise SessionError(f"{name} is damaged ({error})") from error
+        if len(shape) != 2 or dtype.kind not in "ui" or not is_ours:
+            raise SessionError(f"{name} is no label image of ours: {dtype} {shape}")
+        if rows < 1 or len(strips) != -(-shape[0] // rows):
+            raise SessionError(f"{name} is damaged ({len(strips)} strips for {shape[0]} rows)")
+        return cls(name, dtype, (int(shape[0]), int(shape[1])), rows, strips)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the unpacked labels."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+    def read(self) -> NDArray[Any]:
+        """Unpack the labels, and never more of a strip than belongs into it.
+
+        Raises
+        ------
+        SessionError
+            If they are damaged.
+        """
+        height, width = self.shape
+        labels = np.empty(self.shape, self.dtype.newbyteorder("="))
+        for number, strip in enumerate(self.strips):
+            first = number * self.rows_per_strip
+            rows = min(self.rows_per_strip, height - first)
+            size = rows * width * self.dtype.itemsize
+            try:
+                pixels = zlib.decompressobj().decompress(strip, size)
+                labels[first : first + rows] = np.frombuffer(pixels, self.dtype).reshape(rows, width)
+            except (zlib.error, ValueError) as error:
+                raise SessionError(f"{self.name} is damaged ({error})") from error
+        labels.flags.writeable = False
+        return labels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_samv1.annotation.pieces import Piece
 from napari_samv1.records.drawn import DrawnShape
+from napari_samv1.storage.exports.csv_text import csv_text
 from napari_samv1.storage.session.record import PlaneRecord
 
 POSITIVE, NEGATIVE = "positive", "negative"
@@ -99,8 +98,4 @@ def _axes(planes: Sequence[PlaneRecord]) -> int:
 def _table(header: list[str], lines: Sequence[Sequence[object]]) -> str:
     if not lines:
         return ""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    return text.getvalue()
+    return csv_text([header, *lines])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +77,14 @@ def recoverable(root: Path | None = None) -> list[Recoverable]:
 def _abandoned(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
-    return [entry for entry in root.iterdir() if entry.is_dir() and not _is_held(entry)]
+    return [entry for entry in root.iterdir() if _is_folder(entry) and not _is_held(entry)]
+
+
+def _is_folder(entry: Path) -> bool:
+    try:
+        return entry.is_dir() and not entry.is_symlink()
+    except OSError:
+        return False
 
 
 def _is_held(folder: Path) -> bool:
@@ -90,20 +99,29 @@ def _is_held(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> Recoverable | None:
-    if not (folder / SESSION_FILE).exists():
-        remove_folder(folder)
-        remove_lock_file(folder)
-        return None
+    # whatever is wrong with one folder, the others are to be offered
     try:
+        if not os.path.lexists(folder / SESSION_FILE):
+            # only what can be looked into is known to be empty: of others this raises
+            next(folder.iterdir(), None)
+            remove_folder(folder)
+            remove_lock_file(folder)
+            return None
         return Recoverable(folder, open_session(folder))
     except SessionError as error:
         return Recoverable(folder, None, str(error))
+    except OSError as error:
+        return Recoverable(folder, None, f"{folder} cannot be read: {error.strerror or error}")
+    except Exception as error:
+        logger.exception("%s could not be opened", folder)
+        return Recoverable(folder, None, f"{folder} cannot be opened: {error or type(error).__name__}")
 
 
 def _remove_stray_locks(root: Path) -> None:
     for lock_file in root.glob(f"*{LOCK_SUFFIX}"):
         folder = lock_file.with_name(lock_file.name.removesuffix(LOCK_SUFFIX))
-        # a process takes its lock before it makes its folder: leave it the time
-        is_old = time.time() - lock_file.stat().st_mtime > SECONDS_TO_BEGIN
-        if is_old and not folder.exists() and not _is_held(folder):
-            remove_lock_file(folder)
+        with suppress(OSError):  # its process is just removing it, or it is not ours to look at
+            # a process takes its lock before it makes its folder: leave it the time
+            is_old = time.time() - lock_file.stat().st_mtime > SECONDS_TO_BEGIN
+            if is_old and not os.path.lexists(folder) and not _is_held(folder):
+                remove_lock_file(folder)

@@ -25,9 +25,9 @@ def run_lengths(crop: MaskCrop, image_hw: tuple[int, int] | None = None) -> Coun
     places = (left + column.astype(np.int64)) * height + top + edge
     starts, stops = places[::2], places[1::2]
     # a run that ends at the bottom goes on in the next column
-    apart = starts[1:] != stops[:-1]
-    starts, stops = starts[np.r_[True, apart][: len(starts)]], stops[np.r_[apart, True][: len(stops)]]
-    edges = np.stack([starts, stops], axis=1).ravel()
+    first, last = np.ones((2, len(starts)), dtype=bool)
+    first[1:] = last[:-1] = starts[1:] != stops[:-1]
+    edges = np.stack([starts[first], stops[last]], axis=1).ravel()
     counts = np.diff(edges, prepend=0, append=height * width)
     return counts if counts[-1] or len(counts) == 1 else counts[:-1]
 

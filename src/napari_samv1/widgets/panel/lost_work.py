@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,13 +21,15 @@ from napari_samv1.widgets.shared.imports import import_for_jobs
 if TYPE_CHECKING:
     from napari_samv1.storage.session.recovery import Recoverable
 
+logger = logging.getLogger(__name__)
+
 PICTURE_SIDE = 48
 ROWS_IN_SIGHT = 3
 
 
 @dataclass(frozen=True, eq=False)
 class LostSession:
-    """A session that was not saved, with its picture (side, side, 3); None where it cannot be read."""
+    """A session that was not saved, with its picture (side, side, 3); None where there can be none."""
 
     found: Recoverable
     picture: NDArray[np.uint8] | None = field(default=None, repr=False)
@@ -43,15 +46,22 @@ class LostSession:
 def find_lost() -> list[LostSession]:
     """Look for sessions that were not saved, the newest first; for a background thread."""
     import_for_jobs()
-    from napari_samv1.storage.session.picture import picture_of
     from napari_samv1.storage.session.recovery import recoverable
 
-    return [
-        LostSession(one)
-        if one.record is None or not one.record.planes
-        else LostSession(one, picture_of(one.record.planes[0], PICTURE_SIDE))
-        for one in recoverable()
-    ]
+    return [LostSession(one, _picture_of(one)) for one in recoverable()]
+
+
+def _picture_of(found: Recoverable) -> NDArray[np.uint8] | None:
+    from napari_samv1.storage.session.picture import picture_of
+
+    if found.record is None or not found.record.planes:
+        return None
+    # whatever is wrong with one session, the others are to be offered
+    try:
+        return picture_of(found.record.planes[0], PICTURE_SIDE)
+    except Exception:
+        logger.exception("no picture of %s", found.folder)
+        return None
 
 
 class LostWork:

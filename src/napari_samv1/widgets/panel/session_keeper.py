@@ -106,6 +106,7 @@ class SessionKeeper(QObject):
         self._saved, self.folder = record, folder
         if self.is_saved:
             self._end_autosave()
+            self.problem = ""
         self.changed.emit()
 
     def go_on(self, record: SessionRecord, images: Sequence[Placed], folder: Path | None = None) -> str:
@@ -135,6 +136,7 @@ class SessionKeeper(QObject):
         """Begin another session; what was autosaved so far is left for the next start, if it is not saved."""
         self._end_autosave()
         self._record = self._saved = self.folder = None
+        self.problem = ""
         self._recorded_images = set()
         self._recorder.begin()
         self.autosaved = False

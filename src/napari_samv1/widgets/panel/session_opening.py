@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject
 
@@ -15,7 +17,7 @@ from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.layers.reopening import Placed, could_be, place, plane_of
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.find_image import local_file
+from napari_samv1.storage.session.find_image import local_file, local_sample
 from napari_samv1.widgets.panel.session_card import Answer, QuestionCard
 from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 
@@ -159,7 +161,9 @@ class SessionOpener(QObject):
                 if isinstance(layer, Image) and could_be(layer, sought.planes[0].source)
             ]
             for image in fitting:
-                place(image, sought.planes)
+                # the image is usable where it lies, whatever a damaged file says of its place
+                with suppress(ValueError, ArithmeticError, np.linalg.LinAlgError):
+                    place(image, sought.planes)
             came = came or bool(fitting)
         return came
 
@@ -168,7 +172,7 @@ class SessionOpener(QObject):
         # readers of any plugin may raise anything
         try:
             if source.sample:
-                self._viewer.open_sample(*source.sample.split(":", 1))
+                self._viewer.open_sample(*local_sample(source))
             else:
                 open_file(self._viewer, local_file(source))
         except SessionError:

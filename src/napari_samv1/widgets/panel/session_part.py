@@ -64,7 +64,7 @@ class SessionPart(QWidget):
             FIND: self.opener.found,
             DISCARD: lambda _outcome: self.lost.offer(),
         }
-        self._said = ""
+        self._said = self._warned = ""
 
         self.save_again.clicked.connect(lambda: self._save_in(self.keeper.folder))
         self.save_as.clicked.connect(self._choose_where_to_save)
@@ -184,7 +184,7 @@ class SessionPart(QWidget):
         try:
             chosen = session_dialogs.ask_where_to_export(self, self._suggested("masks"))
         except session_dialogs.UnknownEndingError as error:
-            self.controller.warn(str(error))
+            self._warn(str(error))
             return
         if chosen is None:
             return
@@ -259,8 +259,7 @@ class SessionPart(QWidget):
             sentence = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, SessionError | OSError | ValueError):
                 sentence = f"Error: {sentence}"
-            self._say("")
-            self.controller.warn(_sentence(sentence))
+            self._warn(_sentence(sentence))
             return
         if not outcome.cancelled:
             self._after[outcome.key](outcome)
@@ -284,13 +283,17 @@ class SessionPart(QWidget):
     def _say(self, sentence: str) -> None:
         self._said = sentence
         if sentence:
-            self.controller.warn("")
+            self._warned = ""
+        self._show_status()
+
+    def _warn(self, sentence: str) -> None:
+        self._said, self._warned = "", sentence
         self._show_status()
 
     def _show_status(self) -> None:
         keeper = self.keeper
-        if keeper.problem:
-            self.controller.warn(_sentence(keeper.problem))
+        problem = _sentence(keeper.problem) if keeper.problem else ""
+        self.controller.warn(" ".join(words for words in (self._warned, problem) if words))
         self.save_again.setVisible(keeper.folder is not None)
         if keeper.folder is not None:
             self.save_again.setToolTip(f"Save in {keeper.folder}")

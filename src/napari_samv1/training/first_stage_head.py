@@ -19,7 +19,7 @@ from napari_samv1.training.targets import DENSE_CHANNELS
 MASKS = 4
 
 
-class DenseHead(nn.Module):
+class FirstStageHead(nn.Module):
     """Dense maps from the upscaled tokens, and a stand-in for the two-way transformer.
 
     The stand-in reads the tokens where the click is and makes the four mask tokens of them: a network that
