@@ -11,11 +11,13 @@ from scipy.ndimage import center_of_mass, find_objects, map_coordinates
 from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.automatic.proposals import Calibration, Proposals
 from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.view import ImageView
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
+from napari_samv1.records.preparation import Preparation
 
 SIDE, PATCH = 128, 8
 SEEDED = AutomaticSettings(mode="seeds", detail=1.0, stability_score_thresh=0.0)
@@ -68,6 +70,10 @@ class Decoder:
     def answer_each(self, embedding, prompts):
         return [Prediction(*self.ask(embedding.frame, one), embedding.frame, True) for one in prompts]
 
+    def iou_of(self, number):
+        """The predicted IoU of an object's mask."""
+        return 0.95
+
     def ask(self, frame, prompts):
         Decoder.decodes += 1
         y, x = np.round(prompts.points_yx[0]).astype(int)
@@ -79,20 +85,24 @@ class Decoder:
         own = self.labels[top : top + height, left : left + width] == number
         at = np.meshgrid(rows - top, columns - left, indexing="ij")
         logits = 40 * map_coordinates(own.astype(np.float32), at, order=1, mode="nearest") - 20
-        iou = np.full(4, 0.95 if own.any() else 0.1, np.float32)
+        iou = np.full(4, self.iou_of(number) if own.any() else 0.1, np.float32)
         return np.stack([logits] * 4), iou
+
+
+def key_of(frame):
+    return EmbeddingKey("known", "0" * 64, Preparation(side=SIDE), frame, None, 1.0, "float32", "cpu")
 
 
 class KnownView(ImageView):
     """Regions of the slide; encoding is remembering where."""
 
-    def __init__(self, labels):
+    def __init__(self, labels, decoder=None):
         pixels = SimpleNamespace(plane=Plane(), plane_hw=labels.shape)
-        super().__init__(Decoder(labels), pixels, None)
+        super().__init__(Decoder(labels) if decoder is None else decoder, pixels, None)
 
     def encode(self, window_yxhw, on_progress=None):
         frame = Frame.plan(self.plane_hw, side=SIDE, patch=PATCH, window_yxhw=window_yxhw)
-        return SimpleNamespace(frame=frame, grid_hw=frame.grid_hw)
+        return SimpleNamespace(frame=frame, grid_hw=frame.grid_hw, key=key_of(frame))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -43,6 +44,10 @@ MOST_INSIDE = 0.5
 """Share of an object's pixels that must lie in the area that is looked at."""
 
 
+COUNTED_TO = 1 << 20
+"""Largest label up to which labels are counted as they are; others are numbered anew first."""
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """Where on a plane to look: all of it, or a drawn ``area``, or all but it where it is ``left_out``.
@@ -60,7 +65,7 @@ class Place:
         if self.area is None:
             return True
         shared = np.count_nonzero(crop.mask & self.area.within(crop.region)) / max(1, crop.area)
-        return (shared <= MOST_INSIDE) if self.left_out else (shared > MOST_INSIDE)
+        return bool(shared <= MOST_INSIDE if self.left_out else shared > MOST_INSIDE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +263,11 @@ class PlaneFindings:
         known = self._known(existing)
         return [i for i in kept if known[i] <= settings.box_nms_thresh]
 
+    @property
+    def largest_across(self) -> float:
+        """Pixels across the largest item, if it were a disc."""
+        return 2 * math.sqrt(max((one.found.area for one in self.items), default=0) / math.pi)
+
     def labels(self, kept: Sequence[int], dtype: type[np.unsignedinteger] = np.uint16) -> NDArray[np.integer]:
         """Label image (H, W) of kept items, 1, 2, ... in their order; the smaller one is on top."""
         shown = np.zeros(self.plane_hw, dtype=dtype)
@@ -358,10 +368,10 @@ def existing_on(
         crop = view.objects[object_id].mask if view is not None else EMPTY
         if not crop.empty:
             shown[crop.region][crop.mask] = object_id
-    # label values may be of any size
-    numbers, inverse = np.unique(shown, return_inverse=True)
-    compact = inverse.reshape(shown.shape) + (0 if len(numbers) and numbers[0] == 0 else 1)
-    return Existing(compact)
+    if shown.max(initial=0) <= COUNTED_TO and shown.min(initial=0) >= 0:
+        return Existing(shown)
+    inverse = np.unique(shown, return_inverse=True)[1].reshape(shown.shape)
+    return Existing(np.where(shown == 0, 0, inverse + 1))
 
 
 @dataclass

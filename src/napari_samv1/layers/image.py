@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -182,6 +183,40 @@ def plane_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int 
         _source=source,
         _slices=slices,
     )
+
+
+def show_plane(viewer: Any, layer: Image, plane: Plane) -> None:
+    """Move the viewer's sliders to a plane of an image."""
+    position = layer.data_to_world(tuple(plane.position))
+    first_axis = viewer.dims.ndim - layer.ndim
+    for axis, own in enumerate(plane.index):
+        if own is not None and first_axis + axis not in viewer.dims.displayed:
+            viewer.dims.set_point(first_axis + axis, position[axis])
+
+
+def planes_beside(layer: Image, plane: Plane) -> list[Plane]:
+    """All planes of an image that are parallel to one of it, in the order of slices."""
+    shape = _level_shapes(layer)[0]
+    places = [range(1) if own is None else range(size) for own, size in zip(plane.index, shape, strict=True)]
+    return [
+        Plane(tuple(None if own is None else at for own, at in zip(plane.index, place, strict=True)))
+        for place in product(*places)
+    ]
+
+
+def visible_window(layer: Image, plane: DisplayedPlane) -> tuple[int, int, int, int] | None:
+    """The part of a plane that the canvas shows: (first row, first column, height, width); None if none."""
+    corners = np.asarray(layer.corner_pixels, dtype=np.float64)
+    if layer.multiscale:
+        # corners count in the pixels of the level on the screen
+        factors = np.asarray(layer.downsample_factors[layer.data_level])[: layer.ndim]
+        corners = (corners + np.array([[0.0], [1.0]])) * factors - np.array([[0.0], [1.0]])
+    shown = plane.from_layer(corners[:, : layer.ndim])
+    low = np.clip(np.floor(shown[0]), 0, np.asarray(plane.shape_yx)).astype(int)
+    high = np.clip(np.ceil(shown[1]) + 1, 0, np.asarray(plane.shape_yx)).astype(int)
+    if (high - low).min() < 2:
+        return None
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
 def _level_shapes(layer: Image) -> list[tuple[int, ...]]:

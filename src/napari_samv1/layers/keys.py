@@ -18,6 +18,7 @@ NEXT_OBJECT = "napari-samv1:next_object"
 PREVIOUS_OBJECT = "napari-samv1:previous_object"
 DELETE_OBJECT = "napari-samv1:delete_object"
 REMOVE_LAST = "napari-samv1:remove_last"
+REVIEW = {what: f"napari-samv1:review_{what}" for what in ("keep", "correct", "delete")}
 MASK_AUTO = "napari-samv1:mask_auto"
 TOOLS = {tool: f"napari-samv1:tool_{tool}" for tool in ("click", "box", "brush", "pick")}
 MASKS = tuple(f"napari-samv1:mask_{number}" for number in (1, 2, 3, 4))
@@ -51,7 +52,7 @@ def _run(name: str) -> Callable[[AnnotationBinding], object]:
     return lambda binding: run_command(binding, name)
 
 
-# none that deletes is a single letter
+# none that deletes is a single letter, but for the review's, which does nothing while none is under way
 KEY_ACTIONS = (
     KeyAction(TOOLS["click"], "Click", "Shift-C", _run("click"), on_image=True),
     KeyAction(TOOLS["box"], "Box, or the shape that was used last", "Shift-B", _run("box"), on_image=True),
@@ -71,6 +72,11 @@ KEY_ACTIONS = (
         KeyAction(name, f"take mask {number}", f"Alt-{number}", partial(_choose, number - 1))
         for number, name in enumerate(MASKS, start=1)
     ),
+    KeyAction(REVIEW["keep"], "in a review: keep this object", "K", _run("review_keep"), on_image=True),
+    KeyAction(
+        REVIEW["correct"], "in a review: correct this object", "J", _run("review_correct"), on_image=True
+    ),
+    KeyAction(REVIEW["delete"], "in a review: delete this object", "W", _run("review_delete"), on_image=True),
     KeyAction(MASK_AUTO, "let the model choose the mask", "Alt-0", lambda binding: binding.choose("auto")),
 )
 

@@ -21,6 +21,7 @@ from napari_samv1.engine.predictor import Predictor
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop, joint_region
+from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import read_plane
@@ -152,6 +153,8 @@ def _unanswered(piece: Piece) -> _Result:
         # nothing but brush strokes, which are pixels already
         return piece.id, piece.mask.area, 0, ""
     note = "Its mask was still awaited when the session was saved."
+    if piece.origin == "automatic" and piece.answer is not None:
+        note = "It was found with everything else, and cleaned then: find everything again."
     return piece.id, piece.mask.area, None, note
 
 
@@ -205,6 +208,12 @@ def _recorded_model(computation: Computation) -> str:
 
 
 def _embed(predictor: Predictor, pixels: np.ndarray, key: EmbeddingKey) -> Embedding:
+    window = key.frame.window_yxhw
+    if window != (0, 0, *key.frame.image_hw):
+        plane = Plane((None, None))
+        return predictor.on_image(pixels, intensity=key.intensity, gamma=key.gamma, plane=plane).encode(
+            window
+        )
     sizing, side = _arrangement(key, predictor.model.config.patch)
     return predictor.embed(pixels, sizing=sizing, side=side, intensity=key.intensity, gamma=key.gamma)
 

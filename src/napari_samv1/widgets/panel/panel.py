@@ -18,6 +18,7 @@ from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.keys import DELETE_OBJECT, NEXT_OBJECT, REMOVE_LAST, TOOLS, register_keys, shown_key
 from napari_samv1.layers.one_each import OneObjectEach
 from napari_samv1.layers.open_bindings import COMMANDS, forget_commands
+from napari_samv1.widgets.automatic.part import EverythingPart
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
 from napari_samv1.widgets.panel.controller import Controller
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
@@ -107,6 +108,7 @@ class SegmentAnythingPanel(QScrollArea):
             viewer, is_labels, tooltip="The Labels layer for the masks", new_tooltip="Make a layer for masks"
         )
         self.session = SessionPart(controller)
+        self.everything = EverythingPart(controller)
         self.keys = KeyList()
         self._arrange()
 
@@ -150,6 +152,7 @@ class SegmentAnythingPanel(QScrollArea):
             "brush": partial(_take_brush, controller, self.tools),
             "previous": controller.previous_object,
             "delete": controller.delete_object,
+            **self.everything.review.commands,
         }
         # it would keep the binding that it is kept by
         controller.on_close(partial(forget_commands, controller.binding))
@@ -228,6 +231,8 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.session.card)
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
+        self.everything_part = Folded("Everything", self.everything)
+        layout.addWidget(self.everything_part)
         layout.addWidget(self.settings.native)
         layout.addWidget(self.session)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
@@ -351,6 +356,7 @@ class SegmentAnythingPanel(QScrollArea):
         if self.controller.closed:
             return
         self.objects.show_keys(shown_key(NEXT_OBJECT), shown_key(REMOVE_LAST), shown_key(DELETE_OBJECT))
+        self.everything.review.show_keys()
         self.tools.show_keys({tool: shown_key(name) for tool, name in TOOLS.items()})
 
     def _show_layers(self) -> None:
@@ -485,6 +491,6 @@ def is_labels(layer: object) -> bool:
 
 def _is(kind: type) -> Any:
     def accepts(layer: object) -> bool:
-        return isinstance(layer, kind)
+        return isinstance(layer, kind) and not is_picture(layer)
 
     return accepts
