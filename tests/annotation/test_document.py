@@ -476,3 +476,19 @@ def test_clearing_removes_all_and_comes_back(session, answer):
     session.undo()
     assert set(session.objects) == {1, 2}
     assert session.stack == (2, 1)
+
+
+def test_a_plane_that_was_looked_at_before_a_document_is_restored_shows_what_is_restored():
+    saved, document = OnePlane(), OnePlane().document
+    saved.point({2: point(10, 20)})
+    view = document.on(saved.plane)
+    held, revision = view.objects, document.revision
+    document.restore(saved.document.objects.values(), saved.objects.values(), {saved.plane: [2]})
+    assert list(view.objects) == list(held) == list(view.stack) == list(view.pending) == [2]
+    assert document.revision > revision
+    revision = document.revision
+    document.restore([], [], {})
+    assert not view.objects
+    assert not view.stack
+    assert not view.pending
+    assert document.revision > revision

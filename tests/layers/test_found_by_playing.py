@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari.layers import Points
+from napari.layers import Points, Shapes
 
 from play.person import Person
 
@@ -219,3 +219,116 @@ def test_own_layers_are_as_they_were_after_they_were_bound_and_given_back(at_wor
     assert isinstance(own, Points)
     assert list(own.features["kind"]) == ["a", "b"]
     assert not person.leaked()
+
+
+def test_a_layer_that_was_empty_when_the_image_was_left_belongs_to_the_image_it_is_first_used_for(at_work):
+    person = at_work(TWO)
+    person.bind_new_points()
+    person.bind_new_labels()
+    person.choose_image("second")
+    assert person.binding.points is not None  # nothing is in it: it serves any image
+    click(person, 30, 20)
+    [drawn] = areas(person)
+    person.choose_image("first")
+    person.wait()
+    assert areas(person) == [0]
+    assert not person.look().planes["first", (None, None)].objects
+    click(person, 10, 20)
+    person.choose_image("second")
+    person.wait()
+    assert areas(person) == [drawn]
+    assert [row[3] for row in person.look().planes["second", (None, None)].rows] == [(30, 20)]
+
+
+def test_a_layer_of_one_image_that_is_chosen_for_another_is_the_others_from_then_on(at_work):
+    person = at_work(TWO)
+    click(person, 10, 20)
+    points, labels = person.binding.points, person.binding.labels
+    person.choose_image("second")
+    person.binding.points, person.binding.labels = points, labels
+    person.looked()
+    click(person, 30, 40)
+    person.choose_image("first")
+    person.wait()
+    assert person.binding.points is not points
+    assert person.binding.labels is not labels
+    click(person, 20, 40)
+    objects = person.look().planes["first", (None, None)].objects
+    assert [one.points for one in objects.values()] == [((10, 20, 1), (20, 40, 1))]
+    assert [row[3] for row in person.look().planes["first", (None, None)].rows] == [(10, 20), (20, 40)]
+
+
+def test_boxes_of_an_image_that_lies_where_another_does_are_not_taken_for_the_others(at_work):
+    person = at_work({"first": (40, 60), "other": (50, 65), "second": (40, 60)})
+    click(person, 10, 20)
+    person.choose_image("other")
+    click(person, 5, 5)
+    person.choose_image("second")
+    person.box((20, 20), (30, 40))
+    person.wait()
+    person.choose_image("first")
+    person.wait()
+    assert person.binding.shapes is None
+    [only] = person.look().planes["first", (None, None)].objects.values()
+    assert (only.points, only.boxes) == (((10, 20, 1),), ())
+
+
+def test_masks_of_one_channel_are_there_again_after_another_channel_was_clicked(at_work):
+    person = at_work({"first": (40, 60), "second": (40, 60)})
+    click(person, 10, 20)
+    person.paint((30, 30), (30, 40))
+    person.wait()
+    [before] = areas(person)
+    person.choose_image("second")
+    person.wait()
+    click(person, 10, 30)
+    person.clear()
+    person.choose_image("first")
+    person.wait()
+    [only] = person.look().planes["first", (None, None)].objects.values()
+    assert areas(person) == [only.mask.area] == [before]
+
+
+def test_shapes_that_a_newly_chosen_layer_does_not_show_are_kept(at_work):
+    person = at_work({"image": (40, 60)})
+    person.draw("polygon", (5, 5), (15, 20))
+    person.wait()
+    shapes = person.binding.shapes
+    own = Shapes([np.array([(20, 40), (20, 50), (30, 50), (30, 40)])], shape_type="rectangle")
+    own.features = {"object": [7], "polarity": ["positive"]}
+    person.viewer.add_layer(own)
+    person.binding.shapes = own
+    person.looked()
+    person.viewer.layers.remove(shapes)
+    person.bind_new_points()  # fills fresh layers, and this one is not
+    click(person, 30, 20)
+    kinds = [shape.kind for shape in person.binding.shown.get(1).drawn]
+    assert kinds == ["point", "polygon"]
+    person.undo()  # a step that did not touch the polygon
+    person.wait()
+    assert [shape.kind for shape in person.binding.shown.get(1).drawn] == ["polygon"]
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "point"])
+def test_a_prompt_in_a_newly_chosen_layer_is_added_to_those_that_it_does_not_show(at_work, kind):
+    person = at_work({"image": (40, 60)})
+    click(person, 10, 20)
+    person.draw("polygon", (5, 5), (15, 20))
+    person.wait()
+    person.viewer.layers.remove(person.binding.points)
+    person.viewer.layers.remove(person.binding.shapes)
+    person.binding.points = person.viewer.add_points(ndim=2)
+    person.binding.shapes = person.viewer.add_shapes(ndim=2)
+    person.looked()
+    if kind == "point":
+        click(person, 30, 40)
+    else:
+        person.box((20, 30), (30, 40))
+    person.wait()
+    drawn = {(one.kind, *one.vertices_yx[0]) for one in person.binding.shown.get(1).drawn}
+    added = ("point", 30, 40) if kind == "point" else ("rectangle", 20, 30)
+    assert drawn == {("point", 10, 20), ("polygon", 5, 5), added}
+    person.undo()
+    person.wait()
+    drawn = {(one.kind, *one.vertices_yx[0]) for one in person.binding.shown.get(1).drawn}
+    assert drawn == {("point", 10, 20), ("polygon", 5, 5)}

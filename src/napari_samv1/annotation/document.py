@@ -38,6 +38,12 @@ class _Sheet:
     boxes: Boxes = field(default_factory=Boxes)
     waiting: dict[int, None] = field(default_factory=dict)  # pending pieces, the last touched last
 
+    def empty(self) -> None:
+        self.pieces.clear()
+        self.order.clear()
+        self.waiting.clear()
+        self.boxes = Boxes()
+
 
 class PlaneView:
     """One plane of a document, to look at: always as it is now."""
@@ -158,8 +164,10 @@ class Document:
         orders: Mapping[Plane, Iterable[int]],
     ) -> None:
         """Take a document as it was saved, in place of this one; nothing to undo."""
-        self.objects = {one.id: one for one in objects}
-        self._sheets, self._history = {}, History()
+        self.objects, self._history = {one.id: one for one in objects}, History()
+        self.revision += 1
+        for sheet in self._sheets.values():
+            sheet.empty()  # in place: views of it stay alive
         self._put((piece.key, piece) for piece in pieces)
         for plane, order in orders.items():
             sheet = self._sheet(plane)

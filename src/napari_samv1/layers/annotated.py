@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 
 from napari_samv1.annotation.document import Document
@@ -65,6 +65,15 @@ class AnnotatedImage:
         self.data = self.image.data
         self.revision += 1
         return shape_of(self.image) == self.shape
+
+    def forget(self, layers: Sequence[Layer]) -> None:
+        """Forget layers that another image's work is in now."""
+        if any(self.points is one for one in layers):
+            self.points = None
+        if any(self.shapes is one for one in layers):
+            self.shapes = None
+        if any(self.labels is one for one in layers):
+            self.labels = None
 
     def drop_writers(self) -> None:
         """Forget where masks go: it has to be found out anew."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 
 from napari_samv1.annotation import edits
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.jobs import DecodeJob, DecodeResult
 
+LAYERS = ("points", "shapes", "labels")
 DRAWING = "Finish the shape first: it is still being drawn."
 COUNTED_EACH_TIME = 1 << 24
 NOTHING_CHOSEN = "Choose an image layer to segment."
@@ -148,16 +149,21 @@ class AnnotationBinding:
             if known is not None and known.data is not layer.data and not known.data_replaced():
                 known = None
             self._open = known or self._begun(layer)
-            if self._place is not None and not _fills(layer, self._place):
+            self._open.drop_writers()
+            beside = self._place is None or _fills(layer, self._place)
+            if not beside:
                 self._leave_layers(left, layer)
             if known is not None:
-                self._come_back(known)
+                self._come_back(known, beside)
+            self._take_layers(self.points, self.shapes, self._labels)
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
             self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._placed_anew)
-            self._open.drop_writers()
             self._prompts.forget_rows()
             self._take_fresh_number()
+            if known is not None:
+                # the labels may be those of another channel, with its masks of the same objects
+                self.redraw()
         self._tell_layers()
         self._plane_changed()
 
@@ -196,6 +202,7 @@ class AnnotationBinding:
     def points(self, layer: Points | None) -> None:
         if layer is not self.points:
             self._prompts.follow(Points, layer)
+            self._take_layers(layer)
             self._prompt_layer_changed()
 
     @property
@@ -207,6 +214,7 @@ class AnnotationBinding:
     def shapes(self, layer: Shapes | None) -> None:
         if layer is not self.shapes:
             self._prompts.follow(Shapes, layer)
+            self._take_layers(layer)
             self._prompt_layer_changed()
 
     @property
@@ -233,6 +241,7 @@ class AnnotationBinding:
                 # a label of another tool must not become our first object by accident
                 self.current_object = max(self.current_object, self._highest_label() + 1)
             self._select_label()
+            self._take_layers(layer)
             self.redraw()
         self._tell_layers()
 
@@ -766,13 +775,29 @@ class AnnotationBinding:
         if self._open is not None and self.current_object not in self._open.document.objects:
             self._prompts.set_next(self._first_free(), self.polarity)
 
-    def _come_back(self, known: AnnotatedImage) -> None:
-        """An image that was annotated before gets the layers back that it had."""
-        present = {id(layer) for layer in self.viewer.layers}
-        for name in ("points", "shapes", "labels"):
-            layer = getattr(known, name)
-            if layer is not None and id(layer) in present:
+    def _come_back(self, known: AnnotatedImage, beside: bool) -> None:
+        """An image that was annotated before gets the layers back that it had, and no others.
+
+        One that lies ``beside`` the image that is left, as another channel does, and shared a layer with it,
+        goes on sharing all of them.
+        """
+        had = {name: getattr(known, name) for name in LAYERS}
+        had = {name: layer if layer in self.viewer.layers else None for name, layer in had.items()}
+        shared = any(layer is not None and layer is getattr(self, name) for name, layer in had.items())
+        keeps = (beside and shared) or not known.document.planes
+        for name, layer in had.items():
+            if layer is not None or not keeps:
                 setattr(self, name, layer)
+
+    def _take_layers(self, *layers: Layer | None) -> None:
+        """A layer shows the work of one image, and of those that lie where it does: others forget it."""
+        opened = self._open
+        if opened is None:
+            return
+        taken = [layer for layer in layers if layer is not None]
+        for other in self._images.values():
+            if other is not opened and not _fills(opened.image, other.image.extent.world):
+                other.forget(taken)
 
     def _leave_layers(self, left: AnnotatedImage | None, image: Image) -> None:
         """Leave prompts and masks of an image to it: on another one they mean nothing.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from napari.layers import Image, Layer, Points, Shapes
 
 from napari_samv1.annotation.document import PlaneView
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.prompts.features import POSITIVE, Polarity, PromptLayer, flip, object_ids, other
 from napari_samv1.layers.prompts.follow import PromptBinding
@@ -46,8 +47,9 @@ class PromptPair:
         self._on_prompts, self._on_current = on_prompts, on_current
         self._followed: dict[type[Layer], PromptBinding] = {}
         self._newest_in: type[Layer] = Points
-        # objects whose prompts each layer showed on a plane when it was last read
-        self._shown: dict[tuple[type[Layer], Plane], set[int]] = {}
+        # objects whose prompts each layer showed on a plane when last read, with those of their prompts
+        # that are the document's and were never in this layer
+        self._shown: dict[tuple[type[Layer], Plane], dict[int, tuple[DrawnShape, ...]]] = {}
         self._snapshots: dict[type[Layer], Snapshot] = {}
         self._last_read: object = None
 
@@ -159,55 +161,45 @@ class PromptPair:
     def read(self, plane: DisplayedPlane, image: Image, view: PlaneView) -> tuple[PairRead, bool]:
         """Prompts of a plane, and whether anybody touched a prompt since they were last read.
 
-        Of a layer that never showed an object's prompts, the document's own are taken: choosing another layer
+        Prompts of the document that a layer never showed are kept beside its own: choosing another layer
         takes no prompts away.
         """
         touched, others = self._touched(image, plane)
-        rows: dict[int, list[DrawnShape]] = {}
         notes: list[str] = []
         named: set[int] = set()
-        read = []
-        for kind in (Points, Shapes):
-            layer = self.points if kind is Points else self.shapes
-            shown = self._shown.setdefault((kind, plane.plane), set())
-            own: Mapping[int, tuple[DrawnShape, ...]] = {}
+        read: list[tuple[type[Layer], Mapping[int, tuple[DrawnShape, ...]]]] = []
+        for kind, layer in ((Points, self.points), (Shapes, self.shapes)):
             if isinstance(layer, Points):
                 result = read_points(plane, image, layer)
             elif layer is not None:
                 result = read_shapes(plane, image, layer)
             else:
                 result = ReadPrompts()
-            own = result.rows
             notes += result.notes
-            named.update(own, shown if layer is not None else ())
-            read.append((kind, layer is not None, own, shown))
-        for object_id in named:
-            piece = view.get(object_id)
-            rows[object_id] = []
-            for kind, is_bound, own, shown in read:
-                if is_bound and (object_id in own or object_id in shown):
-                    rows[object_id] += own.get(object_id, ())
-                elif piece is not None:
-                    rows[object_id] += [
-                        one for one in piece.drawn if (one.kind == "point") == (kind is Points)
-                    ]
-        for _, _, own, shown in read:
-            shown.update(own)
-        found = {object_id: tuple(own) for object_id, own in rows.items()}
-        return PairRead(found, tuple(dict.fromkeys(notes)), tuple(others)), touched
+            shown = self._shown.setdefault((kind, plane.plane), {})
+            for object_id, own in result.rows.items():
+                if object_id not in shown:
+                    shown[object_id] = _missing(own, _of_kind(kind, view.get(object_id)))
+            named.update(shown)
+            read.append((kind, result.rows))
+        rows: dict[int, tuple[DrawnShape, ...]] = dict.fromkeys(named, ())
+        for kind, found in read:
+            shown = self._shown[kind, plane.plane]
+            for object_id in named:
+                if object_id in shown:
+                    rows[object_id] += shown[object_id] + found.get(object_id, ())
+                else:
+                    rows[object_id] += _of_kind(kind, view.get(object_id))
+        return PairRead(rows, tuple(dict.fromkeys(notes)), tuple(others)), touched
 
     def write(self, image: Image, changes: Sequence[RowChange]) -> None:
         """Bring both layers from prompts before to prompts after; no gesture of anybody."""
-        for layer in self.layers:
-            write_rows(layer, image, changes)
-        self._known(changes)
+        self._write(self._followed, image, changes)
 
     def fill(self, image: Image, changes: Sequence[RowChange]) -> None:
         """Give the prompts of a document to layers that do not show them yet."""
-        for layer in self.layers:
-            if not len(layer.data):
-                write_rows(layer, image, changes)
-        self._known(changes)
+        empty = [kind for kind, followed in self._followed.items() if not len(followed.layer.data)]
+        self._write(empty, image, changes)
 
     def forget_rows(self) -> None:
         """Another image: nothing is known of which prompts its planes showed."""
@@ -219,11 +211,10 @@ class PromptPair:
         """The image lies elsewhere: prompts lie elsewhere on it."""
         self._last_read = None
 
-    def _known(self, changes: Sequence[RowChange]) -> None:
-        for change in changes:
-            for kind in self._followed:
-                if any((one.kind == "point") == (kind is Points) for one in change.after):
-                    self._shown.setdefault((kind, change.plane.plane), set()).add(change.object_id)
+    def _write(self, kinds: Iterable[type[Layer]], image: Image, changes: Sequence[RowChange]) -> None:
+        for kind in kinds:
+            for change in write_rows(self._followed[kind].layer, image, changes):
+                self._shown.setdefault((kind, change.plane.plane), {})[change.object_id] = ()
         self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
         self.set_next(self.object_id, self.polarity)
         self.new_gesture()
@@ -246,3 +237,22 @@ class PromptPair:
             self._gesture_over = True
             self._newest_in = kind
         self._on_prompts()
+
+
+def _of_kind(kind: type[Layer], piece: Piece | None) -> tuple[DrawnShape, ...]:
+    """The prompts of a piece that a layer of one kind shows."""
+    drawn = () if piece is None else piece.drawn
+    return tuple(one for one in drawn if (one.kind == "point") == (kind is Points))
+
+
+def _missing(shown: Sequence[DrawnShape], wanted: Sequence[DrawnShape]) -> tuple[DrawnShape, ...]:
+    """Prompts that are wanted and not among the shown ones, each of which stands for one."""
+    left = list(shown)
+    missing = []
+    for one in wanted:
+        match = next((index for index, other in enumerate(left) if other.is_close(one)), None)
+        if match is None:
+            missing.append(one)
+        else:
+            del left[match]
+    return tuple(missing)

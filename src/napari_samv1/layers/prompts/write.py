@@ -34,22 +34,25 @@ class RowChange:
     after: Sequence[DrawnShape]
 
 
-def write_rows(layer: PromptLayer, image: Image, changes: Iterable[RowChange]) -> None:
+def write_rows(layer: PromptLayer, image: Image, changes: Iterable[RowChange]) -> list[RowChange]:
     """Bring a layer from before to after: rows that match neither are the user's own, and stay.
 
     The rows of an object keep their order, which prompts depend on: from the first that differs on they are
-    removed and added anew. Rows that stay keep their features, and the selection.
+    removed and added anew. Rows that stay keep their features, and the selection. Returns the changes of
+    prompts that this kind of layer shows: all that come after are in the layer now.
     """
     kinds = ("point",) if isinstance(layer, Points) else ("rectangle", "ellipse", "polygon", "path", "line")
     present = _Rows(layer, image)
     to_layer = between_layers(image, layer)
     doomed: list[int] = []
     added: list[tuple[Coordinates, str, int, bool]] = []
+    written = []
     for change in changes:
         before = [shape for shape in change.before if shape.kind in kinds]
         after = [shape for shape in change.after if shape.kind in kinds]
         if before == after:
             continue
+        written.append(change)
         found = present.showing(change.plane, change.object_id, before)
         kept = 0
         while kept < min(len(found), len(after)) and found[kept][1].is_close(after[kept]):
@@ -62,6 +65,7 @@ def write_rows(layer: PromptLayer, image: Image, changes: Iterable[RowChange]) -
         remove_rows(layer, doomed)
     if added:
         _add(layer, added)
+    return written
 
 
 def remove_rows(layer: PromptLayer, rows: Iterable[int]) -> None:

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_samv1.app.encoding import Encoding, EncodingStatus
 from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, note
-
-
-class Encoding(Enum):
-    """The states of an image's encoding."""
-
-    NO_IMAGE = "no image"
-    NOT_ENCODED = "not encoded"
-    WAITING = "waiting"
-    ENCODING = "encoding"
-    READY = "ready"
-    STALE = "stale"
-
 
 COLOURS = {
     Encoding.NO_IMAGE: GREY,
@@ -39,18 +25,6 @@ MARKS = {
     Encoding.READY: "●",
     Encoding.STALE: "▲",
 }
-
-
-@dataclass(frozen=True)
-class EncodingStatus:
-    """All that the bar shows; a plain record, so that it can be made and tested without Qt."""
-
-    state: Encoding
-    sentence: str
-    hint: str = ""
-    done: int = 0
-    total: int = 0
-    can_encode: bool = True
 
 
 class EncodingBar(QWidget):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_samv1.app.models import Choices, DownloadState
 from napari_samv1.checkpoints.registry import MODELS, KnownModel
 from napari_samv1.records.preparation import PREPARATIONS
 from napari_samv1.widgets.panel.value_widgets import LookValue
 from napari_samv1.widgets.shared.look import narrow_combo, note
-from napari_samv1.widgets.shared.remembered import Choices
 
 BROWSE = "browse"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PREPARATION_TITLES = {"published": "as Segment Anything", "medsam": "as MedSAM"}
-
-
-@dataclass(frozen=True)
-class DownloadState:
-    """Progress of a download in bytes; ``total`` is 0 while it is not known."""
-
-    name: str
-    done: int = 0
-    total: int = 0
 
 
 class ModelChooser(QWidget):

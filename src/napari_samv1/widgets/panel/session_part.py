@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_samv1.app.imports import import_for_jobs
+from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.layers.channels import channel_planes, read_channels
 from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.layers.reopening import Placed
@@ -19,9 +21,8 @@ from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
 from napari_samv1.widgets.panel.session_words import objects_in
-from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
-from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.look import StatusLines
+from napari_samv1.widgets.shared.mailbox import Mailbox
 from napari_samv1.widgets.shared.remembered import recall_sessions_folder, remember_sessions_folder
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class SessionPart(QWidget):
         super().__init__(parent)
         self.controller = controller
         self.card = QuestionCard()
-        self.worker = Worker("session", self._finished)
+        self.worker = Worker("session", self._finished, deliver=Mailbox())
         self.keeper = SessionKeeper(controller.viewer, controller.binding, controller.encoder)
         self.opener = SessionOpener(controller.viewer, self.worker, self.card)
         self.lost = LostWork(self.card, self._restore, self._discard)

@@ -19,9 +19,9 @@ from napari_samv1.widgets.panel.value_widgets import Number, told_at_the_end
 from napari_samv1.widgets.shared.look import Folded, let_shrink, line
 
 if TYPE_CHECKING:
+    from napari_samv1.app.models import Choices
     from napari_samv1.masks.clean import CleanUp
     from napari_samv1.records.settings import Choice, ObjectSettings
-    from napari_samv1.widgets.shared.remembered import Choices
 
 THRESHOLD_RANGE = (-8.0, 8.0)
 LARGEST_LABEL = 2**31 - 1
