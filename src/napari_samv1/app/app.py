@@ -44,6 +44,10 @@ def _always(_state: State) -> bool:
     return True
 
 
+def _no_review(_what: str) -> None:
+    """Without a review, its keys do nothing."""
+
+
 @dataclass(frozen=True)
 class Action:
     """A row of the table from which buttons, menus and keys are made.
@@ -96,6 +100,7 @@ class App:
     ) -> None:
         self.canvas, self.tools, self._actions = canvas, tools, actions
         self.state = State()
+        self.review: Callable[[str], object] = _no_review  # while one is under way
         self.closed = False
         self._deliver, self._later = deliver, later
         self._on_info, self._on_error = on_info, on_error

@@ -21,7 +21,7 @@ from napari_samv1.app.decoding import Decoding
 from napari_samv1.app.detail import Part
 from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, displayed_plane
+from napari_samv1.layers.image import DisplayedPlane, displayed_plane, show_plane
 from napari_samv1.layers.key_owners import KEY_OWNERS
 from napari_samv1.layers.labels.make import LabelsError, highest_label, lacks_room, make_labels, widen
 from napari_samv1.layers.labels.pyramid import pyramid_of
@@ -792,12 +792,7 @@ class AnnotationBinding:
 
     def _go_to(self, plane: Plane) -> None:
         """Move the viewer's sliders to a plane of the image."""
-        image = self._needed_image()
-        position = image.data_to_world(tuple(plane.position))
-        first_axis = self.viewer.dims.ndim - image.ndim
-        for axis, own in enumerate(plane.index):
-            if own is not None and first_axis + axis not in self.viewer.dims.displayed:
-                self.viewer.dims.set_point(first_axis + axis, position[axis])
+        show_plane(self.viewer, self._needed_image(), plane)
 
     # Events
 

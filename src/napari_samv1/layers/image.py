@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -242,6 +243,25 @@ def overview_at(layer: Image, index: tuple[int | None, ...], *, data_revision: i
     rows, columns = (axis for axis, own in enumerate(index) if own is None)
     level = _level(shapes, (rows, columns))
     return plane_at(layer, index, level=level, data_revision=data_revision)
+
+
+def show_plane(viewer: Any, layer: Image, plane: Plane) -> None:
+    """Move the viewer's sliders to a plane of an image."""
+    position = layer.data_to_world(tuple(plane.position))
+    first_axis = viewer.dims.ndim - layer.ndim
+    for axis, own in enumerate(plane.index):
+        if own is not None and first_axis + axis not in viewer.dims.displayed:
+            viewer.dims.set_point(first_axis + axis, position[axis])
+
+
+def planes_beside(layer: Image, plane: Plane) -> list[Plane]:
+    """All planes of an image that are parallel to one of it, in the order of slices."""
+    shape = _level_shapes(layer)[0]
+    places = [range(1) if own is None else range(size) for own, size in zip(plane.index, shape, strict=True)]
+    return [
+        Plane(tuple(None if own is None else at for own, at in zip(plane.index, place, strict=True)))
+        for place in product(*places)
+    ]
 
 
 def _level_shapes(layer: Image) -> list[tuple[int, ...]]:

@@ -157,6 +157,8 @@ def _unanswered(piece: Piece) -> _Result:
         # nothing but brush strokes, which are pixels already
         return piece.id, piece.mask.area, 0, ""
     note = "Its mask was still awaited when the session was saved."
+    if piece.origin == "automatic" and piece.answer is not None:
+        note = "It was found with everything else, and cleaned then: find everything again."
     return piece.id, piece.mask.area, None, note
 
 

@@ -25,6 +25,7 @@ from napari_samv1.layers.one_each import OneObjectEach
 from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.region_outlines import RegionOutlines
 from napari_samv1.layers.tools import CanvasTools
+from napari_samv1.widgets.automatic.part import EverythingPart
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.existing import ExistingLabels
@@ -125,6 +126,7 @@ class SegmentAnythingPanel(QScrollArea):
             viewer, is_labels, tooltip="The Labels layer for the masks", new_tooltip="Make a layer for masks"
         )
         self.session = SessionPart(app, canvas)
+        self.everything = EverythingPart(app, canvas)
         self.keys = KeyList()
         self.outlines = RegionOutlines(viewer)
         self._arrange()
@@ -227,6 +229,8 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.session.card)
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
+        self.everything_part = Folded("Everything", self.everything)
+        layout.addWidget(self.everything_part)
         layout.addWidget(self.settings.native)
         layout.addWidget(self.session)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
@@ -372,6 +376,7 @@ class SegmentAnythingPanel(QScrollArea):
             return
         self.objects.show_keys()
         self.tools.show_keys()
+        self.everything.review.show_keys()
 
     def _show_layers(self) -> None:
         canvas = self.canvas
