@@ -17,6 +17,7 @@ from napari_samv1.app.everything import sureness
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.batch.settings import SegmentSettings
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.place import Region
 from slide import Centres, Decoder, KnownView, Slide
 
 LEFT = Qt.MouseButton.LeftButton
@@ -51,7 +52,8 @@ class KnownPredictor(DiscPredictor):
 
     def on_image(self, image, *, intensity, gamma, plane, cache):
         self.looked_at.append(threading.current_thread().name)
-        labels = np.asarray(image).astype(np.int32)
+        hw = plane.shape_in(image.shapes[0])
+        labels = image.read(Region(plane, (0, 0, *hw)), hw).astype(np.int32)
         return KnownView(labels, Known(labels, self.may_go_on))
 
 
@@ -220,7 +222,7 @@ def test_all_slices_are_found_and_numbered_apart(everything, qtbot, slide):
     viewer.dims.set_point(0, 0)
     qtbot.wait(60)
     find(qtbot, everything, "stack")
-    preview = everything.preview.layer
+    preview = everything.preview.layer; print("STATUS", everything.status.text() if hasattr(everything.status,"text") else vars(everything.status))
     on_first = preview.data.reshape(slide.shape).copy()
     assert (on_first > 0)[slide == 0].mean() < 0.01
     viewer.dims.set_point(0, 3)

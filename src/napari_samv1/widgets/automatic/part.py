@@ -72,8 +72,8 @@ NO_AREA = "Draw the area first: Draw, then the corners of a polygon, the last on
 NO_MODEL = "The model is not loaded yet."
 MOST_PIXELS = 1 << 26
 TOO_LARGE = (
-    "What is found is compared with all labels of the slice, and this one has more than 67 million pixels: crop "
-    "the image, or use `napari-samv1 segment` (“Use on a folder…”)."
+    "What is found is compared with all labels of the slice, and this one has more than 67 million pixels: "
+    "crop the image, or use `napari-samv1 segment` (“Use on a folder…”)."
 )
 OUTSIDE = "Nothing of the image is on the screen."
 
