@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_samv1.images.files import open_source
 from napari_samv1.images.hashing import SAMPLE, hash_pixels
 from napari_samv1.images.slide import slide_levels
-from napari_samv1.images.source import ReadError, Source, as_source
+from napari_samv1.images.source import ReadError, Source, as_source, shape_of
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneSource
@@ -72,8 +72,8 @@ def open_plane(
         sample = opened.identity.sample
     except ReadError as error:
         raise SessionError(str(error)) from error
-    if opened.shapes[0] != source.image_shape:
-        raise SessionError(f"{path} is {opened.shapes[0]}, the annotated image was {source.image_shape}")
+    if shape_of(opened) != source.image_shape:
+        raise SessionError(f"{path} is {shape_of(opened)}, the annotated image was {source.image_shape}")
     if f"{SAMPLE}{sample}" != source.pixels:
         raise SessionError(f"{path} holds other pixels than the image that was annotated")
     return opened, Plane(source.index)
