@@ -222,7 +222,10 @@ def test_all_slices_are_found_and_numbered_apart(everything, qtbot, slide):
     viewer.dims.set_point(0, 0)
     qtbot.wait(60)
     find(qtbot, everything, "stack")
-    preview = everything.preview.layer; print("STATUS", everything.status.text() if hasattr(everything.status,"text") else vars(everything.status))
+    preview = everything.preview.layer
+    print(
+        "STATUS", everything.status.text() if hasattr(everything.status, "text") else vars(everything.status)
+    )
     on_first = preview.data.reshape(slide.shape).copy()
     assert (on_first > 0)[slide == 0].mean() < 0.01
     viewer.dims.set_point(0, 3)
