@@ -66,7 +66,7 @@ def test_new_labels_of_rgb_have_no_colour_axis(viewer):
 
 
 def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 2000)
     image = viewer.add_image(
         [np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True, scale=(3, 5), rotate=20
     )
@@ -76,7 +76,11 @@ def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
     # the first coarse pixel's centre is the corner that four fine pixels share
     np.testing.assert_allclose(labels.data_to_world((0, 0)), image.data_to_world((0.5, 0.5)))
     np.testing.assert_allclose(labels.data_to_world((4, 7)), image.data_to_world((8.5, 14.5)))
-    assert LabelWriter(labels, image, plane)._grid.same
+    session = OnePlane()
+    draw(session, 1, box(8, 12, 16, 20))
+    LabelWriter(labels, image, plane).write(session)
+    rows, columns = np.nonzero(labels.data == 1)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 7, 6, 9)
 
 
 def test_labels_of_others_in_a_stack_too_large_to_hold_get_an_array_for_one_slice(viewer, monkeypatch):

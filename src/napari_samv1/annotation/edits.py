@@ -12,6 +12,7 @@ from napari_samv1.annotation.document import Document
 from napari_samv1.annotation.history import Step
 from napari_samv1.annotation.pieces import BrushStroke, Object, Origin, Piece, PieceKey
 from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import DrawnShape, all_close
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
@@ -27,6 +28,7 @@ SETTING_LABELS = {
     "cleanup": "clean-up",
     "rule": "overlap rule",
     "clicked_piece": "clicked piece only",
+    "detail": "detail",
 }
 
 
@@ -36,10 +38,13 @@ def point(
     pointed: Pointed,
     *,
     given_up: Iterable[int] = (),
+    detail: Detail = "whole",
     label: str = "prompts",
     gesture: Hashable = None,
 ) -> Step:
     """Take prompts of objects on a plane; objects that are not named keep theirs.
+
+    A piece whose detail is "auto" takes ``detail`` with its first prompt, and keeps it.
 
     Questions that were asked before are answered at once from cached predictions; the rest is pending.
     Objects ``given_up`` have a mask from elsewhere, which the network's answer may replace.
@@ -55,6 +60,8 @@ def point(
         # a reopened session's prompts come back through a layer's transform, rounded
         if prompts == old.pointed or (drawn and all_close(drawn, old.drawn)):
             continue
+        if old.settings.detail == "auto":
+            old = replace(old, settings=replace(old.settings, detail=detail))
         asked = old.with_prompts(prompts, drawn)
         # pixels that only the network can replace stay: background points alone wipe nothing
         if object_id in given_up and asked.decodable:
@@ -65,7 +72,7 @@ def point(
 
 
 def set_settings(document: Document, object_id: int, *, gesture: Hashable = None, **changes: Any) -> Step:
-    """Change settings of an object, on all its planes: choice, threshold, cleanup, rule, clicked_piece."""
+    """Change settings of an object, on all its planes; the names are those of ``ObjectSettings``."""
     known = document.objects.get(object_id)
     if known is None:
         return Step("")
@@ -145,7 +152,7 @@ def split(
         number: (prompts_of(drawn, shape_yx), tuple(sorted(drawn, key=lambda one: one.kind != "point")))
         for number, drawn in rows.items()
     }
-    return point(document, plane, pointed, label=f"split object {object_id}")
+    return point(document, plane, pointed, detail=old.settings.detail, label=f"split object {object_id}")
 
 
 def clear(document: Document, plane: Plane, object_id: int) -> Step:

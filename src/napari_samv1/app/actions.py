@@ -62,6 +62,14 @@ def _tool(tool: Tool) -> Callable[[App], str]:
     return lambda app: app.take_tool(tool)
 
 
+def _review(what: str) -> Callable[[App], str]:
+    def run(app: App) -> str:
+        app.review(what)
+        return ""
+
+    return run
+
+
 def _mask(choice: int | None) -> Callable[[App], str]:
     return lambda app: app.set_setting("choice", "auto" if choice is None else choice)
 
@@ -227,6 +235,24 @@ MASKS = tuple(
 )
 MASK_AUTO = Action("mask_auto", "Auto", "", _mask(None), "Alt-0", "let the model choose the mask")
 
+# none that deletes is a single letter, but for the review's, which does nothing while none is under way
+REVIEW = {
+    what: Action(
+        f"review_{what}",
+        title,
+        tip,
+        _review(what),
+        key,
+        f"in a review: {what} this object",
+        on_image=True,
+    )
+    for what, title, tip, key in (
+        ("keep", "Keep", "It is good: go on to the next", "K"),
+        ("correct", "Correct", "Take the click tool for this object; Keep goes on when it is right", "J"),
+        ("delete", "Delete", "Delete this object (Undo brings it back), and go on to the next", "W"),
+    )
+}
+
 TOOLS = {"click": CLICK, "box": SHAPE, "brush": BRUSH, "pick": PICK}
 # in the order of the list of keys
 KEYS = (
@@ -238,6 +264,7 @@ KEYS = (
     DELETE_OBJECT,
     *MASKS,
     MASK_AUTO,
+    *REVIEW.values(),
 )
 ACTIONS = {
     action.name: action

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari_samv1.app import models
 from napari_samv1.app.canvas import SHAPE_TOOLS, Canvas, NoPlaneError, Tool, Tools
+from napari_samv1.app.detail import detail_for, middle_of, next_ahead
 from napari_samv1.app.encoding import EncodedPlane, Encoder
 from napari_samv1.app.models import Choices, DownloadState
 from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.settings import MovedSettings
 from napari_samv1.app.state import ModelStatus, State
-from napari_samv1.app.worker import Deliver, Outcome, Worker
+from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
+from napari_samv1.records.detail import Detail
 
 if TYPE_CHECKING:
+    from napari_samv1.annotation.document import PlaneView
     from napari_samv1.annotation.pieces import Piece
     from napari_samv1.engine.jobs import DecodeJob, DecodeResult
     from napari_samv1.engine.predictor import Predictor
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REDRAW_MILLISECONDS = 30
+SETTLE_MILLISECONDS = 300
 CHOOSE_IMAGE = "Choose an image first."
 # have a call made on the main thread, so many milliseconds from now
 Later = Callable[[int, Callable[[], None]], None]
@@ -38,6 +42,10 @@ View = Callable[[State, State], object]
 
 def _always(_state: State) -> bool:
     return True
+
+
+def _no_review(_what: str) -> None:
+    """Without a review, its keys do nothing."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +100,14 @@ class App:
     ) -> None:
         self.canvas, self.tools, self._actions = canvas, tools, actions
         self.state = State()
+        self.review: Callable[[str], object] = _no_review  # while one is under way
         self.closed = False
         self._deliver, self._later = deliver, later
         self._on_info, self._on_error = on_info, on_error
         self._views: list[View] = []
         self._before_closing: list[Callable[[], None]] = []
         self._changing = self._telling = self._again = False
-        self._reading_soon = self._applying_soon = False
+        self._reading_soon = self._applying_soon = self._looking_soon = False
         self._settings = MovedSettings(canvas)
         self._shape: Tool = "box"
         self._warning = ""  # about saving
@@ -114,14 +123,16 @@ class App:
             on_change=self._encoder_changed,
             on_encoded=self._encoded,
             on_error=self._job_failed,
+            on_ahead=self._encode_ahead,
             deliver=deliver,
         )
-        self._decoder = Worker("decoding", self._decoded, deliver=deliver)
+        self._decoder = Worker("decoding", self._decoded, self._region_progressed, deliver=deliver)
         self._downloader: Worker | None = None
         tools.listen(self._tool_changed)
         canvas.listen(
             on_prompts=self._touched,
             on_plane=self._touched,
+            on_view=self._view_moved,
             on_layers=self._layers_changed,
             on_current=self._current_changed,
             on_edited=self._edited,
@@ -204,7 +215,24 @@ class App:
                 return
             self._failure = ""
             self._encoded_to_recall.discard(plane.key)
-            self.encoder.encode(plane)
+            detail, middle = self._looked_for(plane)
+            self.encoder.encode(plane, self.encoder.window_at(plane, detail, middle))
+
+    def cancel_encoding(self) -> None:
+        """Give up an encoding, also one that a prompt waits for."""
+        with self.change():
+            self.encoder.cancel()
+            if (plane := self._plane()) is not None:
+                self._decoder.cancel(plane.key)
+
+    def set_detail(self, detail: Detail) -> None:
+        """Ask for another detail for the current object, or for new ones; "auto" is that of the screen."""
+        with self.change():
+            document, plane = self.canvas.document, self._plane()
+            known = document is not None and self.canvas.current_object in document.objects
+            if detail == "auto" and known and plane is not None:
+                detail = self._detail_on_screen(plane)
+            self._refusal = self.set_setting("detail", detail)
 
     def choose_model(self, choices: Choices, *, is_ready: bool) -> None:
         """Take another model or device; load it if its file is there."""
@@ -272,6 +300,7 @@ class App:
         canvas, encoder = self.canvas, self.encoder
         plane, document, shown = self._plane(), canvas.document, canvas.shown
         number, tool = canvas.current_object, self.tools.tool
+        detail, middle = ("whole", (0.0, 0.0)) if plane is None else self._looked_for(plane)
         piece = None if shown is None else shown.get(number)
         if tool in SHAPE_TOOLS:
             self._shape = tool
@@ -280,14 +309,19 @@ class App:
         else:
             model = ModelStatus("Loading …" if encoder.is_loading else encoder.load_error)
         reason = "" if piece is None else piece.reason
-        about_masks = self._failure or self._notes or self._refusal or reason
+        prediction = canvas.decoding.prediction(piece)
+        used = getattr(prediction, "note", "")  # of a coarser detail than was asked for
+        about_masks = self._failure or self._notes or self._refusal or reason or used
         return State(
             image=canvas.image_name,
             layers=canvas.bound,
             plane=plane,
             place=None if plane is None else plane.display_key,
             in_3d=canvas.in_3d,
-            encoding=encoder.status(plane),
+            encoding=encoder.status(plane, detail, middle),
+            detail=detail,
+            has_details=plane is not None and max(plane.shape_yx) > encoder.side,
+            windows=() if plane is None else encoder.windows(plane),
             document=document,
             revision=0 if document is None else document.revision,
             objects={} if shown is None else dict(shown.objects),
@@ -295,7 +329,7 @@ class App:
             redo="" if document is None else document.redo_label,
             current=number,
             piece=piece,
-            prediction=canvas.decoding.prediction(piece),
+            prediction=prediction,
             settings=self._settings.now(),
             is_foreign_label=self._is_foreign_label(number, piece),
             tool=tool,
@@ -305,6 +339,15 @@ class App:
             download=self._download,
             message=" ".join(words for words in (self._warning, about_masks) if words),
         )
+
+    def _looked_for(self, plane: EncodedPlane) -> tuple[Detail, tuple[float, float]]:
+        """The detail at which the next prompt is answered, and the middle of the screen."""
+        asked = self._settings.now().detail
+        detail = self._detail_on_screen(plane) if asked == "auto" else asked
+        return detail, middle_of(self.canvas.part_on_screen())
+
+    def _detail_on_screen(self, plane: EncodedPlane) -> Detail:
+        return detail_for(self.canvas.part_on_screen(), plane.shape_yx, self.encoder.side)
 
     def _plane(self) -> EncodedPlane | None:
         try:
@@ -336,8 +379,38 @@ class App:
 
     def _read(self) -> None:
         self._settings.give_to_new_image()
+        if (plane := self._plane()) is not None:
+            self.canvas.new_detail = self._detail_on_screen(plane)
         read = self.canvas.sync()
         self._notes = read.problem or " ".join(read.notes)
+
+    def _view_moved(self) -> None:
+        """The screen shows another part: what is encoded ahead for the last one is given up."""
+        plane = self._plane()
+        if self.closed or plane is None or max(plane.shape_yx) <= self.encoder.side:
+            return
+        self.encoder.stop_ahead()
+        if not self._looking_soon:
+            self._looking_soon = True
+            self._later(SETTLE_MILLISECONDS, self._view_settled)
+
+    def _view_settled(self) -> None:
+        self._looking_soon = False
+        with self.change():
+            if (plane := self._plane()) is not None:
+                self.canvas.new_detail = self._detail_on_screen(plane)
+                self._encode_ahead()
+
+    def _encode_ahead(self) -> None:
+        """Encode the next region on the screen, where the threads are idle and regions are in use."""
+        plane, busy = self._plane(), self._decoder.busy or self.encoder.busy
+        if self.closed or plane is None or busy or not (encoded := self.encoder.windows(plane)):
+            return
+        detail, _ = self._looked_for(plane)
+        if detail != "whole":
+            window = next_ahead(self.encoder.grid(plane, detail), self.canvas.part_on_screen(), encoded)
+            if window is not None:
+                self.encoder.encode_ahead(plane, window)
 
     def _apply_settings(self) -> None:
         if self.closed or not self._settings.waiting:
@@ -374,13 +447,20 @@ class App:
 
     def _ask(self) -> None:
         """Ask for what the displayed plane lacks: an encoding, masks, or the current object's candidates."""
-        plane, shown, model = self._plane(), self.canvas.shown, self.encoder.model
+        plane, shown = self._plane(), self.canvas.shown
         if plane is None or shown is None:
             return
-        stored = self.encoder.stored(plane)
         if not shown.pending:
             self._recall(plane)
             return
+        pending = [shown.objects[number] for number in shown.pending]
+        if any(piece.settings.by_region for piece in pending):
+            self._ask_regions(plane, shown)
+        if any(not piece.settings.by_region for piece in pending):
+            self._ask_whole(plane, shown)
+
+    def _ask_whole(self, plane: EncodedPlane, shown: PlaneView) -> None:
+        stored, model = self.encoder.stored(plane), self.encoder.model
         # masks of other pixels than those that are shown would be wrong; of another contrast they are not
         outdated = stored is not None and stored.data_revision != plane.data_revision
         if stored is None or outdated or model is None:
@@ -394,11 +474,33 @@ class App:
             if jobs := decoding.jobs(shown.document, shown.plane, stored.embedding):
                 self._decoder.submit(plane.key, _decoding(model.predictor, jobs))
 
+    def _ask_regions(self, plane: EncodedPlane, shown: PlaneView) -> None:
+        """Regions are encoded in the decoder's thread, as they are needed."""
+        model = self.encoder.model
+        if model is None:
+            if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
+                self.encoder.await_model(plane)
+            return
+        if self._decoder.busy:
+            return
+        viewed, decoding = self.encoder.viewed(plane), self.canvas.decoding
+        decoding.made_by = self.encoder.computation
+        if jobs := decoding.region_jobs(shown.document, shown.plane, viewed.view, viewed.key):
+            self.encoder.stop_ahead()
+            self._decoder.submit(plane.key, _by_region(model.predictor, jobs, plane, self.encoder.pixels))
+
+    def _region_progressed(self, _key: Hashable, progress: Any) -> None:
+        with self.change():
+            self.encoder.region_progress = progress
+
     def _recall(self, plane: EncodedPlane) -> None:
         """Fetch the current object's candidates, where they are no longer cached, as in an opened session."""
         shown, decoding = self.canvas.shown, self.canvas.decoding
         piece = None if shown is None else shown.get(self.canvas.current_object)
         if shown is None or piece is None:
+            return
+        if piece.settings.by_region:
+            self._recall_by_region(plane, shown, piece)
             return
         stored, model = self.encoder.stored(plane), self.encoder.model
         if stored is None:
@@ -411,14 +513,25 @@ class App:
             return
         if model is None or self._decoder.busy:
             return
-        job = decoding.recall(shown.document, piece, stored.embedding)
+        job = decoding.recall(shown.document, piece, stored.embedding, stored.embedding.key)
         # once: an answer that fails is not asked for again and again
         if job is not None and job.request != self._recalled:
             self._recalled = job.request
             self._decoder.submit(_Recall(), _decoding(model.predictor, [job]))
 
+    def _recall_by_region(self, plane: EncodedPlane, shown: PlaneView, piece: Piece) -> None:
+        model, decoding = self.encoder.model, self.canvas.decoding
+        if model is None or self._decoder.busy:
+            return
+        viewed = self.encoder.viewed(plane)
+        job = decoding.recall(shown.document, piece, viewed.view, viewed.key)
+        if job is not None and job.request != self._recalled:
+            self._recalled = job.request
+            self._decoder.submit(_Recall(), _by_region(model.predictor, [job], plane, self.encoder.pixels))
+
     def _decoded(self, outcome: Outcome) -> None:
         with self.change():
+            self.encoder.region_progress = None
             if outcome.error is not None:
                 self._job_failed(outcome.error)
                 return
@@ -429,6 +542,7 @@ class App:
                     self._recalled = None if result.prediction is not None else self._recalled
             else:
                 self._refusal = self.canvas.accept_each(outcome.value or ())
+            self._encode_ahead()
 
     def _encoded(self, key: Hashable) -> None:
         with self.change():
@@ -512,10 +626,35 @@ class _Recall:
     """Key of a job that refreshes the candidate pictures only."""
 
 
-def _decoding(predictor: Predictor, jobs: Sequence[DecodeJob]) -> Callable[[object], list[DecodeResult]]:
-    def decode(_ticket: object) -> list[DecodeResult]:
+Decoding = Callable[[Ticket], "list[DecodeResult]"]
+
+
+def _decoding(predictor: Predictor, jobs: Sequence[DecodeJob]) -> Decoding:
+    def decode(_ticket: Ticket) -> list[DecodeResult]:
         from napari_samv1.engine.jobs import run_each
 
         return run_each(predictor, jobs)
+
+    return decode
+
+
+def _by_region(
+    predictor: Predictor, jobs: Sequence[DecodeJob], plane: EncodedPlane, pixels: dict[Hashable, str]
+) -> Decoding:
+    """A job that encodes regions where it must, and hashes the plane's pixels for the record."""
+
+    def decode(ticket: Ticket) -> list[DecodeResult]:
+        from napari_samv1.engine.jobs import run_each
+        from napari_samv1.engine.progress import Cancelled
+
+        def report(done: int, total: int) -> None:
+            if ticket.cancelled:
+                raise Cancelled
+            ticket.report((done, total))
+
+        results = run_each(predictor, jobs, report)
+        if plane.key not in pixels:
+            pixels[plane.key] = plane.pixels_hash()
+        return results
 
     return decode

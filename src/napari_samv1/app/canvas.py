@@ -11,7 +11,9 @@ from napari_samv1.app.encoding import EncodedPlane
 if TYPE_CHECKING:
     from napari_samv1.annotation.document import Document, PlaneView
     from napari_samv1.app.decoding import Decoding
+    from napari_samv1.app.detail import Part
     from napari_samv1.engine.jobs import DecodeResult
+    from napari_samv1.records.detail import Detail
 
 Polarity = Literal["positive", "negative"]
 Tool = Literal["click", "box", "polygon", "ellipse", "scribble", "brush", "eraser", "pick"]
@@ -39,6 +41,7 @@ class Canvas(Protocol):
     """
 
     decoding: Decoding
+    new_detail: Detail  # asked for objects whose own is "auto", with their first prompt
     current_object: int
     polarity: Polarity
 
@@ -62,6 +65,9 @@ class Canvas(Protocol):
     def in_3d(self) -> bool: ...
     def plane(self) -> EncodedPlane:
         """The displayed plane; raises ``NoPlaneError``."""
+
+    def part_on_screen(self) -> Part:
+        """The part of the displayed plane that is on the screen; raises ``NoPlaneError``."""
 
     def one_look(self) -> AbstractContextManager[None]:
         """While it lasts, the displayed plane is resolved once, as long as nobody moves the viewer."""
@@ -94,6 +100,7 @@ class Canvas(Protocol):
         *,
         on_prompts: Callable[[], None],
         on_plane: Callable[[], None],
+        on_view: Callable[[], None],
         on_layers: Callable[[], None],
         on_current: Callable[[], None],
         on_edited: Callable[[str], None],

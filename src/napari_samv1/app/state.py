@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from napari_samv1.app.canvas import STROKES, Polarity, Tool
 from napari_samv1.app.encoding import EncodedPlane, Encoding, EncodingStatus
 from napari_samv1.app.models import DownloadState
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.settings import FOR_NEW_OBJECTS, ObjectSettings
 
 if TYPE_CHECKING:
     from napari_samv1.annotation.document import Document
     from napari_samv1.annotation.pieces import Piece
     from napari_samv1.engine.prediction import Prediction
+    from napari_samv1.engine.regions import Window
 
 NO_IMAGE = EncodingStatus(Encoding.NO_IMAGE, "no image", can_encode=False)
 
@@ -41,6 +43,9 @@ class State:
     place: object = None  # the displayed plane, its data and how it is displayed
     in_3d: bool = False
     encoding: EncodingStatus = NO_IMAGE
+    detail: Detail = "whole"  # at which the next prompt is answered
+    has_details: bool = False  # the plane is larger than a region
+    windows: tuple[Window, ...] = ()  # of the plane, that are encoded
     # its objects
     document: Document | None = None
     revision: int = 0  # of the document

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 WHOLE_BYTES = 256 << 20
 SAMPLED_ROWS = 4096
+SAMPLE = "sample-of-image:"
+"""Begins what stands for the hash of a plane too large to be read: the hash of its image's sample."""
 
 
 def hash_pixels(pixels: NDArray[Any]) -> str:

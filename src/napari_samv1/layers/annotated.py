@@ -130,6 +130,13 @@ class AnnotatedImage:
             if not pixels.empty:
                 self.document.adopt(adopted(self.document, plane, object_id, pixels))
 
+    def shown(self, plane: Plane, labels: Labels | None) -> NDArray[Any] | None:
+        """The labels that a layer shows on a plane; None without one, and where its pixels are others."""
+        try:
+            return None if labels is None else self.writer(plane, labels).shown()
+        except LabelsError:
+            return None
+
     def found(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> dict[int, MaskCrop]:
         """Pixels that already bear the numbers of objects which are new to a plane."""
         new = [object_id for object_id in object_ids if self.document.piece(plane, object_id) is None]

@@ -18,19 +18,22 @@ from napari_samv1.annotation.history import Step
 from napari_samv1.annotation.pieces import BrushStroke, Object, Piece, PieceKey
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.app.decoding import Decoding
+from napari_samv1.app.detail import Part
 from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, displayed_plane
+from napari_samv1.layers.image import DisplayedPlane, displayed_plane, show_plane
 from napari_samv1.layers.key_owners import KEY_OWNERS
 from napari_samv1.layers.labels.make import LabelsError, highest_label, lacks_room, make_labels, widen
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import Drawing, PyramidBrush
+from napari_samv1.layers.on_screen import camera_of, part_on_screen
 from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points, make_shapes
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.layers.prompts.pair import PromptPair
 from napari_samv1.layers.prompts.write import RowChange
 from napari_samv1.layers.undo_keys import UndoKeys
 from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import all_close
 from napari_samv1.records.place import Plane
 
@@ -106,6 +109,7 @@ class AnnotationBinding:
             on_edited=on_edited or _ignore,
             on_key=_ignore,
         )
+        self.new_detail: Detail = "whole"
         self._looking = False
         self._seen: DisplayedPlane | NoPlaneError | None = None  # while looking
         self._open: AnnotatedImage | None = None
@@ -125,6 +129,7 @@ class AnnotationBinding:
         self._labels_connections = Connections()
         self._viewer_connections.connect(viewer.layers.events, "removed", self._layer_removed)
         self._viewer_connections.connect(viewer.dims.events, "point order ndisplay ndim", self._plane_changed)
+        self._viewer_connections.connect(camera_of(viewer).events, "center zoom", self._view_moved)
         KEY_OWNERS.add(self)
 
     def close(self) -> None:
@@ -142,6 +147,7 @@ class AnnotationBinding:
         *,
         on_prompts: Callable[[], None],
         on_plane: Callable[[], None],
+        on_view: Callable[[], None] = _ignore,
         on_layers: Callable[[], None],
         on_current: Callable[[], None],
         on_edited: Callable[[str], None],
@@ -150,6 +156,11 @@ class AnnotationBinding:
         """Have other notices called than those given so far; ``on_key`` gets the name of an action."""
         self._tell_prompts, self._tell_plane, self._tell_layers = on_prompts, on_plane, on_layers
         self._tell_current, self._tell_edited, self._tell_key = on_current, on_edited, on_key
+        self._tell_view = on_view
+
+    def part_on_screen(self) -> Part:
+        """The part of the displayed plane that is on the screen, in its pixels; raises ``NoPlaneError``."""
+        return part_on_screen(self.viewer, self._needed_image(), self.plane())
 
     def owns(self, layer: Layer) -> bool:
         """Whether a layer is one of the bound ones."""
@@ -419,9 +430,8 @@ class AnnotationBinding:
             found = opened.found(plane, self._labels, (one for one, (own, _) in pointed.items() if len(own)))
         for object_id, pixels in found.items():
             document.adopt(edits.adopted(document, plane, object_id, pixels))
-        step = edits.point(
-            document, plane, pointed, given_up=found, gesture=("prompts", self._prompts.gesture)
-        )
+        gesture = "prompts", self._prompts.gesture
+        step = edits.point(document, plane, pointed, given_up=found, detail=self.new_detail, gesture=gesture)
         if step and undoable:
             self._labels_dismissed = False
         change = document.apply(step, undoable=undoable)
@@ -782,12 +792,7 @@ class AnnotationBinding:
 
     def _go_to(self, plane: Plane) -> None:
         """Move the viewer's sliders to a plane of the image."""
-        image = self._needed_image()
-        position = image.data_to_world(tuple(plane.position))
-        first_axis = self.viewer.dims.ndim - image.ndim
-        for axis, own in enumerate(plane.index):
-            if own is not None and first_axis + axis not in self.viewer.dims.displayed:
-                self.viewer.dims.set_point(first_axis + axis, position[axis])
+        show_plane(self.viewer, self._needed_image(), plane)
 
     # Events
 
@@ -922,6 +927,9 @@ class AnnotationBinding:
         # 0 is background: to erase with, and no object
         if labels is not None and 1 <= labels.selected_label != self.current_object:
             self.current_object = int(labels.selected_label)
+
+    def _view_moved(self, _event: Any = None) -> None:
+        self._tell_view()
 
     def _painted(self, event: Any) -> None:
         """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""

@@ -91,5 +91,8 @@ class PyramidWriter:
                     return False
         return True
 
+    def shown(self) -> None:
+        """Labels of the whole plane as an array: none is made."""
+
     def labels_beneath(self) -> None:
         """Labels that are no object's: none."""

@@ -137,6 +137,12 @@ class LabelWriter:
         """Cuts the plane out of the layer's data."""
         return self._grid.index
 
+    def shown(self) -> NDArray[Any] | None:
+        """The labels of the image plane as the layer shows them; None where its pixels are others."""
+        if not self._grid.same or self._grid.shape_yx != self._plane_shape:
+            return None
+        return np.asarray(self._layer.data[self._grid.index])
+
     def has_label(self, label: int) -> bool:
         """Whether the layer shows a label on this plane."""
         return self._may_hold(label) and any((values == label).any() for _, values in self._blocks())

@@ -338,6 +338,15 @@ ENCODING = record(
     Member("gamma", ABOVE_ZERO),
     Member("dtype", TEXT),
     Member("device", TEXT),
+    Member(
+        "limits",
+        described(
+            optional(PAIR),
+            "8-bit values between which a region's pixels were stretched; null where they were found in the "
+            "pixels themselves.",
+        ),
+        default=None,
+    ),
 )
 ENVIRONMENT = record(
     Environment,
@@ -363,6 +372,14 @@ RULE = record(
     Member("kind", one_of("keep", "overwrite", "inside")),
     Member("label", Kind({"type": "integer", "minimum": 0, "maximum": 2**63 - 1})),
 )
+DETAIL = Kind(
+    {
+        "description": "Asked model pixels for each pixel of the plane, or the whole plane in one encoding.",
+        "oneOf": [{"enum": ["auto", "whole"]}, ABOVE_ZERO.schema],
+    },
+    lambda value, context: value if isinstance(value, str) else ABOVE_ZERO.write(value, context),
+    lambda value, context: value if isinstance(value, str) else ABOVE_ZERO.read(value, context),
+)
 SETTINGS = record(
     ObjectSettings,
     Member("choice", one_of(*CHOICES)),
@@ -370,6 +387,7 @@ SETTINGS = record(
     Member("cleanup", optional(CLEANUP)),
     Member("rule", RULE),
     Member("clicked_piece", TRUTH),
+    Member("detail", DETAIL, default="whole"),
 )
 VERTICES = {"point": 1, "line": 2, "rectangle": 4, "ellipse": 4}
 

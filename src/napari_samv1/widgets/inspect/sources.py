@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Layer, Points
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
@@ -13,7 +14,7 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.app.models import Choices
 from napari_samv1.checkpoints.registry import MODELS
-from napari_samv1.layers.image import DisplayedPlane, displayed_plane
+from napari_samv1.layers.image import DisplayedPlane, displayed_plane, overview_at
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.prompts.features import make_points, next_object_id
 from napari_samv1.layers.prompts.read import read_points
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 
 def _is_image(layer: Layer) -> bool:
     return isinstance(layer, Image) and not is_picture(layer)
+
+
+def _on_overview(prompts: Prompts, overview: DisplayedPlane) -> Prompts:
+    """Points and boxes in the pixels of an overview."""
+    factors = np.asarray(overview.factors_yx)
+    points, corners = (
+        (own + 0.5) / factors - 0.5 for own in (prompts.points_yx, prompts.boxes_yx.reshape(-1, 2))
+    )
+    return type(prompts)(points, prompts.labels, corners.reshape(-1, 4), candidate=prompts.candidate)
 
 
 def _nothing() -> None:
@@ -144,14 +154,18 @@ class Sources(QWidget):
                 raise NothingToSeeError(str(error)) from error
             return Scene(model.predictor)
         prompts = self._prompts(image, plane)
+        full, plane = plane, overview_at(image, plane.key.index, data_revision=plane.data_revision)
+        is_overview = plane.level != 0
+        if is_overview and prompts is not None:
+            prompts = _on_overview(prompts, plane)
         if needs_prompts and (prompts is None or not len(prompts)):
             raise NothingToSeeError("Click on an object first: this view needs a prompt for it.")
         panel = self.panel
         if panel is None:
             return Scene(model.predictor, image, plane, prompts)
-        stored = panel.app.encoder.stored(plane)
-        fresh = stored is not None and stored.display_key == plane.display_key
-        current = panel.canvas.current
+        stored = panel.app.encoder.stored(full)
+        fresh = stored is not None and stored.display_key == full.display_key and not is_overview
+        current = None if is_overview else panel.canvas.current
         return Scene(
             model.predictor,
             image,

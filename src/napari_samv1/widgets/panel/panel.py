@@ -23,7 +23,9 @@ from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.keys import register_keys, shown_key
 from napari_samv1.layers.one_each import OneObjectEach
 from napari_samv1.layers.plain_text import plain
+from napari_samv1.layers.region_outlines import RegionOutlines
 from napari_samv1.layers.tools import CanvasTools
+from napari_samv1.widgets.automatic.part import EverythingPart
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.existing import ExistingLabels
@@ -104,6 +106,7 @@ class SegmentAnythingPanel(QScrollArea):
                 threshold=partial(app.move_setting, "threshold"),
                 cleanup=partial(app.move_setting, "cleanup"),
                 rule=partial(app.set_setting, "rule"),
+                detail=app.set_detail,
             ),
             choices,
         )
@@ -123,7 +126,9 @@ class SegmentAnythingPanel(QScrollArea):
             viewer, is_labels, tooltip="The Labels layer for the masks", new_tooltip="Make a layer for masks"
         )
         self.session = SessionPart(app, canvas)
+        self.everything = EverythingPart(app, canvas)
         self.keys = KeyList()
+        self.outlines = RegionOutlines(viewer)
         self._arrange()
 
         self.image.changed.connect(self._image_picked)
@@ -134,7 +139,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.shapes.new_wanted.connect(self._new_shapes)
         self.labels.new_wanted.connect(self._new_labels)
         self.encoding.encode_wanted.connect(app.encode)
-        self.encoding.cancel_wanted.connect(app.encoder.cancel)
+        self.encoding.cancel_wanted.connect(app.cancel_encoding)
         self.tools.one_each_picked.connect(self._one_each_picked)
         self.existing.changed.connect(self._show_list)
         self.objects.object_picked.connect(app.pick_object)
@@ -142,10 +147,12 @@ class SegmentAnythingPanel(QScrollArea):
         self.model_chooser.download_wanted.connect(app.download)
         self.model_chooser.cancel_wanted.connect(app.cancel_download)
         self.keys.changed.connect(self._show_keys)
+        settings.regions.toggled.connect(self._show_regions)
         app.on_change(self._show)
         # they and not the panel, which they outlive
         app.on_close(self.existing.close)
         app.on_close(self.one_each.close)
+        app.on_close(self.outlines.hide)
         self.destroyed.connect(_closing(app))
 
         self._take_what_is_there()
@@ -178,6 +185,11 @@ class SegmentAnythingPanel(QScrollArea):
     def inside(self) -> Number:
         """The label to stay inside of, where that is the rule."""
         return self.settings.inside
+
+    @property
+    def detail(self) -> ComboBox:
+        """The detail asked for the current object: "auto", "whole", or model pixels per image pixel."""
+        return self.settings.detail
 
     @property
     def model(self) -> ModelChoice:
@@ -217,6 +229,8 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.session.card)
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
+        self.everything_part = Folded("Everything", self.everything)
+        layout.addWidget(self.everything_part)
         layout.addWidget(self.settings.native)
         layout.addWidget(self.session)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
@@ -315,6 +329,10 @@ class SegmentAnythingPanel(QScrollArea):
             self.objects.show_history(new)
         if new.differs(old, "settings"):
             self.settings.show_settings(new.settings)
+        if new.differs(old, "settings", "detail", "has_details"):
+            self.settings.show_detail(new.detail, matters=new.has_details)
+        if new.differs(old, "windows", "place", "has_details"):
+            self._show_regions()
         if new.differs(old, "piece", "prediction", "current", "place"):
             self.pictures.show_state(new)
         if new.differs(old, "model"):
@@ -333,11 +351,20 @@ class SegmentAnythingPanel(QScrollArea):
         self._show_list(state)
         self.objects.show_history(state)
         self.settings.show_settings(state.settings)
+        self.settings.show_detail(state.detail, matters=state.has_details)
         self.pictures.show_state(state)
         self.model_part.set_title(f"Model: {self.model_chooser.short_name}")
         self.notice.show_message(state.message)
         self._show_keys()
         self._show_guide(state)
+
+    def _show_regions(self, _checked: bool = False) -> None:
+        state, image = self.app.state, self.canvas.image
+        wanted = state.has_details and self.settings.regions.isChecked()
+        if image is None or state.plane is None or not wanted:
+            self.outlines.hide()
+        else:
+            self.outlines.show(image, self.canvas.plane(), state.windows)
 
     def _show_list(self, state: State | None = None) -> None:
         state = self.app.state if state is None else state
@@ -349,6 +376,7 @@ class SegmentAnythingPanel(QScrollArea):
             return
         self.objects.show_keys()
         self.tools.show_keys()
+        self.everything.review.show_keys()
 
     def _show_layers(self) -> None:
         canvas = self.canvas
@@ -447,6 +475,6 @@ def is_labels(layer: object) -> bool:
 
 def _is(kind: type) -> Any:
     def accepts(layer: object) -> bool:
-        return isinstance(layer, kind)
+        return isinstance(layer, kind) and not is_picture(layer)
 
     return accepts

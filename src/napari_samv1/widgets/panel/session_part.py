@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.app.imports import import_for_jobs
 from napari_samv1.app.worker import Outcome, Ticket, Worker
-from napari_samv1.layers.channels import channel_planes, read_channels
+from napari_samv1.layers.channels import channel_planes, channels_of
 from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.reopening import Placed
@@ -209,7 +209,7 @@ class SessionPart(QWidget):
         channels = {id(plane): channel_planes(layers, plane.source) for plane in record.planes}
 
         def write(_ticket: Ticket) -> Sequence[Path]:
-            return export.write(path, record, lambda plane: read_channels(channels.get(id(plane), [])))
+            return export.write(path, record, lambda plane: channels_of(channels.get(id(plane), [])))
 
         self.worker.submit(EXPORT, write)
 
