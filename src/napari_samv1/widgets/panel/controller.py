@@ -25,6 +25,7 @@ from napari_samv1.widgets.shared.remembered import Choices
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_samv1.annotation.pieces import Piece
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.jobs import DecodeJob
     from napari_samv1.masks.clean import CleanUp
@@ -80,6 +81,7 @@ class Controller(QObject):
         self._early: dict[str, Any] = {}  # settings that were made before there was an image
         self._gesture = Gesture()
         self._recalled: Hashable = None  # the last request that was
+        self._encoded_to_recall: set[Hashable] = set()  # planes, until their encoding is there
         self._looked_at: tuple[object, bool] = (None, False)
 
     def _single_shot(self, slot: Any) -> QTimer:
@@ -144,11 +146,14 @@ class Controller(QObject):
         self._objects_changed()
 
     def _recall(self) -> None:
-        """Fetch the current object's candidates, where they are no longer cached."""
+        """Fetch the current object's candidates, where they are no longer cached, as in an opened session."""
         current, plane = self.binding.current, self._known_plane()
         document = self.binding.document
-        stored = None if plane is None else self.encoder.stored(plane)
-        if current is None or document is None or stored is None:
+        if current is None or document is None or plane is None:
+            return
+        stored = self.encoder.stored(plane)
+        if stored is None:
+            self._encode_to_recall(plane, current)
             return
         if self.encoder.model is None or self._decoder.busy:
             return
@@ -157,6 +162,15 @@ class Controller(QObject):
         if job is not None and job.request != self._recalled:
             self._recalled = job.request
             self._decoder.submit(_Recall(), _decoding(self.encoder.model.predictor, [job]))
+
+    def _encode_to_recall(self, plane: DisplayedPlane, current: Piece) -> None:
+        """Encode a plane whose object in hand lacks its candidates; not again where a person cancelled that."""
+        lacks = current.scores is not None and self.binding.decoding.prediction(current) is None
+        if not lacks or self.encoder.is_encoding(plane) or self.encoder.load_error:
+            return
+        if plane.key not in self._encoded_to_recall:
+            self._encoded_to_recall.add(plane.key)
+            self.encoder.encode(plane)
 
     def _known_plane(self) -> DisplayedPlane | None:
         try:
@@ -176,14 +190,17 @@ class Controller(QObject):
         plane = self.plane()
         if plane is not None:
             self._failure = ""
+            self._encoded_to_recall.discard(plane.key)
             self.encoder.encode(plane)
 
     def _encoded(self, key: Hashable) -> None:
         plane, document, current = self.plane(), self.binding.document, self.binding.current
         if plane is None or document is None or plane.key != key:
             return
-        # pieces of an earlier encoding stay; the object in hand is seen anew
-        if current is not None and len(current.prompts):
+        recalled = key in self._encoded_to_recall
+        self._encoded_to_recall.discard(key)
+        # pieces of an earlier encoding stay; the object in hand is seen anew, where a person asked for it
+        if current is not None and len(current.prompts) and not recalled:
             document.ask_again([current.key])
         self.sync()
 
