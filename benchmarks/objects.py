@@ -21,14 +21,14 @@ from napari.layers import Labels
 
 from benchmarks.discs import Disc
 from benchmarks.measure import in_turns, say, table
+from napari_samv1.app import models
+from napari_samv1.app.models import Choices
+from napari_samv1.app.worker import JobCancelled, Ticket
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.records.preparation import PUBLISHED
 from napari_samv1.records.prompts import Prompts
-from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
-from napari_samv1.widgets.shared.background import JobCancelled, Ticket
-from napari_samv1.widgets.shared.remembered import Choices
 
 RADIUS = 30
 

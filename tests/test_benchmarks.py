@@ -67,7 +67,7 @@ def test_a_moved_point_reaches_the_labels_layer():
 def test_every_action_on_one_of_many_objects_changes_what_it_is_about(qapp, monkeypatch, tmp_path):
     from benchmarks.objects import Annotation
 
-    from napari_samv1.widgets.panel import models
+    from napari_samv1.app import models
 
     monkeypatch.setenv("NAPARI_SAMV1_STATE", str(tmp_path))
     monkeypatch.setattr(models, "load", models.load)  # the benchmark puts its own in its place

@@ -2,9 +2,11 @@
 
 import hashlib
 import pickle
+import tracemalloc
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -126,3 +128,62 @@ def test_weights_without_a_head_load_as_before(tmp_path):
     alone = load_model(path)
     assert alone.dense is None
     assert alone.sha256 == load_model("tiny").sha256
+
+
+def test_no_flipped_bit_gives_another_head(head, weights):
+    path = head_path(weights)
+    save_head(path, head, SCORES, "a" * 64)
+    whole, saved = path.read_bytes(), load_head(path)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for place in rng.integers(0, len(whole), 300):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            read = load_head(path)
+        except CheckpointError:
+            refused += 1
+            continue
+        assert read.calibration == SCORES
+        for name, tensor in read.head.state_dict().items():
+            assert torch.equal(tensor, saved.head.state_dict()[name])
+    assert refused > 100
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_refused(head, weights, number):
+    path = head_path(weights)
+    with torch.no_grad():
+        head.maps.bias[0] = number
+    save_head(path, head, SCORES, "a" * 64)
+    with pytest.raises(CheckpointError, match=r"maps\.bias holds numbers that are not finite"):
+        load_head(path)
+    save_head(path, DenseHead(SIZES), replace(SCORES, iou=number), "a" * 64)
+    with pytest.raises(CheckpointError, match="iou is not finite"):
+        load_head(path)
+
+
+def test_a_small_file_that_would_take_much_is_refused_at_once(head, weights):
+    path = head_path(weights)
+    content = {"format": "napari-samv1 dense head 1", "weights": "a" * 64, "calibration": asdict(SCORES)}
+    wide = {"narrow.weight": torch.zeros(1 << 20, 1, 1, 1), "widen.weight": torch.zeros(1 << 20, 1, 1, 1)}
+    for tensors in (
+        {**head.state_dict(), **wide},  # layers of a million channels, of which two are there
+        {name: tensor.expand(1 << 20, *tensor.shape) for name, tensor in head.state_dict().items()},
+    ):
+        torch.save({**content, "head": tensors}, path)
+        tracemalloc.start()
+        with pytest.raises(CheckpointError):
+            load_head(path)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 50_000_000
+    path.write_bytes(pickle.dumps({"format": Allocating()}))
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_head(path)
+
+
+class Allocating:
+    def __reduce__(self):
+        return bytearray, (1 << 40,)

@@ -9,7 +9,9 @@ import zarr
 from PIL import Image
 
 from napari_samv1.images.files import open_source
-from napari_samv1.images.source import ReadError
+from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.images.intensity import to_rgb8
+from napari_samv1.images.source import ReadError, as_source
 from napari_samv1.records.place import Plane, Region
 
 RNG = np.random.default_rng(0)
@@ -113,3 +115,22 @@ def test_a_damaged_file_is_a_sentence_too(tmp_path):
     (tmp_path / "b.zarr").mkdir()
     with pytest.raises(ReadError, match=r"b\.zarr"):
         open_source(tmp_path / "b.zarr")
+
+
+def test_a_picture_of_one_bit_is_black_and_white_whatever_its_bytes_are(tmp_path):
+    truth = RNG.random((30, 40)) > 0.5
+    Image.fromarray(truth).save(tmp_path / "a.png")
+    read = np.asarray(Image.open(tmp_path / "a.png"))
+    # Pillow's true is 255, which is no bool that numpy makes
+    assert read.dtype == bool
+    assert read.view(np.uint8).max() == 255
+    for intensity in (None, "minmax", "dtype", (0.0, 1.0)):
+        np.testing.assert_array_equal(to_rgb8(read, intensity)[..., 0], 255 * truth)
+    assert hash_pixels(read) == hash_pixels(truth)
+    assert as_source(read).identity == as_source(truth).identity
+    source = open_source(tmp_path / "a.png")
+    pixels = source.read(Region(Plane(), (0, 0, 30, 40)), (30, 40))
+    np.testing.assert_array_equal(to_rgb8(pixels)[..., 0], 255 * truth)
+    # strided, as a plane of a stack is
+    np.testing.assert_array_equal(to_rgb8(read[::2, ::3])[..., 0], 255 * truth[::2, ::3])
+    assert hash_pixels(read[::2, ::3]) == hash_pixels(truth[::2, ::3])

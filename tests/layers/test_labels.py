@@ -75,7 +75,7 @@ def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
     assert LabelWriter(labels, image, plane)._grid.same
 
 
-def test_a_stack_too_large_to_hold_gets_labels_for_one_slice(viewer, monkeypatch):
+def test_labels_of_others_in_a_stack_too_large_to_hold_get_an_array_for_one_slice(viewer, monkeypatch):
     from napari_samv1.layers.labels import make as labels_module
 
     image = viewer.add_image(np.zeros((6, 20, 30)), scale=(4, 1, 2))
@@ -83,7 +83,7 @@ def test_a_stack_too_large_to_hold_gets_labels_for_one_slice(viewer, monkeypatch
     plane = displayed_plane(viewer, image)
     assert make_labels(image, plane).data.shape == (6, 20, 30)
     monkeypatch.setattr(labels_module, "WHOLE_STACK_BYTES", 2000)
-    labels = make_labels(image, plane)
+    labels = make_labels(image, plane, as_array=True)
     assert labels.data.shape == (1, 20, 30)
     np.testing.assert_allclose(labels.data_to_world((0, 1, 1)), image.data_to_world((3, 1, 1)))
     session = OnePlane()

@@ -207,6 +207,59 @@ def test_a_features_table_of_the_users_own_is_adopted(bound, canvas, settle):
     assert 2 in areas(bound.labels.data)
 
 
+TABLES = {
+    "nothing": {},
+    "numbers": {"mine": [1.5]},
+    "words for objects": {"object": ["a"], "polarity": ["positive"]},
+    "no number": {"object": [np.nan], "polarity": ["positive"]},
+    "objects alone": {"object": [1]},
+    "polarities alone": {"polarity": ["negative"]},
+    "words for polarities": {"object": [1], "polarity": ["maybe"]},
+    "numbers for polarities": {"object": [1], "polarity": [3]},
+    "truths": {"object": [True], "polarity": [False]},
+    "small numbers": {"object": np.array([1], np.uint8), "polarity": ["negative"]},
+    "categories": {"object": pd.Categorical([1]), "polarity": pd.Categorical(["dipole"])},
+}
+
+
+@pytest.mark.filterwarnings("ignore:property used for")
+@pytest.mark.parametrize("kind", ["points", "shapes"])
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_whatever_table_takes_the_place_of_ours_everything_goes_on(bound, canvas, settle, kind, table):
+    points, shapes = bound.new_points(), bound.new_shapes()
+    layer = points if kind == "points" else shapes
+
+    def point(y, x):
+        if kind == "points":
+            canvas.click(points, y, x)
+        else:
+            canvas.drag(shapes, (y - 3, x - 3), (y, x), (y + 3, x + 3))
+
+    point(10, 20)
+    settle()
+    layer.features = pd.DataFrame(table, index=[0])
+    bound.polarity = "negative"
+    bound.polarity = "positive"
+    bound.next_object()
+    bound.current_object = 300
+    point(25, 40)
+    settle()
+    assert len(layer.data) == 2
+    for name, values in table.items():
+        if name == "mine":
+            assert layer.features[name].iloc[0] == values[0]
+    assert int(layer.features["object"].iloc[1]) == 300
+    assert 300 in areas(bound.labels.data)
+    bound.remove_last()
+    assert len(layer.data) == 1
+    bound.undo()
+    bound.undo()
+    bound.redo()
+    bound.clear_current()
+    bound.current_object = 300
+    assert settle() is not None
+
+
 def test_a_split_and_removing_a_prompt_are_two_steps(bound, canvas, settle):
     points = bound.new_points()
     canvas.click(points, 10, 20)

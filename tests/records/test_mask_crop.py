@@ -66,3 +66,10 @@ def test_a_crop_that_leaves_the_image_is_refused():
         MaskCrop((-1, 0), np.ones((2, 2), dtype=bool))
     with pytest.raises(ValueError, match="bool, got float64"):
         MaskCrop((0, 0), np.ones((2, 2)))
+
+
+def test_a_mask_is_the_same_whatever_the_bytes_of_true_are():
+    mask = np.array([[True, False], [True, True]])
+    other = (mask.astype(np.uint8) * 255).view(bool)
+    assert MaskCrop((1, 2), mask) == MaskCrop((1, 2), other)
+    assert hash(MaskCrop((1, 2), mask)) == hash(MaskCrop((1, 2), other))

@@ -17,18 +17,19 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools.coco import COCO
 from shapely.geometry import shape
 
+from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, export_coco, write_coco
-from napari_samv1.storage.exports.geojson import export_geojson, write_geojson
+from napari_samv1.storage.exports.geojson import export_geojson, export_plane_geojson, write_geojson
 from napari_samv1.storage.exports.label_tiff import export_label_tiff
 from napari_samv1.storage.exports.object_table import export_table, objects_csv
 from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zarr
 from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
 from napari_samv1.storage.session.label_tiff import tiff_bytes
-from napari_samv1.storage.session.record import SessionRecord, World
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord, World
 
 from .conftest import SHAPE, crop, one_object, session_of, small_plane, source
 
@@ -239,6 +240,51 @@ def test_ome_zarr_is_a_label_image_with_its_scale(tmp_path):
     with pytest.raises(SessionError, match="exists already"):
         export_ome_zarr(path, plane)
     assert [entry.name for entry in tmp_path.iterdir()] == ["labels.ome.zarr"]
+
+
+def slide_plane():
+    """Two objects 99,000 pixels apart on a slide, one of a single pixel."""
+    near = MaskCrop((1500, 30), np.ones((200, 60), dtype=bool))
+    far = MaskCrop((99_001, 98_765), np.ones((1, 1), dtype=bool))
+    pieces = [Piece(1, painted_in=near, mask=near), Piece(70_000, painted_in=far, mask=far)]
+    side = 100_000
+    return PlaneRecord(PlaneSource("slide", (side, side), "uint8"), (side, side), tuple(pieces), (1, 70_000))
+
+
+def test_ome_zarr_of_a_slide_is_written_where_objects_are_with_all_levels(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    path = export_ome_zarr(tmp_path / "slide.zarr", slide_plane())
+    group = zarr.open_group(path, mode="r")
+    [multiscale] = group.attrs["ome"]["multiscales"]
+    levels = [group[dataset["path"]] for dataset in multiscale["datasets"]]
+    assert [level.shape[0] for level in levels] == [100_000, 50_000, 25_000, 12_500, 6_250, 3_125, 1_563, 782]
+    assert levels[0].dtype == np.uint32
+    assert levels[0].nchunks_initialized == 2
+    assert (levels[0][1500:1700, 30:90] == 1).all()
+    assert not levels[0][1500:1700, 90:100].any()
+    for level, array in enumerate(levels):
+        factor = 2**level
+        y, x = 99_001 // factor, 98_765 // factor
+        assert array[y, x] == 70_000
+        assert np.count_nonzero(array[y - 1 : y + 2, x - 1 : x + 2]) == 1
+        assert (array[1500 // factor : -(-1700 // factor), 30 // factor : 90 // factor] == 1).all()
+    third = multiscale["datasets"][2]["coordinateTransformations"]
+    assert third == [
+        {"type": "scale", "scale": [4.0, 4.0]},
+        {"type": "translation", "translation": [1.5, 1.5]},
+    ]
+
+
+def test_coco_geojson_and_table_of_a_slide_need_no_full_size_array(tmp_path):
+    plane = slide_plane()
+    record = SessionRecord((ImageRecord((Object(1), Object(70_000)), (plane,)),))
+    content = json.loads(export_coco(tmp_path / "s.json", record).read_text())
+    assert [one["bbox"] for one in content["annotations"]] == [[30, 1500, 60, 200], [98_765, 99_001, 1, 1]]
+    assert content["annotations"][1]["area"] == 1
+    features = json.loads(export_plane_geojson(tmp_path / "s.geojson", plane).read_text())["features"]
+    assert features[1]["geometry"]["coordinates"][0][0] in ([98_765, 99_001], [98_766, 99_001])
+    rows = list(csv.DictReader(io.StringIO(objects_csv(record))))
+    assert [(row["object"], row["area_px"]) for row in rows] == [("1", "12000"), ("70000", "1")]
 
 
 def test_without_zarr_the_remedy_is_named(tmp_path, monkeypatch):

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.disk import atomic
+from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import OVERWRITE, ObjectSettings
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.folder import FolderWriter, open_session, save_session
-from napari_samv1.storage.session.record import SessionRecord
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
 
 from .conftest import SHAPE, assert_same_record, crop, image_of, one_object, session_of, small_plane, source
 
@@ -233,3 +235,16 @@ def test_an_answer_to_a_pieces_own_prompts_does_not_repeat_them(rich_record, tmp
             }
     file.write_text(json.dumps(content), "utf-8")
     assert_same_record(open_session(file), rich_record)
+
+
+def test_a_slide_is_saved_as_crops_without_a_label_image(tmp_path):
+    side = 100_000
+    mask = MaskCrop((99_000, 98_000), np.ones((20, 30), dtype=bool))
+    piece = Piece(1, painted_in=mask, mask=mask)
+    plane = PlaneRecord(PlaneSource("slide", (side, side), "uint8"), (side, side), (piece,), (1,))
+    record = SessionRecord((ImageRecord((Object(1),), (plane,)),), created="2026-01-01T00:00:00Z")
+    folder = save_session(tmp_path / "slide", record)
+    assert sorted(file.name for file in folder.iterdir()) == ["objects.csv", "session.json"]
+    [opened] = open_session(folder).planes
+    assert opened.pieces[0].mask == mask
+    assert opened.shape_yx == (side, side)

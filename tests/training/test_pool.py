@@ -48,3 +48,25 @@ def test_a_pool_grows_and_refuses_scenes_that_are_drawn_otherwise(tmp_path, monk
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):
     with pytest.raises(ValueError, match="napari-samv1 train"):
         Pool(tmp_path)
+
+
+def test_a_pool_has_as_many_scenes_as_are_asked_for(tmp_path):
+    seen = []
+    draw_pool(tmp_path / "a", seed=5, scenes=6, side=32, shard=4, on_progress=lambda *done: seen.append(done))
+    assert seen[-1] == (6, 6)
+    pool = Pool(tmp_path / "a", scenes=6)
+    assert len(pool) == 6
+    assert [len(np.load(path)) for path in sorted((tmp_path / "a").glob("images_*.npy"))] == [4, 2]
+    fifth = pool[4][0].copy()
+    with pytest.raises(IndexError):
+        pool[6]
+
+    # the same scenes, and more of them
+    draw_pool(tmp_path / "a", seed=5, scenes=7, side=32, shard=4)
+    assert np.array_equal(Pool(tmp_path / "a")[4][0], fifth)
+    assert len(Pool(tmp_path / "a")) == 7
+    assert len(Pool(tmp_path / "a", scenes=5)) == 5
+    # fewer are no reason to draw
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
+    draw_pool(tmp_path / "a", seed=5, scenes=2, side=32, shard=4)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()} == written

@@ -1,5 +1,6 @@
 """`napari-samv1 train`, from scenes to a model card, in a run of four steps."""
 
+import contextlib
 import json
 import logging
 
@@ -73,6 +74,27 @@ def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, 
     assert facts["kept of that"] == 1
     assert (facts["recipe"]["dense_steps"], facts["recipe"]["prompt_steps"]) == (0, 1)
     assert len((folder / "curves.csv").read_text().splitlines()) == 2
+
+
+def test_as_many_scenes_are_drawn_as_are_asked_for(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        training, "draw_pool", lambda folder, *, scenes, **_: asked.update({folder.name: scenes})
+    )
+
+    class Drawn(Exception):  # noqa: N818 - the end of what is looked at
+        pass
+
+    def stop(*_args, **_keywords):
+        raise Drawn
+
+    monkeypatch.setattr(training, "_start", stop)
+    for scenes, late in ((8, 6), (1, 1), (4096, 3072)):
+        with contextlib.suppress(Drawn):
+            main(["train", "--work", str(tmp_path), "--scenes", str(scenes)])
+        assert asked == {"scenes-0": scenes, "late-scenes-0": late}
+    with pytest.raises(SystemExit):
+        main(["train", "--scenes", "0"])
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from discs import DiscPredictor
-from napari_samv1.widgets.panel import models
-from napari_samv1.widgets.panel.models import ReadyModel
+from napari_samv1.app import models
+from napari_samv1.app.models import ReadyModel
 from napari_samv1.widgets.shared import remembered
 
 

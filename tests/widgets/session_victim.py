@@ -22,16 +22,15 @@ from qtpy.QtWidgets import QApplication
 
 # of this folder
 from conftest import Hand, canvas_of
+from napari_samv1.app import models
+from napari_samv1.app.models import Choices, ReadyModel
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam, SamConfig
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.storage.session.autosave import Autosave
-from napari_samv1.widgets.panel import models
-from napari_samv1.widgets.panel.models import ReadyModel
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
-from napari_samv1.widgets.shared.remembered import Choices
 from session_steps import digest
 
 CONFIG = SamConfig(width=16, depth=4, heads=2, patch=8, grid=8, window=3, channels=32, decoder_mlp=32)

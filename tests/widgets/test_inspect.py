@@ -10,14 +10,14 @@ import torch
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 
+from napari_samv1.app import models
+from napari_samv1.app.models import ReadyModel
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam, SamConfig
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.widgets.inspect.dock import InspectModel
 from napari_samv1.widgets.inspect.plot import Curve, Plot, PlotData, nice_ticks
-from napari_samv1.widgets.panel import models
-from napari_samv1.widgets.panel.models import ReadyModel
 
 COIN, OTHER_COIN = (118, 153), (55, 95)
 CONFIG = SamConfig(

@@ -8,13 +8,14 @@ import pytest
 import torch
 from qtpy.QtCore import Qt
 
+from napari_samv1.app import models
+from napari_samv1.app.models import Choices
+from napari_samv1.app.worker import Ticket
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.model.config import SamConfig
 from napari_samv1.model.sam import Sam
-from napari_samv1.widgets.panel import models
-from napari_samv1.widgets.shared.background import Ticket
-from napari_samv1.widgets.shared.remembered import Choices, recall
+from napari_samv1.widgets.shared.remembered import recall
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QLabel
 
 from napari_samv1.annotation.pieces import Piece
+from napari_samv1.app.gesture import Gesture
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.settings import OVERWRITE
-from napari_samv1.widgets.panel.gesture import Gesture
 from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
 
 COIN = (120, 175)

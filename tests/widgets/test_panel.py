@@ -12,6 +12,7 @@ import pytest
 from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QFileDialog, QMenu
 
 COIN = (120, 175)
 OTHER_COIN = (200, 150)
@@ -448,3 +449,47 @@ def test_the_menu_opens_the_panel_and_acts_on_it(make_napari_viewer, discs, coin
     qtbot.waitUntil(lambda: len(discs.encodings) == 1, timeout=10_000)
     menu.next_object(viewer)
     assert open_panels() == [panel]
+
+
+def test_new_masks_in_a_3d_view_are_answered_with_a_sentence(annotating, qtbot):
+    panel = annotating.panel
+    annotating.viewer.dims.ndisplay = 3
+    qtbot.wait(80)
+    layers = len(annotating.viewer.layers)
+    qtbot.mouseClick(panel.labels.new, Qt.MouseButton.LeftButton)
+    assert "2D view" in panel.message.text()
+    assert len(annotating.viewer.layers) == layers
+    annotating.viewer.dims.ndisplay = 2
+    qtbot.mouseClick(panel.labels.new, Qt.MouseButton.LeftButton)
+    assert annotating.binding.labels in annotating.viewer.layers
+
+
+@pytest.mark.parametrize("state", ["3D", "beside the slices", "no image"])
+def test_no_button_and_no_menu_entry_fails_where_no_plane_is_shown(state, annotating, qtbot, monkeypatch):
+    panel, viewer = annotating.panel, annotating.viewer
+    annotating.hand.click(*COIN)
+    wait_for_mask(qtbot, annotating.binding)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("", ""))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    if state == "3D":
+        viewer.dims.ndisplay = 3
+    elif state == "beside the slices":
+        viewer.add_image(np.zeros((5, 9, 9)), translate=(50, 0, 0))
+        panel.image.layer = viewer.layers[-1]
+        viewer.dims.set_point(0, 0)
+    else:
+        panel.image.layer = None
+    qtbot.wait(80)
+    # pytest-qt fails the test where a slot raises
+    for button in panel.findChildren(QAbstractButton):
+        if button.isVisible() and button.isEnabled() and getattr(button, "menu", lambda: None)() is None:
+            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+            qtbot.wait(10)
+    for menu in panel.findChildren(QMenu):
+        for action in menu.actions():
+            if action.isEnabled() and action.menu() is None:
+                action.trigger()
+                qtbot.wait(10)
+    viewer.dims.ndisplay = 2
+    qtbot.wait(80)

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
+from napari_samv1.app.encoding import Encoding, EncodingStatus
+from napari_samv1.app.gesture import Gesture
+from napari_samv1.app.models import Choices, DownloadState
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.records.settings import KEEP, OVERWRITE, ObjectSettings, Rule
 from napari_samv1.widgets.panel.clean_up import CleanUpFields, summary
-from napari_samv1.widgets.panel.encoding_bar import Encoding, EncodingBar, EncodingStatus
-from napari_samv1.widgets.panel.gesture import Gesture
+from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.mask_choice import CandidateScores, MaskChoice, MaskPictures
-from napari_samv1.widgets.panel.model_chooser import DownloadState, ModelChooser
+from napari_samv1.widgets.panel.model_chooser import ModelChooser
 from napari_samv1.widgets.panel.notice import Notice
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.settings import Settings, Wishes
 from napari_samv1.widgets.shared.look import StatusLines
-from napari_samv1.widgets.shared.remembered import Choices
 
 
 def _shown(qtbot, widget):

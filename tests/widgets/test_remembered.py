@@ -6,8 +6,9 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_samv1
+from napari_samv1.app.models import Choices
 from napari_samv1.widgets.shared import remembered
-from napari_samv1.widgets.shared.remembered import Choices, recall, remember
+from napari_samv1.widgets.shared.remembered import recall, remember
 
 real_settings = remembered._plugin_settings
 

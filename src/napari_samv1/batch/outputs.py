@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,14 +16,15 @@ from numpy.typing import NDArray
 
 from napari_samv1.batch.reading import OpenedImage
 from napari_samv1.batch.settings import SUFFIXES, Format
-from napari_samv1.disk.atomic import PREFIX, SUFFIX, replace, write_file
+from napari_samv1.disk.atomic import write_file
 from napari_samv1.engine.automatic.found import Found
+from napari_samv1.records.mask_crop import Region
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.exports.coco import CocoImage, write_coco
 from napari_samv1.storage.exports.csv_text import csv_text
 from napari_samv1.storage.exports.geojson import write_geojson
 from napari_samv1.storage.exports.object_table import MEASURES, measures
-from napari_samv1.storage.exports.ome_zarr import NGFF, NO_ZARR, UNITS
+from napari_samv1.storage.exports.ome_zarr import Grid, write_pyramid
 from napari_samv1.storage.utf8 import utf8
 
 RECORDS = ".napari-samv1"
@@ -34,8 +33,6 @@ RECORDS = ".napari-samv1"
 TILE = 512
 TILED = 1 << 24
 """Pixels of a plane from which on a TIFF has tiles."""
-
-AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 
 
 @dataclass(frozen=True)
@@ -136,49 +133,22 @@ def _windows(image_hw: tuple[int, int], side: int) -> Iterator[tuple[int, int, i
 
 
 def _write_zarr(folder: Path, name: str, results: Results) -> list[Path]:
-    try:
-        import zarr
-    except ImportError as error:
-        raise SessionError(NO_ZARR) from error
-    path = folder / name
-    part = path.parent / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
-    leading = len(results.image.stack_shape)
-    try:
-        group = zarr.open_group(
-            part, mode="w-", zarr_format=3, attributes={"ome": _ngff(results, Path(name).name)}
-        )
-        array = group.create_array(
-            "0",
-            shape=results.shape,
-            dtype=results.dtype,
-            chunks=(*(1,) * leading, *(min(2 * TILE, size) for size in results.image.plane_hw)),
-            dimension_names=list(results.axes.lower()),
-        )
-        for place, plane in zip(np.ndindex(results.image.stack_shape), results.planes, strict=True):
-            for top, left, height, width in _windows(plane.image_hw, 2 * TILE):
-                window = slice(top, top + height), slice(left, left + width)
-                array[(*place, *window)] = plane.labels((top, left, height, width)).astype(results.dtype)
-        if path.exists():
-            shutil.rmtree(path)
-        replace(part, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return [path]
+    calibrated = results.image.calibrated
+    grid = Grid(
+        results.shape,
+        results.dtype,
+        calibrated.size_yx,
+        units_yx=(calibrated.unit, calibrated.unit),
+        axes=results.axes.lower(),
+    )
+    planes = dict(zip(np.ndindex(results.image.stack_shape), results.planes, strict=True))
 
+    def read(place: tuple[int, ...], region: Region) -> NDArray[Any]:
+        rows, columns = region
+        window = rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+        return planes[place].labels(window)
 
-def _ngff(results: Results, name: str) -> dict[str, Any]:
-    unit, (size_y, size_x) = results.image.calibrated.unit, results.image.calibrated.size_yx
-    axes: list[dict[str, Any]] = []
-    for letter in results.axes:
-        known = {"unit": UNITS[unit]} if letter in "YX" and unit in UNITS else {}
-        axes.append({"name": letter.lower(), "type": AXIS_TYPES[letter], **known})
-    scale = [1.0] * len(results.image.stack_shape) + [size_y, size_x]
-    dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
-    return {
-        "version": NGFF,
-        "multiscales": [{"name": name, "axes": axes, "datasets": [dataset]}],
-        "image-label": {},
-    }
+    return [write_pyramid(folder / name, grid, read, Path(name).name, replacing=True)]
 
 
 def _write_coco(folder: Path, name: str, results: Results) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from napari_samv1.checkpoints.digests import Digests
 from napari_samv1.checkpoints.errors import CheckpointError
+from napari_samv1.checkpoints.read import read_record
 from napari_samv1.checkpoints.record import LoadedHead
 from napari_samv1.model.dense_head import MAPS, DenseHead, DenseHeadConfig
 from napari_samv1.records.calibration import Calibration
@@ -90,10 +92,12 @@ def load_head(path: Path) -> LoadedHead:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged or hostile bytes fail anywhere inside
-        raise CheckpointError(f"{path} is damaged, or no dense head: remove it, or copy it again") from error
-    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        content = read_record(path, "head")
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{path} is damaged, or no dense head: remove it, or copy it again ({error})"
+        ) from error
+    if content.get("format") != FORMAT:
         raise CheckpointError(f'{path} is no "{FORMAT}": remove it, or copy it again')
     if missing := {"weights", "calibration", "head"} - set(content):
         raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}: copy it again")
@@ -106,6 +110,8 @@ def _calibration(given: Mapping[str, Any]) -> Calibration:
         value = given[field.name]
         several = isinstance(value, tuple | list)
         values[field.name] = tuple(float(one) for one in value) if several else float(value)
+        if not all(map(math.isfinite, values[field.name] if several else (values[field.name],))):
+            raise ValueError(f"{field.name} is not finite")
     return Calibration(**values)
 
 
@@ -121,8 +127,12 @@ def _head(tensors: Mapping[str, Tensor]) -> DenseHead:
     )
     if tensors["maps.weight"].shape[0] != 4 * MAPS:
         raise ValueError(f"its last layer makes {tensors['maps.weight'].shape[0]} maps of 4 x {MAPS}")
-    head = DenseHead(config)
-    head.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    with torch.device("meta"):  # no memory for sizes that the tensors may not have
+        head = DenseHead(config)
+    # of the same names and shapes, or it raises; copied, as the file may go
+    head.load_state_dict(
+        {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}, assign=True
+    )
     return head.eval().requires_grad_(False)
 
 

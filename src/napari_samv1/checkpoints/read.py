@@ -44,6 +44,28 @@ def read_tensors(path: Path, *, is_known: bool = False) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged or cut off: {error}; download or copy it again") from error
 
 
+def read_record(path: Path, table: str) -> dict[str, Any]:
+    """The content of a file of plain values and one ``table`` of tensors, each looked at before it is read.
+
+    Raises ``CheckpointError`` if the file is damaged, asks for more than that, or is of another kind.
+    """
+    mentioned = Mentioned()
+    try:
+        opened = _open(path, mentioned, False)
+        _require_plain(path, mentioned)
+        content = opened.content
+        stored = content.get(table) if isinstance(content, dict) else None
+        if not isinstance(stored, dict) or len(stored) > MOST_TENSORS:
+            raise DamageError(f"it holds no table of tensors under {table!r}")
+        for name, value in stored.items():
+            if not isinstance(value, StoredTensor) or not value.is_floating_point:
+                raise DamageError(f"{name} is {_kind(value)}")
+            value.require_whole()
+        return {**content, table: opened.tensors(stored, is_known=False)}
+    except (DamageError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or cut off: {error}") from error
+
+
 def _open(path: Path, mentioned: Mentioned, is_known: bool) -> OpenedFile:
     match checkpoint_format(path):
         case "zip":

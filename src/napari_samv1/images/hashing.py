@@ -24,5 +24,12 @@ def hash_pixels(pixels: NDArray[Any]) -> str:
         method = f"xxh3-128-rows{SAMPLED_ROWS}"
         rows = pixels[np.linspace(0, len(pixels) - 1, SAMPLED_ROWS).astype(int)]
     digest = xxhash.xxh3_128(f"{pixels.shape} {little.str}".encode())
-    digest.update(np.ascontiguousarray(rows, dtype=little).data)
+    digest.update(plain_bytes(rows))
     return f"{method}:{digest.hexdigest()}"
+
+
+def plain_bytes(pixels: NDArray[Any]) -> memoryview:
+    """The values of pixels as little-endian bytes; true is 1, which readers write in other ways too."""
+    if pixels.dtype.kind == "b":
+        return np.not_equal(pixels.view(np.uint8), 0).data
+    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).data

@@ -234,7 +234,8 @@ def _mapped_by_blocks(pixels: Array, low: float, high: float, gamma: float) -> t
 def _table(pixels: Array, low: float, high: float, gamma: float) -> tuple[NDArray[np.uint8], Array]:
     """Every value of a small type mapped once, and the pixels as unsigned places in that table."""
     if pixels.dtype.kind == "b":
-        return _mapped(np.array([0, 1]), low, high, gamma), pixels.view(np.uint8)
+        # true is any byte but 0: Pillow reads pictures of 1 bit as 255
+        return _mapped(np.minimum(np.arange(256), 1), low, high, gamma), pixels.view(np.uint8)
     kind = np.iinfo(pixels.dtype)
     unsigned = np.dtype(f"u{pixels.dtype.itemsize}").newbyteorder(pixels.dtype.byteorder)
     # negative values wrap around to the upper half of the unsigned type, and so does the table

@@ -15,6 +15,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from napari_samv1.images.hashing import plain_bytes
 from napari_samv1.images.resample import resized
 from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.requests import SourceIdentity
@@ -185,9 +186,7 @@ class ArraySource:
         else:
             planes = [_block(shape, place) for place in range(HASHED_BLOCKS)]
         for cut in planes:
-            pixels = self._fetch(level, cut)
-            little = pixels.dtype.newbyteorder("<")
-            digest.update(np.ascontiguousarray(pixels, dtype=little).data)
+            digest.update(plain_bytes(self._fetch(level, cut)))
         return f"xxh3-128:{digest.hexdigest()}"
 
 

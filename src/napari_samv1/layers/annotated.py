@@ -16,6 +16,8 @@ from napari_samv1.annotation.pieces import BrushStroke
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.make import LabelsError
+from napari_samv1.layers.labels.pyramid import pyramid_of
+from napari_samv1.layers.labels.pyramid_writer import PyramidWriter
 from napari_samv1.layers.labels.strokes import planes_touched
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.records.mask_crop import MaskCrop
@@ -30,7 +32,7 @@ class PlaneSheet:
     """
 
     displayed: DisplayedPlane
-    writer: LabelWriter | None = None
+    writer: LabelWriter | PyramidWriter | None = None
     beneath: NDArray[Any] | None = field(default=None, repr=False)
     pixels: str = ""
 
@@ -98,7 +100,7 @@ class AnnotatedImage:
             problem = problem or writer.unseen
         return problem
 
-    def writer(self, plane: Plane, labels: Labels) -> LabelWriter:
+    def writer(self, plane: Plane, labels: Labels) -> LabelWriter | PyramidWriter:
         """The writer of a plane.
 
         Raises
@@ -108,7 +110,10 @@ class AnnotatedImage:
         """
         sheet = self.sheet(plane)
         if sheet.writer is None:
-            sheet.writer = LabelWriter(labels, self.image, sheet.displayed)
+            if pyramid_of(labels) is None:
+                sheet.writer = LabelWriter(labels, self.image, sheet.displayed)
+            else:
+                sheet.writer = PyramidWriter(labels, self.image, sheet.displayed, self.document)
         return sheet.writer
 
     def adopt(self, plane: Plane, labels: Labels, object_id: int) -> None:
@@ -142,11 +147,13 @@ class AnnotatedImage:
         not fit.
         """
         try:
-            index = self.writer(displayed, labels).index
+            first = self.writer(displayed, labels)
         except LabelsError:
             return []
         strokes: list[BrushStroke] = []
-        for touched in planes_touched(atoms, index):
+        if isinstance(first, PyramidWriter):
+            return strokes
+        for touched in planes_touched(atoms, first.index):
             plane = self._plane_of(labels, touched, displayed)
             if plane is None:
                 continue
@@ -154,8 +161,8 @@ class AnnotatedImage:
                 writer = self.writer(plane, labels)
             except LabelsError:
                 continue
-            stroke = writer.take_stroke(atoms)
-            if stroke is None:
+            stroke = None if isinstance(writer, PyramidWriter) else writer.take_stroke(atoms)
+            if stroke is None or isinstance(writer, PyramidWriter):
                 continue
             own = writer.brush_strokes(stroke)
             for one in own:

@@ -14,12 +14,14 @@ from napari_samv1.annotation import edits
 from napari_samv1.annotation.change import Change
 from napari_samv1.annotation.document import Document, PlaneView
 from napari_samv1.annotation.history import Step
-from napari_samv1.annotation.pieces import Object, Piece, PieceKey
+from napari_samv1.annotation.pieces import BrushStroke, Object, Piece, PieceKey
 from napari_samv1.app.decoding import Decoding
 from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
 from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
+from napari_samv1.layers.labels.pyramid import pyramid_of
+from napari_samv1.layers.labels.pyramid_brush import Drawing, PyramidBrush
 from napari_samv1.layers.open_bindings import OPEN_BINDINGS
 from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points, make_shapes
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
@@ -111,6 +113,7 @@ class AnnotationBinding:
         self._continued = 0  # the object that was in hand on the slice before
         self._prompts = PromptPair(self._tell_prompts, self._current_changed)
         self._undo_keys: UndoKeys | None = None
+        self._brush: PyramidBrush | None = None  # of a layer whose own one cannot paint
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
@@ -237,6 +240,8 @@ class AnnotationBinding:
             self._labels_connections.connect(layer.events, "paint", self._painted)
             self._labels_connections.connect(layer.events, "selected_label", self._label_selected)
             self._undo_keys = UndoKeys(layer)
+            if pyramid_of(layer) is not None:
+                self._brush = PyramidBrush(layer, self._begin_stroke, self._brushed)
             if self.current_object not in self._prompts.object_ids() | self._object_ids():
                 # a label of another tool must not become our first object by accident
                 self.current_object = max(self.current_object, self._highest_label() + 1)
@@ -848,6 +853,9 @@ class AnnotationBinding:
         if self._undo_keys is not None:
             self._undo_keys.close()
             self._undo_keys = None
+        if self._brush is not None:
+            self._brush.close()
+            self._brush = None
 
     def _current_changed(self) -> None:
         self._select_label()
@@ -881,6 +889,24 @@ class AnnotationBinding:
         # all of it may have been taken back, so that there was nothing to write
         labels.refresh(extent=False, thumbnail=False, highlight=False)
         self._tell_edited(problem or opened.kept_out(strokes))
+
+    def _begin_stroke(self, object_id: int) -> Drawing | None:
+        """Where a stroke on a live pyramid goes; None where no plane is shown."""
+        plane, opened = self._displayed(), self._open
+        if plane is None or opened is None:
+            return None
+        return Drawing(plane, edits.settings_of(opened.document, object_id).rule)
+
+    def _brushed(self, strokes: list[BrushStroke], problem: str) -> None:
+        """A stroke on a live pyramid becomes pixels of objects, in one step."""
+        opened = self._open
+        if opened is None or not strokes:
+            self._tell_edited(problem)
+            return
+        self.sync()
+        self._prompts.new_gesture()
+        refusal = self.do(edits.paint(opened.document, strokes))
+        self._tell_edited(refusal or problem or opened.kept_out(strokes))
 
     def _layer_removed(self, event: Any) -> None:
         gone, image = event.value, self.image

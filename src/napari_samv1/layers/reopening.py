@@ -138,8 +138,14 @@ def _labels_of(
 ) -> tuple[Labels, bool]:
     """A Labels layer with what is no object's, and whether it reaches all planes.
 
-    Of a stack that is too large for one layer, each other plane gets a finished one of its own.
+    Of a stack that is too large for one array, and holds labels of other tools, each other plane gets a
+    finished one of its own.
     """
+    if all(record.beneath is None for record in planes):
+        labels = make_labels(image, plane_at(image, planes[0].source.index))
+        if labels.multiscale:
+            binding.viewer.add_layer(labels)
+            return labels, True
     dtype = _dtype_for(planes)
     main, reaches_all = _empty_labels(binding, image, planes[0], dtype), True
     for record in planes:
@@ -160,7 +166,7 @@ def _labels_of(
 def _empty_labels(
     binding: AnnotationBinding, image: Image, record: PlaneRecord, dtype: np.dtype[Any]
 ) -> Labels:
-    labels = make_labels(image, plane_at(image, record.source.index))
+    labels = make_labels(image, plane_at(image, record.source.index), as_array=True)
     if labels.data.dtype != dtype:
         labels.data = labels.data.astype(dtype)
     binding.viewer.add_layer(labels)

@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Points
 from numpy.typing import NDArray
 
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.recording import world_of
 from napari_samv1.storage.exports.coco import CocoImage, write_coco
 from napari_samv1.storage.exports.geojson import write_geojson
@@ -58,7 +59,7 @@ def _plane(data: Any, meta: Meta) -> tuple[NDArray[Any], World]:
     ValueError
         If the layer is a stack, or has several levels; napari shows the sentence.
     """
-    name = meta.get("name", "labels")
+    name = plain(str(meta.get("name", "labels")))
     if isinstance(data, (list, tuple)) or meta.get("multiscale"):
         raise ValueError(f"Labels layer “{name}” has several levels: these formats hold one image.")
     shape = tuple(int(size) for size in data.shape)

@@ -111,8 +111,8 @@ def repaint(
         If a label does not fit the image's type, or a mask not its size.
     """
     old_stack, new_stack = ({painted[0]: painted for painted in stack} for stack in (before, after))
-    below, above = _Stack(before), _Stack(after)
-    own = _Stack([painted for painted in after if painted[0] in adopted])
+    below, above = Stack(before), Stack(after)
+    own = Stack([painted for painted in after if painted[0] in adopted])
     order_kept = [painted[0] for painted in before] == [painted[0] for painted in after]
     patches = []
     covered_after = covered
@@ -140,7 +140,7 @@ def repaint(
     return Painting(tuple(patches), covered_after)
 
 
-class _Stack:
+class Stack:
     """A stack of objects, of which those near a region are found without looking at each."""
 
     def __init__(self, painted: Sequence[Painted]) -> None:

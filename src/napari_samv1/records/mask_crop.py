@@ -95,7 +95,8 @@ class MaskCrop:
         return self.origin_yx == other.origin_yx and np.array_equal(self.mask, other.mask)
 
     def __hash__(self) -> int:
-        return hash((self.origin_yx, self.mask.shape, self.mask.tobytes()))
+        # packed, so that true is true whatever its byte is
+        return hash((self.origin_yx, self.mask.shape, np.packbits(self.mask).tobytes()))
 
 
 EMPTY = MaskCrop((0, 0), np.zeros((0, 0), dtype=bool))

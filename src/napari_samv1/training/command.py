@@ -12,7 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--work", type=Path, help="folder for scenes, states and curves (default: the user's cache)"
     )
     parser.add_argument("--seed", type=int, default=0, help="everything follows from it (default: 0)")
-    parser.add_argument("--scenes", type=int, help="size of the pool of synthetic scenes")
+    parser.add_argument(
+        "--scenes",
+        type=_some,
+        help="size of the pool of synthetic scenes; that of the late, larger ones keeps its share of it",
+    )
     parser.add_argument("--dense-steps", type=int, help="steps of the first stage, without prompts")
     parser.add_argument(
         "--where-steps", type=int, help="steps of the decoder alone, on places without objects"

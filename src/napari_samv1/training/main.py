@@ -132,6 +132,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         "prompt_steps": args.prompt_steps,
     }
     usual = Recipe.going_on() if args.init else Recipe()
+    if args.scenes is not None:
+        given["late_scenes"] = -(-args.scenes * usual.late_scenes // usual.scenes)
     return replace(usual, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -28,18 +28,26 @@ def _write(path: Path, array: NDArray[np.generic]) -> None:
 
 
 def draw_shard(
-    folder: Path, seed: int, index: int, side: int, shares: Shares = SHARES, *, shard: int = 64
+    folder: Path,
+    seed: int,
+    index: int,
+    side: int,
+    shares: Shares = SHARES,
+    *,
+    shard: int = 64,
+    scenes: int | None = None,
 ) -> None:
-    """Draw one shard of ``shard`` scenes, unless it is there."""
+    """Draw one shard of ``shard`` scenes, or only the first ``scenes`` of them, unless they are there."""
+    wanted = shard if scenes is None else scenes
     labels_path = folder / f"labels_{index:05d}.npy"
-    if labels_path.exists():
+    if _held(labels_path) >= wanted:
         return
-    scenes = [
+    drawn = [
         draw_scene(np.random.default_rng([seed, index * shard + i]), (side, side), shares=shares)
-        for i in range(shard)
+        for i in range(wanted)
     ]
-    _write(folder / f"images_{index:05d}.npy", np.stack([scene.image for scene in scenes]))
-    _write(labels_path, np.stack([scene.levels for scene in scenes]))
+    _write(folder / f"images_{index:05d}.npy", np.stack([scene.image for scene in drawn]))
+    _write(labels_path, np.stack([scene.levels for scene in drawn]))
 
 
 def draw_pool(
@@ -53,7 +61,7 @@ def draw_pool(
     workers: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Draw what is missing of a pool of about ``scenes`` scenes.
+    """Draw what is missing of a pool of ``scenes`` scenes.
 
     Raises
     ------
@@ -63,17 +71,28 @@ def draw_pool(
     folder.mkdir(parents=True, exist_ok=True)
     drawn_by = {"seed": seed, "side": side, "shares": dict(shares), "shard": shard, "drawing": fingerprint()}
     _claim(folder, drawn_by)
-    count = max(1, scenes // shard)
-    missing = [i for i in range(count) if not (folder / f"labels_{i:05d}.npy").exists()]
+    # the last shard may be smaller, and is drawn again where the pool grows beyond it
+    wanted = {i: min(shard, scenes - i * shard) for i in range(-(-scenes // shard))}
+    missing = [i for i, count in wanted.items() if _held(folder / f"labels_{i:05d}.npy") < count]
     if not missing:
         return
     # spawned processes are all started at once, each of them importing everything
     with ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context("spawn")) as processes:
-        jobs = [processes.submit(draw_shard, folder, seed, i, side, shares, shard=shard) for i in missing]
-        for done, job in enumerate(jobs, 1):
+        jobs = [
+            processes.submit(draw_shard, folder, seed, i, side, shares, shard=shard, scenes=wanted[i])
+            for i in missing
+        ]
+        done, total = 0, sum(wanted[i] for i in missing)
+        for i, job in zip(missing, jobs, strict=True):
             job.result()
+            done += wanted[i]
             if on_progress is not None:
-                on_progress(done * shard, len(missing) * shard)
+                on_progress(done, total)
+
+
+def _held(labels: Path) -> int:
+    """How many scenes a shard holds."""
+    return len(np.load(labels, mmap_mode="r")) if labels.exists() else 0
 
 
 def fingerprint() -> str:
@@ -111,15 +130,17 @@ class Pool:
         if not labels:
             raise ValueError(f"no scenes in {folder}; draw them first with `napari-samv1 train`")
         self._shard = len(np.load(labels[0], mmap_mode="r"))
+        self._most = scenes
         if scenes is not None:
-            labels = labels[: max(1, scenes // self._shard)]
+            labels = labels[: -(-scenes // self._shard)]
         self._labels = [np.load(path, mmap_mode="r") for path in labels]
         self._images = [
             np.load(path.with_name(path.name.replace("labels", "images")), mmap_mode="r") for path in labels
         ]
 
     def __len__(self) -> int:
-        return self._shard * len(self._labels)
+        held = sum(map(len, self._labels))
+        return held if self._most is None else min(held, self._most)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
         """Image (H, W, 3) and label levels (3, H, W)."""

@@ -9,10 +9,12 @@ from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
 
 from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.labels.pyramid import LivePyramid, pyramid_of
 from napari_samv1.layers.prompts.features import transform_of
 
 LABEL_DTYPE = np.dtype(np.uint16)  # napari's own default, uint8, ends at 255 objects
 WHOLE_STACK_BYTES = 1 << 30
+LARGEST_PLANE = 4096 * 4096
 SLAB_PIXELS = 1 << 24
 
 
@@ -20,17 +22,23 @@ class LabelsError(ValueError):
     """A Labels layer cannot take the masks; the message is a sentence that says why."""
 
 
-def make_labels(image: Image, plane: DisplayedPlane, *, name: str | None = None) -> Labels:
-    """An empty Labels layer (uint16) on the pixels of the displayed plane, placed as the image is.
+def make_labels(
+    image: Image, plane: DisplayedPlane, *, name: str | None = None, as_array: bool = False
+) -> Labels:
+    """An empty Labels layer on the pixels of the displayed plane and all others, placed as the image is.
 
-    Of a stack it covers every slice where that takes at most 1 GiB, and otherwise the displayed one.
+    Masks of planes of up to 4096 x 4096 pixels, and of stacks of up to 1 GiB, are an array (uint16); larger
+    ones a live pyramid. ``as_array`` makes an array of any plane, of a large stack for the displayed one
+    alone: where it has to hold labels of other tools.
     """
     shape = np.array(image.data[0].shape if image.multiscale else image.data.shape)[: image.ndim]
     factors = np.ones(image.ndim)
     shape[list(plane.axes)] = plane.shape_yx
     factors[list(plane.axes)] = plane.factors_yx
     origin = np.zeros(image.ndim)
-    if shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES:
+    is_large = shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES
+    live = not as_array and (is_large or plane.shape_yx[0] * plane.shape_yx[1] > LARGEST_PLANE)
+    if is_large and not live:
         origin = plane.position
         shape = np.where([index is None for index in plane.key.index], shape, 1)
     # a coarse pixel's centre lies between the fine ones that it spans
@@ -39,7 +47,11 @@ def make_labels(image: Image, plane: DisplayedPlane, *, name: str | None = None)
     transform = transform_of(image)
     transform["scale"] = np.asarray(image.scale) * factors
     transform["translate"] = np.asarray(placed(origin))
-    return Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name or f"{image.name} objects", **transform)
+    name = name or f"{image.name} objects"
+    if live:
+        pyramid = LivePyramid(shape.tolist(), plane.axes)
+        return Labels(list(pyramid.levels), multiscale=True, name=name, **transform)
+    return Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name, **transform)
 
 
 def refusal(layer: Labels) -> str:
@@ -62,6 +74,8 @@ def refusal(layer: Labels) -> str:
 
 def highest_label(layer: Labels) -> int:
     """The largest label of a layer, 0 where there is none; reads all of it, a slab at a time."""
+    if (pyramid := pyramid_of(layer)) is not None:
+        return pyramid.highest
     data: Any = layer.data[0] if layer.multiscale else layer.data
     if np.dtype(data.dtype).kind not in "ui" or not all(data.shape):
         return 0

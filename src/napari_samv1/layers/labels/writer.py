@@ -80,7 +80,7 @@ class LabelWriter:
         known = [objects[object_id] for object_id in view.stack]
         # an object without a mask yet must not wipe pixels that bear its number
         target = tuple(self._as_painted(one) for one in known if not one.mask.empty or one.id in painted)
-        changed = _changed(self._painted, target)
+        changed = changed_labels(self._painted, target)
         self._unseen = tuple(
             label
             for label, crop, _ in target
@@ -202,7 +202,7 @@ class LabelWriter:
         return [(int(label), MaskCrop.from_mask(labels == label), OVERWRITE) for label in present]
 
 
-def _changed(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
+def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
     """The labels in which two stacks differ: by mask, rule or place."""
     old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
     changed = moved_ids(tuple(old), tuple(new))

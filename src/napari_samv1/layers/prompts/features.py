@@ -186,6 +186,7 @@ def set_next(layer: PromptLayer, *, object_id: int | None = None, polarity: Pola
     if OBJECT not in layer.features or POLARITY not in layer.features:
         # the user replaced the table by one of their own
         adopt(layer, object_id or 1)
+    _widen(layer)
     defaults = {name: layer.feature_defaults[name].iloc[0] for name in layer.feature_defaults}
     wanted = dict(defaults)
     if object_id is not None:
@@ -194,6 +195,37 @@ def set_next(layer: PromptLayer, *, object_id: int | None = None, polarity: Pola
         wanted[POLARITY] = polarity
     if wanted != defaults:
         layer.feature_defaults = wanted
+
+
+def _widen(layer: PromptLayer) -> None:
+    """Let a table of the user's hold our numbers and words; the values that it has stay."""
+    features = layer.features
+    wider = {
+        name: features[name].astype(dtype)
+        for name, dtype in ((OBJECT, _object_dtype(features)), (POLARITY, _polarity_dtype(features)))
+        if dtype is not None
+    }
+    if wider:
+        layer.features = features.assign(**wider)
+
+
+def _object_dtype(features: pd.DataFrame) -> type | None:
+    """The type that the objects' column needs; None where its own will do."""
+    dtype = features[OBJECT].dtype
+    kind, size = dtype.kind, getattr(dtype, "itemsize", 8)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return object
+    if kind in "iu":
+        return np.int64 if size < 8 else None
+    return None if kind == "O" or (kind == "f" and size >= 8) else object
+
+
+def _polarity_dtype(features: pd.DataFrame) -> type | None:
+    """The type that the polarities' column needs; None where its own will do."""
+    dtype = features[POLARITY].dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return None if {POSITIVE, NEGATIVE} <= set(dtype.categories) else object
+    return None if dtype.kind == "O" else object
 
 
 def next_object_id(layer: PromptLayer) -> int | None:

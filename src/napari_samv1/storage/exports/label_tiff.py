@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import io
 import os
+import zlib
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
 from napari_samv1.disk.atomic import write_file
-from napari_samv1.storage.session.composite import label_image
+from napari_samv1.storage.session.composite import PlaneLabels
 from napari_samv1.storage.session.record import PlaneRecord
 
 LARGEST_CLASSIC_TIFF = 2**32 - 2**25
+TILED_FROM = 4096 * 4096  # pixels of a plane
+TILE = 512
+MOST_PIXELS = 1 << 34  # 64 GB in whatever reads it
 
 
 def export_label_tiff(path: str | os.PathLike[str], planes: Sequence[PlaneRecord]) -> Path:
     """Write the labels of an image's planes; those of a stack in the image's own shape, 0 elsewhere.
 
     A stack of which every annotated plane has the same rows and columns is written whole. uint16 where that
-    is enough, compressed with deflate. ``planes`` are of one image.
+    is enough, compressed with deflate. Planes above 4096 x 4096 pixels are written in tiles, one at a time.
+    ``planes`` are of one image.
 
     Raises
     ------
     ValueError
-        If the planes lie across different axes, or at different levels.
+        If the planes lie across different axes, or at different levels, or are too large for a TIFF.
     OSError
         If the file cannot be written.
     """
-    labels = {plane.source.index: label_image(plane) for plane in planes}
+    labels = {plane.source.index: PlaneLabels(plane) for plane in planes}
     axes = {tuple(place is None for place in index) for index in labels}
-    shapes = {one.shape for one in labels.values()}
+    shapes = {one.shape_yx for one in labels.values()}
     if len(axes) > 1 or len(shapes) > 1:
         raise ValueError(
             "The annotated planes of this image lie across different axes or at different levels, which one "
@@ -42,20 +47,30 @@ def export_label_tiff(path: str | os.PathLike[str], planes: Sequence[PlaneRecord
         )
     dtype = np.result_type(*(one.dtype for one in labels.values()))
     shape = stack_shape(planes[0])
-    buffer = io.BytesIO()
-    # deflate is in Python itself; other compressions need a package that readers may lack
-    tifffile.imwrite(
-        buffer,
-        _pages(labels, shape, dtype),
-        shape=shape,
-        dtype=dtype,
-        bigtiff=int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > LARGEST_CLASSIC_TIFF,
-        compression="zlib",
-        photometric="minisblack",
-        software=False,
-    )
+    count = int(np.prod(shape, dtype=np.float64))
+    if count > MOST_PIXELS:
+        raise ValueError(
+            f"A label image of {' x '.join(map(str, shape))} pixels is too large for a TIFF, which is "
+            f"read as a whole: export OME-Zarr, which is read piece by piece."
+        )
+    tiled = shape[-2] * shape[-1] > TILED_FROM
+
+    def write(file: BinaryIO) -> None:
+        # deflate is in Python itself; other compressions need a package that readers may lack
+        tifffile.imwrite(
+            file,
+            _tiles(labels, shape, dtype) if tiled else _pages(labels, shape, dtype),
+            shape=shape,
+            dtype=dtype,
+            tile=(TILE, TILE) if tiled else None,
+            bigtiff=count * dtype.itemsize > LARGEST_CLASSIC_TIFF,
+            compression="zlib",
+            photometric="minisblack",
+            software=False,
+        )
+
     target = Path(path)
-    write_file(target, buffer.getvalue())
+    write_file(target, write)
     return target
 
 
@@ -65,10 +80,31 @@ def stack_shape(plane: PlaneRecord) -> tuple[int, ...]:
     return (*(size for size, place in sizes if place is not None), *plane.shape_yx)
 
 
-def _pages(
-    labels: dict[tuple[int | None, ...], NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Iterator[NDArray[Any]]:
-    at = {tuple(place for place in index if place is not None): one for index, one in labels.items()}
-    empty = np.zeros(shape[-2:], dtype)
-    for place in np.ndindex(shape[:-2]):
-        yield at[place].astype(dtype) if place in at else empty
+Planes = dict[tuple[int | None, ...], PlaneLabels]
+
+
+def _pages(planes: Planes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    whole = slice(0, shape[-2]), slice(0, shape[-1])
+    for labels in _in_order(planes, shape):
+        yield np.zeros(shape[-2:], dtype) if labels is None else labels.read(whole).astype(dtype)
+
+
+def _tiles(planes: Planes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[bytes]:
+    """Compressed tiles: tifffile takes either these or arrays, and most of a slide is the same one."""
+    height, width = shape[-2:]
+    nothing = zlib.compress(bytes(TILE * TILE * dtype.itemsize))
+    for labels in _in_order(planes, shape):
+        for top, left in product(range(0, height, TILE), range(0, width, TILE)):
+            region = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
+            if labels is None or labels.is_empty(region):
+                yield nothing
+                continue
+            tile = np.zeros((TILE, TILE), dtype)
+            found = labels.read(region)
+            tile[: found.shape[0], : found.shape[1]] = found
+            yield zlib.compress(tile.tobytes())
+
+
+def _in_order(planes: Planes, shape: tuple[int, ...]) -> Iterator[PlaneLabels | None]:
+    at = {tuple(place for place in index if place is not None): one for index, one in planes.items()}
+    return (at.get(place) for place in np.ndindex(shape[:-2]))

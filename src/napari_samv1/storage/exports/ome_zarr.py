@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.disk.atomic import PREFIX, SUFFIX, replace
+from napari_samv1.disk.atomic import part_of, replace
+from napari_samv1.records.mask_crop import Region
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.composite import label_image
+from napari_samv1.storage.session.composite import PlaneLabels
 from napari_samv1.storage.session.record import PlaneRecord, World
 
 NGFF = "0.5"
@@ -35,37 +39,98 @@ UNITS = {
 }
 
 
+AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
+ReadLabels = Callable[[tuple[int, ...], Region], "NDArray[Any] | None"]
+"""Labels of a region of the plane at a place in a stack; None where there are none."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is written: size and type of the label image, its axes from the slowest on, and its place.
+
+    ``scale`` and ``origin`` are those of rows and columns, ``units`` UDUNITS-2 names or what a layer says.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale_yx: tuple[float, float] = (1.0, 1.0)
+    origin_yx: tuple[float, float] = (0.0, 0.0)
+    units_yx: tuple[str, str] = ("", "")
+    axes: str = "yx"
+
+
 def export_ome_zarr(path: str | os.PathLike[str], plane: PlaneRecord) -> Path:
-    """Write a plane's label image as a new OME-Zarr folder, one resolution.
+    """Write a plane's label image as a new OME-Zarr folder with a pyramid, a chunk at a time.
 
     Raises
     ------
     SessionError
         If zarr is not installed, or the folder exists already.
     """
-    return write_ome_zarr(path, label_image(plane), plane.source.world, plane.source.name)
+    labels = PlaneLabels(plane)
+
+    def read(_place: tuple[int, ...], region: Region) -> NDArray[Any] | None:
+        return None if labels.is_empty(region) else labels.read(region)
+
+    return write_pyramid(
+        path, _grid(plane.shape_yx, labels.dtype, plane.source.world), read, plane.source.name
+    )
 
 
 def write_ome_zarr(
     path: str | os.PathLike[str], labels: NDArray[Any], world: World, name: str = "labels"
 ) -> Path:
     """Write a label image (H, W); the folder takes its name once it is complete."""
+    shape = int(labels.shape[0]), int(labels.shape[1])
+    grid = _grid(shape, np.dtype(labels.dtype), world)
+    return write_pyramid(path, grid, lambda _place, region: np.asarray(labels[region]), name)
+
+
+def _grid(shape_yx: tuple[int, int], dtype: np.dtype[Any], world: World) -> Grid:
+    origin_y, origin_x = np.asarray(world.matrix)[:, 2].tolist()
+    return Grid(shape_yx, dtype, world.pixel_size_yx, (origin_y, origin_x), world.units)
+
+
+def write_pyramid(
+    path: str | os.PathLike[str], grid: Grid, read: ReadLabels, name: str, *, replacing: bool = False
+) -> Path:
+    """Write a label image of any size, a chunk at a time, with levels that get coarser by 2 down to a chunk.
+
+    A coarser pixel shows the first of its four that is no background, so that small objects stay visible.
+    The folder takes its name once it is complete; ``replacing`` one that is there.
+
+    Raises
+    ------
+    SessionError
+        If zarr is not installed, the folder exists already, or it cannot be written.
+    """
     try:
         import zarr
     except ImportError as error:
         raise SessionError(NO_ZARR) from error
     target = Path(path).absolute()
-    if target.exists():
+    if target.exists() and not replacing:
         raise SessionError(f"{target} exists already: choose another name")
-    part = target.parent / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
+    part = part_of(target.parent, os.urandom(8).hex())
+    shapes = level_shapes(grid.shape)
     try:
-        attributes: dict[str, Any] = {"ome": _metadata(world, name)}
+        attributes: dict[str, Any] = {"ome": _metadata(grid, len(shapes), name)}
         group = zarr.open_group(part, mode="w-", zarr_format=3, attributes=attributes)
-        chunks = tuple(min(CHUNK, size) for size in labels.shape)
-        array = group.create_array(
-            "0", shape=labels.shape, dtype=labels.dtype, chunks=chunks, dimension_names=["y", "x"]
-        )
-        array[...] = np.ascontiguousarray(labels)
+        written: list[Place] = []
+        array: Any = None
+        for level, shape in enumerate(shapes):
+            finer = array
+            array = group.create_array(
+                str(level),
+                shape=shape,
+                dtype=grid.dtype,
+                chunks=(*(1,) * (len(shape) - 2), *(min(CHUNK, size) for size in shape[-2:])),
+                dimension_names=list(grid.axes),
+            )
+            written = _write_finest(array, read) if level == 0 else _write_coarser(array, finer, written)
+        if target.exists():
+            shutil.rmtree(target)
         replace(part, target)
     except OSError as error:
         raise SessionError(f"{target} could not be written: {error}") from error
@@ -74,23 +139,82 @@ def write_ome_zarr(
     return target
 
 
-def _metadata(world: World, name: str) -> dict[str, Any]:
-    axes = []
-    for axis, unit in zip("yx", world.units, strict=True):
-        known = {"unit": UNITS[unit]} if unit in UNITS else {}
-        axes.append({"name": axis, "type": "space", **known})
-    matrix = np.asarray(world.matrix)
-    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": list(world.pixel_size_yx)}]
-    if matrix[:, 2].any():
-        transformations.append({"type": "translation", "translation": matrix[:, 2].tolist()})
+def level_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes of all levels, finest first."""
+    shapes = [shape]
+    while max(shapes[-1][-2:]) > CHUNK:
+        shapes.append((*shape[:-2], *(-(-size // 2) for size in shapes[-1][-2:])))
+    return shapes
+
+
+Place = tuple[tuple[int, ...], int, int]
+
+
+def _write_finest(array: Any, read: ReadLabels) -> list[Place]:
+    """Write what ``read`` gives; the chunks that hold anything."""
+    written = []
+    height, width = array.shape[-2:]
+    for place in np.ndindex(array.shape[:-2]):
+        for i, j in product(range(-(-height // CHUNK)), range(-(-width // CHUNK))):
+            region = _chunk(i, j, height, width)
+            labels = read(place, region)
+            if labels is not None and labels.any():
+                array[(*place, *region)] = labels.astype(array.dtype, copy=False)
+                written.append((place, i, j))
+    return written
+
+
+def _write_coarser(array: Any, finer: Any, written: Sequence[Place]) -> list[Place]:
+    """Write a level from the one before, where that holds anything."""
+    chunks = list(dict.fromkeys((place, i // 2, j // 2) for place, i, j in written))
+    height, width = array.shape[-2:]
+    for place, i, j in chunks:
+        rows, columns = _chunk(i, j, height, width)
+        fine = finer[
+            (*place, slice(2 * rows.start, 2 * rows.stop), slice(2 * columns.start, 2 * columns.stop))
+        ]
+        array[(*place, rows, columns)] = halved(np.asarray(fine))
+    return chunks
+
+
+def halved(labels: NDArray[Any]) -> NDArray[Any]:
+    """Every second row and column, of each 2 x 2 pixels the first that is no background."""
+    padded = np.pad(labels, [(0, size % 2) for size in labels.shape])
+    found = padded[::2, ::2].copy()
+    for part in (padded[::2, 1::2], padded[1::2, ::2], padded[1::2, 1::2]):
+        np.copyto(found, part, where=found == 0)
+    return found
+
+
+def _chunk(i: int, j: int, height: int, width: int) -> Region:
+    return (
+        slice(i * CHUNK, min((i + 1) * CHUNK, height)),
+        slice(j * CHUNK, min((j + 1) * CHUNK, width)),
+    )
+
+
+def _metadata(grid: Grid, levels: int, name: str) -> dict[str, Any]:
+    units = dict(zip("yx", grid.units_yx, strict=True))
+    axes: list[dict[str, Any]] = []
+    for axis in grid.axes:
+        unit = UNITS.get(units.get(axis, ""))
+        kind = {"type": AXIS_TYPES[axis]} if axis in AXIS_TYPES else {}
+        axes.append({"name": axis} | kind | ({"unit": unit} if unit else {}))
+    stack = len(grid.axes) - 2
+    datasets = []
+    for level in range(levels):
+        factor = 2**level
+        scale = [factor * size for size in grid.scale_yx]
+        # a coarser pixel's centre lies between those that it spans
+        origin = [
+            start + (factor - 1) / 2 * size for start, size in zip(grid.origin_yx, grid.scale_yx, strict=True)
+        ]
+        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * stack + scale}]
+        if any(origin):
+            transformations.append({"type": "translation", "translation": [0.0] * stack + origin})
+        datasets.append({"path": str(level), "coordinateTransformations": transformations})
     return {
         "version": NGFF,
-        "multiscales": [
-            {
-                "name": name,
-                "axes": axes,
-                "datasets": [{"path": "0", "coordinateTransformations": transformations}],
-            }
-        ],
+        "multiscales": [{"name": name, "axes": axes, "datasets": datasets}],
         "image-label": {},
     }

@@ -9,35 +9,57 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from napari_samv1.annotation.pieces import Piece
-from napari_samv1.masks.paint import compose
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.masks.composite import Composite
+from napari_samv1.records.mask_crop import MaskCrop, Region
 from napari_samv1.storage.session.record import PlaneRecord
 
 Labels = NDArray[Any]
 
 
+class PlaneLabels:
+    """The label image of a recorded plane, computed region by region: objects in order over labels beneath.
+
+    Its type is uint16 where that is enough.
+    """
+
+    def __init__(self, plane: PlaneRecord) -> None:
+        self.shape_yx, self._beneath = plane.shape_yx, plane.beneath
+        by_id = {piece.id: piece for piece in plane.pieces}
+        stack = [(one, by_id[one].mask, by_id[one].settings.rule) for one in plane.order if one in by_id]
+        self._composite = Composite(stack)
+        lowest, highest = 0, max(by_id, default=0)
+        if plane.beneath is not None:
+            lowest, highest = min(0, int(plane.beneath.min())), max(highest, int(plane.beneath.max()))
+        # numpy has no integer type for all of both signs: what is negative came as int64 or less
+        self.dtype: np.dtype[Any] = (
+            np.dtype(np.int64) if lowest < 0 else np.promote_types(np.min_scalar_type(highest), np.uint16)
+        )
+
+    def is_empty(self, region: Region) -> bool:
+        """Whether nothing is near a region."""
+        beneath = self._beneath is not None and bool(self._beneath[region].any())
+        return not beneath and not self._composite.meeting(region)
+
+    def read(self, region: Region) -> Labels:
+        """The labels of a region."""
+        beneath = None if self._beneath is None else self._beneath[region]
+        return self._composite.read(region, self.dtype, beneath=beneath)
+
+
 def label_image(plane: PlaneRecord) -> Labels:
-    """The objects in their order over the labels beneath: (H, W), uint16 where that is enough."""
-    highest = max((piece.id for piece in plane.pieces), default=0)
-    beneath = plane.beneath
-    lowest = 0
-    if beneath is not None:
-        lowest, highest = min(0, int(beneath.min())), max(highest, int(beneath.max()))
-    # numpy has no integer type for all of both signs: what is negative came as int64 or less
-    dtype = np.dtype(np.int64) if lowest < 0 else np.promote_types(np.min_scalar_type(highest), np.uint16)
-    ground = np.zeros(plane.shape_yx, dtype) if beneath is None else beneath.astype(dtype)
-    by_id = {piece.id: piece for piece in plane.pieces}
-    stack = [(one, by_id[one].mask, by_id[one].settings.rule) for one in plane.order if one in by_id]
-    return compose(ground, (0, 0), stack)
+    """The whole label image of a plane: (H, W)."""
+    height, width = plane.shape_yx
+    return PlaneLabels(plane).read((slice(0, height), slice(0, width)))
 
 
 def shown_objects(plane: PlaneRecord) -> list[tuple[Piece, MaskCrop]]:
     """The objects of which something is to be seen, in the order of their ids, with the mask that is seen."""
-    labels = label_image(plane)
+    labels = PlaneLabels(plane)
     shown = []
     for piece in sorted(plane.pieces, key=lambda one: one.id):
-        region = piece.mask.region
-        mask = piece.mask.mask & (labels[region] == piece.id)
+        if not piece.mask.mask.size:
+            continue
+        mask = piece.mask.mask & (labels.read(piece.mask.region) == piece.id)
         if mask.any():
             shown.append((piece, MaskCrop.from_mask(mask, piece.mask.origin_yx)))
     return shown

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 SESSION_FILE = "session.json"
 BENEATH = "beneath-{}.tif"
+LARGEST_COPY = 1 << 26  # pixels of a plane; the masks of larger ones are in session.json alone
 
 _OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
 
@@ -48,9 +49,10 @@ _OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
 def save_session(folder: str | os.PathLike[str], record: SessionRecord) -> Path:
     """Save a session as a folder that ``open_session`` and other programs read.
 
-    Beside ``session.json`` it gets ``labels.tif`` (for each plane), ``points.csv`` and ``shapes.csv`` (for
-    each image, where there are any; napari opens them) and ``objects.csv``. Whatever happens while it is
-    written, the folder holds a whole session, the one before or the new one, and copies of no other.
+    Beside ``session.json`` it gets ``labels.tif`` (for each plane up to 8192 x 8192 pixels), ``points.csv``
+    and ``shapes.csv`` (for each image, where there are any; napari opens them) and ``objects.csv``. Whatever
+    happens while it is written, the folder holds a whole session, the one before or the new one, and copies
+    of no other.
 
     Raises
     ------
@@ -149,7 +151,8 @@ def _copies(record: SessionRecord) -> dict[str, bytes]:
     copies = {"objects.csv": utf8(objects_csv(record))}
     for number, plane in enumerate(record.planes, start=1):
         suffix = f"-{number}" if len(record.planes) > 1 else ""
-        copies[f"labels{suffix}.tif"] = tiff_bytes(label_image(plane))
+        if plane.shape_yx[0] * plane.shape_yx[1] <= LARGEST_COPY:
+            copies[f"labels{suffix}.tif"] = tiff_bytes(label_image(plane))
     for number, image in enumerate(record.images, start=1):
         suffix = f"-{number}" if len(record.images) > 1 else ""
         for name, text in (("points", points_csv(image.planes)), ("shapes", shapes_csv(image.planes))):

@@ -21,6 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_samv1.app import models
+from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.layers.inspection import Picture, ShownPictures
 from napari_samv1.widgets.inspect.attention import AttentionView
 from napari_samv1.widgets.inspect.blocks import BlocksView
@@ -33,16 +35,15 @@ from napari_samv1.widgets.inspect.stability import StabilityView
 from napari_samv1.widgets.inspect.view import View
 from napari_samv1.widgets.inspect.wand import WandView
 from napari_samv1.widgets.inspect.windows import WindowsView
-from napari_samv1.widgets.panel import models
-from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 from napari_samv1.widgets.shared.docking import come_as_tab
 from napari_samv1.widgets.shared.layer_list import leave_layer_list
 from napari_samv1.widgets.shared.look import BLUE, GREEN, ORANGE, card, line, narrow_combo, note
+from napari_samv1.widgets.shared.mailbox import Mailbox
 
 if TYPE_CHECKING:
     import napari.viewer
 
-    from napari_samv1.widgets.shared.remembered import Choices
+    from napari_samv1.app.models import Choices
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class InspectModel(QScrollArea):
         self._last_scene: Scene | None = None
         self._started = 0.0
         self._network: Any = None
-        self._worker = Worker("inspection", self._finished, self._progressed)
+        self._worker = Worker("inspection", self._finished, self._progressed, deliver=Mailbox())
         self._live_timer = QTimer(self)
         self._live_timer.setSingleShot(True)
         self._live_timer.setInterval(LIVE_MILLISECONDS)

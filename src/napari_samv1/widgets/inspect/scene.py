@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from napari_samv1.widgets.shared.background import Ticket
+from napari_samv1.app.worker import Ticket
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from napari_samv1.app.worker import Ticket
 from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen
 from napari_samv1.widgets.inspect.view import View
-from napari_samv1.widgets.shared.background import Ticket
 
 POINT, MASK = range(2)
 KINDS = ("the token under the newest point", "the tokens under the current mask")

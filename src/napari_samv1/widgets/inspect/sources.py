@@ -9,6 +9,7 @@ from napari.layers import Image, Layer, Points
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from napari_samv1.app.models import Choices
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
 from napari_samv1.layers.inspection import is_picture
@@ -19,13 +20,13 @@ from napari_samv1.widgets.inspect.scene import Scene
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel, open_panels
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
 from napari_samv1.widgets.shared.look import narrow_combo, note
-from napari_samv1.widgets.shared.remembered import Choices, recall
+from napari_samv1.widgets.shared.remembered import recall
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_samv1.app.models import ReadyModel
     from napari_samv1.records.prompts import Prompts
-    from napari_samv1.widgets.panel.models import ReadyModel
 
 
 def _is_image(layer: Layer) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
 
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.widgets.inspect.scene import Look
 from napari_samv1.widgets.shared.look import narrow_combo
 
@@ -50,7 +51,7 @@ class View(QWidget):
         """A row with a list."""
         combo = narrow_combo()
         combo.addItems(list(entries))
-        combo.setToolTip(tooltip)
+        combo.setToolTip(plain(tooltip))
         combo.currentIndexChanged.connect(lambda _index: self.changed.emit())
         self.form.addRow(title, combo)
         return combo
@@ -60,7 +61,7 @@ class View(QWidget):
         spin = QSpinBox()
         spin.setRange(low, high)
         spin.setValue(value)
-        spin.setToolTip(tooltip)
+        spin.setToolTip(plain(tooltip))
         spin.valueChanged.connect(lambda _value: self.changed.emit())
         self.form.addRow(title, spin)
         return spin
@@ -72,7 +73,7 @@ class View(QWidget):
         spin.setSingleStep(0.1)
         spin.setRange(low, high)
         spin.setValue(value)
-        spin.setToolTip(tooltip)
+        spin.setToolTip(plain(tooltip))
         spin.valueChanged.connect(lambda _value: self.changed.emit())
         self.form.addRow(title, spin)
         return spin

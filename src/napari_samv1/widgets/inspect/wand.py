@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_samv1.app.worker import Ticket
 from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen
 from napari_samv1.widgets.inspect.view import View
-from napari_samv1.widgets.shared.background import Ticket
 
 COLOURS: dict[int | None, str] = {1: "#009e73", 2: "#e69f00", 3: "#56b4e9"}
 

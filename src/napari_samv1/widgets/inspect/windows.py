@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QSpinBox
 
+from napari_samv1.app.worker import Ticket
 from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen, progress
 from napari_samv1.widgets.inspect.view import View
-from napari_samv1.widgets.shared.background import Ticket
 
 if TYPE_CHECKING:
     from napari_samv1.inspection import TimedPrediction

@@ -11,16 +11,17 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_samv1.annotation.edits import settings_of
+from napari_samv1.app import models
+from napari_samv1.app.encoding import Encoder
+from napari_samv1.app.gesture import Gesture
+from napari_samv1.app.models import Choices, DownloadState
+from napari_samv1.app.worker import Outcome, Worker
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import DisplayedPlane, NoPlaneError
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.settings import ObjectSettings
-from napari_samv1.widgets.panel import models
 from napari_samv1.widgets.panel.canvas_tools import CanvasTools, Tool
-from napari_samv1.widgets.panel.encoder import Encoder
-from napari_samv1.widgets.panel.gesture import Gesture
-from napari_samv1.widgets.panel.model_chooser import DownloadState
-from napari_samv1.widgets.shared.background import Outcome, Worker
-from napari_samv1.widgets.shared.remembered import Choices
+from napari_samv1.widgets.shared.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -65,13 +66,15 @@ class Controller(QObject):
             on_edited=self._edited,
         )
         self.tools = CanvasTools(viewer, self.binding, self.tool_changed.emit)
+        self._mailbox = Mailbox()
         self.encoder = Encoder(
             choices,
             on_change=self._encoder_changed,
             on_encoded=self._encoded,
             on_error=self._job_failed,
+            deliver=self._mailbox,
         )
-        self._decoder = Worker("decoding", self._decoded)
+        self._decoder = Worker("decoding", self._decoded, deliver=self._mailbox)
         self._downloader: Worker | None = None
         self.closed = False
         self._sync_timer = self._single_shot(self.sync)
@@ -233,7 +236,12 @@ class Controller(QObject):
         """Fetch a known model's file in a thread of its own."""
         self._failure = ""
         if self._downloader is None:
-            self._downloader = Worker("download", self._downloaded, self._download_progressed)
+            self._downloader = Worker(
+                "download",
+                self._downloaded,
+                self._download_progressed,
+                deliver=self._mailbox,
+            )
         self._downloader.submit(name, lambda ticket: models.download(name, ticket))
         self.download_changed.emit(DownloadState(name))
 
@@ -250,7 +258,7 @@ class Controller(QObject):
         if outcome.error is not None:
             self._job_failed(outcome.error)
         elif not outcome.cancelled:
-            show_info(f"{outcome.key} is on disk now.")
+            show_info(plain(f"{outcome.key} is on disk now."))
             if self.encoder.choices.model == outcome.key:
                 self.encoder.choose(self.encoder.choices)
 
@@ -449,7 +457,7 @@ class Controller(QObject):
         logger.info("a background job failed", exc_info=error)
         self._failure = str(error) or type(error).__name__
         self._say(self._failure)
-        show_error(self._failure)
+        show_error(plain(self._failure))
 
     def on_close(self, call: Callable[[], None]) -> None:
         """Have something called before the layers are let go of."""

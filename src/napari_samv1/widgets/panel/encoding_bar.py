@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, note
-
-
-class Encoding(Enum):
-    """The states of an image's encoding."""
-
-    NO_IMAGE = "no image"
-    NOT_ENCODED = "not encoded"
-    WAITING = "waiting"
-    ENCODING = "encoding"
-    READY = "ready"
-    STALE = "stale"
-
+from napari_samv1.app.encoding import Encoding, EncodingStatus
+from napari_samv1.layers.plain_text import plain
+from napari_samv1.widgets.shared.look import BLUE, GREEN, GREY, ORANGE, PlainLabel, note
 
 COLOURS = {
     Encoding.NO_IMAGE: GREY,
@@ -41,18 +28,6 @@ MARKS = {
 }
 
 
-@dataclass(frozen=True)
-class EncodingStatus:
-    """All that the bar shows; a plain record, so that it can be made and tested without Qt."""
-
-    state: Encoding
-    sentence: str
-    hint: str = ""
-    done: int = 0
-    total: int = 0
-    can_encode: bool = True
-
-
 class EncodingBar(QWidget):
     """State label, "Encode", progress with cancel, and hints."""
 
@@ -62,7 +37,7 @@ class EncodingBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.state = Encoding.NO_IMAGE
-        self.mark = QLabel()
+        self.mark = PlainLabel()
         self.sentence = note()
         self.encode = QPushButton("Encode")
         self.encode.setToolTip("Encode the image now (the first click does it too)")
@@ -104,6 +79,6 @@ class EncodingBar(QWidget):
         self.cancel.setVisible(running)
         self.progress.setRange(0, status.total)
         self.progress.setValue(status.done)
-        self.progress.setToolTip(f"{status.done} of {status.total} blocks" if status.total else "")
+        self.progress.setToolTip(plain(f"{status.done} of {status.total} blocks" if status.total else ""))
         self.hint.setText(status.hint)
         self.hint.setVisible(bool(status.hint))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_samv1.app.worker import Outcome, Worker
 from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.labels.existing import labels_on
-from napari_samv1.widgets.shared.background import Outcome, Worker
+from napari_samv1.widgets.shared.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from napari_samv1.layers.binding import AnnotationBinding
@@ -29,7 +30,7 @@ class ExistingLabels(QObject):
         self._binding = binding
         self._read: Hashable = None
         self._objects: frozenset[int] = frozenset()  # of the plane, when last looked
-        self._worker = Worker("existing labels", self._found)
+        self._worker = Worker("existing labels", self._found, deliver=Mailbox())
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MILLISECONDS)

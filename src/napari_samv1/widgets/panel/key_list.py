@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_samv1.layers.keys import KEY_ACTIONS, shown, shown_key
 from napari_samv1.layers.undo_keys import REDO_KEY, UNDO_KEY
-from napari_samv1.widgets.shared.look import note
+from napari_samv1.widgets.shared.look import PlainLabel, note
 
 FIXED = (
     ("Shift+click", "a point of the other kind"),
@@ -33,13 +33,13 @@ class KeyList(QWidget):
         grid.setColumnStretch(1, 1)
         grid.setVerticalSpacing(2)
         for row, action in enumerate(KEY_ACTIONS):
-            key = QLabel()
+            key = PlainLabel()
             key.setAlignment(Qt.AlignmentFlag.AlignTop)
             self._keys[action.name] = key
             grid.addWidget(key, row, 0)
             grid.addWidget(note(action.title), row, 1)
         for row, (fixed, title) in enumerate(FIXED, start=len(KEY_ACTIONS)):
-            grid.addWidget(QLabel(fixed), row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(PlainLabel(fixed), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(note(title), row, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -14,9 +14,10 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
+from napari_samv1.app.imports import import_for_jobs
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.widgets.panel.session_card import Answer, QuestionCard
 from napari_samv1.widgets.panel.session_words import images_in, objects_in, when
-from napari_samv1.widgets.shared.imports import import_for_jobs
 
 if TYPE_CHECKING:
     from napari_samv1.storage.session.recovery import Recoverable
@@ -142,7 +143,7 @@ def _list_of(lost: Sequence[LostSession]) -> QListWidget:
     shown.setWordWrap(True)
     for one in lost:
         item = QListWidgetItem(one.words)
-        item.setToolTip(one.words.replace("\n", ", "))
+        item.setToolTip(plain(one.words.replace("\n", ", ")))
         if one.picture is not None:
             item.setIcon(_icon(one.picture))
         shown.addItem(item)

@@ -12,6 +12,7 @@ from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
 from qtpy.QtWidgets import QAbstractButton, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.settings import CHOICES, Choice
 from napari_samv1.widgets.panel.value_widgets import LookValue
 from napari_samv1.widgets.shared.look import BLUE, GREY, note
@@ -76,7 +77,7 @@ class Thumbnail(QAbstractButton):
         self._scores = scores
         self.setAccessibleName(f"Mask {self.number}")
         like = "" if self.like is None else f". It hardly differs from mask {self.like}."
-        self.setToolTip(f"Take mask {self.number}{f': {scores}' if scores else ''}{like}")
+        self.setToolTip(plain(f"Take mask {self.number}{f': {scores}' if scores else ''}{like}"))
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         painter = QPainter(self)

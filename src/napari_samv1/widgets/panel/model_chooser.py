@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_samv1.app.models import Choices, DownloadState
 from napari_samv1.checkpoints.registry import MODELS, KnownModel
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.preparation import PREPARATIONS
 from napari_samv1.widgets.panel.value_widgets import LookValue
 from napari_samv1.widgets.shared.look import narrow_combo, note
-from napari_samv1.widgets.shared.remembered import Choices
 
 BROWSE = "browse"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PREPARATION_TITLES = {"published": "as Segment Anything", "medsam": "as MedSAM"}
-
-
-@dataclass(frozen=True)
-class DownloadState:
-    """Progress of a download in bytes; ``total`` is 0 while it is not known."""
-
-    name: str
-    done: int = 0
-    total: int = 0
 
 
 class ModelChooser(QWidget):
@@ -165,11 +157,11 @@ class ModelChooser(QWidget):
             on_disk = "bundled" if row.is_bundled else "on disk"
             state = on_disk if row.is_on_disk or row.is_bundled else f"↓ {row.megabytes} MB"
             self.model.addItem(f"{name}  ({state})", name)
-            self.model.setItemData(self.model.count() - 1, row.summary, Qt.ItemDataRole.ToolTipRole)
+            self.model.setItemData(self.model.count() - 1, plain(row.summary), Qt.ItemDataRole.ToolTipRole)
         if self.known is None:
             path = Path(self._choices.model)
             self.model.addItem(path.name, str(path))
-            self.model.setItemData(self.model.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
+            self.model.setItemData(self.model.count() - 1, plain(str(path)), Qt.ItemDataRole.ToolTipRole)
         self.model.addItem("a file of your own …", BROWSE)
         self.model.setItemData(
             self.model.count() - 1, "Any Segment Anything checkpoint (.pth, .pt)", Qt.ItemDataRole.ToolTipRole
@@ -182,7 +174,7 @@ class ModelChooser(QWidget):
         self._form.labelForField(self.preparation).setVisible(known is None)
         if known is not None:
             self.about.setText(f"{known.summary[0].upper()}{known.summary[1:]}. Licence: {known.licence}.")
-            self.about.setToolTip(known.citation)
+            self.about.setToolTip(plain(known.citation))
         else:
             self.about.setText(self._choices.model)
         wanted = known is not None and not known.is_on_disk and not known.is_bundled

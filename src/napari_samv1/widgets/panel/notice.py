@@ -5,7 +5,8 @@ from __future__ import annotations
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_samv1.widgets.shared.look import BLUE, ORANGE, card
+from napari_samv1.layers.plain_text import plain
+from napari_samv1.widgets.shared.look import BLUE, ORANGE, PlainLabel, card
 
 LINES = 3
 
@@ -34,14 +35,14 @@ class Notice(QScrollArea):
     def show_guide(self, sentence: str) -> None:
         """Say what to do next; seen while there is no message."""
         self.guide.setText(sentence)
-        self.guide.setToolTip(sentence)
+        self.guide.setToolTip(plain(sentence))
 
     def show_message(self, sentence: str) -> None:
         """Show a message in the guide's place; "" for none."""
         if sentence != self.message.text():
             self.verticalScrollBar().setValue(0)
         self.message.setText(sentence)
-        self.message.setToolTip(sentence)
+        self.message.setToolTip(plain(sentence))
         self.message.setVisible(bool(sentence))
         self.guide.setVisible(not sentence)
 
@@ -55,7 +56,6 @@ class Notice(QScrollArea):
 
 
 def _words() -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
+    label = PlainLabel()
     label.setWordWrap(True)
     return label

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_samv1.layers.keys import shown
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.undo_keys import REDO_KEY, UNDO_KEY
 from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
 from napari_samv1.widgets.shared.look import BLUE, GREY
@@ -139,13 +140,13 @@ class ObjectList(QWidget):
             (self.redo, "Redo", redo, REDO_KEY),
         ):
             button.setEnabled(bool(label))
-            button.setToolTip(
-                f"{verb}: {label} ({shown(key)})" if label else f"There is nothing to {verb.lower()}."
-            )
+            tip = f"{verb}: {label} ({shown(key)})" if label else f"There is nothing to {verb.lower()}."
+            button.setToolTip(plain(tip))
 
     def show_keys(self, next_object: str, remove_last: str, delete: str) -> None:
         """Name the keys of the buttons, as they are bound now."""
-        self.delete.setToolTip(f"{DELETE_TIP} ({delete}; in this list also Delete)" if delete else DELETE_TIP)
+        tip = f"{DELETE_TIP} ({delete}; in this list also Delete)" if delete else DELETE_TIP
+        self.delete.setToolTip(plain(tip))
         self.next_object.setText(f"Next object ({next_object})" if next_object else "Next object")
         self.remove_last.setText(
             f"Remove last prompt ({remove_last})" if remove_last else "Remove last prompt"
@@ -259,7 +260,7 @@ def _row_height(widget: QWidget) -> int:
 
 def _button(text: str, tooltip: str) -> QPushButton:
     button = QPushButton(text)
-    button.setToolTip(tooltip)
+    button.setToolTip(plain(tooltip))
     return button
 
 

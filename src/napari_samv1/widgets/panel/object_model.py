@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
 from qtpy.QtGui import QColor
 
+from napari_samv1.layers.plain_text import plain
+
 if TYPE_CHECKING:
     from napari_samv1.annotation.pieces import Piece
 
@@ -93,7 +95,7 @@ class ObjectModel(QAbstractListModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             if is_existing:
                 return f"Label {object_id}. {TO_CORRECT}"
-            return f"Object {object_id}. {_reason(known)}".strip()
+            return plain(f"Object {object_id}. {_reason(known)}".strip())
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return f"{object_id}: {_prompts(known)}, {state}"
         return None

@@ -13,6 +13,7 @@ from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_samv1.app.models import DownloadState
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.keys import DELETE_OBJECT, NEXT_OBJECT, REMOVE_LAST, TOOLS, register_keys, shown_key
@@ -25,7 +26,6 @@ from napari_samv1.widgets.panel.existing import ExistingLabels
 from napari_samv1.widgets.panel.fit_view import FitWhileLaidOut
 from napari_samv1.widgets.panel.guide import Situation, next_step
 from napari_samv1.widgets.panel.key_list import KeyList
-from napari_samv1.widgets.panel.model_chooser import DownloadState
 from napari_samv1.widgets.panel.notice import Notice
 from napari_samv1.widgets.panel.object_list import ObjectList
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     import napari.viewer
     from magicgui.widgets import ComboBox
 
+    from napari_samv1.app.models import Choices
     from napari_samv1.layers.binding import AnnotationBinding
     from napari_samv1.widgets.panel.clean_up import CleanUpFields
     from napari_samv1.widgets.panel.mask_choice import MaskChoice
     from napari_samv1.widgets.panel.model_chooser import ModelChoice
     from napari_samv1.widgets.panel.value_widgets import Number
-    from napari_samv1.widgets.shared.remembered import Choices
 
 PREFERRED_WIDTH = 310
 
@@ -298,7 +298,8 @@ class SegmentAnythingPanel(QScrollArea):
             self._after_binding()
 
     def _new_labels(self) -> None:
-        if self.controller.has_image():
+        # without a displayed plane, as in a 3D view, the controller says why
+        if self.controller.has_image() and self.controller.plane() is not None:
             self.labels.layer = self.controller.binding.new_labels()
             self._after_binding()
 

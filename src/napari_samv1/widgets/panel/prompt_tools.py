@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.widgets.panel.canvas_tools import SHAPE_MODES, Tool
 
 FOREGROUND_TITLE = "● Object"
@@ -53,7 +54,7 @@ class PromptTools(QWidget):
         one_of = QActionGroup(self)
         for shape, (title, tooltip) in SHAPES.items():
             action = self.menu.addAction(title)
-            action.setToolTip(tooltip)
+            action.setToolTip(plain(tooltip))
             action.setCheckable(True)
             one_of.addAction(action)
             action.triggered.connect(_wish(self, shape))
@@ -130,7 +131,7 @@ class PromptTools(QWidget):
             ("brush", self.brush, BRUSH_TIP),
             ("pick", self.pick, PICK_TIP),
         ):
-            button.setToolTip(tip + self._key(tool))
+            button.setToolTip(plain(tip + self._key(tool)))
         self._show_shape()
 
     def _key(self, tool: str) -> str:
@@ -143,7 +144,7 @@ class PromptTools(QWidget):
     def _show_shape(self) -> None:
         title, tooltip = SHAPES[self._shape]
         self.box.setText(title)
-        self.box.setToolTip(tooltip + self._key("box"))
+        self.box.setToolTip(plain(tooltip + self._key("box")))
         self.shapes[self._shape].setChecked(True)
 
     @property
@@ -166,7 +167,7 @@ class PromptTools(QWidget):
 def _toggle(text: str, tooltip: str) -> QPushButton:
     button = QPushButton(text)
     button.setCheckable(True)
-    button.setToolTip(tooltip)
+    button.setToolTip(plain(tooltip))
     return button
 
 

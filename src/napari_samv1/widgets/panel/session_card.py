@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_samv1.widgets.shared.look import GREEN, card
+from napari_samv1.widgets.shared.look import GREEN, PlainLabel, card
 
 Answer = tuple[str, Callable[[], None]]
 
@@ -18,8 +17,7 @@ class QuestionCard(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.sentence = QLabel()
-        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
+        self.sentence = PlainLabel()
         self.sentence.setWordWrap(True)
         card(self.sentence, GREEN)
         self.buttons: dict[str, QPushButton] = {}

@@ -17,9 +17,9 @@ from napari_samv1.storage.session.autosave import Autosave
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_samv1.app.encoding import Encoder
     from napari_samv1.layers.binding import AnnotationBinding
     from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, SessionRecord
-    from napari_samv1.widgets.panel.encoder import Encoder
 
 NOTICE_MILLISECONDS = 100
 SECONDS_BETWEEN = 0.5

@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject
 
+from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.ome_tiff import open_file
@@ -19,7 +20,6 @@ from napari_samv1.layers.reopening import Placed, could_be, place, plane_of
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import local_file, local_sample
 from napari_samv1.widgets.panel.session_card import Answer, QuestionCard
-from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

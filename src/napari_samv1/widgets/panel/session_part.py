@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_samv1.app.imports import import_for_jobs
+from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.layers.channels import channel_planes, read_channels
 from napari_samv1.layers.ome_tiff import path_of
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.reopening import Placed
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.widgets.panel import session_dialogs
@@ -19,9 +22,8 @@ from napari_samv1.widgets.panel.session_card import QuestionCard
 from napari_samv1.widgets.panel.session_keeper import SessionKeeper
 from napari_samv1.widgets.panel.session_opening import FIND, SessionOpener
 from napari_samv1.widgets.panel.session_words import objects_in
-from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
-from napari_samv1.widgets.shared.imports import import_for_jobs
 from napari_samv1.widgets.shared.look import StatusLines
+from napari_samv1.widgets.shared.mailbox import Mailbox
 from napari_samv1.widgets.shared.remembered import recall_sessions_folder, remember_sessions_folder
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class SessionPart(QWidget):
         super().__init__(parent)
         self.controller = controller
         self.card = QuestionCard()
-        self.worker = Worker("session", self._finished)
+        self.worker = Worker("session", self._finished, deliver=Mailbox())
         self.keeper = SessionKeeper(controller.viewer, controller.binding, controller.encoder)
         self.opener = SessionOpener(controller.viewer, self.worker, self.card)
         self.lost = LostWork(self.card, self._restore, self._discard)
@@ -296,7 +298,7 @@ class SessionPart(QWidget):
         self.controller.warn(" ".join(words for words in (self._warned, problem) if words))
         self.save_again.setVisible(keeper.folder is not None)
         if keeper.folder is not None:
-            self.save_again.setToolTip(f"Save in {keeper.folder}")
+            self.save_again.setToolTip(plain(f"Save in {keeper.folder}"))
         self.save_as.setText("Save as…" if keeper.folder is not None else "Save…")
         state = ""
         if keeper.is_saved and keeper.object_count:

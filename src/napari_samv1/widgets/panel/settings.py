@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, Container, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QSpinBox, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 from napari_samv1.widgets.panel.clean_up import CleanUpFields, summary
 from napari_samv1.widgets.panel.mask_choice import MaskChoice
 from napari_samv1.widgets.panel.model_chooser import ModelChoice, ModelChooser
 from napari_samv1.widgets.panel.value_widgets import Number, told_at_the_end
-from napari_samv1.widgets.shared.look import Folded, let_shrink, line
+from napari_samv1.widgets.shared.look import Folded, PlainLabel, let_shrink, line
 
 if TYPE_CHECKING:
+    from napari_samv1.app.models import Choices
     from napari_samv1.masks.clean import CleanUp
     from napari_samv1.records.settings import Choice, ObjectSettings
-    from napari_samv1.widgets.shared.remembered import Choices
 
 THRESHOLD_RANGE = (-8.0, 8.0)
 LARGEST_LABEL = 2**31 - 1
@@ -160,13 +161,13 @@ class Settings(Container[Widget]):
             "Show the logits as a layer: green is object, pink is background, white is undecided"
         )
         cut = QHBoxLayout()
-        cut.addWidget(QLabel("Threshold"))
+        cut.addWidget(PlainLabel("Threshold"))
         cut.addWidget(self.threshold.native, 1)
         cut.addWidget(self.logits)
         combo = self.rule.native
         let_shrink(combo)
         for row, (_, tooltip) in enumerate(RULES.values()):
-            combo.setItemData(row, tooltip, Qt.ItemDataRole.ToolTipRole)
+            combo.setItemData(row, plain(tooltip), Qt.ItemDataRole.ToolTipRole)
         ruling = QHBoxLayout()
         ruling.addWidget(combo, 1)
         ruling.addWidget(self.inside.native)

@@ -9,6 +9,7 @@ from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.widgets.shared.look import let_shrink
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class LayerChooser(QWidget):
         layout.addWidget(self._combo.native, 1)
         self.new = QPushButton("New")
         self.new.setVisible(new_tooltip is not None)
-        self.new.setToolTip(new_tooltip or "")
+        self.new.setToolTip(plain(new_tooltip or ""))
         self.new.clicked.connect(lambda: self.new_wanted.emit())
         layout.addWidget(self.new)
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_samv1.layers.plain_text import plain
+
 NARROW = 60
 BLUE, ORANGE, GREEN, GREY = "#3a8ee6", "#e69f00", "#2a9d8f", "#808080"
 
 
+class PlainLabel(QLabel):
+    """A label that shows its text as it is: names, paths and errors may look like HTML."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+
+
 def note(text: str = "") -> QLabel:
     """A wrapped line of small, quiet text."""
-    label = QLabel(text)
+    label = PlainLabel(text)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     font = label.font()
@@ -20,13 +31,12 @@ def note(text: str = "") -> QLabel:
     return label
 
 
-class StatusLines(QLabel):
-    """Plain text in a place of so many lines, whatever it says; all of it is in the tooltip."""
+class StatusLines(PlainLabel):
+    """Text in a place of so many lines, whatever it says; all of it is in the tooltip."""
 
     def __init__(self, lines: int) -> None:
         super().__init__()
         self._lines = lines
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(True)
         self.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -35,7 +45,7 @@ class StatusLines(QLabel):
     def say(self, words: str) -> None:
         """Show a text; "" for none."""
         self.setText(words)
-        self.setToolTip(words)
+        self.setToolTip(plain(words))
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         super().changeEvent(event)

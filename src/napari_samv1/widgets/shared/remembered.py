@@ -7,24 +7,17 @@ import logging
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from napari_samv1.app.models import Choices
+
 logger = logging.getLogger(__name__)
 
 PLUGIN = "napari-samv1"
-
-
-@dataclass(frozen=True)
-class Choices:
-    """The last choices: a model's name or file, its preparation if it is a file, and a device."""
-
-    model: str = "tiny"
-    device: str = "auto"
-    preparation: str = "published"
 
 
 def recall() -> Choices:

@@ -7,24 +7,67 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from numpy.typing import NDArray
+
+from napari_samv1.app import models
+from napari_samv1.app.models import Choices, ReadyModel
+from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.records.computation import Computation, Environment
-from napari_samv1.widgets.panel import models
-from napari_samv1.widgets.panel.encoding_bar import Encoding, EncodingStatus
-from napari_samv1.widgets.panel.models import ReadyModel
-from napari_samv1.widgets.shared.background import Outcome, Ticket, Worker
-from napari_samv1.widgets.shared.remembered import Choices
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
-    from napari_samv1.layers.image import DisplayedPlane
 
 LOAD, ENCODE = "load", "encode"
 KEPT_EMBEDDINGS = 32
 WORTH_TELLING_SECONDS = 2.0
 TINY_OBJECT_SCALE = 0.6
+
+
+class Encoding(Enum):
+    """The states of an image's encoding."""
+
+    NO_IMAGE = "no image"
+    NOT_ENCODED = "not encoded"
+    WAITING = "waiting"
+    ENCODING = "encoding"
+    READY = "ready"
+    STALE = "stale"
+
+
+@dataclass(frozen=True)
+class EncodingStatus:
+    """All that a view shows of the encoding of a plane."""
+
+    state: Encoding
+    sentence: str
+    hint: str = ""
+    done: int = 0
+    total: int = 0
+    can_encode: bool = True
+
+
+class EncodedPlane(Protocol):
+    """A plane of an image as the canvas displays it: all that an encoding needs to know of it."""
+
+    @property
+    def key(self) -> Hashable: ...
+    @property
+    def display_key(self) -> Hashable: ...
+    @property
+    def data_revision(self) -> int: ...
+    @property
+    def shape_yx(self) -> tuple[int, int]: ...
+    @property
+    def intensity(self) -> tuple[float, float] | Literal["dtype"] | None: ...
+    @property
+    def gamma(self) -> float: ...
+    @property
+    def level_hint(self) -> str: ...
+    def read(self) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +92,7 @@ class Encoder:
         on_change: Callable[[], None],
         on_encoded: Callable[[Hashable], None],
         on_error: Callable[[Exception], None],
+        deliver: Deliver,
     ) -> None:
         self.choices = choices
         self.model: ReadyModel | None = None
@@ -57,11 +101,11 @@ class Encoder:
         self._on_change = on_change
         self._on_encoded = on_encoded
         self._on_error = on_error
-        self._worker = Worker("encoding", self._finished, self._progressed)
+        self._worker = Worker("encoding", self._finished, self._progressed, deliver=deliver)
         self._stored: OrderedDict[Hashable, Stored] = OrderedDict()
         # of every plane ever encoded, by its key: what a session's record knows its image by
         self.pixels: dict[Hashable, str] = {}
-        self._wanted: DisplayedPlane | None = None
+        self._wanted: EncodedPlane | None = None
         self._loading: Ticket | None = None
         self._encoding: Ticket | None = None
         self._progress = (0, 0)
@@ -107,18 +151,18 @@ class Encoder:
         self._loading = None
         self._on_change()
 
-    def stored(self, plane: DisplayedPlane) -> Stored | None:
+    def stored(self, plane: EncodedPlane) -> Stored | None:
         """The newest encoding of this plane, up to date or not."""
         found = self._stored.get(plane.key)
         if found is not None:
             self._stored.move_to_end(plane.key)
         return found
 
-    def is_encoding(self, plane: DisplayedPlane) -> bool:
+    def is_encoding(self, plane: EncodedPlane) -> bool:
         """Whether this plane's encoding is under way or waits for the model."""
         return self._wanted is not None and self._wanted.key == plane.key
 
-    def encode(self, plane: DisplayedPlane) -> None:
+    def encode(self, plane: EncodedPlane) -> None:
         """Encode this plane now, or as soon as the model is there; another one under way is given up."""
         self._drop_encoding()
         self._wanted = plane
@@ -139,7 +183,7 @@ class Encoder:
         self._wanted = None
         return self._worker.stop()
 
-    def status(self, plane: DisplayedPlane | None) -> EncodingStatus:
+    def status(self, plane: EncodedPlane | None) -> EncodingStatus:
         """What the panel says about the encoding of this plane."""
         if plane is None:
             return EncodingStatus(Encoding.NO_IMAGE, "no image", can_encode=False)
@@ -165,11 +209,11 @@ class Encoder:
         # pixels may have been changed in place, of which napari says nothing
         return EncodingStatus(Encoding.READY, "ready", hint)
 
-    def _begin(self, plane: DisplayedPlane, model: ReadyModel) -> None:
+    def _begin(self, plane: EncodedPlane, model: ReadyModel) -> None:
         self._progress = (0, model.predictor.model.config.depth)
         self._started = time.monotonic()
 
-        def job(ticket: Ticket) -> tuple[DisplayedPlane, Embedding, str]:
+        def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding, str]:
             pixels = plane.read()
             embedding = model.predictor.embed(
                 pixels,
@@ -233,7 +277,7 @@ class Encoder:
             self._progress = progress
             self._on_change()
 
-    def _learn(self, plane: DisplayedPlane) -> None:
+    def _learn(self, plane: EncodedPlane) -> None:
         """Take the measured speed for the next estimate."""
         if self.model is None:
             return
@@ -241,7 +285,7 @@ class Encoder:
         operations = self.model.seconds_for(plane.shape_yx) * self.model.rate
         self.model = replace(self.model, rate=operations / seconds)
 
-    def _time_needed(self, plane: DisplayedPlane) -> str:
+    def _time_needed(self, plane: EncodedPlane) -> str:
         if self.model is None:
             return ""
         seconds = self.model.seconds_for(plane.shape_yx)
@@ -257,7 +301,7 @@ class Encoder:
             seconds = elapsed / done * (total - done)
         return f", {_about(seconds)} left" if seconds >= WORTH_TELLING_SECONDS else " …"
 
-    def _hint(self, plane: DisplayedPlane) -> str:
+    def _hint(self, plane: EncodedPlane) -> str:
         hints = [plane.level_hint] if plane.level_hint else []
         if self.model is not None:
             frame = self.model.frame_for(plane.shape_yx)

@@ -1,4 +1,4 @@
-"""Two threads that keep the window free: one for the newest request of each kind, one for long jobs."""
+"""Worker: a background thread that runs the newest job of each key, and hands results back by a call."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-from qtpy.QtCore import QObject, Signal
 
 logger = logging.getLogger(__name__)
 
@@ -59,23 +58,30 @@ class Ticket:
 
 
 Job = Callable[[Ticket], Any]
-
-
-class _Mailbox(QObject):
-    """Carries outcomes over to the thread that made it (the main one), by queued Qt signals."""
-
-    finished = Signal(object)
-    progressed = Signal(object, object)
+# have a call made on the main thread, in the order in which the calls came; must not wait for it
+Deliver = Callable[[Callable[[], None]], None]
 
 
 class Worker:
     """One thread that runs the newest job of each key, in the order in which the keys came.
 
     A job that waits is replaced by a newer one with the same key; a running one goes on, and its answer is
-    delivered unless it was cancelled. Jobs never raise out of the thread: every job ends in an ``Outcome``,
-    which ``on_finished`` gets on the thread that made the worker. The thread starts with the first job.
+    delivered unless it was cancelled. Jobs never raise out of the thread: every job ends in an ``Outcome``.
+    The thread starts with the first job.
 
     napari's own workers are not used: each is kept, with its arguments, as long as the window lives.
+
+    Parameters
+    ----------
+    name : str
+        For the thread's name and the log.
+    on_finished : callable
+        Called with each ``Outcome``, through ``deliver``.
+    on_progress : callable, optional
+        Called with a job's key and what it reported, through ``deliver``.
+    deliver : callable
+        Takes a call from the worker's thread and has it made on the main thread: ``Mailbox`` of
+        ``widgets/shared`` where Qt runs, a queue's ``put`` in a script or a test.
     """
 
     def __init__(
@@ -83,13 +89,13 @@ class Worker:
         name: str,
         on_finished: Callable[[Outcome], None],
         on_progress: Callable[[Hashable, object], None] | None = None,
+        *,
+        deliver: Deliver,
     ) -> None:
         self.name = name
-        self._mailbox = _Mailbox()
         self._on_finished = on_finished
         self._on_progress = on_progress
-        self._mailbox.finished.connect(self._deliver)
-        self._mailbox.progressed.connect(self._deliver_progress)
+        self._deliver = deliver
         self._waiting: OrderedDict[Hashable, tuple[Ticket, Job]] = OrderedDict()
         self._running: Ticket | None = None
         self._changed = threading.Condition()
@@ -156,26 +162,18 @@ class Worker:
             del job
             with self._changed:
                 self._running = None
-            self._post(outcome)  # dropped on arrival if the worker was stopped meanwhile
-            del outcome
+            self._deliver(partial(self._finish, outcome))
+            del outcome  # a thread that waits must not keep an embedding alive
 
-    def _post(self, outcome: Outcome) -> None:
-        try:
-            self._mailbox.finished.emit(outcome)
-        except RuntimeError:
-            logger.debug("%s: the window is gone, an outcome was dropped", self.name)
-
-    def _post_progress(self, key: Hashable, progress: object) -> None:
-        try:
-            self._mailbox.progressed.emit(key, progress)
-        except RuntimeError:
-            logger.debug("%s: the window is gone, progress was dropped", self.name)
-
-    def _deliver(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         if not self._stopped:
             self._on_finished(outcome)
 
-    def _deliver_progress(self, key: Hashable, progress: object) -> None:
+    def _post_progress(self, key: Hashable, progress: object) -> None:
+        if self._on_progress is not None:
+            self._deliver(partial(self._progress, key, progress))
+
+    def _progress(self, key: Hashable, progress: object) -> None:
         if not self._stopped and self._on_progress is not None:
             self._on_progress(key, progress)
 

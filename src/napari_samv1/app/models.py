@@ -5,14 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_samv1.app.imports import import_for_jobs
+from napari_samv1.app.worker import Ticket
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.records.preparation import PREPARATIONS
-from napari_samv1.widgets.shared.background import Ticket
-from napari_samv1.widgets.shared.imports import import_for_jobs
-from napari_samv1.widgets.shared.remembered import Choices
 
 if TYPE_CHECKING:
     from napari_samv1.engine.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The last choices: a model's name or file, its preparation if it is a file, and a device."""
+
+    model: str = "tiny"
+    device: str = "auto"
+    preparation: str = "published"
+
+
+@dataclass(frozen=True)
+class DownloadState:
+    """Progress of a download in bytes; ``total`` is 0 while it is not known."""
+
+    name: str
+    done: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""Masks into a live pyramid: the objects of a plane are handed over, and what is in view is drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari.layers import Image, Labels
+
+from napari_samv1.annotation.document import PlaneView
+from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.labels.grid import label_grid
+from napari_samv1.layers.labels.make import LabelsError
+from napari_samv1.layers.labels.pyramid import DTYPE, TILE, pyramid_of
+from napari_samv1.layers.labels.writer import changed_labels
+from napari_samv1.masks.paint import Painted
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop
+
+
+class PyramidWriter:
+    """Keeps one plane of a live pyramid equal to a document's pieces; no labels from elsewhere lie in it.
+
+    Raises
+    ------
+    LabelsError
+        If the layer does not lie on the image's pixels.
+    """
+
+    has_written = False
+    unseen = ""
+
+    def __init__(self, labels: Labels, image: Image, plane: DisplayedPlane, owner: object) -> None:
+        pyramid = pyramid_of(labels)
+        if pyramid is None or not label_grid(labels, image, plane).same:
+            raise LabelsError(
+                f"Labels layer “{labels.name}” does not lie on the pixels of image “{image.name}”: make a "
+                f"new one for this image."
+            )
+        self._layer, self._pyramid, self._plane, self._owner = labels, pyramid, plane.plane, owner
+
+    def write(self, view: PlaneView) -> bool:
+        """Bring the layer up to date; False when nothing had to change.
+
+        Raises
+        ------
+        LabelsError
+            If an object's number is too large for the layer.
+        """
+        redrawn = self._pyramid.claim(self._owner)
+        objects = view.objects
+        target: tuple[Painted, ...] = tuple(
+            (one, objects[one].mask, objects[one].settings.rule)
+            for one in view.stack
+            if not objects[one].mask.empty
+        )
+        changed = changed_labels(self._pyramid.on(self._plane).painted, target)
+        if not changed and not redrawn:
+            return False
+        if changed and changed[-1] > (1 << 8 * DTYPE.itemsize) - 1:
+            raise LabelsError(
+                f"Object {changed[-1]} does not fit into Labels layer “{self._layer.name}”, whose numbers "
+                f"end at {(1 << 8 * DTYPE.itemsize) - 1}."
+            )
+        regions = self._pyramid.put(self._plane, target, changed)
+        if redrawn or self._pyramid.is_given(self._layer.data_level, self._plane, regions):
+            self._layer.refresh(extent=False, thumbnail=False, highlight=False)
+        return True
+
+    def has_label(self, label: int) -> bool:
+        """Whether the plane has an object of that number."""
+        return any(own == label for own, _, _ in self._pyramid.on(self._plane).painted)
+
+    def pixels_of(self, _label: int) -> MaskCrop:
+        """Pixels that a label has from elsewhere: none."""
+        return EMPTY
+
+    def pixels_of_each(self, _labels: Sequence[int]) -> dict[int, MaskCrop]:
+        """Pixels that labels have from elsewhere: none."""
+        return {}
+
+    def shows(self, label: int, pixels: MaskCrop) -> bool:
+        """Whether the layer shows a label on all of some pixels."""
+        rows, columns = pixels.region
+        for top in range(rows.start, rows.stop, 4 * TILE):
+            for left in range(columns.start, columns.stop, 4 * TILE):
+                region = (
+                    slice(top, min(top + 4 * TILE, rows.stop)),
+                    slice(left, min(left + 4 * TILE, columns.stop)),
+                )
+                wanted = pixels.within(region)
+                if wanted.any() and (self._pyramid.read(self._plane, 0, region)[wanted] != label).any():
+                    return False
+        return True
+
+    def labels_beneath(self) -> None:
+        """Labels that are no object's: none."""
