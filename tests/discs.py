@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -58,8 +59,9 @@ class DiscPredictor:
                 on_progress(block + 1, depth)
         self.encodings.append({"shape": image.shape, "intensity": intensity, "gamma": gamma})
         frame = Frame.plan(image.shape[:2], side=256, patch=8)
+        seen = np.ascontiguousarray(image).tobytes() + repr((intensity, gamma)).encode()
         key = EmbeddingKey(
-            str(len(self.encodings)),
+            hashlib.sha256(seen).hexdigest(),
             self.model.sha256,
             self.model.preparation,
             frame,
