@@ -42,7 +42,7 @@ class DiscPredictor:
             device=torch.device("cpu"),
             dtype=torch.float32,
             config=SamConfig(width=64, depth=8, heads=2, patch=8, grid=32, window=8),
-            preparation=Preparation(side=256),
+            preparation=Preparation(side=1024),
         )
 
     def embed(
