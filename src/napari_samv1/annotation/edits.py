@@ -128,8 +128,8 @@ def split(
 
     The first, of points before shapes, keeps the number. Background points go to every object, as copies, or
     each to the object whose foreground prompt is nearest. Where two of the prompts lie in one piece of the
-    mask, and where the mask is not the network's own, the mask is divided between them: each object begins with
-    its part, which is its hint to the network.
+    mask, and where the mask is not the network's own, the mask is divided between them: each object begins
+    with its part, which is its hint to the network.
     """
     old = document.piece(plane, object_id)
     own = [] if old is None else [shape for shape in old.drawn if shape.positive]

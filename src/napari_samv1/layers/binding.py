@@ -565,9 +565,7 @@ class AnnotationBinding:
             share_background=share_background,
         )
         if not step:
-            return (
-                f"To split object {object_id}, click once on each of the objects in it, then press Split again."
-            )
+            return f"To split object {object_id}, click once on each of the objects in it, then split again."
         return self.do(step)
 
     def choose(self, choice: Any) -> None:

@@ -18,8 +18,8 @@ REACH = 2  # pixels that are looked at on each side, on the way up
 def divide(mask: MaskCrop, places_yx: Sequence[ArrayLike]) -> list[MaskCrop]:
     """The part of a mask that belongs to each place; all pixels go to one of the places inside of it.
 
-    A watershed of the distance to the background, so that parts meet where the mask is narrow; places that lie
-    on one hill of it meet halfway. A place outside of the mask gets no part.
+    A watershed of the distance to the background, so that parts meet where the mask is narrow; places that
+    lie on one hill of it meet halfway. A place outside of the mask gets no part.
     """
     # padded, so that the crop's edge is background as well
     depth = gaussian_filter(distance_transform_edt(np.pad(mask.mask, 1)), 1.0)[1:-1, 1:-1]

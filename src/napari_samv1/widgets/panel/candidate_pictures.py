@@ -145,8 +145,8 @@ class CandidatePictures(QObject):
         if current.scores is None:
             return f"Object {current.id} has no logits: the model was not asked about it yet."
         return (
-            f"The logits of object {current.id} show as soon as this slice is encoded as it was for it. If that "
-            f"was with another model, device or contrast, press Encode to have the object seen anew."
+            f"The logits of object {current.id} show as soon as this slice is encoded as it was for it. If "
+            f"that was with another model, device or contrast, press Encode to have the object seen anew."
         )
 
     def _colour(self) -> tuple[int, int, int]:

@@ -167,7 +167,7 @@ class Controller(QObject):
             self._decoder.submit(_Recall(), _decoding(self.encoder.model.predictor, [job]))
 
     def _encode_to_recall(self, plane: DisplayedPlane, current: Piece) -> None:
-        """Encode a plane whose object in hand lacks its candidates; not again where a person cancelled that."""
+        """Encode a plane whose object in hand lacks its candidates; not again after a person cancelled that."""
         lacks = current.scores is not None and self.binding.decoding.prediction(current) is None
         if not lacks or self.encoder.is_encoding(plane) or self.encoder.load_error:
             return
