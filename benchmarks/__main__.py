@@ -14,7 +14,18 @@ from pathlib import Path
 from benchmarks.measure import ROOT, say
 
 RESULTS = Path(__file__).parent / "results.md"
-NAMES = ("encode", "decode", "everything", "to_pixels", "objects", "start", "accuracy", "any_size", "growth")
+NAMES = (
+    "encode",
+    "decode",
+    "everything",
+    "to_pixels",
+    "objects",
+    "bulk",
+    "start",
+    "accuracy",
+    "any_size",
+    "growth",
+)
 PACKAGES = ("torch", "segment-anything-py", "transformers", "napari", "numpy")
 
 

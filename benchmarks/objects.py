@@ -47,7 +47,7 @@ class Annotation:
         self.viewer.add_image(np.zeros((side, side), np.uint8))
         self.panel = SegmentAnythingPanel(self.viewer, Choices())
         self.viewer.window.add_dock_widget(self.panel)
-        self.binding = self.panel.controller.binding
+        self.binding = self.panel.canvas
         self.count = count
         self.random = np.random.default_rng(0)
         across = int(np.ceil(np.sqrt(count)))
@@ -72,7 +72,7 @@ class Annotation:
         self.viewer.close()
 
     def choose(self) -> None:
-        self.panel.controller.pick_object(self._any())
+        self.panel.app.pick_object(self._any())
         self._show()
 
     def edit(self) -> None:
@@ -87,14 +87,14 @@ class Annotation:
         jobs = self.binding.jobs(self.embedding)
         problem = self.binding.accept_each(run_each(self.predictor, jobs))
         assert not problem, problem
-        self.panel.controller.objects_changed.emit()
+        self.panel.app.sync()
         self._show()
 
     def cut(self) -> None:
         """Move the current object's threshold."""
         problem = self.binding.set_settings(self.binding.current_object, threshold=self.random.uniform(-1, 1))
         assert not problem, problem
-        self.panel.controller.objects_changed.emit()
+        self.panel.app.sync()
         self._show()
 
     def brush(self) -> None:
@@ -106,7 +106,7 @@ class Annotation:
     def undo(self) -> None:
         problem = self.binding.undo()
         assert not problem, problem
-        self.panel.controller.objects_changed.emit()
+        self.panel.app.sync()
         self._show()
 
     def answer(self) -> None:

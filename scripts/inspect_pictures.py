@@ -56,10 +56,10 @@ def main() -> None:
     widget = InspectModel(viewer)
     docked = viewer.window.add_dock_widget(widget, name="Inspect model", area="right", tabify=True)
     docked.raise_()
-    panel.controller.binding.points.add(COIN_YX)
+    panel.canvas.points.add(COIN_YX)
     wait_for(lambda: is_answered(panel))
     # the mask itself would lie over what the views show
-    panel.controller.binding.labels.visible = False
+    panel.canvas.labels.visible = False
     viewer.reset_view()
     for name, number, options in PICTURES:
         widget.chooser.setCurrentIndex(number)

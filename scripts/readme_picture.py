@@ -13,6 +13,7 @@ from pathlib import Path
 import napari
 from window import is_answered, settle, wait_for
 
+from napari_samv1.app.actions import NEXT_OBJECT
 from napari_samv1.layers.samples import coins
 from napari_samv1.widgets.launch import dock
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
@@ -50,15 +51,15 @@ def main() -> None:
 
 def annotate(panel: SegmentAnythingPanel) -> None:
     """Click on some coins, draw a box around another, and wait for their masks."""
-    controller, binding = panel.controller, panel.controller.binding
+    app, binding = panel.app, panel.canvas
     for number, click_yx in enumerate(CLICKS_YX):
         if number:
-            controller.next_object()
+            app.do(NEXT_OBJECT)
         assert binding.points is not None
         binding.points.add(click_yx)
         wait_for(lambda: is_answered(panel))
-    controller.next_object()
-    controller.point_with_boxes()
+    app.do(NEXT_OBJECT)
+    app.take_tool("box")
     assert binding.shapes is not None
     binding.shapes.add_rectangles([BOX_YX])
     wait_for(lambda: is_answered(panel))

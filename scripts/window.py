@@ -18,7 +18,7 @@ os.environ["NAPARI_SAMV1_STATE"] = tempfile.mkdtemp(prefix="napari-samv1-picture
 
 def is_answered(panel: SegmentAnythingPanel) -> bool:
     """Whether the current object's mask is in the Labels layer and answers its prompts."""
-    binding = panel.controller.binding
+    binding = panel.canvas
     session, current = binding.session, binding.current
     if session is None or current is None or binding.labels is None:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ class CountingArray:
 
     def __init__(self, shape: tuple[int, ...], function: Callable[..., Any], dtype: Any = np.uint8) -> None:
         self.shape, self.dtype, self.function = shape, np.dtype(dtype), function
-        self.ndim = len(shape)
+        self.ndim, self.size = len(shape), math.prod(shape)
         self.reads = 0
         self.pixels = 0
         self.fails_after: int | None = None

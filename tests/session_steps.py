@@ -15,12 +15,12 @@ OTHER_COIN = (200, 150)
 
 def wait_until_idle(qtbot: Any, panel: Any) -> None:
     """Nothing is being encoded or decoded, and every object is answered."""
-    controller = panel.controller
+    app = panel.app
 
     def idle() -> bool:
-        session = controller.binding.shown
+        session = panel.canvas.shown
         waits = session is not None and bool(session.pending)
-        return not controller.encoder.busy and not controller._decoder.busy and not waits
+        return not app.encoder.busy and not app._decoder.busy and not waits
 
     qtbot.wait(80)
     qtbot.waitUntil(idle, timeout=60_000)

@@ -12,9 +12,9 @@ import pytest
 import tifffile
 import torch
 
+from napari_samv1.batch.settings import command_for
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.cli import main
-from napari_samv1.cli.segment import command_for
 from small_model import CONFIG, picture, random_model
 
 OTHERS_READERS = "ignore:unclosed file:ResourceWarning"  # those of napari's plugins, asked last

@@ -274,8 +274,9 @@ def test_jobs_of_two_embeddings_do_not_go_into_one_batch(squares):
         session = OnePlane()
         session.point({1: point(10, 20)})
         jobs += session.jobs(SimpleNamespace(key=key, image_hw=HW))
-    with pytest.raises(ValueError, match="one embedding"):
-        run_each(squares, jobs)
+    results = run_each(squares, jobs)
+    assert [result.job for result in results] == jobs
+    assert [result.prediction.batch for result in results] == [(0, 1), (0, 1)]
 
 
 def test_a_brush_stroke_survives_the_next_answer(session, answer):
@@ -325,18 +326,15 @@ def test_an_answer_that_is_no_longer_kept_is_recalled_without_touching_the_objec
         pointed = {known.id: known.prompts for known in session.objects.values()}
         session.point({**pointed, number: point(*place)})
         session.accept(run(squares, session.jobs(embedding)[0]))
-    assert session.decoding.recall(session.document, session.get(2), embedding) is None
+    assert session.decoding.recall(session.document, session.get(2), embedding, embedding.key) is None
     assert session.decoding.prediction(session.get(1)) is None
-    assert (
-        session.decoding.recall(session.document, session.get(1), SimpleNamespace(key="another", image_hw=HW))
-        is None
-    )
+    assert session.decoding.recall(session.document, session.get(1), embedding, "another") is None
     before, revision = session.get(1), session.document.revision
     session.decoding.remember(
-        run(squares, session.decoding.recall(session.document, session.get(1), embedding))
+        run(squares, session.decoding.recall(session.document, session.get(1), embedding, embedding.key))
     )
     assert session.decoding.prediction(session.get(1)) is not None
-    assert session.decoding.recall(session.document, session.get(1), embedding) is None
+    assert session.decoding.recall(session.document, session.get(1), embedding, embedding.key) is None
     assert session.get(1) is before
     assert session.document.revision == revision
 

@@ -178,6 +178,7 @@ def test_an_output_that_is_cut_short_does_not_exist_and_is_made_again(image, tas
     assert segment_file(task).status == "done"
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # readers of others
 def test_a_broken_file_is_an_outcome_and_the_rest_goes_on(image, task_for, tmp_path):
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"nonsense")

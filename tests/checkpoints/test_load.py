@@ -9,6 +9,7 @@ import torch
 from transformers import SamConfig as OracleConfig
 from transformers import SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
+from napari_samv1.checkpoints import load as load_module
 from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.load import build_network, load_model, takes_dtype
 from napari_samv1.checkpoints.meta_keys import to_published
@@ -274,3 +275,38 @@ def test_the_bundled_model_loads_offline_and_is_small():
     assert model.config == TINY
     assert MODELS["tiny"].path.stat().st_size < 25e6
     assert len(model.sha256) == 64
+
+
+class Small:
+    """A device, here "mps", on which no network has room."""
+
+    def __init__(self, monkeypatch):
+        self.device = torch.device("mps")
+        monkeypatch.setattr(
+            load_module,
+            "choose_device",
+            lambda wanted: torch.device("cpu") if wanted == "cpu" else self.device,
+        )
+        monkeypatch.setattr(load_module, "choose_dtype", lambda wanted, device: torch.float32)
+        monkeypatch.setattr(load_module, "release", lambda device: None)
+        build = load_module.build_network
+
+        def failing(tensors, config, device, dtype):
+            if device == self.device:
+                raise torch.OutOfMemoryError("MPS backend out of memory (MPS allocated: 18.13 GB)")
+            return build(tensors, config, device, dtype)
+
+        monkeypatch.setattr(load_module, "build_network", failing)
+
+
+def test_a_model_too_large_for_the_graphics_card_runs_on_the_cpu(saved, monkeypatch):
+    Small(monkeypatch)
+    with pytest.warns(UserWarning, match=r"Memory does not suffice on mps for .*: it runs on the CPU"):
+        loaded = load_model(saved)
+    assert loaded.device.type == "cpu"
+
+
+def test_a_model_too_large_for_the_device_that_was_asked_for_says_what_to_do(saved, monkeypatch):
+    Small(monkeypatch)
+    with pytest.raises(MemoryError, match=r"to load .*choose a smaller model, or the device cpu"):
+        load_model(saved, device="mps")

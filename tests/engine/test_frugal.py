@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from napari_samv1.engine.frugal import encode_frugally, is_out_of_memory
+from napari_samv1.engine.frugal import encode_frugally
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model.image_encoder import attention
 from napari_samv1.model.layers import in_smaller_chunks
+from napari_samv1.model.memory import is_out_of_memory, too_little
 from napari_samv1.model.sam import Sam
 from napari_samv1.records.preparation import Preparation
+from napari_samv1.records.prompts import Prompts
 from small_model import picture, random_model
 
 PIXELS = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -99,3 +102,67 @@ def test_other_errors_stay_what_they_are(monkeypatch):
         encode_frugally(random_model(Preparation(side=64)).network, PIXELS)
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(ValueError("out of memory"))
+
+
+class Crowded:
+    """Decoding fails for more than ``most`` objects at once."""
+
+    def __init__(self, monkeypatch, most):
+        self.sizes = []
+        attend = Sam.attend
+
+        def failing(network, images, prompt_tokens, *given, **named):
+            self.sizes.append(len(prompt_tokens))
+            if len(prompt_tokens) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+            return attend(network, images, prompt_tokens, *given, **named)
+
+        monkeypatch.setattr(Sam, "attend", failing)
+
+
+def clicks(count, labels=(1,)):
+    return [Prompts([(3 + i, 5 + 2 * i)] * len(labels), labels) for i in range(count)]
+
+
+def test_masks_are_made_in_smaller_batches_and_are_the_same(monkeypatch):
+    predictor = Predictor(random_model(Preparation(side=64)))
+    embedding = predictor.embed(picture(64, 64))
+    for prompts in (clicks(5), clicks(5, (1, 0))):
+        expected = predictor.answer_each(embedding, prompts)
+        with monkeypatch.context() as patch:
+            crowded = Crowded(patch, 2)
+            with pytest.warns(
+                UserWarning, match="Memory ran short on cpu: masks were made in smaller batches"
+            ):
+                found = predictor.answer_each(embedding, prompts)
+        assert crowded.sizes[0] == 5
+        # both decodings of an object in a batch of the same size, so that it can be made again
+        assert [one.batch for one in found] == [(0, 2), (1, 2), (0, 1), (0, 2), (1, 2)]
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
+
+
+def test_a_stream_of_masks_goes_on_in_smaller_batches(monkeypatch):
+    predictor = Predictor(random_model(Preparation(side=64)))
+    embedding = predictor.embed(picture(64, 64))
+
+    def all_of(prompts, iou):
+        return np.ones((len(prompts), 4), dtype=bool)
+
+    expected = [one for _, some in predictor.stream(embedding, clicks(7), all_of) for one in some]
+    Crowded(monkeypatch, 2)
+    with pytest.warns(UserWarning, match="smaller batches"):
+        found = [one for _, some in predictor.stream(embedding, clicks(7), all_of) for one in some]
+    assert [(one.index, one.mask) for one in found] == [(one.index, one.mask) for one in expected]
+
+
+def test_where_memory_does_not_suffice_for_one_mask_the_panel_says_what_to_do(monkeypatch, caplog):
+    predictor = Predictor(random_model(Preparation(side=64)))
+    embedding = predictor.embed(picture(64, 64))
+    Crowded(monkeypatch, 0)
+    with pytest.warns(UserWarning, match="smaller batches"), pytest.raises(MemoryError) as raised:
+        predictor.answer_each(embedding, clicks(2))
+    assert str(raised.value) == (
+        "memory does not suffice on cpu to make a mask: close other programs, or choose a smaller model"
+    )
+    assert "or the device cpu, which is slower" in str(too_little("make a mask", torch.device("cuda")))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Points, Shapes
 
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.prompts.features import OBJECT, POLARITY
 
 HW = (40, 60)

@@ -48,7 +48,11 @@ def reopened(saved):
 
 
 def _shown(viewer: Any) -> list[Any]:
-    return [np.array(layer.data) for layer in viewer.layers if isinstance(layer, Labels)]
+    return [
+        np.array(layer.data[0][:, :] if layer.multiscale else layer.data)
+        for layer in viewer.layers
+        if isinstance(layer, Labels)
+    ]
 
 
 def _turn_to(binding: AnnotationBinding, image: Any, plane: PlaneRecord) -> None:
@@ -63,6 +67,10 @@ def test_the_annotated_planes_of_the_labels_layers_hold_the_same_pixels(saved, r
     assert len(shown) == len(expected) == len(images)
     # the image that is shown in the end is the last to get its layers
     for now, then, (_, records) in zip(reversed(shown), expected, images, strict=True):
+        if now.shape != then.shape:
+            # once kept at a coarse level, now at full resolution: at the centres of the coarse pixels
+            factor = now.shape[0] // then.shape[0]
+            now = now[(factor - 1) // 2 :: factor, (factor - 1) // 2 :: factor]
         assert now.shape == then.shape
         for record in records:
             plane = tuple(slice(None) if own is None else own for own in record.source.index)
@@ -91,9 +99,9 @@ def test_an_edit_is_answered_and_undone_without_a_trace(saved, reopened, squares
             binding.current_object = number
             if binding.points is None:
                 binding.new_points()
-            binding.points.add(binding.plane().to_layer([(20, 100)])[0])
+            binding.points.add(record.source.to_image([(20, 100)])[0])
             binding.sync()
-            embedding = SimpleNamespace(key="edit", image_hw=record.shape_yx)
+            embedding = SimpleNamespace(key="edit", image_hw=binding.plane().shape_yx)
             for result in run_each(squares, binding.jobs(embedding)):
                 if result.job.key[1] not in awaited:
                     assert binding.accept(result) == ""

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from lazy import pyramid
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers import image as image_module
-from napari_samv1.layers.image import NoPlaneError, displayed_plane
+from napari_samv1.layers.image import displayed_plane, overview_at, plane_at
 
 
 @pytest.fixture
@@ -135,30 +137,44 @@ def test_only_the_displayed_plane_of_a_lazy_array_is_computed(viewer):
     assert (pixels == 2).all()
 
 
-def test_the_finest_level_of_a_reasonable_size_is_taken(viewer, monkeypatch):
+def test_a_plane_is_at_full_resolution_and_an_overview_of_a_reasonable_size(viewer, monkeypatch):
     levels = [np.zeros((64, 96)), np.ones((32, 48)), np.full((16, 24), 2)]
     layer = viewer.add_image(levels, multiscale=True, contrast_limits=(0, 2))
-    assert displayed_plane(viewer, layer).level == 0
-    assert displayed_plane(viewer, layer).level_hint == ""
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 2000)
     plane = displayed_plane(viewer, layer)
-    assert (plane.level, plane.shape_yx, plane.factors_yx) == (1, (32, 48), (2.0, 2.0))
-    assert "32 x 48" in plane.level_hint
-    assert (plane.read() == 1).all()
+    assert (plane.level, plane.shape_yx, plane.factors_yx) == (0, (64, 96), (1.0, 1.0))
+    np.testing.assert_array_equal(plane.to_layer([(1, 2)]), [(1, 2)])
+    overview = overview_at(layer, plane.key.index)
+    assert (overview.level, overview.shape_yx, overview.factors_yx) == (1, (32, 48), (2.0, 2.0))
+    assert (overview.read() == 1).all()
     # the first coarse pixel spans the first two fine ones, so its centre lies between them
-    np.testing.assert_allclose(plane.to_layer([(0, 0), (1, 2)]), [(0.5, 0.5), (2.5, 4.5)])
-    np.testing.assert_allclose(plane.from_layer([(0.5, 0.5), (2.5, 4.5)]), [(0, 0), (1, 2)])
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 10)
-    assert displayed_plane(viewer, layer).level == 2
+    np.testing.assert_allclose(overview.to_layer([(0, 0), (1, 2)]), [(0.5, 0.5), (2.5, 4.5)])
+    np.testing.assert_allclose(overview.from_layer([(0.5, 0.5), (2.5, 4.5)]), [(0, 0), (1, 2)])
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 10)
+    assert overview_at(layer, plane.key.index).level == 2
+    with pytest.raises(NoPlaneError, match="no level 3"):
+        plane_at(layer, plane.key.index, level=3)
 
 
-def test_a_level_halved_along_z_too_is_read_at_the_right_slice(viewer, monkeypatch):
+def test_a_level_halved_along_z_too_is_read_at_the_right_slice(viewer):
     levels = [np.zeros((8, 20, 20)), np.arange(4)[:, None, None] * np.ones((4, 10, 10))]
     layer = viewer.add_image(levels, multiscale=True, contrast_limits=(0, 4))
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 100)
     for fine, coarse in ((0, 0), (1, 0), (2, 1), (7, 3)):
-        viewer.dims.set_point(0, fine)
-        assert (displayed_plane(viewer, layer).read() == coarse).all()
+        assert (plane_at(layer, (fine, None, None), level=1).read() == coarse).all()
+
+
+def test_the_hash_of_a_plane_too_large_to_read_is_of_a_sample(viewer):
+    dask_array = pytest.importorskip("dask.array")
+    levels = pyramid((40_000, 30_000), lambda y, x: (7 * y + 13 * x) % 200, 8, np.uint8)
+    lazy = [dask_array.from_array(level, chunks=256, meta=np.empty((0, 0), np.uint8)) for level in levels]
+    layer = viewer.add_image(lazy, multiscale=True, contrast_limits=(0, 200))
+    plane = displayed_plane(viewer, layer)
+    before = sum(level.pixels for level in levels)
+    recorded = plane.pixels_hash()
+    assert recorded.startswith("sample-of-image:")
+    assert sum(level.pixels for level in levels) - before <= 1_000_000
+    assert plane.has_pixels(recorded)
+    assert not plane.has_pixels("sample-of-image:another")
 
 
 def test_pixels_reach_half_a_pixel_beyond_their_centres(viewer):

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_samv1.inspection import Cells
-from napari_samv1.layers.image import displayed_plane
+from napari_samv1.layers.image import displayed_plane, overview_at
 from napari_samv1.layers.inspection import Picture, ShownPictures, make_layer
 
 
@@ -76,7 +76,7 @@ def test_a_picture_lies_on_the_displayed_slice_of_a_stack():
 def test_a_picture_of_a_coarse_level_lies_on_the_fine_pixels():
     levels = [np.zeros((8192, 4096), np.uint8), np.zeros((4096, 2048), np.uint8)]
     viewer, image = viewer_with(levels, multiscale=True, contrast_limits=(0, 1))
-    plane = displayed_plane(viewer, image)
+    plane = overview_at(image, displayed_plane(viewer, image).key.index)
     assert plane.shape_yx == (4096, 2048)
     layer = make_layer(Picture("mask", np.zeros((4096, 2048)), Cells.of_pixels(plane.shape_yx)), image, plane)
     np.testing.assert_allclose(layer.data_to_world((0, 1)), (0.5, 2.5))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -10,10 +8,11 @@ from napari.settings import get_settings
 from napari.utils.key_bindings import KeyBinding, KeymapHandler
 from napari.utils.shortcuts import default_shortcuts
 
+from app_on import app_on
+from napari_samv1.app.actions import FLIP_POLARITY, KEYS, NEXT_OBJECT
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.layers.keys import FLIP_POLARITY, KEY_ACTIONS, NEXT_OBJECT, register_keys, shown_key
-from napari_samv1.layers.open_bindings import COMMANDS
+from napari_samv1.layers.keys import PREFIX, register_keys, shown_key
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +25,10 @@ def registered():
 def bound():
     viewer = ViewerModel()
     binding = AnnotationBinding(viewer)
+    app, _ = app_on(binding)
     binding.image = viewer.add_image(np.zeros((20, 30)), name="coins")
     yield binding
-    binding.close()
+    app.close()
 
 
 def press(layer, key):
@@ -67,12 +67,13 @@ def test_shift_backspace_removes_the_last_prompt_and_no_single_letter_does(bound
 
 def test_two_bindings_keep_to_their_own_layers(bound):
     other = AnnotationBinding(ViewerModel())
+    others_app, _ = app_on(other)
     other.image = other.viewer.add_image(np.zeros((20, 30)), name="other")
     points = other.new_points()
     bound.new_points()
     press(points, "Q")
     assert (bound.polarity, other.polarity) == ("positive", "negative")
-    other.close()
+    others_app.close()
     press(points, "Q")
     assert bound.polarity == "positive"
 
@@ -80,33 +81,42 @@ def test_two_bindings_keep_to_their_own_layers(bound):
 def test_on_a_layer_that_nobody_owns_the_keys_do_nothing(bound):
     bound.new_points()
     for layer in (Points([(1, 1)]), Shapes()):
-        for action in KEY_ACTIONS:
-            press(layer, action.default)
+        for action in KEYS:
+            press(layer, action.key)
     assert bound.polarity == "positive"
 
 
 def test_no_other_kind_of_layer_is_touched():
-    taken = {action.default.replace("-", "+") for action in KEY_ACTIONS}
+    taken = {action.key.replace("-", "+") for action in KEYS}
     assert taken <= {str(key) for key in Points.class_keymap}
-    on_image = {action.default.replace("-", "+") for action in KEY_ACTIONS if action.on_image}
+    on_image = {action.key.replace("-", "+") for action in KEYS if action.on_image}
     assert taken & {str(key) for key in Image.class_keymap} == on_image
     assert not taken & {str(key) for key in Vectors.class_keymap}
 
 
-def test_a_key_of_the_panel_runs_its_command_also_on_the_image(bound):
-    ran = []
-    COMMANDS[bound] = {name: partial(ran.append, name) for name in ("click", "previous", "delete")}
-    points = bound.new_points()
-    press(points, "Shift-C")
+def test_a_tool_s_key_works_also_on_the_image(bound):
     press(bound.image, "Shift-C")
+    assert bound.points.mode == "add"
+    assert bound.viewer.layers.selection.active is bound.points
+    press(bound.image, "Shift-B")
+    assert bound.shapes.mode == "add_rectangle"
+    press(bound.image, "Shift-D")
+    assert bound.labels.mode == "paint"
+
+
+def test_keys_go_through_the_objects_and_delete_one(bound):
+    points = bound.new_points()
+    points.add((3, 4))
+    press(points, "N")
+    points.add((9, 9))
     press(points, "Shift-N")
+    assert bound.current_object == 1
     press(points, "Shift-Delete")
-    press(points, "Shift-B")  # no such command
-    assert ran == ["click", "click", "previous", "delete"]
+    assert (bound.current_object, list(bound.shown.objects)) == (2, [2])
 
 
 def test_none_of_napari_s_own_keys_is_taken():
-    taken = {str(KeyBinding.from_str(action.default)) for action in KEY_ACTIONS}
+    taken = {str(KeyBinding.from_str(action.key)) for action in KEYS}
     napari_s = {str(key) for keys in default_shortcuts.values() for key in keys}
     assert not taken & napari_s
 
@@ -154,9 +164,9 @@ def test_the_shown_key_is_the_users_where_they_chose_one():
     assert shown_key(NEXT_OBJECT) == "N"
     user_keys = dict(get_settings().shortcuts.shortcuts)
     try:
-        get_settings().shortcuts.shortcuts = {**user_keys, FLIP_POLARITY: ["J"]}
+        get_settings().shortcuts.shortcuts = {**user_keys, PREFIX + FLIP_POLARITY.name: ["J"]}
         assert shown_key(FLIP_POLARITY) == "J"
-        get_settings().shortcuts.shortcuts = {**user_keys, FLIP_POLARITY: []}
+        get_settings().shortcuts.shortcuts = {**user_keys, PREFIX + FLIP_POLARITY.name: []}
         assert shown_key(FLIP_POLARITY) == ""
     finally:
         get_settings().shortcuts.shortcuts = user_keys

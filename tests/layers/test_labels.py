@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_samv1.annotation import edits
+from napari_samv1.annotation.pieces import BrushStroke
 from napari_samv1.layers import image as image_module
+from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import displayed_plane
 from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.settings import KEEP, OVERWRITE, ObjectSettings, Rule
 from one_plane import OnePlane
+from painting import paint
 
 HW = (20, 30)
 
@@ -62,7 +66,7 @@ def test_new_labels_of_rgb_have_no_colour_axis(viewer):
 
 
 def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 2000)
     image = viewer.add_image(
         [np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True, scale=(3, 5), rotate=20
     )
@@ -72,7 +76,11 @@ def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
     # the first coarse pixel's centre is the corner that four fine pixels share
     np.testing.assert_allclose(labels.data_to_world((0, 0)), image.data_to_world((0.5, 0.5)))
     np.testing.assert_allclose(labels.data_to_world((4, 7)), image.data_to_world((8.5, 14.5)))
-    assert LabelWriter(labels, image, plane)._grid.same
+    session = OnePlane()
+    draw(session, 1, box(8, 12, 16, 20))
+    LabelWriter(labels, image, plane).write(session)
+    rows, columns = np.nonzero(labels.data == 1)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 7, 6, 9)
 
 
 def test_labels_of_others_in_a_stack_too_large_to_hold_get_an_array_for_one_slice(viewer, monkeypatch):
@@ -380,3 +388,29 @@ def test_a_mask_wholly_outside_the_layer_is_said_to_be(bound, viewer, canvas, se
     canvas.click(bound.points, 6, 20)
     assert settle() == []
     assert set(np.unique(bound.labels.data)) == {0, 2}
+
+
+def test_a_layer_of_ours_gets_room_for_more_than_65535_objects(viewer):
+    binding = AnnotationBinding(viewer)
+    binding.image = viewer.add_image(np.zeros(HW, dtype=np.uint8))
+    layer = binding.new_labels()
+    paint(binding, 65_535, box(0, 0, 4, 4))
+    assert layer.data.dtype == np.uint16
+    paint(binding, 65_536, box(6, 6, 9, 9))
+    assert layer.data.dtype == np.uint32
+    assert (layer.data[:4, :4] == 65_535).all()
+    assert np.count_nonzero(layer.data == 65_536) == 9
+    binding.undo()
+    assert np.unique(layer.data).tolist() == [0, 65_535]
+    binding.close()
+
+
+def test_an_array_that_somebody_brought_is_not_replaced(viewer):
+    binding = AnnotationBinding(viewer)
+    binding.image = viewer.add_image(np.zeros(HW, dtype=np.uint8))
+    data = np.zeros(HW, dtype=np.uint16)
+    binding.labels = viewer.add_labels(data)
+    stroke = BrushStroke(binding.shown.plane, 65_536, box(0, 0, 4, 4))
+    assert "does not fit" in binding.do(edits.paint(binding.document, [stroke]))
+    assert binding.labels.data is data
+    binding.close()

@@ -305,16 +305,6 @@ def test_object_numbers_that_are_none_are_told(viewer):
     assert found.notes == ("3 points without an object number from 1 on are ignored.",)
 
 
-def test_prompts_on_a_coarse_level_are_in_its_pixels(viewer, monkeypatch):
-    from napari_samv1.layers import image as image_module
-
-    image = viewer.add_image([np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True)
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 2000)
-    points = viewer.add_layer(make_points(image))
-    points.add((10.5, 20.5))
-    assert read(viewer, image, points).by_object == {1: Prompts([(5, 10)], [1])}
-
-
 def test_an_empty_shapes_layer_says_nothing(viewer):
     image = viewer.add_image(np.zeros((20, 30)))
     found = read(viewer, image, make_points(image), make_shapes(image))

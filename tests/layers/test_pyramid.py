@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -14,9 +16,12 @@ from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.labels import make as make_module
 from napari_samv1.layers.labels.pyramid import MOST_PIXELS, TILE, LivePyramid, pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import TOO_LONG
+from napari_samv1.layers.recording import Recorder
+from napari_samv1.layers.reopening import reopen
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import KEEP, OVERWRITE
+from napari_samv1.storage.session.folder import open_session, save_session
 from painting import paint
 
 SLIDE = 100_000
@@ -341,3 +346,61 @@ def test_another_image_of_the_same_pixels_shows_its_own_objects(slide):
     assert np.unique(np.asarray(labels.data[0][:8, :8])).tolist() == [0, 2]
     slide.image = first
     assert np.unique(np.asarray(labels.data[0][:8, :8])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("shape", [(SLIDE, SLIDE), (700, 1000, 1200)])
+def test_a_saved_session_opens_as_a_pyramid_again(shape, tmp_path):
+    binding = annotating(shape)
+    document = binding.document
+    places = [Plane((None, None))] if len(shape) == 2 else [Plane((z, None, None)) for z in (0, 650)]
+    strokes = [
+        BrushStroke(plane, 70_000 + number, box(900, 800, 960, 1100)) for number, plane in enumerate(places)
+    ]
+    assert binding.do(edits.paint(document, strokes)) == ""
+    record = Recorder().record(binding, binding.viewer.layers, {})
+    folder = save_session(tmp_path / "s", record)
+    again = annotating(shape)
+    assert reopen(again, [(again.image, open_session(folder).images[0])]) == ""
+    labels = again.labels
+    assert pyramid_of(labels) is not None
+    assert [layer for layer in again.viewer.layers if isinstance(layer, Labels)] == [labels]
+    for number, plane in enumerate(places):
+        shown = np.asarray(labels.data[0][plane.slices((895, 795, 70, 310))])
+        assert (shown == 70_000 + number).sum() == 60 * 300
+        assert np.count_nonzero(shown) == 60 * 300
+    labels.mode, labels.selected_label, labels.brush_size = "paint", 70_000, 1
+    again.viewer.dims.set_point(0, 0) if len(shape) == 3 else None
+    Canvas(again.viewer).click(labels, 10, 10)
+    assert again.document.piece(places[0], 70_000).mask.area == 60 * 300 + 1
+    for one in (binding, again):
+        one.close()
+
+
+def test_a_duplicate_keeps_what_was_shown_and_cannot_be_written(slide):
+    labels = slide.new_labels()
+    paint(slide, 1, box(0, 0, 3, 3))
+    data, state, _ = labels.as_layer_data_tuple()
+    copied = slide.viewer.add_layer(Labels(deepcopy(data), **state))
+    paint(slide, 2, box(6, 6, 8, 8))
+    slide.delete_object(1)
+    assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
+    assert np.unique(np.asarray(copied.data[0][:9, :9])).tolist() == [0, 1]
+    slide.labels = copied
+    assert "several levels" in slide.redraw()
+    assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
+
+
+def test_strokes_go_to_the_plane_that_is_shown_and_nowhere_in_3d(monkeypatch):
+    monkeypatch.setattr(make_module, "WHOLE_STACK_BYTES", 2000)
+    binding = annotating((30, 40, 60))
+    viewer, labels = binding.viewer, binding.new_labels()
+    labels.mode, labels.brush_size = "paint", 1
+    canvas = Canvas(viewer)
+    viewer.dims.set_point(0, 3)
+    canvas.click(labels, 10, 20)
+    viewer.dims.ndisplay = 3
+    canvas.click(labels, 11, 21)
+    viewer.dims.ndisplay = 2
+    assert np.argwhere(np.asarray(labels.data[0])).tolist() == [[3, 10, 20]]
+    assert binding.document.planes == [Plane((3, None, None))]
+    binding.close()

@@ -15,10 +15,10 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 
 from canvas import Canvas
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.layers.image import NoPlaneError
 from napari_samv1.layers.recording import Recorder
 from napari_samv1.layers.reopening import reopen
 from napari_samv1.masks.clean import CleanUp
@@ -197,8 +197,7 @@ class Person:
     # Does: settings, as the panel does
 
     def choose(self, choice: Any) -> None:
-        self.binding.choose(choice)
-        self.looked()
+        self._set("choice", choice)
 
     def set_threshold(self, threshold: float) -> None:
         self._set("threshold", threshold)

@@ -28,6 +28,7 @@ from napari_samv1.storage.exports.object_table import export_table, objects_csv
 from napari_samv1.storage.exports.ome_zarr import export_ome_zarr, write_ome_zarr
 from napari_samv1.storage.exports.outlines import polygons
 from napari_samv1.storage.session.composite import label_image, label_objects, shown_objects
+from napari_samv1.storage.session.folder import save_session
 from napari_samv1.storage.session.label_tiff import tiff_bytes
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord, World
 
@@ -383,3 +384,28 @@ def test_planes_across_different_axes_are_refused(tmp_path):
     ]
     with pytest.raises(ValueError, match="across different axes"):
         export_label_tiff(tmp_path / "no.tif", across)
+
+
+def test_a_large_plane_is_exported_without_an_array_of_its_size(tmp_path):
+    """6144 rows of a pyramid's finest level: objects where they lie at full resolution, in every format."""
+    zarr = pytest.importorskip("zarr")
+    far = one_object(7, MaskCrop((4300, 50_000), np.ones((1000, 900), bool)))
+    plane = PlaneRecord(
+        source(image_shape=(6144, 100_000), index=(None, None)), (6144, 100_000), (far,), (7,), None
+    )
+    group = zarr.open_group(export_ome_zarr(tmp_path / "labels.zarr", plane), mode="r")
+    levels = [group[one["path"]] for one in group.attrs["ome"]["multiscales"][0]["datasets"]]
+    assert [level.shape for level in levels[:3]] == [(6144, 100_000), (3072, 50_000), (1536, 25_000)]
+    assert max(levels[-1].shape) <= 1024
+    assert levels[0][4300:5300, 50_000:50_900].min() == 7
+    assert not levels[0][4290:4300, 50_000:50_900].any()
+    assert int(np.count_nonzero(levels[1][:])) == 500 * 450
+    session = SessionRecord((ImageRecord((Object(7),), (plane,)),))
+    [annotation] = json.loads(export_coco(tmp_path / "a.json", session).read_text())["annotations"]
+    assert annotation["bbox"] == [50_000, 4300, 900, 1000]
+    [feature] = json.loads(export_plane_geojson(tmp_path / "a.geojson", plane).read_text())["features"]
+    corners = np.array(feature["geometry"]["coordinates"][0])
+    assert (corners.min(axis=0).tolist(), corners.max(axis=0).tolist()) == ([50_000, 4300], [50_900, 5300])
+    folder = tmp_path / "session"
+    save_session(folder, session)
+    assert not list(folder.glob("labels*.tif"))

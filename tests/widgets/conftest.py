@@ -202,9 +202,7 @@ def annotating(open_panel, discs, coins, qtbot) -> Iterator[SimpleNamespace]:
     panel.viewer.reset_view()
     settle(qtbot)
     hand = Hand(panel.viewer, canvas_of(panel))
-    yield SimpleNamespace(
-        panel=panel, viewer=panel.viewer, binding=panel.controller.binding, hand=hand, discs=discs
-    )
+    yield SimpleNamespace(panel=panel, viewer=panel.viewer, binding=panel.canvas, hand=hand, discs=discs)
     del hand, panel
     gc.collect()
 

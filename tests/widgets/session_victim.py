@@ -60,7 +60,7 @@ def annotate(state: str, weights: Path, seed: int, out: int) -> None:
     viewer.open_sample("napari-samv1", "coins")
     panel = SegmentAnythingPanel(viewer, Choices())
     viewer.window.add_dock_widget(panel, name="Segment Anything", area="right")
-    panel.controller.point_with_clicks()
+    panel.app.take_tool("click")
     settle(0.3)
     viewer.reset_view()
     settle(0.2)
@@ -68,10 +68,10 @@ def annotate(state: str, weights: Path, seed: int, out: int) -> None:
     chance = random.Random(seed)
     for number in range(1, 100_000):
         if number % 7 == 0:
-            panel.controller.point_with_boxes()
+            panel.app.take_tool("box")
             y, x = chance.uniform(20, 200), chance.uniform(20, 280)
             hand.drag((y, x), (y + chance.uniform(20, 80), x + chance.uniform(20, 80)), steps=4)
-            panel.controller.point_with_clicks()
+            panel.app.take_tool("click")
         else:
             modifier = (
                 Qt.KeyboardModifier.ShiftModifier if number % 5 == 0 else Qt.KeyboardModifier.NoModifier

@@ -11,6 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import Qt
 
 from napari_samv1.app import models
+from napari_samv1.app.actions import NEXT_OBJECT
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.predictor import Predictor
@@ -249,14 +250,14 @@ def test_it_takes_model_image_and_prompts_from_the_open_panel(annotating, predic
     viewer.window.add_dock_widget(widget, name="Inspect model", area="left")
     viewer.reset_view()
     qtbot.wait(100)
-    qtbot.waitUntil(lambda: panel.controller.encoder.model is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.app.encoder.model is not None, timeout=10_000)
     assert widget.sources.own.isHidden()
     assert widget.sources.about.text() == "As in the Segment Anything panel: “coins”, object 1, model tiny."
     assert widget.sources.ready_model.predictor is predictor
     hand.click(*COIN)
-    stored = panel.controller.encoder.stored
-    qtbot.waitUntil(lambda: stored(panel.controller.plane()) is not None, timeout=10_000)
-    qtbot.waitUntil(lambda: panel.controller.binding.labels is not None, timeout=10_000)
+    stored = panel.app.encoder.stored
+    qtbot.waitUntil(lambda: stored(panel.canvas.plane()) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.canvas.labels is not None, timeout=10_000)
     widget.chooser.setCurrentIndex(SIMILARITY)
     press_look(qtbot, widget)
     layer = viewer.layers["similarity"]
@@ -269,7 +270,7 @@ def test_it_takes_model_image_and_prompts_from_the_open_panel(annotating, predic
     assert layer.data[2, 3] < 1
     # another object becomes the current one by the panel's own means
     annotating.binding.points.mode = "add"
-    panel.controller.next_object()
+    panel.app.do(NEXT_OBJECT)
     hand.click(*COIN)
     qtbot.waitUntil(lambda: layer.data[2, 3] == pytest.approx(1), timeout=10_000)
     # the panel's encoding served: no second one was made

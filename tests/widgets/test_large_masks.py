@@ -71,10 +71,10 @@ def look_at(viewer, y, x, zoom):
 
 
 def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
-    panel, hand, binding = slide.panel, slide.hand, slide.panel.controller.binding
+    panel, hand, binding = slide.panel, slide.hand, slide.panel.canvas
     before = resident_bytes()
     qtbot.mouseClick(panel.tools.brush, LEFT)
-    assert panel.controller.tools.tool == "brush"
+    assert panel.app.tools.tool == "brush"
     labels = binding.labels
     assert labels.data[0].shape == (SIDE, SIDE)
     assert pyramid_of(labels) is not None
@@ -95,7 +95,7 @@ def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
     assert sorted(binding.document.objects) == [1, 2]
     qtbot.mouseClick(panel.tools.pick, LEFT)
     hand.click(50_000, 50_000)
-    qtbot.waitUntil(lambda: panel.controller.tools.tool == "brush")
+    qtbot.waitUntil(lambda: panel.app.tools.tool == "brush")
     assert binding.current_object == 1
 
     binding.viewer.layers.selection.active = labels
@@ -112,7 +112,7 @@ def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
 
 
 def test_thousands_of_objects_are_seen_at_every_zoom(slide, qtbot):
-    binding = slide.panel.controller.binding
+    binding = slide.panel.canvas
     binding.new_labels()
     y, x = np.mgrid[-200:201, -200:201]
     disc = y**2 + x**2 < 200**2

@@ -38,7 +38,7 @@ def test_without_files_it_shows_the_coins_ready_for_the_first_click(launched):
     panel = launched()
     assert panel.image.layer.name == "coins"
     active = panel.viewer.layers.selection.active
-    assert active is panel.controller.binding.points
+    assert active is panel.canvas.points
     assert active.mode == "add"
     assert "Click on an object" in panel.guide.text()
 
@@ -104,7 +104,7 @@ def test_the_channels_of_an_ome_tiff_are_layers_in_its_units(launched, tmp_path)
     images = [layer for layer in panel.viewer.layers if layer.name.startswith("cells ")]
     assert [layer.name for layer in images[:2]] == ["cells a", "cells b"]
     assert panel.image.layer is images[1]
-    assert tuple(panel.controller.binding.points.scale) == (0.5, 0.5)
+    assert tuple(panel.canvas.points.scale) == (0.5, 0.5)
 
 
 def test_model_and_device_are_for_this_time_only(launched):

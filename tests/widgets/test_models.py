@@ -32,7 +32,7 @@ def test_a_file_of_ones_own_is_loaded_and_encodes_the_image(open_panel, weight_f
     panel.viewer.add_image(coins)
     panel.model_chooser.choose_file(weight_file)
     qtbot.waitUntil(lambda: "Loaded on" in panel.model_chooser.status.text(), timeout=60_000)
-    panel.controller.encode()
+    panel.app.encode()
     qtbot.waitUntil(lambda: panel.encoding.sentence.text() == "ready", timeout=60_000)
     assert recall().model == str(weight_file)
 
@@ -44,14 +44,14 @@ def test_a_file_that_is_no_model_is_told_in_a_sentence(open_panel, tmp_path, coi
     panel.viewer.add_image(coins)
     panel.model_chooser.choose_file(path)
     qtbot.waitUntil(lambda: "letter.pth" in panel.message.text(), timeout=60_000)
-    assert panel.controller.encoder.model is None
+    assert panel.app.encoder.model is None
     assert panel.model_chooser.status.text() == panel.message.text()
 
 
 def test_another_model_forgets_what_the_first_one_encoded(open_panel, discs, coins, qtbot):
     panel = open_panel()
     panel.viewer.add_image(coins)
-    panel.controller.encode()
+    panel.app.encode()
     qtbot.waitUntil(lambda: panel.encoding.sentence.text() == "ready")
     panel.model_chooser.device.setCurrentText("cpu")
     panel.model_chooser.device.activated.emit(1)
@@ -79,8 +79,8 @@ def test_a_model_is_downloaded_from_the_panel_and_then_loaded(open_panel, discs,
     qtbot.mouseClick(chooser.download, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "100 of 375 MB" in chooser.progress.format())
     gate.set()
-    qtbot.waitUntil(lambda: panel.controller.encoder.model is not None)
-    assert panel.controller.encoder.model.choices.model == "vit_b"
+    qtbot.waitUntil(lambda: panel.app.encoder.model is not None)
+    assert panel.app.encoder.model.choices.model == "vit_b"
     assert not chooser.progress.isVisible()
     assert chooser.model.currentText() == "vit_b  (on disk)"
 

@@ -31,11 +31,11 @@ def answered(qtbot):
     """Wait until every object has its mask."""
 
     def wait(panel) -> None:
-        controller = panel.controller
+        app = panel.app
 
         def idle() -> bool:
-            session = controller.binding.shown
-            busy = controller.encoder.busy or controller._decoder.busy
+            session = panel.canvas.shown
+            busy = app.encoder.busy or app._decoder.busy
             return not busy and not (session is not None and session.pending)
 
         qtbot.wait(60)
@@ -200,7 +200,7 @@ def test_five_hundred_objects_are_asked_for_their_visible_rows_only(qtbot):
     from napari_samv1.widgets.panel.object_list import ObjectList
 
     asked = []
-    objects = ObjectList(lambda label: asked.append(label))
+    objects = ObjectList(lambda label: asked.append(label), lambda action: None)
     qtbot.addWidget(objects)
     objects.resize(300, 250)
     objects.show()
@@ -222,7 +222,7 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
     panel, made = two_objects.panel, []
     make = thumbnails.thumbnails
     monkeypatch.setattr(thumbnails, "thumbnails", lambda *a, **k: made.append(1) or make(*a, **k))
-    panel.controller.objects_changed.emit()
+    panel.app.sync()
     qtbot.wait(80)
     assert made == []
     click_row(qtbot, panel.objects, 0)
@@ -285,7 +285,7 @@ def test_keys_take_the_tools_go_back_and_delete(two_objects, answered, qtbot):
     two_objects.viewer.layers.selection.active = binding.image
     for key, tool in (("B", "box"), ("D", "brush"), ("K", "pick"), ("C", "click")):
         qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{key}"), SHIFT)
-        assert panel.controller.tools.tool == tool
+        assert panel.app.tools.tool == tool
     qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
     assert binding.current_object == 1
     qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
@@ -302,7 +302,7 @@ def test_keys_take_the_tools_go_back_and_delete(two_objects, answered, qtbot):
 def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     qtbot.mouseClick(panel.cleanup_part.header, LEFT)
-    panel.controller._gesture = Gesture(clock=lambda: 0.0)  # a busy machine makes pauses of its own
+    panel.app._settings._gesture = Gesture(clock=lambda: 0.0)  # a busy machine makes pauses of its own
     before, seen = area(binding, 2), []
     for pixels in (1, 2, 3):
         panel.cleanup.grow.control.setValue(pixels)
@@ -610,10 +610,10 @@ def test_a_layer_may_be_deleted_with_any_tool_in_hand(two_objects, answered, qtb
 
 def test_an_object_goes_on_to_the_next_slice_where_that_is_asked_for(open_panel, answered, qtbot, discs):
     panel = open_panel()
-    viewer, binding = panel.viewer, panel.controller.binding
+    viewer, binding = panel.viewer, panel.canvas
     viewer.add_image(np.zeros((3, 120, 160), dtype=np.uint8), name="stack")
     viewer.dims.set_point(0, 0)
-    panel.controller.point_with_clicks()
+    panel.app.take_tool("click")
     binding.points.add((0, 60, 80))
     answered(panel)
     viewer.dims.set_point(0, 1)

@@ -27,13 +27,11 @@ def wait_for_mask(qtbot, binding, object_id: int = 1) -> None:
 
 
 def wait_until_idle(qtbot, panel) -> None:
-    controller = panel.controller
+    app = panel.app
 
     def idle() -> bool:
-        session = controller.binding.shown
-        return (
-            not controller.encoder.busy and not controller._decoder.busy and not (session and session.pending)
-        )
+        session = panel.canvas.shown
+        return not app.encoder.busy and not app._decoder.busy and not (session and session.pending)
 
     qtbot.wait(60)
     qtbot.waitUntil(idle, timeout=10_000)
@@ -99,7 +97,7 @@ def test_a_dragged_rectangle_redraws_while_it_is_dragged(annotating, qtbot):
     panel, binding, hand = annotating.panel, annotating.binding, annotating.hand
     qtbot.mouseClick(panel.tools.box, Qt.MouseButton.LeftButton)
     assert isinstance(binding.shapes, Shapes)
-    panel.controller.encode()
+    panel.app.encode()
     qtbot.waitUntil(lambda: len(annotating.discs.encodings) == 1)
     hand.move(80, 100)
     hand.press(80, 100)
@@ -294,7 +292,7 @@ def test_encoding_shows_its_progress_and_can_be_cancelled(annotating, qtbot):
     qtbot.waitUntil(lambda: panel.encoding.progress.isVisible() and panel.encoding.progress.value() >= 2)
     qtbot.mouseClick(panel.encoding.cancel, Qt.MouseButton.LeftButton)
     assert panel.encoding.sentence.text().startswith("not encoded")
-    qtbot.waitUntil(lambda: not panel.controller.encoder.busy)
+    qtbot.waitUntil(lambda: not panel.app.encoder.busy)
     assert annotating.discs.encodings == []
     annotating.discs.block_seconds = 0
     annotating.hand.click(*COIN)
@@ -386,7 +384,7 @@ def test_the_panel_closes_and_opens_again_on_the_same_layers(annotating, open_pa
     viewer, points, labels = annotating.viewer, annotating.binding.points, annotating.binding.labels
     viewer.window.remove_dock_widget(annotating.panel)
     qtbot.wait(50)
-    assert annotating.panel.controller.closed
+    assert annotating.panel.app.closed
     points.add([30.0, 30.0])
     qtbot.wait(80)
     assert labels.data[30, 30] == 0
@@ -411,7 +409,7 @@ def test_the_docks_own_close_button_ends_the_panel(annotating, qtbot):
     wait_for_mask(qtbot, annotating.binding)
     dock = annotating.panel.parent()
     dock.title.close_button.click()
-    assert annotating.panel.controller.closed
+    assert annotating.panel.app.closed
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("napari-samv1")]
 
 
@@ -419,10 +417,10 @@ def test_nothing_keeps_a_closed_panel_alive(open_panel, discs, coins, qtbot):
     panel = open_panel()
     viewer = panel.viewer
     viewer.add_image(coins, name="coins")  # without a name napari keeps this frame's variables
-    panel.controller.encode()
+    panel.app.encode()
     qtbot.waitUntil(lambda: len(discs.encodings) == 1)
-    binding = weakref.ref(panel.controller.binding)
-    encoder = weakref.ref(panel.controller.encoder)
+    binding = weakref.ref(panel.canvas)
+    encoder = weakref.ref(panel.app.encoder)
     viewer.window.remove_dock_widget(panel)
     del panel
     for _ in range(3):

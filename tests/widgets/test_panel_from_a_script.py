@@ -40,7 +40,7 @@ def docked(make_napari_viewer, discs, coins, hand_on, qtbot):
     hand = hand_on(panel)
     hand.click(*COIN)
     wait_until_idle(qtbot, panel)
-    yield SimpleNamespace(viewer=viewer, panel=panel, hand=hand, binding=panel.controller.binding)
+    yield SimpleNamespace(viewer=viewer, panel=panel, hand=hand, binding=panel.canvas)
     del hand, panel, viewer
     gc.collect()
 
@@ -177,7 +177,7 @@ def test_values_set_before_there_is_an_image_are_for_its_new_objects(
     assert panel.asdict() == expected
     hand_on(panel).click(*COIN)
     wait_until_idle(qtbot, panel)
-    made = panel.controller.binding.current.settings
+    made = panel.canvas.current.settings
     assert (made.threshold, made.choice, made.rule) == (1, 3, OVERWRITE)
     del panel, viewer
     gc.collect()

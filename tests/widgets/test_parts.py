@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
+from napari_samv1.app import actions
 from napari_samv1.app.encoding import Encoding, EncodingStatus
 from napari_samv1.app.gesture import Gesture
 from napari_samv1.app.models import Choices, DownloadState
+from napari_samv1.app.state import State
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.records.settings import KEEP, OVERWRITE, ObjectSettings, Rule
 from napari_samv1.widgets.panel.clean_up import CleanUpFields, summary
@@ -196,45 +198,34 @@ def test_the_list_of_models_says_what_is_on_disk(qtbot):
 
 
 def test_prompt_tools_report_a_person_and_not_the_program(qtbot):
-    tools = _shown(qtbot, PromptTools())
-    said = []
-    tools.tool_wanted.connect(said.append)
-    tools.polarity_picked.connect(said.append)
-    tools.show_tool("ellipse")
-    tools.show_polarity(False)
-    assert said == []
+    done = []
+    tools = _shown(qtbot, PromptTools(done.append))
+    tools.show_state(State(tool="ellipse", polarity="negative"))
+    assert done == []
     assert tools.background.isChecked()
     qtbot.mouseClick(tools.foreground, Qt.MouseButton.LeftButton)
-    assert said == [True]
+    assert done == [actions.FOREGROUND]
 
 
-def test_the_shape_s_button_takes_the_shape_that_was_last_in_hand(qtbot):
-    tools = _shown(qtbot, PromptTools())
-    wanted = []
-    tools.tool_wanted.connect(wanted.append)
-    qtbot.mouseClick(tools.box, Qt.MouseButton.LeftButton)
+def test_the_shape_s_button_is_the_shape_that_was_last_in_hand(qtbot):
+    done = []
+    tools = _shown(qtbot, PromptTools(done.append))
     tools.shapes["polygon"].trigger()
-    tools.show_tool("polygon")
+    tools.show_state(State(tool="polygon", shape="polygon"))
     assert tools.box.text() == "Polygon"
-    tools.show_tool("click")
+    tools.show_state(State(tool="click", shape="polygon"))
     qtbot.mouseClick(tools.box, Qt.MouseButton.LeftButton)
-    assert wanted == ["box", "polygon", "polygon"]
+    assert done == [actions.SHAPES["polygon"], actions.SHAPE]
+    assert tools.box.text() == "Polygon"
+    assert tools.click.isChecked()
 
 
-def test_with_the_brush_in_hand_not_object_is_the_eraser(qtbot):
-    tools = _shown(qtbot, PromptTools())
-    wanted, polarities = [], []
-    tools.tool_wanted.connect(wanted.append)
-    tools.polarity_picked.connect(polarities.append)
-    qtbot.mouseClick(tools.brush, Qt.MouseButton.LeftButton)
-    tools.show_tool("brush")
-    qtbot.mouseClick(tools.background, Qt.MouseButton.LeftButton)
-    tools.show_tool("eraser")
-    tools.show_polarity(True)  # the prompts' own, meanwhile
-    assert tools.background.isChecked()
-    qtbot.mouseClick(tools.foreground, Qt.MouseButton.LeftButton)
-    assert wanted == ["brush", "eraser", "brush"]
-    assert polarities == []
+def test_with_the_eraser_in_hand_not_object_is_pressed_whatever_the_next_prompt_is(qtbot):
+    tools = _shown(qtbot, PromptTools(lambda action: None))
+    tools.show_state(State(tool="eraser", polarity="positive"))
+    assert (tools.brush.isChecked(), tools.background.isChecked()) == (True, True)
+    tools.show_state(State(tool="brush", polarity="negative"))
+    assert (tools.brush.isChecked(), tools.foreground.isChecked()) == (True, True)
 
 
 NOTHING_YET = Situation(

@@ -125,7 +125,7 @@ def test_the_panel_shows_hostile_names_as_they_are(annotating, qtbot):
     binding = annotating.binding
     piece = binding.shown.objects[1]
     panel.objects.show_objects({1: replace(piece, reason=HOSTILE)}, 1)
-    panel.controller.warn(HOSTILE)
+    panel.app.warn(HOSTILE)
     panel.session.status.say(HOSTILE)
     panel.session.card.ask(HOSTILE, [("Yes", lambda: None)])
     panel.notice.show_guide(HOSTILE)
@@ -174,7 +174,7 @@ def test_a_models_hostile_path_is_shown_as_it_is(make_napari_viewer, qtbot):
 
 def test_an_error_with_a_hostile_name_is_notified_as_it_is(annotating, qtbot):
     notification_manager.records.clear()
-    annotating.panel.controller._job_failed(ValueError(HOSTILE))
+    annotating.panel.app._job_failed(ValueError(HOSTILE))
     [record] = notification_manager.records
     assert not might_be_rich(record.message)
     assert record.message.replace("\u200b", "") == HOSTILE

@@ -133,7 +133,7 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     open_folder(qtbot, panel, answers, folder)
     assert said(panel) == "Opened “coins session”: 2 objects. All is saved."
     wait_until_idle(qtbot, panel)
-    assert_same_picture(picture(panel.controller.binding), before)
+    assert_same_picture(picture(panel.canvas), before)
     assert len(discs.decoded) == decoded
     assert panel.session.keeper.folder == folder
     panel.viewer.close()
@@ -154,10 +154,10 @@ def test_an_opened_object_shows_its_candidates_and_logits_once_it_is_picked(
     panel.viewer.add_image(coins, name="coins")
     open_folder(qtbot, panel, answers, tmp_path / "s")
     wait_until_idle(qtbot, panel)
-    as_saved, encodings = picture(panel.controller.binding), len(discs.encodings)
+    as_saved, encodings = picture(panel.canvas), len(discs.encodings)
     click(qtbot, panel.settings.logits)
     assert panel.settings.logits.isChecked()
-    panel.controller.pick_object(2)
+    panel.app.pick_object(2)
     wait_until_idle(qtbot, panel)
     qtbot.wait(100)
     assert len(discs.encodings) == encodings + 1
@@ -165,10 +165,10 @@ def test_an_opened_object_shows_its_candidates_and_logits_once_it_is_picked(
     [logits] = [layer for layer in panel.viewer.layers if layer.name == "coins logits"]
     assert logits.data.max() > 0
     # what was opened is as it was, and is still saved
-    assert_same_picture(picture(panel.controller.binding), as_saved)
+    assert_same_picture(picture(panel.canvas), as_saved)
     assert panel.session.keeper.is_saved
     # the slice is encoded: the other object needs a decoding only
-    panel.controller.pick_object(1)
+    panel.app.pick_object(1)
     wait_until_idle(qtbot, panel)
     qtbot.wait(100)
     assert len(discs.encodings) == encodings + 1
@@ -185,10 +185,10 @@ def test_logits_that_cannot_be_had_are_explained(
     panel = open_panel()
     panel.viewer.add_image(coins, name="coins")
     open_folder(qtbot, panel, answers, tmp_path / "s")
-    as_saved = picture(panel.controller.binding)
-    panel.controller.pick_object(2)
+    as_saved = picture(panel.canvas)
+    panel.app.pick_object(2)
     wait_until_idle(qtbot, panel)
-    assert_same_picture(picture(panel.controller.binding), as_saved)  # nobody asked for another mask
+    assert_same_picture(picture(panel.canvas), as_saved)  # nobody asked for another mask
     told: list[str] = []
     monkeypatch.setattr(candidate_pictures, "show_info", told.append)
     click(qtbot, panel.settings.logits)
@@ -205,7 +205,7 @@ def test_an_image_with_other_pixels_is_never_taken_in_silence(
     annotating.viewer.close()
 
     panel = open_panel()
-    binding, card = panel.controller.binding, panel.session.card
+    binding, card = panel.canvas, panel.session.card
     panel.viewer.add_image(coins[:-1], name="coins")
     open_folder(qtbot, panel, answers, tmp_path / "s")
     assert card.sentence.text().startswith(
@@ -231,7 +231,7 @@ def test_the_image_is_opened_from_where_it_came(open_panel, discs, coins, qtbot,
     image.scale = (0.5, 0.5)
     image.contrast_limits = (10, 200)
     click(qtbot, panel.tools.click)
-    binding = panel.controller.binding
+    binding = panel.canvas
     binding.points.add(COIN)
     qtbot.waitUntil(lambda: binding.labels is not None, timeout=60_000)
     wait_until_idle(qtbot, panel)
@@ -240,7 +240,7 @@ def test_the_image_is_opened_from_where_it_came(open_panel, discs, coins, qtbot,
 
     panel = open_panel()
     press(qtbot, panel, "Restore")
-    binding = panel.controller.binding
+    binding = panel.canvas
     qtbot.waitUntil(lambda: bool(binding.shown and binding.shown.objects), timeout=60_000)
     assert_same_picture(picture(binding), before)
     assert isinstance(binding.image, Image)

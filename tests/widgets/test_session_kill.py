@@ -108,7 +108,7 @@ def test_a_killed_napari_comes_back_but_for_its_last_moment(
 
     panel = open_panel()
     press(qtbot, panel, "Restore")
-    binding = panel.controller.binding
+    binding = panel.canvas
     qtbot.waitUntil(lambda: bool(binding.shown and binding.shown.objects), timeout=60_000)
     # what was still waiting for its mask gets it now, from the model that is loaded
     assert_restored(binding, plane)

@@ -44,7 +44,7 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     assert panel.session.lost.list.item(0).text().startswith("“coins”\n2 objects, today ")
     assert not panel.session.lost.list.item(0).icon().isNull()
     press(qtbot, panel, "Restore")
-    binding = panel.controller.binding
+    binding = panel.canvas
     qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 2, timeout=60_000)
     wait_until_idle(qtbot, panel)
     assert_same_picture(picture(binding), before)
@@ -71,7 +71,7 @@ def test_a_click_just_before_the_end_counts(closing, annotating, qtbot):
     annotate(qtbot, annotating)
     wait_until_autosaved(qtbot, annotating.panel)
     annotating.hand.click(30, 30)
-    annotating.panel.controller.sync()
+    annotating.panel.app.sync()
     if closing == "window":
         annotating.viewer.close()
     else:
@@ -112,8 +112,8 @@ def leave(qtbot, open_panel, coins, name: str, *points) -> None:
     panel.viewer.add_image(coins, name=name)
     click(qtbot, panel.tools.click)
     for number, point in enumerate(points, start=1):
-        panel.controller.binding.current_object = number
-        panel.controller.binding.points.add(point)
+        panel.canvas.current_object = number
+        panel.canvas.points.add(point)
         wait_until_idle(qtbot, panel)
     wait_until_autosaved(qtbot, panel)
     panel.viewer.close()
@@ -133,7 +133,7 @@ def test_several_lost_sessions_are_a_list_of_which_one_is_restored(open_panel, d
     item = session.lost.list.visualItemRect(session.lost.list.item(1)).center()
     qtbot.mouseClick(session.lost.list.viewport(), Qt.MouseButton.LeftButton, pos=item)
     press(qtbot, panel, "Restore")
-    binding = panel.controller.binding
+    binding = panel.canvas
     qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 1, timeout=60_000)
     wait_until_autosaved(qtbot, panel)
     # what is left is still offered
@@ -226,7 +226,7 @@ def test_an_image_whose_name_is_no_utf8_is_autosaved_and_restored(open_panel, di
     qtbot.mouseClick(panel.tools.click, Qt.MouseButton.LeftButton)
     panel.viewer.reset_view()
     qtbot.wait(60)
-    panel.controller.binding.points.add(COIN)
+    panel.canvas.points.add(COIN)
     wait_until_idle(qtbot, panel)
     wait_until_autosaved(qtbot, panel)
     assert panel.message.text() == ""
@@ -235,7 +235,7 @@ def test_an_image_whose_name_is_no_utf8_is_autosaved_and_restored(open_panel, di
     panel = open_panel()
     qtbot.waitUntil(lambda: "Restore" in panel.session.card.buttons, timeout=60_000)
     press(qtbot, panel, "Restore")
-    binding = panel.controller.binding
+    binding = panel.canvas
     qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 1, timeout=60_000)
 
 

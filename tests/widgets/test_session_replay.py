@@ -14,7 +14,7 @@ def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
     open_panel, hand_on, qtbot, tmp_path, monkeypatch, capsys
 ):
     panel = open_panel()
-    viewer, binding = panel.viewer, panel.controller.binding
+    viewer, binding = panel.viewer, panel.canvas
     viewer.open_sample("napari-samv1", "coins")
     click(qtbot, panel.tools.click)
     viewer.reset_view()
@@ -28,7 +28,7 @@ def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
     click(qtbot, panel.tools.box)
     hand.drag((167, 186), (221, 240))
     wait_until_idle(qtbot, panel)
-    panel.controller.move_threshold(0.5)
+    panel.app.move_setting("threshold", 0.5)
     wait_until_idle(qtbot, panel)
     assert [known.mask.empty for known in binding.shown.objects.values()] == [False, False]
 

@@ -82,6 +82,7 @@ class Document:
         self.defaults = FOR_NEW_OBJECTS
         self.revision = 0  # grows with every change of pieces or objects
         self.encodings: dict[Plane, Hashable] = {}  # key of the encoding that each plane was last decoded on
+        self.views: dict[Plane, Hashable] = {}  # key of the view that regions of a plane were last asked of
         self._lookup = lookup
         self._sheets: dict[Plane, _Sheet] = {}
         self._history = History()
@@ -266,11 +267,13 @@ class Document:
         return piece if answer is None else piece.answered(answer)
 
     def lookup(self, piece: Piece) -> Answer | None:
-        """The cached answer to a piece's question on its plane's last encoding, or None."""
-        key = self.encodings.get(piece.plane)
+        """The cached answer to a piece's question on its plane's last encoding or view, or None."""
+        by_region = piece.settings.by_region
+        key = (self.views if by_region else self.encodings).get(piece.plane)
         if key is None or not piece.decodable or piece.ask_again:
             return None
-        return self._lookup(Request(piece.prompts, key), piece.settings)
+        detail = piece.settings.detail if by_region else "whole"
+        return self._lookup(Request(piece.prompts, key, detail), piece.settings)
 
 
 def _as_it_is(recorded: Piece | None, now: Piece | None) -> Piece | None:

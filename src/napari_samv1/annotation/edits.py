@@ -13,6 +13,7 @@ from napari_samv1.annotation.history import Step
 from napari_samv1.annotation.pieces import BrushStroke, Object, Origin, Piece, PieceKey
 from napari_samv1.masks.divide import divide, share_a_piece
 from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import DrawnShape, all_close
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
@@ -28,6 +29,7 @@ SETTING_LABELS = {
     "cleanup": "clean-up",
     "rule": "overlap rule",
     "clicked_piece": "clicked piece only",
+    "detail": "detail",
 }
 
 
@@ -37,10 +39,13 @@ def point(
     pointed: Pointed,
     *,
     given_up: Iterable[int] = (),
+    detail: Detail = "whole",
     label: str = "prompts",
     gesture: Hashable = None,
 ) -> Step:
     """Take prompts of objects on a plane; objects that are not named keep theirs.
+
+    A piece whose detail is "auto" takes ``detail`` with its first prompt, and keeps it.
 
     Questions that were asked before are answered at once from cached predictions; the rest is pending.
     Objects ``given_up`` have a mask from elsewhere, which the network's answer may replace.
@@ -56,6 +61,8 @@ def point(
         # a reopened session's prompts come back through a layer's transform, rounded
         if prompts == old.pointed or (drawn and all_close(drawn, old.drawn)):
             continue
+        if old.settings.detail == "auto":
+            old = replace(old, settings=replace(old.settings, detail=detail))
         asked = old.with_prompts(prompts, drawn)
         # pixels that only the network can replace stay: background points alone wipe nothing
         if object_id in given_up and asked.decodable:
@@ -66,7 +73,7 @@ def point(
 
 
 def set_settings(document: Document, object_id: int, *, gesture: Hashable = None, **changes: Any) -> Step:
-    """Change settings of an object, on all its planes: choice, threshold, cleanup, rule, clicked_piece."""
+    """Change settings of an object, on all its planes; the names are those of ``ObjectSettings``."""
     known = document.objects.get(object_id)
     if known is None:
         return Step("")
@@ -148,12 +155,14 @@ def split(
         number: (prompts_of(drawn, shape_yx), tuple(sorted(drawn, key=lambda one: one.kind != "point")))
         for number, drawn in rows.items()
     }
-    label = f"split object {object_id}"
+    label, detail = f"split object {object_id}", old.settings.detail
     if not (old.derived.empty or not old.refined.empty or share_a_piece(old.mask, centres)):
-        return point(document, plane, pointed, label=label)
+        return point(document, plane, pointed, detail=detail, label=label)
     edited = []
     for number, part in zip(numbers, divide(old.mask, centres), strict=True):
         whole = old if number == object_id else _new_piece(document, plane, number)
+        if whole.settings.detail == "auto":
+            whole = replace(whole, settings=replace(whole.settings, detail=detail))
         asked = whole.with_part(part).with_prompts(*pointed[number])
         answer = document.lookup(asked)
         edited.append(asked if answer is None else asked.answered(answer))

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from napari_samv1.records.computation import Computation
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop, box_around, minus, union
 from napari_samv1.records.place import Plane
@@ -48,10 +49,14 @@ class CandidateScores:
 
 @dataclass(frozen=True)
 class Request:
-    """A question to the network: prompts on an encoding. Predictions are cached under it."""
+    """A question to the network: prompts on an encoding, or on a view of a plane at a detail.
+
+    Predictions are cached under it. An answer's own request always names the encoding that gave it.
+    """
 
     prompts: Prompts
     embedding_key: Hashable
+    detail: Detail = "whole"
 
 
 @dataclass(frozen=True)

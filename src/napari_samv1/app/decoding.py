@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
 from napari_samv1.annotation.change import Change
 from napari_samv1.annotation.document import Document
 from napari_samv1.annotation.pieces import Answer, Piece, PieceKey, Request
 from napari_samv1.engine.answers import AnswerCache, derive
-from napari_samv1.engine.jobs import DecodeJob, DecodeResult
+from napari_samv1.engine.jobs import DecodeJob, DecodeResult, answering
 from napari_samv1.records.place import Plane
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.prediction import Prediction
+    from napari_samv1.engine.view import ImageView
     from napari_samv1.records.computation import Computation
 
 _tickets = itertools.count(1)
@@ -30,17 +31,33 @@ class Decoding:
         self._asked: dict[tuple[int, PieceKey], DecodeJob] = {}
 
     def jobs(self, document: Document, plane: Plane, embedding: Embedding) -> list[DecodeJob]:
-        """Jobs for a plane's pending pieces, without those that were asked in the same way already."""
+        """Jobs for a plane's pending pieces that its whole encoding answers, without those asked already."""
         document.encodings[plane] = embedding.key
-        view = document.on(plane)
+        waiting = [piece for piece in _pending(document, plane) if not piece.settings.by_region]
+        return self._new_jobs(document, waiting, embedding.key, embedding)
+
+    def region_jobs(
+        self, document: Document, plane: Plane, view: ImageView, key: Hashable
+    ) -> list[DecodeJob]:
+        """Jobs for a plane's pending pieces that regions of it answer, without those asked already.
+
+        ``key`` names the view: equal keys give equal answers.
+        """
+        document.views[plane] = key
+        waiting = [piece for piece in _pending(document, plane) if piece.settings.by_region]
+        return self._new_jobs(document, waiting, key, view)
+
+    def _new_jobs(
+        self, document: Document, pieces: Iterable[Piece], key: Hashable, on: Embedding | ImageView
+    ) -> list[DecodeJob]:
         jobs = []
-        for object_id in view.pending:
-            piece = view.objects[object_id]
-            request, place = Request(piece.prompts, embedding.key), (id(document), piece.key)
+        for piece in pieces:
+            detail = piece.settings.detail if piece.settings.by_region else "whole"
+            request, place = Request(piece.prompts, key, detail), (id(document), piece.key)
             asked = self._asked.get(place)
             if asked is not None and asked.document is document and asked.request == request:
                 continue
-            job = self._job(document, piece, request, embedding)
+            job = self._job(document, piece, request, on)
             self._asked[place] = job
             jobs.append(job)
         return jobs
@@ -63,8 +80,11 @@ class Decoding:
                 new = piece.failed(Answer(asked, piece.settings), result.error)
             elif result.answer.settings.derives_like(piece.settings):
                 new = piece.answered(result.answer)
+            elif result.answer.settings.detail != piece.settings.detail:
+                continue
             else:
-                new = piece.answered(derive(result.prediction, job.request, piece.settings, job.made_by))
+                request = result.answer.request
+                new = piece.answered(derive(result.prediction, request, piece.settings, job.made_by))
             completed.setdefault(id(job.document), (job.document, []))[1].append((piece, new))
         return [(document, document.complete(pieces)) for document, pieces in completed.values()]
 
@@ -72,29 +92,37 @@ class Decoding:
         """The network's answer that a piece's mask comes from, where it is still cached."""
         return None if piece is None or piece.answer is None else self.cache.prediction(piece.answer.request)
 
-    def recall(self, document: Document, piece: Piece, embedding: Embedding) -> DecodeJob | None:
+    def recall(
+        self, document: Document, piece: Piece, on: Embedding | ImageView, key: Hashable
+    ) -> DecodeJob | None:
         """A job for the prediction that a piece's mask came from, where it is no longer cached.
 
-        None where there is nothing to recall, or it was asked of another encoding. ``remember`` takes its
-        result: the piece itself stays as it is.
+        ``on`` is what answered: the encoding, or the view of a region. None where there is nothing to recall,
+        or another encoding was asked. ``remember`` takes its result: the piece itself stays as it is.
         """
         answer = piece.answer
-        if piece.pending or answer is None or answer.scores is None:
+        if piece.pending or answer is None or answer.scores is None or self.prediction(piece) is not None:
             return None
-        if answer.request.embedding_key != embedding.key or self.prediction(piece) is not None:
-            return None
-        return self._job(document, piece, answer.request, embedding)
+        if piece.settings.by_region:
+            return self._job(document, piece, Request(piece.prompts, key, piece.settings.detail), on)
+        return self._job(document, piece, answer.request, on) if answer.request.embedding_key == key else None
 
     def remember(self, result: DecodeResult) -> None:
         """Cache a result's prediction."""
         if result.prediction is not None:
-            self.cache.put(result.job.request, result.prediction, result.job.made_by)
+            request = answering(result.job, result.prediction)
+            self.cache.put(request, result.prediction, result.job.made_by, question=result.job.request)
 
     def forget(self) -> None:
         """Forget running requests (cancelled, another model); the next ``jobs`` call asks again."""
         self._asked.clear()
 
-    def _job(self, document: Document, piece: Piece, request: Request, embedding: Embedding) -> DecodeJob:
-        return DecodeJob(
-            document, piece.key, next(_tickets), request, piece.settings, embedding, self.made_by
-        )
+    def _job(
+        self, document: Document, piece: Piece, request: Request, on: Embedding | ImageView
+    ) -> DecodeJob:
+        return DecodeJob(document, piece.key, next(_tickets), request, piece.settings, on, self.made_by)
+
+
+def _pending(document: Document, plane: Plane) -> list[Piece]:
+    view = document.on(plane)
+    return [view.objects[object_id] for object_id in view.pending]

@@ -1,28 +1,39 @@
-"""The loaded model and the encodings it made, kept per image plane; a background thread does the work."""
+"""The loaded model and the encodings it made, of planes and of their regions; a thread does the work."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_samv1.app import models
 from napari_samv1.app.models import Choices, ReadyModel
+from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
+from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.images.hashing import hash_pixels
 from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.detail import Detail, detail_in_words
+from napari_samv1.records.preparation import PREPARATIONS, PUBLISHED
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.engine.regions import RegionGrid, Window
+    from napari_samv1.engine.store import EmbeddingStore, MemoryStore
+    from napari_samv1.engine.view import ImageView
 
-LOAD, ENCODE = "load", "encode"
-KEPT_EMBEDDINGS = 32
+logger = logging.getLogger(__name__)
+
+LOAD, ENCODE, AHEAD = "load", "encode", "encode ahead"
 WORTH_TELLING_SECONDS = 2.0
 TINY_OBJECT_SCALE = 0.6
 
@@ -66,8 +77,10 @@ class EncodedPlane(Protocol):
     @property
     def gamma(self) -> float: ...
     @property
-    def level_hint(self) -> str: ...
+    def is_read_wholly(self) -> bool: ...
     def read(self) -> NDArray[Any]: ...
+    def pixels_hash(self) -> str: ...
+    def view(self, predictor: Predictor, cache: EmbeddingStore | None = None) -> ImageView: ...
 
 
 @dataclass(frozen=True)
@@ -79,10 +92,24 @@ class Stored:
     data_revision: int
 
 
+@dataclass(frozen=True)
+class Viewed:
+    """A view of a plane, which answers by regions, and how the plane was displayed when it was made.
+
+    Equal ``key`` values give equal answers.
+    """
+
+    view: ImageView
+    key: Hashable
+    display_key: Hashable
+    data_revision: int
+
+
 class Encoder:
     """Loads the chosen model and encodes planes; tells by ``on_change`` and ``on_error``.
 
-    ``on_encoded`` is called with a plane's key when its encoding is there.
+    ``on_encoded`` is called with a plane's key, and ``on_change`` not, when its encoding is there;
+    ``on_ahead`` when a window was encoded ahead.
     """
 
     def __init__(
@@ -92,6 +119,7 @@ class Encoder:
         on_change: Callable[[], None],
         on_encoded: Callable[[Hashable], None],
         on_error: Callable[[Exception], None],
+        on_ahead: Callable[[], None] = lambda: None,
         deliver: Deliver,
     ) -> None:
         self.choices = choices
@@ -101,11 +129,18 @@ class Encoder:
         self._on_change = on_change
         self._on_encoded = on_encoded
         self._on_error = on_error
+        self._on_ahead = on_ahead
         self._worker = Worker("encoding", self._finished, self._progressed, deliver=deliver)
         self._stored: OrderedDict[Hashable, Stored] = OrderedDict()
+        self._store: MemoryStore | None = None  # of regions
+        self._views: dict[Hashable, Viewed] = {}
+        self._serial = count()
+        self.region_progress: tuple[int, int] | None = None  # of a region that a prompt waits for
         # of every plane ever encoded, by its key: what a session's record knows its image by
         self.pixels: dict[Hashable, str] = {}
         self._wanted: EncodedPlane | None = None
+        self._window: Window | None = None  # of the plane that is wanted, if not all of it
+        self._needs_model_only = False
         self._loading: Ticket | None = None
         self._encoding: Ticket | None = None
         self._progress = (0, 0)
@@ -134,7 +169,7 @@ class Encoder:
         self.choices = choices
         self.model = None
         self.load_error = ""
-        self._stored.clear()
+        self._forget_encodings()
         self._drop_encoding()
         if self._loading is not None:
             self._loading.cancel()
@@ -145,7 +180,7 @@ class Encoder:
         """Stand without a model: the chosen one's file is not there yet."""
         self.choices = choices
         self.model = None
-        self._stored.clear()
+        self._forget_encodings()
         self._drop_encoding()
         self._worker.cancel(LOAD)
         self._loading = None
@@ -158,20 +193,92 @@ class Encoder:
             self._stored.move_to_end(plane.key)
         return found
 
+    def viewed(self, plane: EncodedPlane, *, renew: bool = False) -> Viewed:
+        """The plane's view in use; a new one where there is none, or the image's data is other data.
+
+        As with whole encodings, one of another contrast stays in use until it is made anew.
+        """
+        assert self.model is not None
+        found = self._views.get(plane.key)
+        if found is not None and not renew and found.data_revision == plane.data_revision:
+            return found
+        if self._store is None:
+            from napari_samv1.engine.store import MemoryStore
+
+            self._store = MemoryStore()
+        view = plane.view(self.model.predictor, self._store)
+        key = plane.key, next(self._serial)
+        found = self._views[plane.key] = Viewed(view, key, plane.display_key, plane.data_revision)
+        return found
+
     def is_encoding(self, plane: EncodedPlane) -> bool:
         """Whether this plane's encoding is under way or waits for the model."""
         return self._wanted is not None and self._wanted.key == plane.key
 
-    def encode(self, plane: EncodedPlane) -> None:
-        """Encode this plane now, or as soon as the model is there; another one under way is given up."""
+    def encode(self, plane: EncodedPlane, window: Window | None = None) -> None:
+        """Encode this plane, or a window of it, now or as soon as the model is there.
+
+        Another encoding under way is given up.
+        """
+        self._want(plane, window, needs_model_only=False)
+
+    def await_model(self, plane: EncodedPlane) -> None:
+        """Load the model, and say that the plane is encoded: its regions are, when prompts need them."""
+        self._want(plane, None, needs_model_only=True)
+
+    def _want(self, plane: EncodedPlane, window: Window | None, *, needs_model_only: bool) -> None:
         self._drop_encoding()
-        self._wanted = plane
+        if self.model is None and self._loading is None:
+            self.choose(self.choices)
+        self._wanted, self._window, self._needs_model_only = plane, window, needs_model_only
         if self.model is not None:
             self._begin(plane, self.model)
-        elif self._loading is None:
-            self.choose(self.choices)
-            self._wanted = plane
         self._on_change()
+
+    def encode_ahead(self, plane: EncodedPlane, window: Window) -> None:
+        """Encode a window of the plane where the thread has nothing else to do."""
+        if self.model is None or self._worker.busy:
+            return
+        view = self.viewed(plane).view
+
+        def job(ticket: Ticket) -> None:
+            view.encode(window, lambda done, total: ticket.report((done, total)))
+
+        self._worker.submit(AHEAD, job)
+
+    def stop_ahead(self) -> None:
+        """Give up what is encoded ahead: the view moved, or something else is needed first."""
+        self._worker.cancel(AHEAD)
+
+    def is_encoded(self, plane: EncodedPlane, window: Window) -> bool:
+        """A window of the plane is encoded, in the view that is in use."""
+        found = self._views.get(plane.key)
+        return found is not None and any(region.window_yxhw == window for region in found.view.encoded)
+
+    def windows(self, plane: EncodedPlane) -> tuple[Window, ...]:
+        """Windows of the plane that are encoded."""
+        found = self._views.get(plane.key)
+        return () if found is None else tuple(region.window_yxhw for region in found.view.encoded)
+
+    @property
+    def side(self) -> int:
+        """Pixels that the model sees along a region's longer side; also before it is loaded."""
+        if self.model is not None:
+            return self.model.predictor.model.preparation.side
+        known = MODELS.get(self.choices.model)
+        return (
+            PREPARATIONS.get(self.choices.preparation, PUBLISHED) if known is None else known.preparation
+        ).side
+
+    def grid(self, plane: EncodedPlane, detail: Detail) -> RegionGrid:
+        """The regions of a plane at a detail."""
+        from napari_samv1.engine.regions import RegionGrid
+
+        return RegionGrid.at(plane.shape_yx, self.side, detail)
+
+    def window_at(self, plane: EncodedPlane, detail: Detail, point_yx: ArrayLike) -> Window | None:
+        """The window that answers prompts at a point; None for the whole plane."""
+        return None if detail == "whole" else self.grid(plane, detail).nearest(point_yx)
 
     def cancel(self) -> None:
         """Give the running or waiting encoding up."""
@@ -183,43 +290,59 @@ class Encoder:
         self._wanted = None
         return self._worker.stop()
 
-    def status(self, plane: EncodedPlane | None) -> EncodingStatus:
-        """What the panel says about the encoding of this plane."""
+    def status(
+        self, plane: EncodedPlane | None, detail: Detail = "whole", point_yx: ArrayLike = (0, 0)
+    ) -> EncodingStatus:
+        """The state of what answers the next prompt: the plane's encoding, or a region's around a point."""
         if plane is None:
             return EncodingStatus(Encoding.NO_IMAGE, "no image", can_encode=False)
-        hint = self._hint(plane)
+        hint = self._hint(plane, detail)
+        if self.region_progress is not None:
+            return EncodingStatus(Encoding.ENCODING, "encoding a region", hint, *self.region_progress)
         if self.is_encoding(plane):
             if self._encoding is None:
                 return EncodingStatus(Encoding.WAITING, "waiting for the model …", hint)
             done, total = self._progress
             return EncodingStatus(Encoding.ENCODING, f"encoding{self._time_left()}", hint, done, total)
-        stored = self._stored.get(plane.key)
-        if stored is None:
-            return EncodingStatus(Encoding.NOT_ENCODED, f"not encoded{self._time_needed(plane)}", hint)
-        if stored.data_revision != plane.data_revision:
-            return EncodingStatus(
-                Encoding.STALE, f"the image's data changed since{self._time_needed(plane)}", hint
-            )
-        if stored.display_key != plane.display_key:
-            return EncodingStatus(
-                Encoding.STALE,
-                f"contrast changed since encoding; still in use{self._time_needed(plane)}",
-                hint,
-            )
+        window = self.window_at(plane, detail, point_yx)
+        found: Stored | Viewed | None = self._stored.get(plane.key)
+        needed, at = self._time_needed(plane.shape_yx), ""
+        if window is not None:
+            found = self._views.get(plane.key) if self.is_encoded(plane, window) else None
+            needed = self._time_needed(window[2:])
+            at = "" if detail == "whole" else f" here at {detail_in_words(float(detail))}"
+        if found is None:
+            return EncodingStatus(Encoding.NOT_ENCODED, f"not encoded{at}{needed}", hint)
+        if found.data_revision != plane.data_revision:
+            return EncodingStatus(Encoding.STALE, f"the image's data changed since{needed}", hint)
+        if found.display_key != plane.display_key:
+            sentence = f"contrast changed since encoding; still in use{needed}"
+            return EncodingStatus(Encoding.STALE, sentence, hint)
         # pixels may have been changed in place, of which napari says nothing
-        return EncodingStatus(Encoding.READY, "ready", hint)
+        return EncodingStatus(Encoding.READY, f"ready{at}", hint)
 
     def _begin(self, plane: EncodedPlane, model: ReadyModel) -> None:
+        if self._needs_model_only:
+            self._wanted = None
+            self._on_encoded(plane.key)
+            return
         self._progress = (0, model.predictor.model.config.depth)
         self._started = time.monotonic()
+        window = self._window
+        by_view = window is not None or not plane.is_read_wholly
+        # pixels may have been changed in place: a view that is asked for compares them
+        view = self.viewed(plane, renew=True).view if by_view else None
 
-        def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding, str]:
+        def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding | None, str]:
+            def report(done: int, total: int) -> None:
+                ticket.report((done, total))
+
+            if view is not None:
+                made = view.encode(window or (0, 0, *plane.shape_yx), report)
+                return plane, None if window else made, plane.pixels_hash()
             pixels = plane.read()
             embedding = model.predictor.embed(
-                pixels,
-                intensity=plane.intensity,
-                gamma=plane.gamma,
-                on_progress=lambda done, total: ticket.report((done, total)),
+                pixels, intensity=plane.intensity, gamma=plane.gamma, on_progress=report
             )
             return plane, embedding, hash_pixels(pixels)
 
@@ -227,23 +350,36 @@ class Encoder:
 
     def _drop_encoding(self) -> None:
         self._wanted = None
+        self.stop_ahead()
         if self._encoding is not None:
             self._encoding.cancel()
             self._worker.cancel(ENCODE)
             self._encoding = None
 
+    def _forget_encodings(self) -> None:
+        self._stored.clear()
+        self._views.clear()
+        if self._store is not None:
+            self._store.clear()
+
     def _finished(self, outcome: Outcome) -> None:
         if outcome.key == LOAD:
             self._loaded(outcome)
-        else:
+        elif outcome.key == ENCODE:
             self._encoded(outcome)
+        elif not outcome.cancelled:
+            if outcome.error is not None:
+                logger.info("a region could not be encoded ahead", exc_info=outcome.error)
+            else:
+                self._on_ahead()
+            self._on_change()
 
     def _loaded(self, outcome: Outcome) -> None:
         if outcome.cancelled or (outcome.value is not None and outcome.value.choices != self.choices):
             return
         self._loading = None
         if outcome.error is not None:
-            self.load_error = str(outcome.error)
+            self.load_error = sentence_of(outcome.error)
             self._wanted = None
             self._on_error(outcome.error)
         else:
@@ -264,13 +400,23 @@ class Encoder:
         self.pixels[plane.key] = pixels
         if wanted is None or wanted.key != plane.key:
             return
-        self._learn(plane)
-        self._stored[plane.key] = Stored(embedding, plane.display_key, plane.data_revision)
-        self._stored.move_to_end(plane.key)
-        while len(self._stored) > KEPT_EMBEDDINGS:
-            self._stored.popitem(last=False)
+        if embedding is not None:
+            self._learn(plane)
+            self._stored[plane.key] = Stored(embedding, plane.display_key, plane.data_revision)
+            self._stored.move_to_end(plane.key)
+            self._bound()
         self._on_encoded(plane.key)
-        self._on_change()
+
+    def _bound(self) -> None:
+        """Let go of the whole encodings used longest ago where all take more memory than they may."""
+        from napari_samv1.engine.store import most_bytes
+
+        regions = 0 if self._store is None else self._store.nbytes
+        sizes = [int(getattr(one.embedding, "nbytes", 0)) for one in self._stored.values()]
+        held, most = regions + sum(sizes), most_bytes(regions + sum(sizes))
+        while held > most and len(self._stored) > 1:
+            _, oldest = self._stored.popitem(last=False)
+            held -= int(getattr(oldest.embedding, "nbytes", 0))
 
     def _progressed(self, key: Hashable, progress: Any) -> None:
         if key == ENCODE and self._encoding is not None and not self._encoding.cancelled:
@@ -285,10 +431,10 @@ class Encoder:
         operations = self.model.seconds_for(plane.shape_yx) * self.model.rate
         self.model = replace(self.model, rate=operations / seconds)
 
-    def _time_needed(self, plane: EncodedPlane) -> str:
+    def _time_needed(self, hw: tuple[int, int]) -> str:
         if self.model is None:
             return ""
-        seconds = self.model.seconds_for(plane.shape_yx)
+        seconds = self.model.seconds_for(hw)
         return f" (takes {_about(seconds)})" if seconds >= WORTH_TELLING_SECONDS else ""
 
     def _time_left(self) -> str:
@@ -301,18 +447,17 @@ class Encoder:
             seconds = elapsed / done * (total - done)
         return f", {_about(seconds)} left" if seconds >= WORTH_TELLING_SECONDS else " …"
 
-    def _hint(self, plane: EncodedPlane) -> str:
-        hints = [plane.level_hint] if plane.level_hint else []
-        if self.model is not None:
-            frame = self.model.frame_for(plane.shape_yx)
-            scale = min(frame.scale_yx)
-            if scale < TINY_OBJECT_SCALE:
-                smallest = math.ceil(frame.patch / scale)
-                hints.append(
-                    f"The model sees this image {1 / scale:.1f}x smaller: objects under about "
-                    f"{smallest} pixels across are tiny to it. Crop the image if yours are."
-                )
-        return " ".join(hints)
+    def _hint(self, plane: EncodedPlane, detail: Detail) -> str:
+        if self.model is None or detail != "whole":
+            return ""
+        frame = self.model.frame_for(plane.shape_yx)
+        scale = min(frame.scale_yx)
+        if scale >= TINY_OBJECT_SCALE:
+            return ""
+        return (
+            f"The model sees this image {1 / scale:.1f}x smaller: objects under about "
+            f"{math.ceil(frame.patch / scale)} pixels across are tiny to it. Zoom in, or choose a detail."
+        )
 
 
 def _about(seconds: float) -> str:

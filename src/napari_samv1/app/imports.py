@@ -15,6 +15,7 @@ def import_for_jobs() -> None:
     seconds, and belongs into a background thread.
     """
     with _one_thread:
+        import napari_samv1.app.everything
         import napari_samv1.checkpoints.download
         import napari_samv1.checkpoints.load
         import napari_samv1.engine.jobs

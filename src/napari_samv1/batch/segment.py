@@ -26,6 +26,7 @@ from napari_samv1.engine.regions import Window
 from napari_samv1.engine.view import ImageView
 from napari_samv1.images.source import ReadError
 from napari_samv1.masks.packed import PackedCrop
+from napari_samv1.model.memory import is_out_of_memory
 from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.storage.errors import SessionError
@@ -130,7 +131,9 @@ def failed(task: Task, error: Exception, started: float) -> Outcome:
     """
     if isinstance(error, Cancelled):
         raise error
-    known = (ReadError, CheckpointError, SessionError, ValueError)
+    if is_out_of_memory(error) and not (isinstance(error, MemoryError) and str(error)):
+        error = MemoryError("memory ran out: use fewer --workers, a smaller --model, or --device cpu")
+    known = (ReadError, CheckpointError, SessionError, ValueError, MemoryError)
     sentence = str(error) if isinstance(error, known) else f"{type(error).__name__}: {error}"
     return Outcome(task.path, "failed", seconds=time.monotonic() - started, error=sentence)
 

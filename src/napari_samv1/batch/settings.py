@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -136,6 +137,12 @@ class SegmentSettings:
             raise
         except (ValueError, TypeError) as error:
             raise SettingsError(str(error)) from error
+
+
+def command_for(settings_file: str, folder: str, output: str) -> str:
+    """The command that segments a folder with saved settings, for a person to copy."""
+    words = ["napari-samv1", "segment", folder, "--output", output, "--settings", settings_file]
+    return " ".join(map(shlex.quote, words))
 
 
 def _require_known(given: Mapping[str, Any], record: type) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.checkpoints.registry import MODELS, KnownModel
 from napari_samv1.checkpoints.verify import verified_sha256
 from napari_samv1.model.config import TINY, SamConfig
+from napari_samv1.model.memory import is_out_of_memory, release, too_little
 from napari_samv1.model.sam import Sam
 from napari_samv1.records.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparation
 
@@ -65,6 +67,8 @@ def load_model(
         If the file is missing, damaged, or of another kind; the message says which and what to do.
     ValueError
         If the device, the dtype or the preparation is not available.
+    MemoryError
+        If memory does not suffice on the device; ``"auto"`` takes the CPU then, with a warning.
     """
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
@@ -82,7 +86,18 @@ def load_model(
         sha256 = Digests.of_file(path).sha256
     try:
         config = infer_config(tensors)
-        network = build_network(tensors, config, chosen_device, chosen_dtype)
+        network = _build_if_it_fits(tensors, config, chosen_device, chosen_dtype)
+        if network is None:
+            release(chosen_device)
+            if device != "auto" or chosen_device.type == "cpu":
+                raise too_little(f"load {path.name}", chosen_device)
+            warnings.warn(
+                f"Memory does not suffice on {chosen_device} for {path.name}: it runs on the CPU, which is "
+                f"slower",
+                stacklevel=2,
+            )
+            chosen_device = torch.device("cpu")
+            network = build_network(tensors, config, chosen_device, choose_dtype(dtype, chosen_device))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return LoadedModel(
@@ -95,6 +110,18 @@ def load_model(
             path, sha256, chosen_device, digest=None if known is None else known.dense_digest
         ),
     )
+
+
+def _build_if_it_fits(
+    tensors: Mapping[str, Tensor], config: SamConfig, device: torch.device, dtype: torch.dtype
+) -> Sam | None:
+    try:
+        return build_network(tensors, config, device, dtype)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # what the failed attempt held is let go of only here, behind the exception
+    return None
 
 
 def build_network(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -62,6 +61,10 @@ FROM_AUTOMATIC = {
     "crop_overlap_ratio": "by how much crops overlap",
     "crop_n_points_downscale_factor": "grid: fewer points a side in deeper layers, by this factor",
     "min_mask_region_area": "remove holes and islands of fewer pixels",
+    "min_area": "drop objects of fewer pixels",
+    "max_area": "drop objects of more pixels; 0 drops none",
+    "min_roundness": "drop what is less round: 1 is a disc, 0.79 a square",
+    "keep_border": "keep objects that touch the image's border",
 }
 
 
@@ -95,12 +98,6 @@ def run(words: list[str]) -> int:
     except ReadError as error:
         parser.error(str(error))
     return _run(tasks, chosen)
-
-
-def command_for(settings_file: str, folder: str, output: str) -> str:
-    """The command that segments a folder with saved settings, for a person to copy."""
-    words = ["napari-samv1", "segment", folder, "--output", output, "--settings", settings_file]
-    return " ".join(map(shlex.quote, words))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,8 +136,13 @@ def _parser() -> argparse.ArgumentParser:
     defaults = AutomaticSettings()
     for field in fields(AutomaticSettings):
         default = getattr(defaults, field.name)
+        option = f"--{field.name.replace('_', '-')}"
+        if isinstance(default, bool):
+            words = f"{FROM_AUTOMATIC[field.name]} [{'yes' if default else 'no'}]"
+            group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=words)
+            continue
         group.add_argument(
-            f"--{field.name.replace('_', '-')}",
+            option,
             type=_detail if field.name == "detail" else type(default) if default is not None else str,
             metavar=field.name.split("_")[-1].upper(),
             help=f"{FROM_AUTOMATIC[field.name]}"

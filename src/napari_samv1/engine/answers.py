@@ -58,6 +58,7 @@ class AnswerCache:
     def __init__(self, limit: int = KEPT_BYTES) -> None:
         self.limit = limit
         self._kept: OrderedDict[Request, tuple[Prediction, Computation | None]] = OrderedDict()
+        self._answered: dict[Request, Request] = {}  # questions put to a view -> the request that answered
         self._bytes = 0
 
     @property
@@ -65,16 +66,26 @@ class AnswerCache:
         """Bytes of logits that are kept."""
         return self._bytes
 
-    def put(self, request: Request, prediction: Prediction, made_by: Computation | None = None) -> None:
-        """Keep a prediction."""
+    def put(
+        self,
+        request: Request,
+        prediction: Prediction,
+        made_by: Computation | None = None,
+        *,
+        question: Request | None = None,
+    ) -> None:
+        """Keep a prediction; ``question`` is what a view was asked, where that is another request."""
         self._drop(request)
         self._kept[request] = prediction, made_by
+        if question is not None and question != request:
+            self._answered[question] = request
         self._bytes += _size(prediction)
         while self._bytes > self.limit and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
 
     def prediction(self, request: Request | None) -> Prediction | None:
         """The prediction of a request, or None."""
+        request = None if request is None else self._answered.get(request, request)
         found = None if request is None else self._kept.get(request)
         if request is None or found is None:
             return None
@@ -86,17 +97,20 @@ class AnswerCache:
         prediction = self.prediction(request)
         if prediction is None:
             return None
-        return derive(prediction, request, settings, self._kept[request][1])
+        answered = self._answered.get(request, request)
+        return derive(prediction, answered, settings, self._kept[answered][1])
 
     def clear(self) -> None:
         """Forget all."""
         self._kept.clear()
+        self._answered.clear()
         self._bytes = 0
 
     def _drop(self, request: Request) -> None:
         found = self._kept.pop(request, None)
         if found is not None:
             self._bytes -= _size(found[0])
+            self._answered = {own: named for own, named in self._answered.items() if named != request}
 
 
 def _size(prediction: Prediction) -> int:

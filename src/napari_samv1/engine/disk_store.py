@@ -39,6 +39,7 @@ class DiskStore:
                 gamma=made["gamma"],
                 dtype=made["dtype"],
                 device=made["device"],
+                limits=None if frame.is_whole else request.limits,
             )
         except (KeyError, TypeError, ValueError):
             return None

@@ -1,16 +1,20 @@
-"""Encoding where memory is short: in smaller pieces, then on the CPU."""
+"""Encoding and decoding where memory is short: in smaller pieces, then on the CPU."""
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from napari_samv1.model.layers import in_smaller_chunks
+from napari_samv1.model.memory import is_out_of_memory, release, too_little
 from napari_samv1.model.sam import Sam
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 OnBlock = Callable[[int, Tensor], None]
 
@@ -40,13 +44,13 @@ def encode_frugally(
     tokens = _if_there_is_memory(lambda: encode(network, pixels_bchw))
     if tokens is not None:
         return tokens
-    _release(device)
+    release(device)
     with in_smaller_chunks():
         tokens = _if_there_is_memory(lambda: encode(network, pixels_bchw))
         if tokens is not None:
             _tell(f"Memory ran short on {device}: the image was encoded in smaller pieces, which is slower.")
             return tokens
-        _release(device)
+        release(device)
         if device.type != "cpu":
             tokens = _if_there_is_memory(lambda: encode(_on_cpu(network), pixels_bchw.cpu()))
             if tokens is not None:
@@ -57,15 +61,28 @@ def encode_frugally(
     )
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: CUDA has an error of its own, the CPU and MPS only say so in words."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError)
-        and any(words in str(error) for words in ("out of memory", "not enough memory"))
-    )
+def in_halves(
+    items: Sequence[Item], work: Callable[[Sequence[Item]], list[Made]], device: torch.device
+) -> list[Made]:
+    """Work on items together; where memory does not suffice, on halves of them, down to single ones.
+
+    Raises
+    ------
+    MemoryError
+        If it does not suffice for one.
+    """
+    made = _if_there_is_memory(lambda: work(items))
+    if made is not None:
+        return made
+    release(device)
+    if len(items) == 1:
+        raise too_little("make a mask", device)
+    _tell(f"Memory ran short on {device}: masks were made in smaller batches, which is slower.")
+    half = (len(items) + 1) // 2
+    return [one for part in (items[:half], items[half:]) for one in in_halves(part, work, device)]
 
 
-def _if_there_is_memory(work: Callable[[], Tensor]) -> Tensor | None:
+def _if_there_is_memory(work: Callable[[], Made]) -> Made | None:
     try:
         return work()
     except (RuntimeError, MemoryError) as error:
@@ -73,14 +90,6 @@ def _if_there_is_memory(work: Callable[[], Tensor]) -> Tensor | None:
             raise
     # what the failed attempt held is let go of only here, behind the exception
     return None
-
-
-def _release(device: torch.device) -> None:
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()
 
 
 def _on_cpu(network: Sam) -> Sam:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_samv1.annotation.pieces import Answer, PieceKey, Request
 from napari_samv1.engine.answers import derive
+from napari_samv1.engine.progress import Cancelled, OnProgress
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.settings import ObjectSettings
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.prediction import Prediction
     from napari_samv1.engine.protocol import AnswersPrompts
+    from napari_samv1.engine.view import ImageView
     from napari_samv1.records.computation import Computation
 
 logger = logging.getLogger(__name__)
@@ -23,14 +27,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class DecodeJob:
-    """One piece of a document to decode. ``ticket`` is unique; the newest of a piece counts."""
+    """One piece of a document to decode. ``ticket`` is unique; the newest of a piece counts.
+
+    ``on`` is the plane's encoding, or a view of it where the request asks for a detail.
+    """
 
     document: Document
     key: PieceKey
     ticket: int
     request: Request
     settings: ObjectSettings
-    embedding: Embedding
+    on: Embedding | ImageView
     made_by: Computation | None = None
 
 
@@ -49,20 +56,49 @@ def run(predictor: AnswersPrompts, job: DecodeJob) -> DecodeResult:
     return run_each(predictor, [job])[0]
 
 
-def run_each(predictor: AnswersPrompts, jobs: Sequence[DecodeJob]) -> list[DecodeResult]:
-    """The same for several pieces of one embedding, in one decoder batch."""
-    if not jobs:
-        return []
-    if any(job.embedding is not jobs[0].embedding for job in jobs):
-        raise ValueError("jobs of one batch must share one embedding; run them apart")
+def run_each(
+    predictor: AnswersPrompts, jobs: Sequence[DecodeJob], on_progress: OnProgress | None = None
+) -> list[DecodeResult]:
+    """The same for several pieces, in one decoder batch for each encoding and detail.
+
+    ``on_progress`` is called while regions are encoded, and may raise ``Cancelled``, which goes on to the
+    caller.
+    """
+    together: dict[tuple[int, Detail], list[int]] = defaultdict(list)
+    for place, job in enumerate(jobs):
+        together[id(job.on), job.request.detail].append(place)
+    results: dict[int, DecodeResult] = {}
+    for places in together.values():
+        same = [jobs[place] for place in places]
+        results.update(zip(places, _run_together(predictor, same, on_progress), strict=True))
+    return [results[place] for place in range(len(jobs))]
+
+
+def _run_together(
+    predictor: AnswersPrompts, jobs: Sequence[DecodeJob], on_progress: OnProgress | None
+) -> list[DecodeResult]:
+    on: Any = jobs[0].on
+    prompts, detail = [job.request.prompts for job in jobs], jobs[0].request.detail
     try:
-        predictions = predictor.answer_each(jobs[0].embedding, [job.request.prompts for job in jobs])
+        if detail == "whole":
+            predictions = predictor.answer_each(on, prompts)
+        else:
+            predictions = on.answer_each(prompts, detail, on_progress)
         return [
-            DecodeResult(job, prediction, derive(prediction, job.request, job.settings, job.made_by))
-            for job, prediction in zip(jobs, predictions, strict=True)
+            DecodeResult(job, own, derive(own, answering(job, own), job.settings, job.made_by))
+            for job, own in zip(jobs, predictions, strict=True)
         ]
+    except Cancelled:
+        raise
     # an exception that leaves a worker never reaches the person who clicked
     except Exception as error:
         logger.exception("decoding %d objects failed", len(jobs))
         sentence = f"The mask could not be made: {error or type(error).__name__}"
         return [DecodeResult(job, error=sentence) for job in jobs]
+
+
+def answering(job: DecodeJob, prediction: Prediction) -> Request:
+    """The request that a prediction answers: a region's own, where a view was asked."""
+    if job.request.detail == "whole" or prediction.key is None:
+        return job.request
+    return Request(job.request.prompts, prediction.key, job.request.detail)

@@ -45,6 +45,7 @@ class PlanePixels:
 
     Regions have the plane's limits, numbers that are found once. The whole plane has its own, found as
     ``Predictor.embed`` finds them: where it is in memory or not large, the two are equal bit for bit.
+    ``limits`` are the regions' 8-bit values to stretch between, where they were found before.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class PlanePixels:
         intensity: Intensity = None,
         gamma: float = 1.0,
         rounding: Rounding = "float32",
+        limits: tuple[float, float] | None = None,
     ) -> None:
         self.model = model
         self.source = source
@@ -65,6 +67,7 @@ class PlanePixels:
         self.intensity = intensity
         self.gamma = gamma
         self.rounding = rounding
+        self._limits = limits
         self._lock = RLock()
 
     def request(self, window_yxhw: tuple[int, int, int, int]) -> EncodingRequest:
@@ -88,7 +91,8 @@ class PlanePixels:
         request = self.request(window_yxhw)
         frame = self.frame(window_yxhw)
         resized = self._resized(request.region, frame, request.display)
-        return self._arranged(request, frame, resized, self._limits_of(request.display))
+        display = self._limits_of(request.display)
+        return self._arranged(request, frame, resized, display, request.limits)
 
     @cached_property
     def _whole(self) -> PreparedRegion:
@@ -104,10 +108,15 @@ class PlanePixels:
             resized = self._resized(region, frame, display)
             intensity = self._limits_of(display)
         request = self._request(window, display, stretch_limits(resized, self.model.preparation))
-        return self._arranged(request, frame, resized, intensity)
+        return self._arranged(request, frame, resized, intensity, None)
 
     def _arranged(
-        self, request: EncodingRequest, frame: Frame, resized: NDArray[np.uint8], intensity: Intensity
+        self,
+        request: EncodingRequest,
+        frame: Frame,
+        resized: NDArray[np.uint8],
+        intensity: Intensity,
+        limits: tuple[float, float] | None,
     ) -> PreparedRegion:
         preparation = self.model.preparation
         pixels_bchw = arranged(resized, frame, preparation, request.limits)
@@ -120,6 +129,7 @@ class PlanePixels:
             gamma=self.gamma,
             dtype=request.model.dtype,
             device=self.model.device.type,
+            limits=limits,
         )
         return PreparedRegion(request, frame, key, pixels_bchw)
 
@@ -148,6 +158,8 @@ class PlanePixels:
         """The 8-bit values that the model's preparation stretches in all regions; None if in none."""
         if not self.model.preparation.minmax:
             return None
+        if self._limits is not None:
+            return self._limits
         return plane_stretch(self._sample, self.display, self.model.preparation)
 
     @cached_property

@@ -13,6 +13,7 @@ from napari_samv1.masks.resize import Placement
 from napari_samv1.masks.stability import stability_on_image
 from napari_samv1.masks.threshold import threshold_crop, threshold_mask
 from napari_samv1.records.detail import Detail, checked_detail, detail_in_words
+from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 
@@ -27,7 +28,8 @@ class Prediction:
     the next call; ``iou`` is float32 (4,). Mask 0 answers unambiguous prompts, masks 1 to 3 offer a whole,
     a part and a subpart. ``ambiguous`` says that the prompt was a single point or box. ``batch`` is the
     object's place in the decoder batch and the batch's size: floating-point sums may depend on both.
-    ``asked`` and ``used`` are the details (``records.detail``) of an answer from a view of an image.
+    ``asked`` and ``used`` are the details (``records.detail``) of an answer from a view of an image, ``key``
+    names the embedding of the region that it came from.
     """
 
     logits: NDArray[np.float32] = field(repr=False)
@@ -37,6 +39,7 @@ class Prediction:
     batch: tuple[int, int] = (0, 1)
     asked: Detail = "whole"
     used: float | Literal["whole"] = "whole"
+    key: EmbeddingKey | None = None
 
     def stability(self, threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:
         """How little each mask changes as the threshold moves by ``offset`` either way: float32 (4,), 0..1.

@@ -20,6 +20,7 @@ from napari_samv1.engine.candidate import Candidate
 from napari_samv1.engine.decoder_images import DecoderImages
 from napari_samv1.engine.disk_store import DiskStore
 from napari_samv1.engine.embedding import Embedding
+from napari_samv1.engine.frugal import in_halves
 from napari_samv1.engine.hint import hint_logits
 from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.plane_pixels import PlanePixels
@@ -201,6 +202,16 @@ class Predictor:
 
         Where an object has no hint, the area in its prompts is one.
         """
+        return self._predict_each(embedding, prompts, mask_hints, frugal=True)
+
+    def _predict_each(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompts],
+        mask_hints: Sequence[ArrayLike | None] | None,
+        *,
+        frugal: bool,
+    ) -> list[Prediction]:
         hints = [None] * len(prompts) if mask_hints is None else list(mask_hints)
         if len(hints) != len(prompts):
             raise ValueError(
@@ -220,10 +231,10 @@ class Predictor:
             for one, hint in zip(prompts, checked, strict=True)
         ]
 
-        def decode(some: list[int]) -> list[Prediction]:
+        def decode(some: Sequence[int]) -> list[Prediction]:
             return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
 
-        return self._in_batches(embedding, alike, decode)
+        return self._in_batches(embedding, alike, decode, frugal=frugal)
 
     def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Decode one object's prompts as the panel does; see ``answer_each``."""
@@ -246,16 +257,16 @@ class Predictor:
             for one, corrects in zip(prompts, corrected, strict=True)
         ]
 
-        def decode(some: list[int]) -> list[Prediction]:
+        def decode(some: Sequence[int]) -> list[Prediction]:
             asked, hints = [prompts[i] for i in some], None
-            # both in a batch of the same objects: sums may round by an object's place in it
+            # both in a batch of the same objects, or both in halves: sums may round by the place in it
             if corrected[some[0]]:
-                first = self.predict_each(embedding, [one.first for one in asked])
+                first = self._predict_each(embedding, [one.first for one in asked], None, frugal=False)
                 hints = [
                     answer.logits[answer.best() if one.candidate is None else one.candidate]
                     for answer, one in zip(first, asked, strict=True)
                 ]
-            return self.predict_each(embedding, asked, mask_hints=hints)
+            return self._predict_each(embedding, asked, hints, frugal=False)
 
         return self._in_batches(embedding, alike, decode)
 
@@ -281,9 +292,19 @@ class Predictor:
         done = 0
         for _, alike in groupby(prompts, lambda one: (len(one.points_yx), len(one.boxes_yx))):
             while some := list(islice(alike, most)):
-                candidates = self._draw(embedding, some, choose, done)
+                candidates = self._drawn(embedding, some, choose, done)
                 done += len(some)
                 yield done, candidates
+
+    def _drawn(
+        self, embedding: Embedding, prompts: Sequence[Prompts], choose: Choose, first: int
+    ) -> list[Candidate]:
+        """Draw a batch, or where memory does not suffice smaller ones."""
+
+        def draw(some: Sequence[int]) -> list[Candidate]:
+            return self._draw(embedding, [prompts[i] for i in some], choose, first + some[0])
+
+        return in_halves(range(len(prompts)), draw, self.model.device)
 
     @torch.inference_mode()
     def _draw(
@@ -324,9 +345,14 @@ class Predictor:
         self,
         embedding: Embedding,
         alike: Sequence[Hashable],
-        decode: Callable[[list[int]], list[Prediction]],
+        decode: Callable[[Sequence[int]], list[Prediction]],
+        *,
+        frugal: bool = True,
     ) -> list[Prediction]:
-        """Have objects decoded together, by their places, that are equal in ``alike``, as many as fit."""
+        """Have objects decoded together, by their places, that are equal in ``alike``, as many as fit.
+
+        With ``frugal``, fewer where memory does not suffice.
+        """
         most = self._batch_size(embedding)
         places: dict[Hashable, list[int]] = defaultdict(list)
         for place, kind in enumerate(alike):
@@ -335,7 +361,8 @@ class Predictor:
         for same in places.values():
             for start in range(0, len(same), most):
                 some = same[start : start + most]
-                predictions.update(zip(some, decode(some), strict=True))
+                made = in_halves(some, decode, self.model.device) if frugal else decode(some)
+                predictions.update(zip(some, made, strict=True))
         return [predictions[place] for place in range(len(alike))]
 
     @torch.inference_mode()

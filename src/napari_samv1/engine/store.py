@@ -63,8 +63,7 @@ class MemoryStore:
             self._held.pop(embedding.request, None)
             self._held[embedding.request] = embedding
             held = self.nbytes
-            free = free_memory()
-            most = self.most_bytes if free is None else min(self.most_bytes, held + free // FREE_SHARE)
+            most = most_bytes(held, self.most_bytes)
             while held > most and len(self._held) > 1:
                 _, oldest = self._held.popitem(last=False)
                 held -= oldest.nbytes
@@ -134,6 +133,13 @@ def free_memory() -> int | None:
     except ImportError:
         return None
     return int(psutil.virtual_memory().available)
+
+
+def most_bytes(held: int, bound: int | None = None) -> int:
+    """How many bytes embeddings may take that take ``held`` now; ``bound`` is the setting's by default."""
+    bound = _most_bytes() if bound is None else bound
+    free = free_memory()
+    return bound if free is None else min(bound, held + free // FREE_SHARE)
 
 
 def _most_bytes() -> int:

@@ -111,7 +111,9 @@ class ImageView:
                 ):
                     following = rule.next(prompts[place], attempts[place], prediction)
                     if following is None:
-                        answers[place] = replace(prediction, asked=detail, used=where.detail)
+                        answers[place] = replace(
+                            prediction, asked=detail, used=where.detail, key=embedding.key
+                        )
                     else:
                         waiting[place] = following
         return [answers[place] for place in range(len(prompts))]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 WHOLE_BYTES = 256 << 20
 SAMPLED_ROWS = 4096
+SAMPLE = "sample-of-image:"
+"""Begins what stands for the hash of a plane too large to be read: the hash of its image's sample."""
 
 
 def hash_pixels(pixels: NDArray[Any]) -> str:
@@ -31,5 +33,5 @@ def hash_pixels(pixels: NDArray[Any]) -> str:
 def plain_bytes(pixels: NDArray[Any]) -> memoryview:
     """The values of pixels as little-endian bytes; true is 1, which readers write in other ways too."""
     if pixels.dtype.kind == "b":
-        return np.not_equal(pixels.view(np.uint8), 0).data
+        return np.ascontiguousarray(np.not_equal(pixels.view(np.uint8), 0)).data
     return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).data

@@ -48,9 +48,9 @@ def between_layers(source: Layer, target: Layer, missing: ArrayLike | None = Non
     return AffineMap(np.stack(columns, axis=1), offset)
 
 
-def from_viewer_world(viewer: Any, layer: Layer) -> Coordinates:
-    """The viewer's current point in a layer's data coordinates."""
-    point = np.asarray(viewer.dims.point, dtype=np.float64)[-layer.ndim :]
+def from_viewer_world(viewer: Any, layer: Layer, world: ArrayLike | None = None) -> Coordinates:
+    """A point of the viewer's world, by default its current one, in a layer's data coordinates."""
+    point = np.array(viewer.dims.point if world is None else world, dtype=np.float64)[-layer.ndim :]
     units = getattr(viewer.layers.extent, "units", None)
     if units is not None:
         shared = min(len(units), layer.ndim)

@@ -15,9 +15,10 @@ from napari_samv1.annotation.edits import adopted
 from napari_samv1.annotation.pieces import BrushStroke
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
-from napari_samv1.layers.labels.make import LabelsError
+from napari_samv1.layers.labels.make import LabelsError, is_large
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.labels.pyramid_writer import PyramidWriter
+from napari_samv1.layers.labels.stored import is_stored
 from napari_samv1.layers.labels.strokes import planes_touched
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.records.mask_crop import MaskCrop
@@ -129,6 +130,13 @@ class AnnotatedImage:
             if not pixels.empty:
                 self.document.adopt(adopted(self.document, plane, object_id, pixels))
 
+    def shown(self, plane: Plane, labels: Labels | None) -> NDArray[Any] | None:
+        """The labels that a layer shows on a plane; None without one, and where its pixels are others."""
+        try:
+            return None if labels is None else self.writer(plane, labels).shown()
+        except LabelsError:
+            return None
+
     def found(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> dict[int, MaskCrop]:
         """Pixels that already bear the numbers of objects which are new to a plane."""
         new = [object_id for object_id in object_ids if self.document.piece(plane, object_id) is None]
@@ -206,6 +214,8 @@ class AnnotatedImage:
         """
         if labels is None or like is None or not isinstance(labels.data, np.ndarray):
             return []
+        if is_large(labels.data) and is_stored(labels.data):
+            return []  # they are on the disk already
         if self._foreign is not None and self._foreign[0] is labels.data:
             return self._foreign[1]
         found: list[Plane] = []

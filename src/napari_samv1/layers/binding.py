@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +16,24 @@ from napari_samv1.annotation.change import Change
 from napari_samv1.annotation.document import Document, PlaneView
 from napari_samv1.annotation.history import Step
 from napari_samv1.annotation.pieces import BrushStroke, Object, Piece, PieceKey
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.app.decoding import Decoding
+from napari_samv1.app.detail import Part
 from napari_samv1.layers.annotated import AnnotatedImage
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
-from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
+from napari_samv1.layers.image import DisplayedPlane, displayed_plane, show_plane
+from napari_samv1.layers.key_owners import KEY_OWNERS
+from napari_samv1.layers.labels.make import LabelsError, highest_label, lacks_room, make_labels, widen
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import Drawing, PyramidBrush
-from napari_samv1.layers.open_bindings import OPEN_BINDINGS
+from napari_samv1.layers.on_screen import camera_of, part_on_screen
 from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points, make_shapes
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.layers.prompts.pair import PromptPair
 from napari_samv1.layers.prompts.write import RowChange
 from napari_samv1.layers.undo_keys import UndoKeys
 from napari_samv1.masks.drawn import prompts_of
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import all_close
 from napari_samv1.records.place import Plane
 
@@ -38,7 +43,6 @@ if TYPE_CHECKING:
 
 LAYERS = ("points", "shapes", "labels")
 DRAWING = "Finish the shape first: it is still being drawn."
-COUNTED_EACH_TIME = 1 << 24
 NOTHING_CHOSEN = "Choose an image layer to segment."
 OTHER_SHAPE = (
     "The image's new data has another shape. What was annotated on the old one is kept with the session; "
@@ -97,33 +101,40 @@ class AnnotationBinding:
     ) -> None:
         self.viewer = viewer
         self.decoding = Decoding() if decoding is None else decoding
-        self._tell_prompts = on_prompts or _ignore
-        self._tell_plane = on_plane or _ignore
-        self._tell_layers = on_layers or _ignore
-        self._tell_current = on_current or _ignore
-        self._tell_edited = on_edited or _ignore
+        self.listen(
+            on_prompts=on_prompts or _ignore,
+            on_plane=on_plane or _ignore,
+            on_layers=on_layers or _ignore,
+            on_current=on_current or _ignore,
+            on_edited=on_edited or _ignore,
+            on_key=_ignore,
+        )
+        self.new_detail: Detail = "whole"
+        self._looking = False
+        self._seen: DisplayedPlane | NoPlaneError | None = None  # while looking
         self._open: AnnotatedImage | None = None
         self._images: dict[Hashable, AnnotatedImage] = {}
         self._labels: Labels | None = None
         self._labels_dismissed = False
         self._place: NDArray[np.floating] | None = None  # of the image that was left last
         self._plane: Plane | None = None  # the one that was displayed last
-        self._highest: tuple[Any, int] | None = None  # of which data
         self._notes: tuple[str, ...] = ()  # on the prompts that were last read
         self._continued = 0  # the object that was in hand on the slice before
-        self._prompts = PromptPair(self._tell_prompts, self._current_changed)
+        self._prompts = PromptPair(lambda: self._tell_prompts(), self._current_changed)
         self._undo_keys: UndoKeys | None = None
         self._brush: PyramidBrush | None = None  # of a layer whose own one cannot paint
+        self._is_widening = False
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
         self._viewer_connections.connect(viewer.layers.events, "removed", self._layer_removed)
         self._viewer_connections.connect(viewer.dims.events, "point order ndisplay ndim", self._plane_changed)
-        OPEN_BINDINGS.add(self)
+        self._viewer_connections.connect(camera_of(viewer).events, "center zoom", self._view_moved)
+        KEY_OWNERS.add(self)
 
     def close(self) -> None:
         """Let go of everything; the layers stay as they are. Again does nothing."""
-        OPEN_BINDINGS.discard(self)
+        KEY_OWNERS.discard(self)
         for connections in (self._viewer_connections, self._image_connections, self._labels_connections):
             connections.close()
         self._prompts.close()
@@ -131,7 +142,53 @@ class AnnotationBinding:
         self._open = self._labels = None
         self._images.clear()
 
+    def listen(
+        self,
+        *,
+        on_prompts: Callable[[], None],
+        on_plane: Callable[[], None],
+        on_view: Callable[[], None] = _ignore,
+        on_layers: Callable[[], None],
+        on_current: Callable[[], None],
+        on_edited: Callable[[str], None],
+        on_key: Callable[[str], None],
+    ) -> None:
+        """Have other notices called than those given so far; ``on_key`` gets the name of an action."""
+        self._tell_prompts, self._tell_plane, self._tell_layers = on_prompts, on_plane, on_layers
+        self._tell_current, self._tell_edited, self._tell_key = on_current, on_edited, on_key
+        self._tell_view = on_view
+
+    def part_on_screen(self) -> Part:
+        """The part of the displayed plane that is on the screen, in its pixels; raises ``NoPlaneError``."""
+        return part_on_screen(self.viewer, self._needed_image(), self.plane())
+
+    def owns(self, layer: Layer) -> bool:
+        """Whether a layer is one of the bound ones."""
+        return any(layer is own for own in self.bound)
+
+    def press(self, name: str, *, on_plane: bool = False) -> bool:
+        """Tell that the key of an action was pressed; False where it needs a plane and none is shown."""
+        if on_plane and self.shown is None:
+            return False
+        self._tell_key(name)
+        return True
+
     # Layers
+
+    @property
+    def bound(self) -> tuple[Layer | None, ...]:
+        """Image, points, shapes, labels."""
+        return self.image, self.points, self.shapes, self._labels
+
+    @property
+    def image_name(self) -> str | None:
+        """Name of the image that is segmented."""
+        return None if self._open is None else str(self._open.image.name)
+
+    @property
+    def in_3d(self) -> bool:
+        """Whether the viewer shows 3D."""
+        return bool(self.viewer.dims.ndisplay == 3)
 
     @property
     def image(self) -> Image | None:
@@ -142,6 +199,7 @@ class AnnotationBinding:
     def image(self, layer: Image | None) -> None:
         if layer is self.image:
             return
+        self._seen = None
         self._image_connections.close()
         self._leave()
         self._plane = None
@@ -296,8 +354,24 @@ class AnnotationBinding:
         NoPlaneError
             If there is no image, or no plane of it is shown.
         """
-        revision = 0 if self._open is None else self._open.revision
-        return displayed_plane(self.viewer, self._needed_image(), data_revision=revision)
+        if self._seen is None or not self._looking:
+            revision = 0 if self._open is None else self._open.revision
+            try:
+                self._seen = displayed_plane(self.viewer, self._needed_image(), data_revision=revision)
+            except NoPlaneError as error:
+                self._seen = error
+        if isinstance(self._seen, NoPlaneError):
+            raise self._seen
+        return self._seen
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """While it lasts, the displayed plane is resolved once, as long as nothing moves it."""
+        self._looking, self._seen = True, None
+        try:
+            yield
+        finally:
+            self._looking, self._seen = False, None
 
     @property
     def document(self) -> Document | None:
@@ -356,9 +430,8 @@ class AnnotationBinding:
             found = opened.found(plane, self._labels, (one for one, (own, _) in pointed.items() if len(own)))
         for object_id, pixels in found.items():
             document.adopt(edits.adopted(document, plane, object_id, pixels))
-        step = edits.point(
-            document, plane, pointed, given_up=found, gesture=("prompts", self._prompts.gesture)
-        )
+        gesture = "prompts", self._prompts.gesture
+        step = edits.point(document, plane, pointed, given_up=found, detail=self.new_detail, gesture=gesture)
         if step and undoable:
             self._labels_dismissed = False
         change = document.apply(step, undoable=undoable)
@@ -509,18 +582,8 @@ class AnnotationBinding:
         return max(used) + 1
 
     def _highest_label(self) -> int:
-        """The largest label of the bound layer; of a large one as it was when it was bound.
-
-        Labels that are painted later become objects, and are counted as such.
-        """
-        labels = self._labels
-        if labels is None:
-            return 0
-        if np.prod(labels.data.shape, dtype=np.float64) <= COUNTED_EACH_TIME:
-            return highest_label(labels)
-        if self._highest is None or self._highest[0] is not labels.data:
-            self._highest = labels.data, highest_label(labels)
-        return self._highest[1]
+        """The largest label of the bound layer."""
+        return 0 if self._labels is None else highest_label(self._labels)
 
     def _object_ids(self) -> set[int]:
         return set() if self._open is None else set(self._open.document.objects)
@@ -567,14 +630,6 @@ class AnnotationBinding:
         if not step:
             return f"To split object {object_id}, click once on each of the objects in it, then split again."
         return self.do(step)
-
-    def choose(self, choice: Any) -> None:
-        """Take one of the four masks, or "auto", for the current object; ``on_edited`` says what came of it.
-
-        Before there is an object it is what new ones begin with.
-        """
-        if self.document is not None:
-            self._tell_edited(self.set_settings(self.current_object, choice=choice))
 
     def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str:
         """Change an object's settings, or where there is none of that number those of new ones."""
@@ -640,10 +695,6 @@ class AnnotationBinding:
         """Repeat the last undone step; "" or a sentence."""
         return self._travel(back=False)
 
-    def travel(self, *, back: bool) -> None:
-        """Undo or redo by a key of the bound layers; ``on_edited`` is told the outcome."""
-        self._tell_edited(self._travel(back=back))
-
     def _travel(self, *, back: bool) -> str:
         plane, problem = self._ready()
         if plane is None or self._open is None:
@@ -694,7 +745,14 @@ class AnnotationBinding:
                 self.new_labels()
             except NoPlaneError as error:
                 return str(error)
-        return "" if self._labels is None else opened.write(self._labels, planes)
+        if self._labels is None:
+            return ""
+        highest = max(opened.document.objects, default=0)
+        if lacks_room(self._labels, highest):
+            self._is_widening = True
+            widen(self._labels, highest)
+            self._is_widening = False
+        return opened.write(self._labels, planes)
 
     def _show_rows(self, pieces: Mapping[PieceKey, tuple[Piece | None, Piece | None]]) -> None:
         """Bring the prompt layers from the pieces before to the pieces after."""
@@ -736,12 +794,7 @@ class AnnotationBinding:
 
     def _go_to(self, plane: Plane) -> None:
         """Move the viewer's sliders to a plane of the image."""
-        image = self._needed_image()
-        position = image.data_to_world(tuple(plane.position))
-        first_axis = self.viewer.dims.ndim - image.ndim
-        for axis, own in enumerate(plane.index):
-            if own is not None and first_axis + axis not in self.viewer.dims.displayed:
-                self.viewer.dims.set_point(first_axis + axis, position[axis])
+        show_plane(self.viewer, self._needed_image(), plane)
 
     # Events
 
@@ -750,6 +803,7 @@ class AnnotationBinding:
         self._tell_prompts()
 
     def _plane_changed(self, _event: Any = None) -> None:
+        self._seen = None
         plane = self._displayed()
         if plane is not None:
             self._arrive(plane)
@@ -828,6 +882,7 @@ class AnnotationBinding:
             self.labels = None
 
     def _image_data_changed(self, _event: Any = None) -> None:
+        self._seen = None
         opened = self._open
         if opened is not None and not opened.data_replaced():
             # what is annotated on another shape cannot be shown on this one
@@ -841,6 +896,9 @@ class AnnotationBinding:
 
     def _placed_anew(self, _event: Any = None) -> None:
         """A transform or an array is another one: find out anew where masks go, and write them there."""
+        if self._is_widening:
+            return  # the same labels in the same place
+        self._seen = None
         self._prompts.placed_anew()
         if self._open is not None:
             self._open.drop_writers()
@@ -871,6 +929,9 @@ class AnnotationBinding:
         # 0 is background: to erase with, and no object
         if labels is not None and 1 <= labels.selected_label != self.current_object:
             self.current_object = int(labels.selected_label)
+
+    def _view_moved(self, _event: Any = None) -> None:
+        self._tell_view()
 
     def _painted(self, event: Any) -> None:
         """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, plane_at
+from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.recording import world_of
+from napari_samv1.storage.exports.object_table import Channel
 from napari_samv1.storage.session.record import PlaneSource
 
-Named = tuple[str, NDArray[np.generic]]
 RGB = ("red", "green", "blue")
 
 
@@ -27,22 +29,33 @@ def channel_planes(layers: Iterable[Layer], source: PlaneSource) -> list[Display
         if tuple(shape) != source.image_shape:
             continue
         try:
-            plane = plane_at(layer, source.index)
+            plane = plane_at(layer, source.index, level=source.level)
         except NoPlaneError:
             continue
         world = world_of(layer, plane.to_layer([(0, 0), (1, 0), (0, 1)]), plane.axes)
-        if plane.level == source.level and np.allclose(world.matrix, source.world.matrix):
+        if np.allclose(world.matrix, source.world.matrix):
             planes.append(plane)
     return sorted(planes, key=lambda plane: plane.name != source.name)
 
 
-def read_channels(planes: Iterable[DisplayedPlane]) -> list[Named]:
-    """Names and pixels (H, W) of planes; an RGB image has three. Reads; call it in a worker."""
-    found: list[Named] = []
+def channels_of(planes: Iterable[DisplayedPlane]) -> list[Channel]:
+    """Names and pixels (H, W) of planes; an RGB image has three. Slicing them reads; do that in a worker."""
+    found: list[Channel] = []
     for plane in planes:
-        pixels = plane.read()
-        if pixels.ndim == 2:
-            found.append((plane.name, pixels))
+        if plane.rgb:
+            found += [(f"{plane.name} {colour}", PlaneChannel(plane, own)) for own, colour in enumerate(RGB)]
         else:
-            found += [(f"{plane.name} {colour}", pixels[..., own]) for own, colour in enumerate(RGB)]
+            found.append((plane.name, PlaneChannel(plane)))
     return found
+
+
+@dataclass(frozen=True)
+class PlaneChannel:
+    """A plane's pixels (H, W), or one of its colours, read where they are sliced."""
+
+    plane: DisplayedPlane
+    colour: int | None = None
+
+    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.generic]:
+        pixels = self.plane.read_part(region)
+        return pixels if self.colour is None else pixels[..., self.colour]

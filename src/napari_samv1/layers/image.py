@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image
 from numpy.typing import ArrayLike, NDArray
 
+from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.images.hashing import SAMPLE, hash_pixels
+from napari_samv1.images.source import ArraySource
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
 from napari_samv1.records.place import Plane
 
-MAX_PLANE_PIXELS = 4096 * 4096
+if TYPE_CHECKING:
+    from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.engine.store import EmbeddingStore
+    from napari_samv1.engine.view import ImageView
 
-
-class NoPlaneError(ValueError):
-    """There is no plane to annotate now; the message is a sentence that says why and what helps."""
+OVERVIEW_PIXELS = 4096 * 4096
 
 
 @dataclass(frozen=True)
@@ -25,17 +31,18 @@ class PlaneKey:
     """Which plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
 
     layer_id: Hashable
-    level: int
     index: tuple[int | None, ...]
+    level: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class DisplayedPlane:
-    """One plane of an Image layer, in the layer's own axis order.
+    """One plane of an Image layer, in the layer's own axis order and at full resolution.
 
     A transposed display does not turn the plane, just as a rotated camera does not: what was annotated stays
     valid. ``axes`` are the layer's axes that are the plane's rows and columns. ``factors_yx`` is how many of
-    the layer's pixels one pixel of the plane spans (more than 1 at a coarser level of a multiscale layer).
+    the layer's pixels one pixel of the plane spans: more than 1 for an overview at a coarser level, which is
+    only looked at and never annotated.
     """
 
     key: PlaneKey
@@ -46,13 +53,13 @@ class DisplayedPlane:
     factors_yx: tuple[float, float]
     intensity: tuple[float, float] | Literal["dtype"] | None
     gamma: float
-    level_hint: str
-    _source: Any = field(repr=False)
+    rgb: bool
+    levels: tuple[Any, ...] = field(repr=False)
     _slices: tuple[int | slice, ...] = field(repr=False)
 
     @property
     def level(self) -> int:
-        """The level of a multiscale layer, 0 otherwise."""
+        """The level of a multiscale layer that the pixels are of, 0 for full resolution."""
         return self.key.level
 
     @property
@@ -65,14 +72,52 @@ class DisplayedPlane:
         """The plane, its data and how it is displayed: an encoding made under another one is stale."""
         return self.key, self.data_revision, self.intensity, self.gamma
 
+    @property
+    def source(self) -> ArraySource:
+        """The layer's pixels, of which regions are read as finely as they are needed."""
+        return ArraySource(self.levels, self.rgb)
+
     def read(self) -> NDArray[Any]:
-        """The plane's pixels: (H, W) or (H, W, 3). Lazy data is computed here; call it in a worker."""
-        pixels = np.asarray(self._source[self._slices])
+        """All of the plane's pixels: (H, W) or (H, W, 3). Lazy data is computed here; call it in a worker."""
+        pixels = np.asarray(self.levels[self.level][self._slices])
         return pixels[..., :3] if pixels.ndim == 3 else pixels
+
+    def read_part(self, region: tuple[slice, slice]) -> NDArray[Any]:
+        """Some rows and columns of the pixels. Lazy data is computed here; call it in a worker."""
+        extents = iter(region)
+        cut = tuple(next(extents) if isinstance(own, slice) else own for own in self._slices)
+        pixels = np.asarray(self.levels[self.level][cut])
+        return pixels[..., :3] if self.rgb else pixels
+
+    @property
+    def is_read_wholly(self) -> bool:
+        """All pixels are in memory, or not too many to be read at once."""
+        return self.source.in_memory or math.prod(self.shape_yx) <= OVERVIEW_PIXELS
+
+    def view(self, predictor: Predictor, cache: EmbeddingStore | None = None) -> ImageView:
+        """The plane for a model, displayed as it is now; reads nothing yet."""
+        return predictor.on_image(
+            self.source, intensity=self.intensity, gamma=self.gamma, plane=self.plane, cache=cache
+        )
+
+    def pixels_hash(self) -> str:
+        """Hash of the plane's pixels, of a sample of them where they are many and not in memory.
+
+        Reads; call it in a worker.
+        """
+        if self.is_read_wholly:
+            return hash_pixels(self.read())
+        return f"{SAMPLE}{self.source.identity.sample}"
+
+    def has_pixels(self, recorded: str) -> bool:
+        """True where a recorded ``pixels_hash`` is of these pixels. Reads; call it in a worker."""
+        if recorded.startswith(SAMPLE):
+            return recorded == f"{SAMPLE}{self.source.identity.sample}"
+        return recorded == hash_pixels(self.read())
 
     def glimpse(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[Any] | None:
         """Some rows and columns of the pixels, (R, C) or (R, C, 3); None where they are not in memory."""
-        if not isinstance(self._source, np.ndarray):
+        if not isinstance(self.levels[self.level], np.ndarray):
             return None
         return self.read()[np.ix_(np.asarray(rows), np.asarray(columns))]
 
@@ -112,9 +157,8 @@ class DisplayedPlane:
 
 
 def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> DisplayedPlane:
-    """The plane of an Image layer that the viewer shows; reads no pixels.
+    """The plane of an Image layer that the viewer shows, at full resolution; reads no pixels.
 
-    Of a multiscale layer it is the whole plane at the finest level with at most 4096 x 4096 pixels.
     Single-channel images are seen through the layer's contrast limits and gamma, RGB as it is.
     ``data_revision`` tells apart the arrays that the layer held one after another.
 
@@ -141,10 +185,54 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
     return plane_at(layer, tuple(index), data_revision=data_revision)
 
 
-def plane_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int = 0) -> DisplayedPlane:
+def plane_at(
+    layer: Image, index: tuple[int | None, ...], *, level: int = 0, data_revision: int = 0
+) -> DisplayedPlane:
     """A plane of an Image layer by its place, whatever the viewer shows; reads no pixels.
 
     ``index`` is the position on the layer's axes, None on the two that are the plane's rows and columns.
+
+    Raises
+    ------
+    NoPlaneError
+        If the image is empty, or has no such level.
+    """
+    shapes = _level_shapes(layer)
+    if level >= len(shapes):
+        raise NoPlaneError(f'Image "{layer.name}" has no level {level}.')
+    rows, columns = (axis for axis, own in enumerate(index) if own is None)
+    factors = np.asarray(shapes[0]) / np.asarray(shapes[level])
+    slices = tuple(
+        slice(None) if own is None else int((own + 0.5) / factor)
+        for own, factor in zip(index, factors, strict=True)
+    )
+    height, width = shapes[level][rows], shapes[level][columns]
+    if min(height, width) < 1:
+        raise NoPlaneError(f'Image "{layer.name}" is empty.')
+    levels = tuple(layer.data) if layer.multiscale else (layer.data,)
+    intensity: tuple[float, float] | Literal["dtype"] | None
+    if layer.rgb:
+        intensity = None if levels[0].dtype == np.uint8 else "dtype"
+    else:
+        low, high = layer.contrast_limits
+        intensity = (float(low), float(high))
+    return DisplayedPlane(
+        key=PlaneKey(layer.unique_id, tuple(index), level),
+        data_revision=data_revision,
+        name=layer.name,
+        shape_yx=(height, width),
+        axes=(rows, columns),
+        factors_yx=(float(factors[rows]), float(factors[columns])),
+        intensity=intensity,
+        gamma=1.0 if layer.rgb else float(layer.gamma),
+        rgb=bool(layer.rgb),
+        levels=levels,
+        _slices=slices,
+    )
+
+
+def overview_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int = 0) -> DisplayedPlane:
+    """The same plane at the finest level with at most 4096 x 4096 pixels, or the coarsest.
 
     Raises
     ------
@@ -154,34 +242,26 @@ def plane_at(layer: Image, index: tuple[int | None, ...], *, data_revision: int 
     shapes = _level_shapes(layer)
     rows, columns = (axis for axis, own in enumerate(index) if own is None)
     level = _level(shapes, (rows, columns))
-    factors = np.asarray(shapes[0]) / np.asarray(shapes[level])
-    slices = tuple(
-        slice(None) if own is None else int((own + 0.5) / factor)
-        for own, factor in zip(index, factors, strict=True)
-    )
-    height, width = shapes[level][rows], shapes[level][columns]
-    if min(height, width) < 1:
-        raise NoPlaneError(f'Image "{layer.name}" is empty.')
-    source = layer.data[level] if layer.multiscale else layer.data
-    intensity: tuple[float, float] | Literal["dtype"] | None
-    if layer.rgb:
-        intensity = None if source.dtype == np.uint8 else "dtype"
-    else:
-        low, high = layer.contrast_limits
-        intensity = (float(low), float(high))
-    return DisplayedPlane(
-        key=PlaneKey(layer.unique_id, level, tuple(index)),
-        data_revision=data_revision,
-        name=layer.name,
-        shape_yx=(height, width),
-        axes=(rows, columns),
-        factors_yx=(float(factors[rows]), float(factors[columns])),
-        intensity=intensity,
-        gamma=1.0 if layer.rgb else float(layer.gamma),
-        level_hint=f"Level {level} of the image is used: {height} x {width} pixels." if level else "",
-        _source=source,
-        _slices=slices,
-    )
+    return plane_at(layer, index, level=level, data_revision=data_revision)
+
+
+def show_plane(viewer: Any, layer: Image, plane: Plane) -> None:
+    """Move the viewer's sliders to a plane of an image."""
+    position = layer.data_to_world(tuple(plane.position))
+    first_axis = viewer.dims.ndim - layer.ndim
+    for axis, own in enumerate(plane.index):
+        if own is not None and first_axis + axis not in viewer.dims.displayed:
+            viewer.dims.set_point(first_axis + axis, position[axis])
+
+
+def planes_beside(layer: Image, plane: Plane) -> list[Plane]:
+    """All planes of an image that are parallel to one of it, in the order of slices."""
+    shape = _level_shapes(layer)[0]
+    places = [range(1) if own is None else range(size) for own, size in zip(plane.index, shape, strict=True)]
+    return [
+        Plane(tuple(None if own is None else at for own, at in zip(plane.index, place, strict=True)))
+        for place in product(*places)
+    ]
 
 
 def _level_shapes(layer: Image) -> list[tuple[int, ...]]:
@@ -192,6 +272,6 @@ def _level_shapes(layer: Image) -> list[tuple[int, ...]]:
 
 def _level(shapes: list[tuple[int, ...]], axes: tuple[int, int]) -> int:
     for level, shape in enumerate(shapes):
-        if shape[axes[0]] * shape[axes[1]] <= MAX_PLANE_PIXELS:
+        if shape[axes[0]] * shape[axes[1]] <= OVERVIEW_PIXELS:
             return level
     return len(shapes) - 1

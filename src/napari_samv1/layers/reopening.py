@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Shapes
+from numpy.typing import NDArray
 
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
@@ -15,6 +17,7 @@ from napari_samv1.layers.labels.make import LabelsError, make_labels
 from napari_samv1.layers.prompts.features import PromptLayer
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.composite import label_image
+from napari_samv1.storage.session.full_resolution import at_full_resolution
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource
 
 if TYPE_CHECKING:
@@ -38,9 +41,10 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
     problems = []
     # the first image is the one that is shown in the end
     for image, record in reversed(images):
-        labels, has_all = _labels_of(binding, image, record.planes)
-        pieces = [piece for plane in record.planes for piece in plane.pieces]
-        orders = {Plane(plane.source.index): plane.order for plane in record.planes}
+        planes = [at_full_resolution(plane) for plane in record.planes]
+        labels, has_all = _labels_of(binding, image, planes)
+        pieces = [piece for plane in planes for piece in plane.pieces]
+        orders = {Plane(plane.source.index): plane.order for plane in planes}
         problem = binding.go_on(
             image,
             labels,
@@ -51,9 +55,11 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
             shapes=_take_spare(spare, image, Shapes),
         )
         _put_beneath(binding, labels)
-        for plane in record.planes:
+        for plane in planes:
             sheet = binding.annotated(image).sheet(Plane(plane.source.index))
-            sheet.pixels, sheet.beneath = plane.source.pixels, plane.beneath
+            sheet.pixels = plane.source.pixels
+            if plane.beneath is not None and plane.beneath.shape == plane.shape_yx:
+                sheet.beneath = plane.beneath
         problems.append(problem if has_all else "")
     if images:
         show(binding.viewer, images[0][0], images[0][1].planes[0].source)
@@ -80,8 +86,11 @@ def could_be(image: Image, source: PlaneSource) -> bool:
 
 
 def plane_of(image: Image, record: PlaneRecord) -> DisplayedPlane | None:
-    """The annotated plane in an image that could be it; None where its level of detail is another."""
-    plane = plane_at(image, record.source.index)
+    """The annotated plane in an image that could be it; None where it has no such level of detail."""
+    try:
+        plane = plane_at(image, record.source.index, level=record.source.level)
+    except NoPlaneError:
+        return None
     return plane if plane.shape_yx == record.shape_yx else None
 
 
@@ -158,9 +167,20 @@ def _labels_of(
             other.refresh()
             continue
         if record.beneath is not None:
-            main.data[grid.index] = record.beneath
+            main.data[grid.index] = _fitted(record.beneath, grid.shape_yx)
     main.refresh()
     return main, reaches_all
+
+
+def _fitted(labels: NDArray[Any], shape_yx: tuple[int, int]) -> NDArray[Any]:
+    """Labels on a grid of another size: the nearest pixel's."""
+    if labels.shape == shape_yx:
+        return labels
+    rows, columns = (
+        ((np.arange(size) + 0.5) * own / size).astype(int)
+        for own, size in zip(labels.shape, shape_yx, strict=True)
+    )
+    return labels[np.ix_(rows, columns)]
 
 
 def _empty_labels(

@@ -1,10 +1,12 @@
-"""Real images for ``File > Open Sample``: they ship inside scikit-image's wheel, so nothing is downloaded."""
+"""Images for ``File > Open Sample``: they ship inside scikit-image's wheel or are computed; no downloads."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from skimage import data
+
+from napari_samv1.images.slide import slide_levels
 
 Sample = list[tuple[Any, dict[str, Any], str]]
 
@@ -36,3 +38,16 @@ def retina() -> Sample:
 def hubble() -> Sample:
     """Galaxies of the Hubble extreme deep field, 872 x 1000, RGB. NASA; public domain."""
     return [(data.hubble_deep_field(), {"name": "galaxies", "rgb": True}, "image")]
+
+
+def slide() -> Sample:
+    """Cells on a slide of 32,768 x 32,768 pixels, grey, with 6 levels, computed where it is looked at."""
+    # napari reads more than it shows of a level that is no dask array
+    import dask.array
+
+    from_array: Any = dask.array.from_array
+    levels = [
+        from_array(level, chunks=512, name=f"napari-samv1-slide-{level.factor}", asarray=False)
+        for level in slide_levels()
+    ]
+    return [(levels, {"name": "slide", "multiscale": True, "contrast_limits": (0, 255)}, "image")]

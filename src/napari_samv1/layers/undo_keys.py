@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from napari.layers import Labels, Layer
 
-from napari_samv1.layers.open_bindings import binding_of
-
-UNDO_KEY, REDO_KEY = "Control-Z", "Control-Shift-Z"
+from napari_samv1.app.actions import REDO, UNDO
+from napari_samv1.layers.key_owners import owner_of
 
 Command = Callable[[Layer], None]
 
@@ -20,7 +19,7 @@ class UndoKeys:
         self._layer = layer
         self._before = {
             key: layer.bind_key(key, command, overwrite=True)
-            for key, command in ((UNDO_KEY, _undo), (REDO_KEY, _redo))
+            for key, command in ((UNDO.key, _undo), (REDO.key, _redo))
         }
 
     def close(self) -> None:
@@ -42,9 +41,8 @@ def _redo(layer: Layer) -> None:
 
 
 def _travel(layer: Layer, *, back: bool) -> None:
-    binding = binding_of(layer)
-    if binding is not None and binding.shown is not None:
-        binding.travel(back=back)
-    elif isinstance(layer, Labels):
+    owner = owner_of(layer)
+    pressed = owner is not None and owner.press(UNDO.name if back else REDO.name, on_plane=True)
+    if not pressed and isinstance(layer, Labels):
         # nothing is annotated here, so that strokes are napari's own
         (layer.undo if back else layer.redo)()

@@ -61,7 +61,10 @@ def _plane(data: Any, meta: Meta) -> tuple[NDArray[Any], World]:
     """
     name = plain(str(meta.get("name", "labels")))
     if isinstance(data, (list, tuple)) or meta.get("multiscale"):
-        raise ValueError(f"Labels layer “{name}” has several levels: these formats hold one image.")
+        raise ValueError(
+            f"Labels layer “{name}” has several levels: these formats hold one image. The panel's “Export…” "
+            f"writes the masks of large images."
+        )
     shape = tuple(int(size) for size in data.shape)
     if len(shape) < 2 or any(size != 1 for size in shape[:-2]):
         raise ValueError(

@@ -15,7 +15,7 @@ from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 REACH = 2  # pixels that are looked at on each side, on the way up
 
 
-def divide(mask: MaskCrop, places_yx: Sequence[ArrayLike]) -> list[MaskCrop]:
+def divide(mask: MaskCrop, places_yx: Sequence[ArrayLike] | NDArray[np.float64]) -> list[MaskCrop]:
     """The part of a mask that belongs to each place; all pixels go to one of the places inside of it.
 
     A watershed of the distance to the background, so that parts meet where the mask is narrow; places that
@@ -42,7 +42,7 @@ def divide(mask: MaskCrop, places_yx: Sequence[ArrayLike]) -> list[MaskCrop]:
     return [MaskCrop.from_mask(parts == number, mask.origin_yx) for number in range(1, len(places_yx) + 1)]
 
 
-def share_a_piece(mask: MaskCrop, places_yx: Sequence[ArrayLike]) -> bool:
+def share_a_piece(mask: MaskCrop, places_yx: Sequence[ArrayLike] | NDArray[np.float64]) -> bool:
     """Whether one piece of a mask holds two of the places."""
     pieces = label(mask.mask, connectivity=2)
     pixels = [pixel for place in places_yx if (pixel := _pixel_in(mask, place)) is not None]

@@ -39,7 +39,7 @@ def prompts_of(rows: Iterable[DrawnShape], shape_yx: tuple[int, int]) -> Prompts
         corners = np.clip(shape.bounds_yx.reshape(2, 2), -0.5, edge)
         boxes_yx.append(corners.ravel())
         if not is_box(shape):
-            area = union(area, _interior(shape_yx, shape.kind, shape.vertices_yx))
+            area = union(area, interior(shape_yx, shape.kind, shape.vertices_yx))
     return Prompts(points_yx, labels, boxes_yx, None if area.empty else area)
 
 
@@ -48,7 +48,7 @@ def is_box(shape: DrawnShape) -> bool:
     return shape.kind == "rectangle" or (shape.kind == "polygon" and len(shape.vertices_yx) == 4)
 
 
-def _interior(shape_yx: tuple[int, int], kind: str, vertices_yx: NDArray[np.float64]) -> MaskCrop:
+def interior(shape_yx: tuple[int, int], kind: str, vertices_yx: NDArray[np.float64]) -> MaskCrop:
     """The pixels of a plane whose centres lie inside of a drawn shape."""
     outline = vertices_yx
     if kind == "ellipse":

@@ -30,6 +30,10 @@ class AutomaticSettings:
     as many points a side; ``crop_nms_thresh`` is between crops. Holes and islands of fewer pixels than
     ``min_mask_region_area`` are removed.
 
+    Of any mode, what has fewer than ``min_area`` or more than ``max_area`` pixels (0: any size) or is less
+    round than ``min_roundness`` (1 is a disc) is dropped, and without ``keep_border`` what touches the
+    image's border.
+
     Raises
     ------
     ValueError
@@ -50,6 +54,10 @@ class AutomaticSettings:
     crop_overlap_ratio: float = 512 / 1500
     crop_n_points_downscale_factor: int = 1
     min_mask_region_area: int = 0
+    min_area: int = 0
+    max_area: int = 0
+    min_roundness: float = 0.0
+    keep_border: bool = True
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -70,7 +78,11 @@ class AutomaticSettings:
             "crop_n_layers": 0,
             "crop_n_points_downscale_factor": 1,
             "min_mask_region_area": 0,
+            "min_area": 0,
+            "max_area": 0,
         }
+        if not isinstance(self.keep_border, bool):
+            raise ValueError(f"keep_border must be true or false, got {self.keep_border!r}")
         for field in fields(self):
             value: Any = getattr(self, field.name)
             if field.name in least:
@@ -79,7 +91,7 @@ class AutomaticSettings:
                         f"{field.name} must be a whole number of {least[field.name]} or more, got {value!r}"
                     )
                 object.__setattr__(self, field.name, int(value))
-            elif field.name not in ("mode", "sizing", "detail"):
+            elif field.name not in ("mode", "sizing", "detail", "keep_border"):
                 if not _is_number(value) or not math.isfinite(value):
                     raise ValueError(f"{field.name} must be a finite number, got {value!r}")
                 object.__setattr__(self, field.name, float(value))
@@ -87,6 +99,12 @@ class AutomaticSettings:
             raise ValueError(f"stability_score_offset must be 0 or more, got {self.stability_score_offset}")
         if not 0 <= self.crop_overlap_ratio < 1:
             raise ValueError(f"crop_overlap_ratio must be in 0..1, got {self.crop_overlap_ratio}")
+        if self.max_area and self.max_area < self.min_area:
+            raise ValueError(
+                f"max_area must be 0 (any size) or at least min_area, {self.min_area}, got {self.max_area}"
+            )
+        if not 0 <= self.min_roundness <= 1:
+            raise ValueError(f"min_roundness must be in 0..1, got {self.min_roundness}")
         if self.crop_n_layers and self.detail not in ("auto", "whole"):
             raise ValueError(
                 f"crop_n_layers divides the whole image by itself: leave detail at its default, got "
@@ -96,6 +114,11 @@ class AutomaticSettings:
             raise ValueError(
                 f"sizing arranges the whole image: leave detail at its default, got {self.detail}"
             )
+
+    @property
+    def asks_for_shapes(self) -> bool:
+        """Objects are dropped by their size, roundness or place."""
+        return bool(self.min_area or self.max_area or self.min_roundness or not self.keep_border)
 
     @property
     def is_arranged(self) -> bool:

@@ -14,7 +14,8 @@ class EmbeddingKey:
     """Everything that an embedding depends on: equal keys mean equal tokens on the same machine.
 
     ``pixels`` is the XXH3-128 of the prepared input, ``weights`` the sha256 of the checkpoint, ``dtype`` and
-    ``device`` what the encoder ran in and on.
+    ``device`` what the encoder ran in and on. ``limits`` are the 8-bit values that a region's pixels are
+    stretched between; None where they were found in the pixels themselves, or nothing is stretched.
     """
 
     pixels: str
@@ -25,3 +26,4 @@ class EmbeddingKey:
     gamma: float
     dtype: str
     device: str
+    limits: tuple[float, float] | None = None

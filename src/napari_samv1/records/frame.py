@@ -96,6 +96,11 @@ class Frame:
         return cls(image_hw, window, (resized_h, resized_w), (side, side), patch)
 
     @property
+    def is_whole(self) -> bool:
+        """The window is all of the image."""
+        return tuple(self.window_yxhw) == (0, 0, *self.image_hw)
+
+    @property
     def grid_hw(self) -> tuple[int, int]:
         """Tokens per side."""
         return self.input_hw[0] // self.patch, self.input_hw[1] // self.patch

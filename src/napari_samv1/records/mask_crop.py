@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,9 +48,9 @@ class MaskCrop:
         """Pixels of the mask."""
         return int(np.count_nonzero(self.mask))
 
-    @property
+    @cached_property
     def empty(self) -> bool:
-        """No pixel is in the mask."""
+        """No pixel is in the mask; asked of every mask of a plane at each edit."""
         return not self.mask.any()
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from napari_samv1.records.detail import Detail, checked_detail
+
 Choice = Literal["auto", 0, 1, 2, 3]
 CHOICES: tuple[Choice, ...] = ("auto", 0, 1, 2, 3)
 
@@ -33,7 +35,8 @@ class ObjectSettings:
 
     ``threshold`` is in logits; ``cleanup`` a ``masks.clean.CleanUp`` or None; ``rule`` says what happens to
     pixels that others own. With ``clicked_piece`` the answer to a single click loses the pieces that do not
-    hold the click.
+    hold the click. ``detail`` is the one asked for: model pixels for each image pixel, "whole" for the whole
+    plane in one encoding, or "auto" until the first prompt decides.
     """
 
     choice: Choice = "auto"
@@ -41,19 +44,24 @@ class ObjectSettings:
     cleanup: Any = None
     rule: Rule = KEEP
     clicked_piece: bool = False
+    detail: Detail = "whole"
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
             raise ValueError(f'choice must be "auto", 0, 1, 2 or 3, got {self.choice!r}')
+        checked_detail(self.detail)
+
+    @property
+    def by_region(self) -> bool:
+        """A region of the plane answers, and not all of it; undecided settings mean all of it."""
+        return self.detail not in ("whole", "auto")
 
     def derives_like(self, other: ObjectSettings) -> bool:
-        """Whether both make the same mask from an answer."""
-        return (self.choice, self.threshold, self.cleanup, self.clicked_piece) == (
-            other.choice,
-            other.threshold,
-            other.cleanup,
-            other.clicked_piece,
+        """True where both make the same mask from the same prompts."""
+        return self.detail == other.detail and (
+            (self.choice, self.threshold, self.cleanup, self.clicked_piece)
+            == (other.choice, other.threshold, other.cleanup, other.clicked_piece)
         )
 
 
-FOR_NEW_OBJECTS = ObjectSettings(clicked_piece=True)
+FOR_NEW_OBJECTS = ObjectSettings(clicked_piece=True, detail="auto")

@@ -55,5 +55,5 @@ def dock(viewer: Viewer, *, model: str | None = None, device: str | None = None)
     panel = SegmentAnythingPanel(viewer, choices)
     viewer.window.add_dock_widget(panel, name=TITLE, area="right")
     if panel.image.layer is not None:
-        panel.controller.point_with_clicks()
+        panel.app.take_tool("click")
     return panel

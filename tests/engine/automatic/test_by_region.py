@@ -1,152 +1,20 @@
-"""A slide of known objects: a stand-in answers with the object under each point, cut at its region's edge."""
+"""Everything region by region, on a slide of known objects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import center_of_mass, find_objects, map_coordinates
+from scipy.ndimage import find_objects
 
 from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
 from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.proposals import Calibration, Proposals
-from napari_samv1.engine.candidate import Candidate
-from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.progress import Cancelled
-from napari_samv1.engine.view import ImageView
 from napari_samv1.records.automatic import AutomaticSettings
-from napari_samv1.records.frame import Frame
-from napari_samv1.records.place import Plane
-
-SIDE, PATCH = 128, 8
-SEEDED = AutomaticSettings(mode="seeds", detail=1.0, stability_score_thresh=0.0)
-
-
-class Slide:
-    """Discs of 5 to 14 pixels' radius, none nearer than 2 pixels to another, and one that fits no region."""
-
-    def __init__(self, hw=(460, 420), seed=0, large=True):
-        random = np.random.default_rng(seed)
-        self.labels = np.zeros(hw, dtype=np.int32)
-        y, x = np.ogrid[: hw[0], : hw[1]]
-        number = 0
-        if large:
-            number = 1
-            self.labels[np.hypot(y - 230, (x - 210) * 0.6) < 75] = 1
-        for _ in range(700):
-            cy, cx = random.uniform(0, hw[0]), random.uniform(0, hw[1])
-            radius = random.uniform(5, 14)
-            first_y, first_x = (max(int(c) - 18, 0) for c in (cy, cx))
-            around = slice(first_y, int(cy) + 18), slice(first_x, int(cx) + 18)
-            distance = np.hypot(y[around[0]] - cy, x[:, around[1]] - cx)
-            if not self.labels[around][distance < radius + 2].any():
-                number += 1
-                self.labels[around][distance < radius] = number
-        self.count = number
-
-
-@dataclass
-class Decoder:
-    """Answers each point with the object that it lies on, as a signed distance, within the region alone."""
-
-    labels: np.ndarray
-    model = SimpleNamespace(preparation=SimpleNamespace(side=SIDE, box_only=False), name="known")
-    proposer = None
-    decodes = 0
-
-    def stream(self, embedding, prompts, choose, *, batch):
-        for done, one in enumerate(prompts, start=1):
-            logits, iou = self.ask(embedding.frame, one)
-            chosen = choose([one], iou[None])[0]
-            yield (
-                done,
-                [
-                    Candidate(done - 1, i, float(iou[i]), logits[i], embedding.frame)
-                    for i in np.flatnonzero(chosen)
-                ],
-            )
-
-    def answer_each(self, embedding, prompts):
-        return [Prediction(*self.ask(embedding.frame, one), embedding.frame, True) for one in prompts]
-
-    def ask(self, frame, prompts):
-        Decoder.decodes += 1
-        y, x = np.round(prompts.points_yx[0]).astype(int)
-        number = self.labels[y, x] or self.labels.max() + 1
-        h, w = frame.logits_hw
-        corners = frame.from_logits_yx([(0, 0), (h - 1, w - 1)])
-        rows, columns = np.linspace(*corners[:, 0], h), np.linspace(*corners[:, 1], w)
-        top, left, height, width = frame.window_yxhw
-        own = self.labels[top : top + height, left : left + width] == number
-        at = np.meshgrid(rows - top, columns - left, indexing="ij")
-        logits = 40 * map_coordinates(own.astype(np.float32), at, order=1, mode="nearest") - 20
-        iou = np.full(4, 0.95 if own.any() else 0.1, np.float32)
-        return np.stack([logits] * 4), iou
-
-
-class KnownView(ImageView):
-    """Regions of the slide; encoding is remembering where."""
-
-    def __init__(self, labels):
-        pixels = SimpleNamespace(plane=Plane(), plane_hw=labels.shape)
-        super().__init__(Decoder(labels), pixels, None)
-
-    def encode(self, window_yxhw, on_progress=None):
-        frame = Frame.plan(self.plane_hw, side=SIDE, patch=PATCH, window_yxhw=window_yxhw)
-        return SimpleNamespace(frame=frame, grid_hw=frame.grid_hw)
-
-
-@dataclass
-class Centres:
-    """Proposes the middle of each visible part of an object, some of them twice."""
-
-    labels: np.ndarray
-    radius: float = np.nan
-    calibration = Calibration()
-
-    def __call__(self, embedding):
-        top, left, height, width = embedding.frame.window_yxhw
-        seen = self.labels[top : top + height, left : left + width]
-        numbers = np.setdiff1d(np.unique(seen), 0)
-        points = np.array(center_of_mass(seen > 0, seen, numbers)).reshape(-1, 2) + np.array([top, left])
-        inside = [
-            self.labels[tuple(np.round(point).astype(int))] == number
-            for point, number in zip(points, numbers, strict=True)
-        ]
-        points = points[np.array(inside, dtype=bool)] if len(points) else points
-        last = np.array(self.labels.shape) - 1
-        points = np.concatenate([points, np.minimum(points[::3] + 1.5, last)])
-        on = self.labels[tuple(np.round(points).astype(int).T)] > 0
-        points = points[on]
-        return Proposals(
-            points, np.ones(len(points), np.float32), np.full(len(points), self.radius, np.float32)
-        )
-
-
-def found_in(labels, settings=SEEDED, proposer=None):
-    proposer = Centres(labels) if proposer is None else proposer
-    return in_regions(KnownView(labels), settings, proposer, None)
-
-
-def matches(found, labels):
-    """For each true object the IoU of the best found one, and how many found ones share most of it."""
-    own = found.labels()
-    best = []
-    for number, region in enumerate(find_objects(labels), start=1):
-        if region is None:
-            continue
-        mask = labels[region] == number
-        ids, counts = np.unique(own[region][mask], return_counts=True)
-        ious = [
-            count / (mask.sum() + found.objects[i - 1].area - count)
-            for i, count in zip(ids, counts, strict=True)
-            if i
-        ]
-        best.append(max(ious, default=0.0))
-    return np.array(best)
+from slide import SEEDED, SIDE, Centres, KnownView, Slide, found_in, matches
 
 
 @pytest.fixture(scope="module")

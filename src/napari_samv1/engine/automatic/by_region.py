@@ -8,6 +8,7 @@ the same objects. What is cut off by its region's edge is decoded again where it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from napari_samv1.engine.automatic.grid import best_in_crop, grid_prompts, three
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.proposals import Proposals, Proposer
 from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds, decode_seeds, without_doubles
+from napari_samv1.engine.automatic.shapes import wanted_shapes
 from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.prediction import Prediction
@@ -50,9 +52,17 @@ def first_detail(view: ImageView, settings: AutomaticSettings) -> Used:
     return "whole" if fits else COARSEST
 
 
-def region_windows(view: ImageView, settings: AutomaticSettings) -> list[Window]:
-    """The regions of an image, in any order of which its objects may be found."""
-    return list(view.grid(first_detail(view, settings)))
+def region_windows(
+    view: ImageView, settings: AutomaticSettings, within: Window | None = None
+) -> list[Window]:
+    """The regions of an image, in any order of which its objects may be found.
+
+    With a window, those that may own a seed in it.
+    """
+    grid = view.grid(first_detail(view, settings))
+    if within is None:
+        return list(grid)
+    return _meeting(grid, [_within(within)])
 
 
 def find_in_region(
@@ -62,12 +72,14 @@ def find_in_region(
     proposer: Proposer | None,
     share: Share,
     into: list[FoundObject],
+    within: Window | None = None,
 ) -> None:
     """Put the objects whose seeds belong to a region ``into`` a list; seeds lie on a grid without a proposer.
 
-    What the list holds stays where ``share`` raises.
+    Seeds that lie outside of the window ``within`` are left out. What the list holds stays where ``share``
+    raises.
     """
-    _Finder(view, settings, proposer, share, into).look(window, first_detail(view, settings))
+    _Finder(view, settings, proposer, share, into).look(window, first_detail(view, settings), within)
 
 
 def joined(
@@ -82,8 +94,8 @@ def joined(
     if is_seeded:
         if settings.min_mask_region_area:
             by_place = [clean(one, settings.min_mask_region_area, image_hw) for one in by_place]
-        return without_doubles(by_place, settings)
-    best = best_in_crop(by_place, settings)
+        return without_doubles(wanted_shapes(by_place, settings, image_hw), settings)
+    best = best_in_crop(wanted_shapes(by_place, settings, image_hw), settings)
     return without_small_regions(best, settings, image_hw) if settings.min_mask_region_area else best
 
 
@@ -106,12 +118,12 @@ class _Finder:
         self.calibration = PUBLISHED if proposer is None else proposer.calibration
         self.thresholds = Thresholds.of(settings, self.calibration)
 
-    def look(self, window: Window, detail: Used) -> None:
+    def look(self, window: Window, detail: Used, within: Window | None) -> None:
         """Find a region's own objects, at a detail or, where they are small in it, at a finer one."""
-        owner = _Owner(self.view.grid(detail), window)
-        self._find(window, detail, [owner])
+        owner = _owner(self.view.grid(detail), window)
+        self._find(window, detail, [owner] if within is None else [_within(within), owner])
 
-    def _find(self, window: Window, detail: Used, owners: list[_Owner]) -> None:
+    def _find(self, window: Window, detail: Used, owners: list[_Cell]) -> None:
         embedding = self._encoded(window)
         if self.proposer is None:
             prompts = grid_prompts(embedding.frame, self.settings.points_per_side)
@@ -126,8 +138,8 @@ class _Finder:
             self._decode_seeds(embedding, proposals, detail)
             return
         grid = self.view.grid(finer)
-        for smaller in owners[-1].meeting(grid):
-            self._find(smaller, finer, [*owners, _Owner(grid, smaller)])
+        for smaller in _meeting(grid, owners):
+            self._find(smaller, finer, [*owners, _owner(grid, smaller)])
 
     def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
         """Twice the detail where it is free and objects are small in this one."""
@@ -161,7 +173,7 @@ class _Finder:
             )
         finally:
             whole = [one for one in found if not self._is_cut_off(one)]
-            self.into += best_in_crop(whole, self.settings)
+            self.into += best_in_crop(wanted_shapes(whole, self.settings, self.view.plane_hw), self.settings)
         self._again([one for one in found if self._is_cut_off(one)], detail)
 
     def _decode_seeds(self, embedding: Embedding, proposals: Proposals, detail: Used) -> None:
@@ -227,44 +239,63 @@ class _Finder:
         return on_decoded
 
 
-class _Owner:
-    """A region of a grid, and which points are nearest to its middle."""
+@dataclass(frozen=True)
+class _Cell:
+    """A part of the plane, and which points lie in it: above the first and up to the second bound."""
 
-    def __init__(self, grid: RegionGrid, window: Window) -> None:
-        bounds = []
-        for starts, start, size in zip(grid.starts, window[:2], window[2:], strict=True):
-            middles = starts + (size - 1) / 2
-            own = start + (size - 1) / 2
-            before, after = middles[middles < own], middles[middles > own]
-            bounds.append(
-                (
-                    (before.max() + own) / 2 if len(before) else -np.inf,
-                    (after.min() + own) / 2 if len(after) else np.inf,
-                )
-            )
-        self.rows, self.columns = bounds
+    rows: tuple[float, float]
+    columns: tuple[float, float]
 
     def owns(self, points_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which points (N, 2); one that is as near to two regions belongs to the first of them."""
+        """Which points (N, 2); one on the border of two cells belongs to the first of them."""
         inside = [
             (low < own) & (own <= high)
             for own, (low, high) in zip(points_yx.T, (self.rows, self.columns), strict=True)
         ]
         return np.asarray(inside[0] & inside[1])
 
-    def meeting(self, grid: RegionGrid) -> list[Window]:
-        """The windows of another grid that hold any of this region's own points."""
-        height, width = (min(grid.extent, size) for size in grid.plane_hw)
-        rows, columns = (
-            starts[(starts <= high) & (starts + size > low)]
-            for starts, size, (low, high) in zip(
-                grid.starts, (height, width), (self.rows, self.columns), strict=True
+
+def _owner(grid: RegionGrid, window: Window) -> _Cell:
+    """The points that are nearest to the middle of a region of a grid."""
+    bounds = []
+    for starts, start, size in zip(grid.starts, window[:2], window[2:], strict=True):
+        middles = starts + (size - 1) / 2
+        own = start + (size - 1) / 2
+        before, after = middles[middles < own], middles[middles > own]
+        bounds.append(
+            (
+                float(before.max() + own) / 2 if len(before) else -np.inf,
+                float(after.min() + own) / 2 if len(after) else np.inf,
             )
         )
-        return [(int(top), int(left), height, width) for top in rows for left in columns]
+    return _Cell(bounds[0], bounds[1])
 
 
-def _owned(points_yx: NDArray[np.float64], owners: Sequence[_Owner]) -> NDArray[np.bool_]:
+def _within(window: Window) -> _Cell:
+    """The points on the pixels of a window."""
+    top, left, height, width = window
+    return _Cell((top - 0.5, top + height - 0.5), (left - 0.5, left + width - 0.5))
+
+
+def _meeting(grid: RegionGrid, cells: Sequence[_Cell]) -> list[Window]:
+    """The windows of a grid that own points which lie in all of some cells."""
+    height, width = (min(grid.extent, size) for size in grid.plane_hw)
+    along = []
+    for starts, size, bounds in zip(
+        grid.starts,
+        (height, width),
+        ([one.rows for one in cells], [one.columns for one in cells]),
+        strict=True,
+    ):
+        middles = starts + (size - 1) / 2
+        between = (middles[1:] + middles[:-1]) / 2
+        low = np.maximum(np.append(-np.inf, between), max(first for first, _ in bounds))
+        high = np.minimum(np.append(between, np.inf), min(last for _, last in bounds))
+        along.append(starts[low < high])
+    return [(int(top), int(left), height, width) for top in along[0] for left in along[1]]
+
+
+def _owned(points_yx: NDArray[np.float64], owners: Sequence[_Cell]) -> NDArray[np.bool_]:
     own = np.ones(len(points_yx), dtype=bool)
     for owner in owners:
         own &= owner.owns(points_yx)

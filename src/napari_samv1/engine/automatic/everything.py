@@ -25,6 +25,7 @@ from napari_samv1.engine.automatic.grid import (
 from napari_samv1.engine.automatic.progress import Progress, Share
 from napari_samv1.engine.automatic.proposals import Proposer
 from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds, without_doubles
+from napari_samv1.engine.automatic.shapes import wanted_shapes
 from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
 from napari_samv1.engine.model_input import ModelInput, encode
@@ -58,6 +59,10 @@ def segment_everything(
     crop_overlap_ratio: float = 512 / 1500,
     crop_n_points_downscale_factor: int = 1,
     min_mask_region_area: int = 0,
+    min_area: int = 0,
+    max_area: int = 0,
+    min_roundness: float = 0.0,
+    keep_border: bool = True,
     intensity: Intensity = None,
     cache: str | Path | EmbeddingStore | None = None,
     on_progress: OnProgress | None = None,
@@ -100,6 +105,10 @@ def segment_everything(
         crop_overlap_ratio=crop_overlap_ratio,
         crop_n_points_downscale_factor=crop_n_points_downscale_factor,
         min_mask_region_area=min_mask_region_area,
+        min_area=min_area,
+        max_area=max_area,
+        min_roundness=min_roundness,
+        keep_border=keep_border,
     )
     return run(predictor, image, settings, intensity=intensity, cache=cache, on_progress=on_progress)
 
@@ -219,6 +228,7 @@ def in_whole_image(
             complete = False
         progress.part_is_done()
         here = [one for one in here if not is_cut_off(one, window, image_hw)]
+        here = wanted_shapes(here, settings, image_hw)
         objects += here if proposer is not None else best_in_crop(here, settings)
         if not complete:
             break

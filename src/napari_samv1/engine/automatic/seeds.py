@@ -20,7 +20,7 @@ from napari_samv1.masks.packed import PackedCrop
 from napari_samv1.masks.threshold import threshold_crop
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.calibration import Calibration, Evidence
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop, box_around
 from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.prompts import Prompts
 
@@ -112,10 +112,11 @@ def decode_seeds(
             answer.candidate,
             region,
         )
+        # whatever the thresholds, so that they can be moved afterwards without asking again
+        here = settled[answer.shape.region]
+        here[answer.shape.mask] = np.maximum(here[answer.shape.mask], quality)
         if thresholds.keep(found):
             into.append(found)
-            here = settled[answer.shape.region]
-            here[answer.shape.mask] = np.maximum(here[answer.shape.mask], quality)
 
     sure = len(proposals) if proposals.sure is None else proposals.sure
     for chosen in (range(sure), range(sure, len(proposals))):
@@ -197,9 +198,8 @@ def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Pr
     point = [proposals.points_yx[index]]
     if area.empty:
         return Prompts(points_yx=point, labels=[1])
-    rows, columns = area.region
-    box = (rows.start - 0.5, columns.start - 0.5, rows.stop - 0.5, columns.stop - 0.5)
-    return Prompts(points_yx=point, labels=[1], boxes_yx=[box], area=area)
+    # as an object's mask is given as a hint, so that the answer to a correction begins with this one
+    return Prompts(points_yx=point, labels=[1], boxes_yx=[box_around(area)], area=area)
 
 
 def without_doubles(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_samv1.layers.affine import AffineMap, Coordinates, between_layers
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.make import LabelsError
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop, union
 
 # of a pixel, over the whole plane: below what nearest-neighbour sampling could show
 TOLERANCE = 1e-3
@@ -56,10 +56,14 @@ class LabelGrid:
         marked = np.floor(self.to_plane(own.astype(np.float64)) + 0.5).astype(int)
         inverse: Coordinates = np.asarray(np.linalg.inv(self.to_plane.matrix), dtype=np.float64)
         backward = LabelGrid((), plane_shape_yx, AffineMap(inverse, -inverse @ self.to_plane.offset), False)
-        mask = backward.sample(crop).to_mask(plane_shape_yx)
+        sampled = backward.sample(crop)
         marked = marked[((marked >= 0) & (marked < size)).all(axis=1)]
-        mask[marked[:, 0], marked[:, 1]] = True
-        return MaskCrop.from_mask(mask)
+        if not len(marked):
+            return sampled
+        first = marked.min(axis=0)
+        mask = np.zeros(marked.max(axis=0) - first + 1, dtype=bool)
+        mask[tuple((marked - first).T)] = True
+        return union(sampled, MaskCrop.from_mask(mask, (int(first[0]), int(first[1]))))
 
     def _sampled(self, crop: MaskCrop, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.bool_]:
         rows, columns = (np.arange(start, stop) for start, stop in zip(low, high, strict=True))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
 
-from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.image import DisplayedPlane, overview_at
 from napari_samv1.layers.labels.pyramid import LivePyramid, pyramid_of
 from napari_samv1.layers.prompts.features import transform_of
+from napari_samv1.records.mask_crop import Region
 
 LABEL_DTYPE = np.dtype(np.uint16)  # napari's own default, uint8, ends at 255 objects
 WHOLE_STACK_BYTES = 1 << 30
 LARGEST_PLANE = 4096 * 4096
-SLAB_PIXELS = 1 << 24
+COUNTED_EACH_TIME = 1 << 24
+BLOCK_SIDE = 2048
 
 
 class LabelsError(ValueError):
@@ -29,15 +33,18 @@ def make_labels(
 
     Masks of planes of up to 4096 x 4096 pixels, and of stacks of up to 1 GiB, are an array (uint16); larger
     ones a live pyramid. ``as_array`` makes an array of any plane, of a large stack for the displayed one
-    alone: where it has to hold labels of other tools.
+    alone, and of a large plane of a multiscale image at its overview's level: where it has to hold labels of
+    other tools.
     """
     shape = np.array(image.data[0].shape if image.multiscale else image.data.shape)[: image.ndim]
-    factors = np.ones(image.ndim)
-    shape[list(plane.axes)] = plane.shape_yx
-    factors[list(plane.axes)] = plane.factors_yx
-    origin = np.zeros(image.ndim)
+    factors, origin = np.ones(image.ndim), np.zeros(image.ndim)
     is_large = shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES
     live = not as_array and (is_large or plane.shape_yx[0] * plane.shape_yx[1] > LARGEST_PLANE)
+    if not live:
+        overview = overview_at(image, plane.key.index)
+        shape[list(plane.axes)] = overview.shape_yx
+        factors[list(plane.axes)] = overview.factors_yx
+        is_large = shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES
     if is_large and not live:
         origin = plane.position
         shape = np.where([index is None for index in plane.key.index], shape, 1)
@@ -51,18 +58,38 @@ def make_labels(
     if live:
         pyramid = LivePyramid(shape.tolist(), plane.axes)
         return Labels(list(pyramid.levels), multiscale=True, name=name, **transform)
-    return Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name, **transform)
+    layer = Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name, **transform)
+    _OWN.add(layer)
+    return layer
+
+
+def lacks_room(layer: Labels, number: int) -> bool:
+    """Whether a layer that was made here needs a wider type for an object's number."""
+    return layer in _OWN and number > np.iinfo(layer.data.dtype).max
+
+
+def widen(layer: Labels, number: int) -> None:
+    """Give a layer a type that holds a number; its labels stay."""
+    layer.data = layer.data.astype(np.promote_types(layer.data.dtype, np.min_scalar_type(number)))
 
 
 def refusal(layer: Labels) -> str:
     """Why a Labels layer cannot be written to at all, or ""."""
     data: Any = layer.data
     if layer.multiscale:
-        return f"Labels layer “{layer.name}” has several levels, which cannot be written to: choose another."
+        return (
+            f"Labels layer “{layer.name}” has several levels, which cannot be written to: choose another, or "
+            f"make one with “New”."
+        )
     if type(data).__module__.partition(".")[0] == "dask":
-        return f"Labels layer “{layer.name}” is lazy (dask) and cannot be written to: choose another."
+        return (
+            f"Labels layer “{layer.name}” is computed where it is looked at (dask) and cannot be written to: "
+            f"save it as zarr and open that, or choose another."
+        )
     flags = getattr(data, "flags", None)
     read_only = getattr(data, "read_only", False) is True or getattr(flags, "writeable", True) is False
+    # of HDF5, the file is what was opened to be read only
+    read_only |= getattr(getattr(data, "file", None), "mode", "") == "r"
     if read_only or not hasattr(data, "__setitem__"):
         return f"Labels layer “{layer.name}” is read-only: choose another, or duplicate it."
     if np.dtype(data.dtype).kind not in "ui":
@@ -73,14 +100,55 @@ def refusal(layer: Labels) -> str:
 
 
 def highest_label(layer: Labels) -> int:
-    """The largest label of a layer, 0 where there is none; reads all of it, a slab at a time."""
+    """The largest label of a layer, 0 where there is none.
+
+    Of a large layer it is the one when it was first asked for: all of it is read, a block at a time, unless
+    its store says that nothing was written yet. Labels that are painted later become objects.
+    """
     if (pyramid := pyramid_of(layer)) is not None:
         return pyramid.highest
     data: Any = layer.data[0] if layer.multiscale else layer.data
     if np.dtype(data.dtype).kind not in "ui" or not all(data.shape):
         return 0
+    if not is_large(data):
+        return max(0, int(np.asarray(data).max()))
+    known = _HIGHEST.get(layer)
+    if known is None or known[0] is not data:
+        known = _HIGHEST[layer] = data, _highest(data)
+    return known[1]
+
+
+def is_large(data: Any) -> bool:
+    """Whether labels are too many to look at each time."""
+    return bool(np.prod(data.shape, dtype=np.float64) > COUNTED_EACH_TIME)
+
+
+def _highest(data: Any) -> int:
     if isinstance(data, np.ndarray):
         return max(0, int(data.max()))
-    rows = max(1, SLAB_PIXELS // int(np.prod(data.shape[1:], dtype=np.int64)))
-    slabs = (np.asarray(data[start : start + rows]) for start in range(0, data.shape[0], rows))
-    return max(0, *(int(slab.max()) for slab in slabs))
+    if getattr(data, "nchunks_initialized", None) == 0:
+        return max(0, int(getattr(data, "fill_value", 0) or 0))
+    highest = 0
+    for place in np.ndindex(tuple(data.shape[:-2])):
+        for region in blocks(tuple(data.shape[-2:]), data):
+            highest = max(highest, int(np.asarray(data[(*place, *region)]).max()))
+    return highest
+
+
+def blocks(shape_yx: tuple[int, int], data: Any) -> Iterator[Region]:
+    """Regions that cover a plane, whole chunks each where labels have any; all of it where they are small."""
+    chunks = getattr(data, "chunks", None)
+    sizes = [BLOCK_SIDE, BLOCK_SIDE]
+    if not is_large(data):
+        sizes = list(shape_yx)
+    elif isinstance(chunks, tuple) and all(isinstance(own, int) for own in chunks):
+        sizes = [own * max(1, BLOCK_SIDE // own) for own in chunks[-2:]]
+    height, width = shape_yx
+    for top in range(0, height, sizes[0]):
+        for left in range(0, width, sizes[1]):
+            yield slice(top, min(top + sizes[0], height)), slice(left, min(left + sizes[1], width))
+
+
+# layers that nobody else brought, so that their arrays may be replaced
+_OWN: WeakSet[Labels] = WeakSet()
+_HIGHEST: WeakKeyDictionary[Labels, tuple[Any, int]] = WeakKeyDictionary()

@@ -51,6 +51,7 @@ class LivePyramid:
     def __init__(self, shape: Sequence[int], axes: tuple[int, int]) -> None:
         self.shape, self.axes = tuple(int(size) for size in shape), axes
         self.owner: object = None
+        self.is_copy = False
         self.preview: Preview | None = None
         self._composites: dict[Plane, Composite] = {}
         self._tiles: OrderedDict[tuple[Plane, int, int, int], NDArray[Any]] = OrderedDict()
@@ -82,6 +83,12 @@ class LivePyramid:
             self._tiles.clear()
             self._draw_coarsest()
             return had_any
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LivePyramid:
+        """A copy of what is shown now, as napari's "Duplicate layer" makes it: it follows no document."""
+        copied = memo[id(self)] = LivePyramid(self.shape, self.axes)
+        copied._composites, copied.is_copy = dict(self._composites), True
+        return copied
 
     def on(self, plane: Plane) -> Composite:
         """The objects of a plane."""
@@ -303,9 +310,9 @@ _NOTHING = Composite()
 
 
 def pyramid_of(layer: Labels) -> LivePyramid | None:
-    """The pyramid that a Labels layer shows, or None."""
+    """The pyramid that a Labels layer shows, or None; a copy does not count, as it cannot be drawn on."""
     first: Any = layer.data[0] if layer.multiscale else layer.data
-    return first.pyramid if isinstance(first, Level) else None
+    return first.pyramid if isinstance(first, Level) and not first.pyramid.is_copy else None
 
 
 def _is_simple(key: Any) -> bool:

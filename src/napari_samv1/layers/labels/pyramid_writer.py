@@ -50,7 +50,7 @@ class PyramidWriter:
         target: tuple[Painted, ...] = tuple(
             (one, objects[one].mask, objects[one].settings.rule)
             for one in view.stack
-            if not objects[one].mask.empty
+            if objects[one].mask.mask.size
         )
         changed = changed_labels(self._pyramid.on(self._plane).painted, target)
         if not changed and not redrawn:
@@ -90,6 +90,9 @@ class PyramidWriter:
                 if wanted.any() and (self._pyramid.read(self._plane, 0, region)[wanted] != label).any():
                     return False
         return True
+
+    def shown(self) -> None:
+        """Labels of the whole plane as an array: none is made."""
 
     def labels_beneath(self) -> None:
         """Labels that are no object's: none."""

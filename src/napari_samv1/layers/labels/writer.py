@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from napari_samv1.annotation.order import moved_ids
 from napari_samv1.annotation.pieces import BrushStroke, Piece
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
-from napari_samv1.layers.labels.make import LabelsError, refusal
+from napari_samv1.layers.labels.make import LabelsError, blocks, highest_label, is_large, refusal
+from napari_samv1.layers.labels.stored import flush, is_stored
 from napari_samv1.layers.labels.strokes import Stroke, read_stroke
 from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.masks.paint import Painted, repaint
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.masks.tiled import joined
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop, Region
 from napari_samv1.records.settings import OVERWRITE
 
 
@@ -71,7 +73,8 @@ class LabelWriter:
         Raises
         ------
         LabelsError
-            If an object's number does not fit into the layer's type; nothing is written then.
+            If an object's number does not fit into the layer's type, and nothing is written; or if their file
+            cannot be written.
         """
         if len(self._sampled) > 2 * len(view.objects) + 64:
             self._sampled.clear()
@@ -92,10 +95,18 @@ class LabelWriter:
         self._beneath_is_known &= not taken_over
         before = (*self._painted, *taken_over)
         painting = repaint(plane, before, target, changed, self._covered)
-        self._painted, self._covered = target, painting.covered
         patches = [patch for patch in painting.patches if patch.changed.any()]
-        for patch in patches:
-            plane.write(patch.region, patch.values, patch.changed)
+        try:
+            for patch in patches:
+                plane.write(patch.region, patch.values, patch.changed)
+            if patches:
+                flush(self._layer.data)
+        except OSError as error:
+            raise LabelsError(
+                f"Labels layer “{self._layer.name}” could not be written to its file: {error}. The objects "
+                f"are kept: save the session, or choose another layer."
+            ) from error
+        self._painted, self._covered = target, painting.covered
         if patches:
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return bool(patches)
@@ -126,26 +137,51 @@ class LabelWriter:
         """Cuts the plane out of the layer's data."""
         return self._grid.index
 
+    def shown(self) -> NDArray[Any] | None:
+        """The labels of the image plane as the layer shows them; None where its pixels are others."""
+        if not self._grid.same or self._grid.shape_yx != self._plane_shape:
+            return None
+        return np.asarray(self._layer.data[self._grid.index])
+
     def has_label(self, label: int) -> bool:
         """Whether the layer shows a label on this plane."""
-        return bool(np.any(np.asarray(self._layer.data[self._grid.index]) == label))
+        return self._may_hold(label) and any((values == label).any() for _, values in self._blocks())
 
     def pixels_of_each(self, labels: Sequence[int]) -> dict[int, MaskCrop]:
         """Where the layer shows each of several labels; those that it does not show are left out."""
-        shown = np.asarray(self._layer.data[self._grid.index])
-        wanted = np.array(
-            [label for label in labels if label <= np.iinfo(shown.dtype).max], dtype=shown.dtype
-        )
-        if not wanted.size:
-            return {}
-        present = np.unique(shown[np.isin(shown, wanted)])
-        pixels = {int(label): self.pixels_of(int(label)) for label in present}
-        return {label: crop for label, crop in pixels.items() if not crop.empty}
+        return {
+            label: self._grid.plane_pixels(crop, self._plane_shape) for label, crop in self._shown(labels)
+        }
 
     def pixels_of(self, label: int) -> MaskCrop:
         """Where the layer shows a label, in the image plane's pixels."""
-        shown = MaskCrop.from_mask(np.asarray(self._layer.data[self._grid.index]) == label)
-        return self._grid.plane_pixels(shown, self._plane_shape)
+        return self.pixels_of_each([label]).get(label, EMPTY)
+
+    def _may_hold(self, label: int) -> bool:
+        """Whether a label may be in the layer, without reading it."""
+        if label > np.iinfo(self._layer.data.dtype).max:
+            return False
+        data = self._layer.data
+        if not (is_large(data) and is_stored(data)) or any(label == own for own, _, _ in self._painted):
+            return True
+        return label <= highest_label(self._layer)
+
+    def _blocks(self) -> Iterator[tuple[Region, NDArray[Any]]]:
+        """The plane's labels, a block at a time where they are many."""
+        plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+        return ((region, plane[region]) for region in blocks(self._grid.shape_yx, self._layer.data))
+
+    def _shown(self, labels: Sequence[int]) -> list[tuple[int, MaskCrop]]:
+        """Pixels of labels on the layer's own grid, of those that it shows; reads nothing if it cannot."""
+        wanted = [label for label in labels if self._may_hold(label)]
+        if not wanted:
+            return []
+        found: dict[int, list[MaskCrop]] = {}
+        for (rows, columns), values in self._blocks():
+            for label in np.unique(values[np.isin(values, np.array(wanted, dtype=values.dtype))]).tolist():
+                crop = MaskCrop.from_mask(values == label, (rows.start, columns.start))
+                found.setdefault(label, []).append(crop)
+        return [(label, joined(crops)) for label, crops in sorted(found.items())]
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
         """Whether the layer shows a label on all of some of the image plane's pixels."""
@@ -167,6 +203,8 @@ class LabelWriter:
     def _find_beneath(self) -> NDArray[Any] | None:
         if not self._grid.same or self._grid.shape_yx != self._plane_shape:
             return None
+        if is_large(self._layer.data) and is_stored(self._layer.data):
+            return None  # they are on the disk already
         labels = np.asarray(self._layer.data[self._grid.index])
         return beneath_objects(labels, [(label, crop) for label, crop, _ in self._painted], self._covered)
 
@@ -196,10 +234,7 @@ class LabelWriter:
         new = [label for label in changed if label not in painted]
         if not new:
             return []
-        labels = np.asarray(self._layer.data[self._grid.index])
-        bearing = np.isin(labels, new)
-        present = np.unique(labels[bearing])
-        return [(int(label), MaskCrop.from_mask(labels == label), OVERWRITE) for label in present]
+        return [(label, crop, OVERWRITE) for label, crop in self._shown(new)]
 
 
 def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:

@@ -27,6 +27,9 @@ DIMMED = 0.3125
 PromptLayer: TypeAlias = Points | Shapes
 
 
+POINT_PIXELS = (6, 14)  # on the screen: a point covers no small object at any zoom
+
+
 def make_points(image: Image, *, name: str | None = None, object_id: int = 1) -> Points:
     """A Points layer for prompts on an image: its transform, our features, a look for each polarity."""
     return Points(
@@ -39,6 +42,7 @@ def make_points(image: Image, *, name: str | None = None, object_id: int = 1) ->
         face_color_cycle=COLOURS,
         border_color="white",
         size=_point_size(image),
+        canvas_size_limits=POINT_PIXELS,
         **transform_of(image),
     )
 

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +48,15 @@ SHAPE = (
 INTENSITY = ("intensity_mean", "intensity_sum", "intensity_min", "intensity_max")
 SCORES = ("predicted_iou", "stability", "candidate", "threshold")
 
-Channel = tuple[str, NDArray[Any]]
-"""A channel's name, and a plane's pixels of it (H, W)."""
+
+class ChannelPixels(Protocol):
+    """A plane's pixels in a channel, (H, W): an array, or anything that is sliced like one."""
+
+    def __getitem__(self, region: tuple[slice, slice], /) -> NDArray[Any]: ...
+
+
+Channel = tuple[str, ChannelPixels]
+"""A channel's name, and a plane's pixels of it."""
 
 ChannelsOf = Callable[[PlaneRecord], Sequence[Channel]]
 

@@ -112,7 +112,7 @@ def write_pyramid(
     target = Path(path).absolute()
     if target.exists() and not replacing:
         raise SessionError(f"{target} exists already: choose another name")
-    part = part_of(target.parent, os.urandom(8).hex())
+    part, aside = (part_of(target.parent, os.urandom(8).hex()) for _ in range(2))
     shapes = level_shapes(grid.shape)
     try:
         attributes: dict[str, Any] = {"ome": _metadata(grid, len(shapes), name)}
@@ -130,12 +130,14 @@ def write_pyramid(
             )
             written = _write_finest(array, read) if level == 0 else _write_coarser(array, finer, written)
         if target.exists():
-            shutil.rmtree(target)
+            # away as a whole or, where Windows holds a file of it open, not at all
+            replace(target, aside)
         replace(part, target)
     except OSError as error:
         raise SessionError(f"{target} could not be written: {error}") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for leftover in (part, aside):
+            shutil.rmtree(leftover, ignore_errors=True)
     return target
 
 

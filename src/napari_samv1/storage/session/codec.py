@@ -42,7 +42,6 @@ from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import CHOICES, ObjectSettings, Rule
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.limits import (
-    MOST_COORDINATE,
     MOST_COUNTS,
     MOST_IN_LIST,
     Room,
@@ -50,6 +49,7 @@ from napari_samv1.storage.session.limits import (
     require_sizes,
     require_text_size,
 )
+from napari_samv1.storage.session.parts import coordinates, short
 from napari_samv1.storage.session.record import (
     ImageRecord,
     PlaneRecord,
@@ -63,7 +63,6 @@ from napari_samv1.storage.utf8 import utf8
 
 FORMAT = "napari-samv1 session"
 VERSION = 2
-SHOWN_CHARACTERS = 200
 MOST_ERRORS = 20
 
 Json = Any
@@ -230,25 +229,6 @@ def _rows(width: int) -> Kind:
     )
 
 
-def coordinates(rows: Json, width: int = 2) -> NDArray[np.float64]:
-    """Rows of coordinates as an array that cannot be changed.
-
-    Raises
-    ------
-    ValueError
-        If one is so large that no layer could show it.
-    """
-    array = np.array(rows, dtype=np.float64).reshape(-1, width)
-    if array.size and np.abs(array).max() > MOST_COORDINATE:
-        raise ValueError(f"coordinates must be at most {MOST_COORDINATE:g}, got {np.abs(array).max():g}")
-    return _frozen(array)
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
-
-
 def _read_mask(value: Json, context: Context) -> MaskCrop:
     if value is None:
         return EMPTY
@@ -358,6 +338,15 @@ ENCODING = record(
     Member("gamma", ABOVE_ZERO),
     Member("dtype", TEXT),
     Member("device", TEXT),
+    Member(
+        "limits",
+        described(
+            optional(PAIR),
+            "8-bit values between which a region's pixels were stretched; null where they were found in the "
+            "pixels themselves.",
+        ),
+        default=None,
+    ),
 )
 ENVIRONMENT = record(
     Environment,
@@ -383,6 +372,14 @@ RULE = record(
     Member("kind", one_of("keep", "overwrite", "inside")),
     Member("label", Kind({"type": "integer", "minimum": 0, "maximum": 2**63 - 1})),
 )
+DETAIL = Kind(
+    {
+        "description": "Asked model pixels for each pixel of the plane, or the whole plane in one encoding.",
+        "oneOf": [{"enum": ["auto", "whole"]}, ABOVE_ZERO.schema],
+    },
+    lambda value, context: value if isinstance(value, str) else ABOVE_ZERO.write(value, context),
+    lambda value, context: value if isinstance(value, str) else ABOVE_ZERO.read(value, context),
+)
 SETTINGS = record(
     ObjectSettings,
     Member("choice", one_of(*CHOICES)),
@@ -390,6 +387,7 @@ SETTINGS = record(
     Member("cleanup", optional(CLEANUP)),
     Member("rule", RULE),
     Member("clicked_piece", TRUTH),
+    Member("detail", DETAIL, default="whole"),
 )
 VERTICES = {"point": 1, "line": 2, "rectangle": 4, "ellipse": 4}
 
@@ -901,8 +899,3 @@ def _is_whole(_: Any, value: object) -> bool:
 def _place(path: Any) -> str:
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return words.lstrip(".") or "session.json"
-
-
-def short(message: str) -> str:
-    """A message, cut where it is too long to be read."""
-    return message if len(message) <= SHOWN_CHARACTERS else message[: SHOWN_CHARACTERS - 2] + " …"

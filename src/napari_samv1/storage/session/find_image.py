@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.images.files import open_source
+from napari_samv1.images.hashing import SAMPLE, hash_pixels
+from napari_samv1.images.slide import slide_levels
+from napari_samv1.images.source import ReadError, Source, as_source, shape_of
+from napari_samv1.records.place import Plane
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneSource
 
@@ -21,6 +25,7 @@ SAMPLES = {
     "retina": "retina",
     "galaxies": "hubble_deep_field",
 }
+COMPUTED = "napari-samv1:slide"
 TIFF = {".tif", ".tiff", ".lsm", ".ome"}
 
 
@@ -48,6 +53,32 @@ def read_plane(
     return plane
 
 
+def open_plane(
+    source: PlaneSource, shape_yx: tuple[int, int], file: str | os.PathLike[str] | None = None
+) -> tuple[Source, Plane]:
+    """The recorded plane as ``read_plane`` finds it; one too large to be read at once is opened only.
+
+    Raises
+    ------
+    SessionError
+        As ``read_plane`` does.
+    """
+    if not source.pixels.startswith(SAMPLE):
+        return as_source(read_plane(source, shape_yx, file)), Plane()
+    is_computed = file is None and source.sample == COMPUTED
+    path = Path(source.sample) if is_computed else local_file(source) if file is None else Path(file)
+    try:
+        opened = as_source(slide_levels()) if is_computed else open_source(path)
+        sample = opened.identity.sample
+    except ReadError as error:
+        raise SessionError(str(error)) from error
+    if shape_of(opened) != source.image_shape:
+        raise SessionError(f"{path} is {shape_of(opened)}, the annotated image was {source.image_shape}")
+    if f"{SAMPLE}{sample}" != source.pixels:
+        raise SessionError(f"{path} holds other pixels than the image that was annotated")
+    return opened, Plane(source.index)
+
+
 def local_sample(source: PlaneSource) -> tuple[str, str]:
     """The plugin and key of the sample that an image is: napari's own or ours.
 
@@ -57,7 +88,7 @@ def local_sample(source: PlaneSource) -> tuple[str, str]:
         If it is another plugin's, whose code a file from somebody else must not run.
     """
     plugin, _, key = source.sample.partition(":")
-    if (plugin == "napari-samv1" and key in SAMPLES) or plugin == "napari":
+    if source.sample == COMPUTED or (plugin == "napari-samv1" and key in SAMPLES) or plugin == "napari":
         return plugin, key
     raise SessionError(f"the sample {source.sample} is of another plugin: open it yourself")
 

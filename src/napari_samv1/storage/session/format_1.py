@@ -29,8 +29,8 @@ from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts, points_along
 from napari_samv1.records.settings import CHOICES, Choice, ObjectSettings, Rule
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.codec import coordinates, short
 from napari_samv1.storage.session.limits import Room
+from napari_samv1.storage.session.parts import coordinates, short
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord, World
 from napari_samv1.storage.session.runs import from_run_lengths, from_text
 

@@ -17,13 +17,18 @@ from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.engine.answers import derive
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.predictor import Predictor
+from napari_samv1.engine.store import MemoryStore
+from napari_samv1.engine.view import ImageView
+from napari_samv1.images.source import Source
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop, joint_region
+from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.preparation import Sizing
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.find_image import read_plane
+from napari_samv1.storage.session.find_image import open_plane
 from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
 
 if TYPE_CHECKING:
@@ -131,7 +136,7 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
             yield _unanswered(piece)
     if not answered:
         return
-    pixels = read_plane(plane.source, plane.shape_yx, means.image)
+    source, place = open_plane(plane.source, plane.shape_yx, means.image)
 
     def made_by(piece: Piece) -> tuple[str, str]:
         return repr(_key(piece)), repr(_computation(piece))
@@ -141,7 +146,7 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
         key, computation = _key(objects[0]), _computation(objects[0])
         torch.set_num_threads(computation.environment.threads)
         predictor = Predictor(means.model_of(key, computation))
-        embedding = _embed(predictor, pixels, key)
+        embedding = _embed(predictor, source, place, plane.shape_yx, key)
         note = _difference(embedding, key, computation.environment)
         for piece in objects:
             yield _compare(predictor, embedding, piece, note)
@@ -152,6 +157,8 @@ def _unanswered(piece: Piece) -> _Result:
         # nothing but brush strokes, which are pixels already
         return piece.id, piece.mask.area, 0, ""
     note = "Its mask was still awaited when the session was saved."
+    if piece.origin == "automatic" and piece.answer is not None:
+        note = "It was found with everything else, and cleaned then: find everything again."
     return piece.id, piece.mask.area, None, note
 
 
@@ -204,9 +211,26 @@ def _recorded_model(computation: Computation) -> str:
     return source
 
 
-def _embed(predictor: Predictor, pixels: np.ndarray, key: EmbeddingKey) -> Embedding:
-    sizing, side = _arrangement(key, predictor.model.config.patch)
-    return predictor.embed(pixels, sizing=sizing, side=side, intensity=key.intensity, gamma=key.gamma)
+def _embed(
+    predictor: Predictor, source: Source, plane: Plane, shape_yx: tuple[int, int], key: EmbeddingKey
+) -> Embedding:
+    """The encoding that answered: of the whole plane, or of a region with its recorded limits."""
+    if key.frame.is_whole and source.in_memory:
+        sizing, side = _arrangement(key, predictor.model.config.patch)
+        image = source.read(Region(plane, (0, 0, *shape_yx)), shape_yx)
+        return predictor.embed(image, sizing=sizing, side=side, intensity=key.intensity, gamma=key.gamma)
+    pixels = PlanePixels(
+        predictor.model,
+        source,
+        plane,
+        shape_yx,
+        intensity=key.intensity,
+        gamma=key.gamma,
+        limits=key.limits,
+    )
+    if pixels.frame(key.frame.window_yxhw) != key.frame:
+        raise SessionError(f"it is not known how the region was arranged for the model: {key.frame}")
+    return ImageView(predictor, pixels, MemoryStore()).encode(key.frame.window_yxhw)
 
 
 def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:

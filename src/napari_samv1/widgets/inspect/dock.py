@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_samv1.app import models
+from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.layers.inspection import Picture, ShownPictures
 from napari_samv1.widgets.inspect.attention import AttentionView
@@ -237,7 +238,7 @@ class InspectModel(QScrollArea):
             return
         if outcome.error is not None:
             logger.info("looking failed", exc_info=outcome.error)
-            self._say(str(outcome.error) or type(outcome.error).__name__)
+            self._say(sentence_of(outcome.error))
             return
         view, scene, seen = outcome.value
         if view is self.view and (scene.image is None or scene.image in self.viewer.layers):
@@ -245,7 +246,7 @@ class InspectModel(QScrollArea):
 
     def _loaded(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self.sources.show_status(str(outcome.error))
+            self.sources.show_status(sentence_of(outcome.error))
             return
         if outcome.cancelled:
             return

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Layer, Points
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.app.models import Choices
 from napari_samv1.checkpoints.registry import MODELS
-from napari_samv1.layers.image import DisplayedPlane, NoPlaneError, displayed_plane
+from napari_samv1.layers.image import DisplayedPlane, displayed_plane, overview_at
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.prompts.features import make_points, next_object_id
 from napari_samv1.layers.prompts.read import read_points
@@ -26,11 +29,25 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_samv1.app.models import ReadyModel
+    from napari_samv1.app.state import State
     from napari_samv1.records.prompts import Prompts
 
 
 def _is_image(layer: Layer) -> bool:
     return isinstance(layer, Image) and not is_picture(layer)
+
+
+def _on_overview(prompts: Prompts, overview: DisplayedPlane) -> Prompts:
+    """Points and boxes in the pixels of an overview."""
+    factors = np.asarray(overview.factors_yx)
+    points, corners = (
+        (own + 0.5) / factors - 0.5 for own in (prompts.points_yx, prompts.boxes_yx.reshape(-1, 2))
+    )
+    return type(prompts)(points, prompts.labels, corners.reshape(-1, 4), candidate=prompts.candidate)
+
+
+def _nothing() -> None:
+    return None
 
 
 class NothingToSeeError(ValueError):
@@ -54,6 +71,7 @@ class Sources(QWidget):
         self.own_model: ReadyModel | None = None
         self.status = ""
         self._followed: SegmentAnythingPanel | None = None
+        self._end_following: Callable[[], None] = _nothing
         self._points: Any = None
         self.about = note()
         self.model = narrow_combo()
@@ -92,7 +110,7 @@ class Sources(QWidget):
     def ready_model(self) -> ReadyModel | None:
         """The model to look into, if it is loaded."""
         panel = self.panel
-        return self.own_model if panel is None else panel.controller.encoder.model
+        return self.own_model if panel is None else panel.app.encoder.model
 
     def refresh(self) -> None:
         """Notice panels that came or went, and layers."""
@@ -101,8 +119,7 @@ class Sources(QWidget):
             self._let_go()
             self._followed = panel
             if panel is not None:
-                panel.controller.objects_changed.connect(self.changed)
-                panel.controller.model_changed.connect(self.model_changed)
+                self._end_following = panel.app.on_change(self._panel_changed)
         self.own.setVisible(panel is None)
         self.about.setVisible(panel is not None or bool(self.status))
         self.about.setText(self.status if panel is None else self._words(panel))
@@ -137,14 +154,18 @@ class Sources(QWidget):
                 raise NothingToSeeError(str(error)) from error
             return Scene(model.predictor)
         prompts = self._prompts(image, plane)
+        full, plane = plane, overview_at(image, plane.key.index, data_revision=plane.data_revision)
+        is_overview = plane.level != 0
+        if is_overview and prompts is not None:
+            prompts = _on_overview(prompts, plane)
         if needs_prompts and (prompts is None or not len(prompts)):
             raise NothingToSeeError("Click on an object first: this view needs a prompt for it.")
         panel = self.panel
         if panel is None:
             return Scene(model.predictor, image, plane, prompts)
-        stored = panel.controller.encoder.stored(plane)
-        fresh = stored is not None and stored.display_key == plane.display_key
-        current = panel.controller.binding.current
+        stored = panel.app.encoder.stored(full)
+        fresh = stored is not None and stored.display_key == full.display_key and not is_overview
+        current = None if is_overview else panel.canvas.current
         return Scene(
             model.predictor,
             image,
@@ -161,8 +182,8 @@ class Sources(QWidget):
 
     def _plane(self) -> tuple[Image, DisplayedPlane]:
         panel = self.panel
-        if panel is not None and panel.controller.binding.image is not None:
-            return panel.controller.binding.image, panel.controller.binding.plane()
+        if panel is not None and panel.canvas.image is not None:
+            return panel.canvas.image, panel.canvas.plane()
         if self.image.layer is None:
             raise NoPlaneError("Open an image, and choose it.")
         return self.image.layer, displayed_plane(self.viewer, self.image.layer)
@@ -170,7 +191,7 @@ class Sources(QWidget):
     def _prompts(self, image: Image, plane: DisplayedPlane) -> Prompts | None:
         panel = self.panel
         if panel is not None:
-            current = panel.controller.binding.current
+            current = panel.canvas.current
             return None if current is None else current.prompts
         if self.points.layer is None:
             return None
@@ -181,22 +202,21 @@ class Sources(QWidget):
         return prompts_of(own, plane.shape_yx)
 
     def _words(self, panel: SegmentAnythingPanel) -> str:
-        image = panel.controller.binding.image
+        image = panel.canvas.image
         where = "no image" if image is None else f"“{image.name}”"
         return (
-            f"As in the Segment Anything panel: {where}, object {panel.controller.binding.current_object}, "
+            f"As in the Segment Anything panel: {where}, object {panel.canvas.current_object}, "
             f"model {panel.model_chooser.short_name}."
         )
 
     def _let_go(self) -> None:
-        followed, self._followed = self._followed, None
-        if followed is None:
-            return
-        try:
-            followed.controller.objects_changed.disconnect(self.changed)
-            followed.controller.model_changed.disconnect(self.model_changed)
-        except (RuntimeError, TypeError):
-            pass  # its Qt half is gone already, and the connections with it
+        self._end_following()
+        self._followed, self._end_following = None, _nothing
+
+    def _panel_changed(self, old: State, new: State) -> None:
+        if new.differs(old, "model"):
+            self.model_changed.emit()
+        self.changed.emit()
 
     # ---- a choice of one's own
 

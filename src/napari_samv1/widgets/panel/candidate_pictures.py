@@ -9,12 +9,12 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QAbstractButton
 
-from napari_samv1.layers.image import NoPlaneError
+from napari_samv1.app.state import State
+from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.logits_preview import LogitsPreview
 from napari_samv1.widgets.panel.mask_choice import SIDE, CandidateScores, MaskPictures
 
 if TYPE_CHECKING:
-    from napari_samv1.engine.prediction import Prediction
     from napari_samv1.engine.thumbnails import Thumbnails
     from napari_samv1.layers.binding import AnnotationBinding
 
@@ -22,7 +22,7 @@ PAUSE_MILLISECONDS = 30
 
 
 class CandidatePictures(QObject):
-    """Fills ``MaskPictures`` with the current object's pictures, a moment after ``refresh``.
+    """Fills ``MaskPictures`` with the current object's pictures, a moment after ``show_state``.
 
     The next decoding has begun by then, so that it doesn't wait for them.
     """
@@ -32,6 +32,7 @@ class CandidatePictures(QObject):
     ) -> None:
         super().__init__(choice)  # ends with what it fills, timer and all
         self._binding = binding
+        self._state = State()
         self._choice = choice
         self._logits_button = logits_button
         self._logits: LogitsPreview | None = None
@@ -43,8 +44,13 @@ class CandidatePictures(QObject):
         self._timer.timeout.connect(self.make)
         logits_button.clicked.connect(self.toggle_logits)
 
+    def show_state(self, state: State) -> None:
+        """Show the current object's scores now, its pictures soon."""
+        self._state = state
+        self.refresh()
+
     def refresh(self) -> None:
-        """The current object may be another, or may have changed: show its scores now, its pictures soon."""
+        """Show what there is again, say in another colour."""
         self._show_scores()
         if not self._timer.isActive():
             self._timer.start()
@@ -70,13 +76,10 @@ class CandidatePictures(QObject):
         # the person deleted the layer
         self.toggle_logits(False)
 
-    def _prediction(self) -> Prediction | None:
-        return self._binding.decoding.prediction(self._binding.current)
-
     def make(self) -> None:
-        """Make what is missing now; ``refresh`` does it a moment later."""
+        """Make what is missing now; ``show_state`` does it a moment later."""
         self._show_logits()
-        prediction, current = self._prediction(), self._binding.current
+        prediction, current = self._state.prediction, self._state.piece
         if prediction is None or current is None or current.chosen is None:
             self._made, self._made_of = None, ()
             self._choice.show_pictures(())
@@ -89,9 +92,8 @@ class CandidatePictures(QObject):
             # brings torch, which the panel doesn't wait for; a prediction has brought it already
             from napari_samv1.engine.thumbnails import thumbnails
 
-            try:
-                plane = self._binding.plane()
-            except NoPlaneError:
+            plane = self._state.plane
+            if not isinstance(plane, DisplayedPlane):
                 return
             self._made = thumbnails(
                 prediction,
@@ -108,14 +110,14 @@ class CandidatePictures(QObject):
         self._show_scores()
 
     def _show_scores(self) -> None:
-        current = self._binding.current
+        current = self._state.piece
         if current is None or current.scores is None:
             self._choice.show_scores((), None)
             return
         made = self._made
         fresh = (
             made is not None
-            and self._made_of[0] is self._prediction()
+            and self._made_of[0] is self._state.prediction
             and self._made_of[2] == current.settings.threshold
         )
         areas = made.areas if made is not None and fresh else (None,) * len(current.scores.iou)
@@ -126,15 +128,12 @@ class CandidatePictures(QObject):
         self._choice.show_scores(tuple(scores), current.chosen)
 
     def _show_logits(self) -> None:
-        preview, prediction, current = self._logits, self._prediction(), self._binding.current
+        preview, prediction, current = self._logits, self._state.prediction, self._state.piece
         image = self._binding.image
         if preview is None or prediction is None or current is None or current.chosen is None:
             return
-        if image is None:
-            return
-        try:
-            plane = self._binding.plane()
-        except NoPlaneError:
+        plane = self._state.plane
+        if image is None or not isinstance(plane, DisplayedPlane):
             return
         preview.show(prediction, current.chosen, f"{image.name} logits", image, plane)
 
@@ -154,7 +153,6 @@ class CandidatePictures(QObject):
         if labels is None:
             return 58, 142, 230
         red, green, blue = (
-            round(255 * float(part))
-            for part in np.ravel(labels.colormap.map(self._binding.current_object))[:3]
+            round(255 * float(part)) for part in np.ravel(labels.colormap.map(self._state.current))[:3]
         )
         return red, green, blue

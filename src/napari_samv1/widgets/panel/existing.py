@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_samv1.app.state import State
 from napari_samv1.app.worker import Outcome, Worker
-from napari_samv1.layers.image import NoPlaneError
+from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.existing import labels_on
 from napari_samv1.widgets.shared.mailbox import Mailbox
 
@@ -28,6 +29,7 @@ class ExistingLabels(QObject):
         super().__init__()
         self.numbers: Collection[int] = ()
         self._binding = binding
+        self._state = State()
         self._read: Hashable = None
         self._objects: frozenset[int] = frozenset()  # of the plane, when last looked
         self._worker = Worker("existing labels", self._found, deliver=Mailbox())
@@ -36,8 +38,9 @@ class ExistingLabels(QObject):
         self._timer.setInterval(PAUSE_MILLISECONDS)
         self._timer.timeout.connect(self._look)
 
-    def refresh(self) -> None:
+    def show_state(self, state: State) -> None:
         """Look again, if layer, data, plane or objects are others than those last read."""
+        self._state = state
         self._drop_deleted()
         place = self._place()
         if place is None:
@@ -50,8 +53,7 @@ class ExistingLabels(QObject):
 
     def _drop_deleted(self) -> None:
         """A deleted object is no existing label until the layer is read again."""
-        shown = self._binding.shown
-        objects = frozenset() if shown is None else frozenset(shown.objects)
+        objects = frozenset(self._state.objects)
         gone, self._objects = self._objects - objects, objects
         if gone.intersection(self.numbers):
             self.numbers = tuple(number for number in self.numbers if number not in gone)
@@ -63,21 +65,17 @@ class ExistingLabels(QObject):
 
     def _place(self) -> tuple[Hashable, int] | None:
         """Identify the plane, its labels and the state of its objects; None without labels."""
-        binding, labels = self._binding, self._binding.labels
-        if labels is None or binding.image is None or binding.document is None:
-            return None
-        try:
-            plane = binding.plane()
-        except NoPlaneError:
+        labels, plane = self._binding.labels, self._state.plane
+        if labels is None or plane is None or self._state.document is None:
             return None
         small = plane.shape_yx[0] * plane.shape_yx[1] <= MOST_PIXELS_AFTER_AN_EDIT
-        return (id(labels), id(labels.data), plane.key), binding.document.revision if small else 0
+        return (id(labels), id(labels.data), plane.key), self._state.revision if small else 0
 
     def _look(self) -> None:
         place, labels, image = self._place(), self._binding.labels, self._binding.image
-        if place is None or labels is None or image is None:
+        plane = self._state.plane
+        if place is None or labels is None or image is None or not isinstance(plane, DisplayedPlane):
             return
-        plane = self._binding.plane()
         self._read = place
         self._worker.submit("look", lambda _ticket: (place, labels_on(labels, image, plane)))
 

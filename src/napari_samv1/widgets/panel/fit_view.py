@@ -9,6 +9,8 @@ import numpy as np
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMainWindow, QWidget
 
+from napari_samv1.layers.on_screen import camera_of
+
 LAYOUT_MILLISECONDS = 5000
 TOUCHES = (QEvent.Type.MouseButtonPress, QEvent.Type.Wheel, QEvent.Type.KeyPress)
 
@@ -67,7 +69,5 @@ def is_centred(viewer: Any) -> bool:
         return False
     displayed = list(viewer.dims.displayed)
     middle = np.asarray(viewer.layers.extent.world)[:, displayed].mean(axis=0)
-    # napari 0.9 moved it into the scene
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
     size = np.ptp(np.asarray(viewer.layers.extent.world)[:, displayed], axis=0).max()
-    return bool(np.abs(np.asarray(camera.center)[-2:] - middle).max() <= 1e-3 * max(size, 1e-12))
+    return bool(np.abs(np.asarray(camera_of(viewer).center)[-2:] - middle).max() <= 1e-3 * max(size, 1e-12))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_samv1.app.canvas import Tool
 from napari_samv1.app.encoding import Encoding
-from napari_samv1.widgets.panel.canvas_tools import Tool
 
 POINTING: dict[Tool, str] = {
     "click": "Click on an object in the image.",

@@ -8,14 +8,15 @@ from napari.utils.action_manager import action_manager
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_samv1.layers.keys import KEY_ACTIONS, shown, shown_key
-from napari_samv1.layers.undo_keys import REDO_KEY, UNDO_KEY
+from napari_samv1.app.actions import KEYS, REDO, UNDO
+from napari_samv1.app.app import Action
+from napari_samv1.layers.keys import shown, shown_key
 from napari_samv1.widgets.shared.look import PlainLabel, note
 
 FIXED = (
     ("Shift+click", "a point of the other kind"),
-    (shown(UNDO_KEY), "undo"),
-    (shown(REDO_KEY), "redo"),
+    (shown(UNDO.key), UNDO.in_words),
+    (shown(REDO.key), REDO.in_words),
     ("Delete", "delete this object, in the list"),
 )
 
@@ -27,18 +28,18 @@ class KeyList(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._keys: dict[str, QLabel] = {}
+        self._keys: list[tuple[Action, QLabel]] = []
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
         grid.setVerticalSpacing(2)
-        for row, action in enumerate(KEY_ACTIONS):
+        for row, action in enumerate(KEYS):
             key = PlainLabel()
             key.setAlignment(Qt.AlignmentFlag.AlignTop)
-            self._keys[action.name] = key
+            self._keys.append((action, key))
             grid.addWidget(key, row, 0)
-            grid.addWidget(note(action.title), row, 1)
-        for row, (fixed, title) in enumerate(FIXED, start=len(KEY_ACTIONS)):
+            grid.addWidget(note(action.in_words), row, 1)
+        for row, (fixed, title) in enumerate(FIXED, start=len(KEYS)):
             grid.addWidget(PlainLabel(fixed), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(note(title), row, 1)
         layout = QVBoxLayout(self)
@@ -58,6 +59,6 @@ class KeyList(QWidget):
 
     def refresh(self, _event: object = None) -> None:
         """Read the bindings again."""
-        for name, label in self._keys.items():
-            label.setText(shown_key(name) or "-")
+        for action, label in self._keys:
+            label.setText(shown_key(action) or "-")
         self.changed.emit()

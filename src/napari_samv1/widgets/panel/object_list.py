@@ -20,66 +20,51 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_samv1.layers.keys import shown
+from napari_samv1.app import actions
+from napari_samv1.app.state import State
+from napari_samv1.layers.keys import shown, shown_key
 from napari_samv1.layers.plain_text import plain
-from napari_samv1.layers.undo_keys import REDO_KEY, UNDO_KEY
 from napari_samv1.widgets.panel.object_model import ID, PROMPTS, STATE, ObjectModel
+from napari_samv1.widgets.shared.action_button import Do, button, entry
 from napari_samv1.widgets.shared.look import BLUE, GREY
 
 if TYPE_CHECKING:
     from napari_samv1.annotation.pieces import Piece
 
 ROWS_AT_LEAST = 4
-DELETE_TIP = "Delete the current object: its prompts and its pixels"
 GAP = 6
 
 
 class ObjectList(QWidget):
-    """Shows the objects and what can be done with the current one; reports wishes, does nothing itself."""
+    """Shows the objects; its buttons and menu are actions on the current one."""
 
     object_picked = Signal(int)
-    next_object_wanted = Signal()
-    delete_wanted = Signal()
-    undo_wanted = Signal()
-    redo_wanted = Signal()
-    remove_last_wanted = Signal()
-    clear_wanted = Signal()
-    continue_wanted = Signal()
-    refine_wanted = Signal()
-    split_wanted = Signal(bool)  # whether background points are shared
 
-    def __init__(self, colour_of: Callable[[int], QColor | None], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, colour_of: Callable[[int], QColor | None], do: Do, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.model = ObjectModel(colour_of)
         self.view = _View()
         self.view.setModel(self.model)
-        self.next_object = _button("Next object", "Start a new object")
-        self.delete = _button("Delete", DELETE_TIP)
-        self.undo = _button("↶ Undo", "")
-        self.redo = _button("↷ Redo", "")
-        self.more = _button("More", "More actions for the current object")
+        self.next_object = button(actions.NEXT_OBJECT, do)
+        self.delete = button(actions.DELETE_OBJECT, do)
+        self.undo = button(actions.UNDO, do)
+        self.redo = button(actions.REDO, do)
+        self.more = QPushButton("More")
+        self.more.setToolTip("More actions for the current object")
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
-        self.continued = self.menu.addAction("Continue object of the last slice")
-        self.continued.setToolTip("Give the next prompts on this slice to the object of the slice before")
-        self.remove_last = self.menu.addAction("Remove last prompt")
-        self.remove_last.setToolTip("Remove the newest click or shape of this object")
-        self.clear = self.menu.addAction("Clear object")
-        self.clear.setToolTip("Remove this object's prompts and strokes; its number and settings stay")
+        self.continued = entry(self.menu, actions.CONTINUE, do)
+        self.remove_last = entry(self.menu, actions.REMOVE_LAST, do)
+        self.clear = entry(self.menu, actions.CLEAR, do)
         self.menu.addSeparator()
-        self.refine = self.menu.addAction("Refine this object")
-        self.refine.setToolTip("Give its pixels to the model as a hint; also for an existing label")
+        self.refine = entry(self.menu, actions.REFINE, do)
         self.split = QMenu("One object per prompt", self.menu)
         self.split.setToolTipsVisible(True)
         self.menu.addMenu(self.split)
-        self.split_shared = self.split.addAction("Share negative points with every object")
-        self.split_shared.setToolTip(
-            "Every click, box or shape becomes an object; each gets a copy of all negative points (✕)"
-        )
-        self.split_nearest = self.split.addAction("Give each negative point to the nearest object")
-        self.split_nearest.setToolTip(
-            "Every click, box or shape becomes an object; each negative point (✕) goes to the nearest"
-        )
+        self.split_shared = entry(self.split, actions.SPLIT_SHARED, do)
+        self.split_nearest = entry(self.split, actions.SPLIT_NEAREST, do)
         self.more.setMenu(self.menu)
 
         buttons = QGridLayout()
@@ -98,24 +83,9 @@ class ObjectList(QWidget):
         layout.addLayout(buttons)
 
         self.view.picked.connect(self._picked)
-        self.view.delete_wanted.connect(lambda: self.delete_wanted.emit())
-        for button, signal in (
-            (self.next_object, self.next_object_wanted),
-            (self.delete, self.delete_wanted),
-            (self.undo, self.undo_wanted),
-            (self.redo, self.redo_wanted),
-        ):
-            button.clicked.connect(_emitter(signal))
-        for action, signal in (
-            (self.remove_last, self.remove_last_wanted),
-            (self.clear, self.clear_wanted),
-            (self.continued, self.continue_wanted),
-            (self.refine, self.refine_wanted),
-        ):
-            action.triggered.connect(_emitter(signal))
-        self.split_shared.triggered.connect(lambda: self.split_wanted.emit(True))
-        self.split_nearest.triggered.connect(lambda: self.split_wanted.emit(False))
-        self.show_history("", "")
+        self.view.delete_wanted.connect(lambda: do(actions.DELETE_OBJECT))
+        self.show_history(State())
+        self.show_keys()
 
     @property
     def current(self) -> int | None:
@@ -133,24 +103,27 @@ class ObjectList(QWidget):
             if self.view.currentIndex().row() != row:
                 self.view.setCurrentIndex(self.model.index(row))
 
-    def show_history(self, undo: str, redo: str) -> None:
-        """Say what undo would take back and redo bring again; "" where there is nothing."""
-        for button, verb, label, key in (
-            (self.undo, "Undo", undo, UNDO_KEY),
-            (self.redo, "Redo", redo, REDO_KEY),
+    def show_history(self, state: State) -> None:
+        """Say what undo would revert and redo repeat."""
+        for shown_on, action, label in (
+            (self.undo, actions.UNDO, state.undo),
+            (self.redo, actions.REDO, state.redo),
         ):
-            button.setEnabled(bool(label))
-            tip = f"{verb}: {label} ({shown(key)})" if label else f"There is nothing to {verb.lower()}."
-            button.setToolTip(plain(tip))
+            shown_on.setEnabled(action.enabled(state))
+            key = shown(action.key)
+            tip = f"{action.tip}: {label} ({key})" if label else f"There is nothing to {action.tip.lower()}."
+            shown_on.setToolTip(plain(tip))
 
-    def show_keys(self, next_object: str, remove_last: str, delete: str) -> None:
+    def show_keys(self) -> None:
         """Name the keys of the buttons, as they are bound now."""
-        tip = f"{DELETE_TIP} ({delete}; in this list also Delete)" if delete else DELETE_TIP
-        self.delete.setToolTip(plain(tip))
-        self.next_object.setText(f"Next object ({next_object})" if next_object else "Next object")
-        self.remove_last.setText(
-            f"Remove last prompt ({remove_last})" if remove_last else "Remove last prompt"
-        )
+        tip, key = actions.DELETE_OBJECT.tip, shown_key(actions.DELETE_OBJECT)
+        self.delete.setToolTip(plain(f"{tip} ({key}; in this list also Delete)" if key else tip))
+        for shown_on, action in (
+            (self.next_object, actions.NEXT_OBJECT),
+            (self.remove_last, actions.REMOVE_LAST),
+        ):
+            key = shown_key(action)
+            shown_on.setText(f"{action.title} ({key})" if key else action.title)
 
     def _picked(self, row: int) -> None:
         self.object_picked.emit(self.model.id_at(self.model.index(row)))
@@ -256,17 +229,3 @@ class _Row(QStyledItemDelegate):
 
 def _row_height(widget: QWidget) -> int:
     return widget.fontMetrics().height() + 6
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(plain(tooltip))
-    return button
-
-
-def _emitter(signal: object) -> Callable[[], None]:
-    # a button's own argument, whether it is checked, is nobody's wish
-    def emit(*_checked: object) -> None:
-        signal.emit()  # type: ignore[attr-defined]  # a bound signal
-
-    return emit

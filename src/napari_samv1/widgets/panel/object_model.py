@@ -54,7 +54,8 @@ class ObjectModel(QAbstractListModel):
         were, self._existing = self._existing, frozenset(existing)
         for row, object_id in enumerate(self._ids):
             known = objects.get(object_id)
-            turned = (object_id in were) != (object_id in self._existing)
+            # a row tells whether it is an existing label only while it is no object
+            turned = known is None and (object_id in were) != (object_id in self._existing)
             if known is not self._known[row] or turned:
                 self._known[row] = known
                 index = self.index(row)

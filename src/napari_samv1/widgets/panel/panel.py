@@ -8,19 +8,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_samv1.app.models import DownloadState
+from napari_samv1.app.actions import ACTIONS, NEXT_OBJECT
+from napari_samv1.app.app import App
+from napari_samv1.app.state import State
+from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.inspection import is_picture
-from napari_samv1.layers.keys import DELETE_OBJECT, NEXT_OBJECT, REMOVE_LAST, TOOLS, register_keys, shown_key
+from napari_samv1.layers.keys import register_keys, shown_key
 from napari_samv1.layers.one_each import OneObjectEach
-from napari_samv1.layers.open_bindings import COMMANDS, forget_commands
+from napari_samv1.layers.plain_text import plain
+from napari_samv1.layers.region_outlines import RegionOutlines
+from napari_samv1.layers.tools import CanvasTools
+from napari_samv1.widgets.automatic.part import EverythingPart
 from napari_samv1.widgets.panel.candidate_pictures import CandidatePictures
-from napari_samv1.widgets.panel.controller import Controller
 from napari_samv1.widgets.panel.encoding_bar import EncodingBar
 from napari_samv1.widgets.panel.existing import ExistingLabels
 from napari_samv1.widgets.panel.fit_view import FitWhileLaidOut
@@ -32,9 +38,11 @@ from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.session_part import SessionPart
 from napari_samv1.widgets.panel.settings import Settings, Wishes
 from napari_samv1.widgets.shared.docking import come_as_tab
+from napari_samv1.widgets.shared.later import Later
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
 from napari_samv1.widgets.shared.layer_list import leave_layer_list
 from napari_samv1.widgets.shared.look import Folded, line
+from napari_samv1.widgets.shared.mailbox import Mailbox
 from napari_samv1.widgets.shared.remembered import recall, remember
 
 if TYPE_CHECKING:
@@ -42,7 +50,6 @@ if TYPE_CHECKING:
     from magicgui.widgets import ComboBox
 
     from napari_samv1.app.models import Choices
-    from napari_samv1.layers.binding import AnnotationBinding
     from napari_samv1.widgets.panel.clean_up import CleanUpFields
     from napari_samv1.widgets.panel.mask_choice import MaskChoice
     from napari_samv1.widgets.panel.model_chooser import ModelChoice
@@ -73,26 +80,38 @@ class SegmentAnythingPanel(QScrollArea):
         self._label_colours = Connections()
 
         choices = recall() if choices is None else choices
-        self.controller = controller = Controller(viewer, choices)
+        self.canvas = canvas = AnnotationBinding(viewer)
+        later = Later()
+        self.app = app = App(
+            canvas,
+            CanvasTools(viewer, canvas, later),
+            ACTIONS,
+            choices,
+            deliver=Mailbox(),
+            later=later,
+            on_info=lambda sentence: show_info(plain(sentence)),
+            on_error=lambda sentence: show_error(plain(sentence)),
+        )
         self.notice = Notice()
         self.guide, self.message = self.notice.guide, self.notice.message
         self.image = LayerChooser(viewer, is_image, tooltip="The image to annotate")
         self.encoding = EncodingBar()
-        self.tools = PromptTools()
-        self.objects = ObjectList(_colours(controller.binding))
-        self.existing = ExistingLabels(controller.binding)
-        self.one_each = OneObjectEach(controller.binding)
+        self.tools = PromptTools(app.do)
+        self.objects = ObjectList(_colours(canvas), app.do)
+        self.existing = ExistingLabels(canvas)
+        self.one_each = OneObjectEach(canvas)
         self.settings = settings = Settings(
             Wishes(
-                choice=controller.pick_candidate,
-                threshold=controller.move_threshold,
-                cleanup=controller.clean,
-                rule=controller.pick_rule,
+                choice=partial(app.set_setting, "choice"),
+                threshold=partial(app.move_setting, "threshold"),
+                cleanup=partial(app.move_setting, "cleanup"),
+                rule=partial(app.set_setting, "rule"),
+                detail=app.set_detail,
             ),
             choices,
         )
         self.mask_choice = settings.mask.pictures
-        self.pictures = CandidatePictures(controller.binding, self.mask_choice, settings.logits)
+        self.pictures = CandidatePictures(canvas, self.mask_choice, settings.logits)
         self.model_chooser = settings.model.chooser
         self.points = LayerChooser(
             viewer, _is(Points), tooltip="The Points layer for clicks", new_tooltip="Make a layer for clicks"
@@ -106,8 +125,10 @@ class SegmentAnythingPanel(QScrollArea):
         self.labels = LayerChooser(
             viewer, is_labels, tooltip="The Labels layer for the masks", new_tooltip="Make a layer for masks"
         )
-        self.session = SessionPart(controller)
+        self.session = SessionPart(app, canvas)
+        self.everything = EverythingPart(app, canvas)
         self.keys = KeyList()
+        self.outlines = RegionOutlines(viewer)
         self._arrange()
 
         self.image.changed.connect(self._image_picked)
@@ -117,48 +138,23 @@ class SegmentAnythingPanel(QScrollArea):
         self.points.new_wanted.connect(self._new_points)
         self.shapes.new_wanted.connect(self._new_shapes)
         self.labels.new_wanted.connect(self._new_labels)
-        self.encoding.encode_wanted.connect(controller.encode)
-        self.encoding.cancel_wanted.connect(controller.encoder.cancel)
-        self.tools.tool_wanted.connect(controller.take_tool)
-        self.tools.polarity_picked.connect(self._polarity_picked)
+        self.encoding.encode_wanted.connect(app.encode)
+        self.encoding.cancel_wanted.connect(app.cancel_encoding)
         self.tools.one_each_picked.connect(self._one_each_picked)
-        self.existing.changed.connect(self._show_objects)
-        self.objects.object_picked.connect(controller.pick_object)
-        self.objects.next_object_wanted.connect(controller.next_object)
-        self.objects.delete_wanted.connect(controller.delete_object)
-        self.objects.undo_wanted.connect(controller.undo)
-        self.objects.redo_wanted.connect(controller.redo)
-        self.objects.remove_last_wanted.connect(controller.remove_last)
-        self.objects.clear_wanted.connect(controller.clear_object)
-        self.objects.continue_wanted.connect(controller.continue_object)
-        self.objects.refine_wanted.connect(controller.refine)
-        self.objects.split_wanted.connect(controller.split)
+        self.existing.changed.connect(self._show_list)
+        self.objects.object_picked.connect(app.pick_object)
         self.model_chooser.chosen.connect(self._model_chosen)
-        self.model_chooser.download_wanted.connect(controller.download)
-        self.model_chooser.cancel_wanted.connect(controller.cancel_download)
-        controller.encoding_changed.connect(self._show_encoding)
-        controller.objects_changed.connect(self._show_objects)
-        controller.layers_changed.connect(self._show_layers)
-        controller.model_changed.connect(self._show_model)
-        controller.download_changed.connect(self._show_download)
-        controller.message_changed.connect(self._show_message)
-        controller.tool_changed.connect(self._tool_changed)
+        self.model_chooser.download_wanted.connect(app.download)
+        self.model_chooser.cancel_wanted.connect(app.cancel_download)
         self.keys.changed.connect(self._show_keys)
-        COMMANDS[controller.binding] = {
-            **{tool: partial(controller.take_tool, tool) for tool in ("click", "pick")},
-            "box": partial(_take_shape, controller, self.tools),
-            "brush": partial(_take_brush, controller, self.tools),
-            "previous": controller.previous_object,
-            "delete": controller.delete_object,
-        }
-        # it would keep the binding that it is kept by
-        controller.on_close(partial(forget_commands, controller.binding))
-        controller.on_close(self.existing.close)
-        controller.on_close(self.one_each.close)
-        self.destroyed.connect(_closing(controller))
+        settings.regions.toggled.connect(self._show_regions)
+        app.on_change(self._show)
+        # they and not the panel, which they outlive
+        app.on_close(self.existing.close)
+        app.on_close(self.one_each.close)
+        app.on_close(self.outlines.hide)
+        self.destroyed.connect(_closing(app))
 
-        self._show_message("")
-        self._show_keys()
         self._take_what_is_there()
         self._take_model(choices)
         _OPEN.add(self)
@@ -189,6 +185,11 @@ class SegmentAnythingPanel(QScrollArea):
     def inside(self) -> Number:
         """The label to stay inside of, where that is the rule."""
         return self.settings.inside
+
+    @property
+    def detail(self) -> ComboBox:
+        """The detail asked for the current object: "auto", "whole", or model pixels per image pixel."""
+        return self.settings.detail
 
     @property
     def model(self) -> ModelChoice:
@@ -228,6 +229,8 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.session.card)
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
+        self.everything_part = Folded("Everything", self.everything)
+        layout.addWidget(self.everything_part)
         layout.addWidget(self.settings.native)
         layout.addWidget(self.session)
         self.cleanup_part, self.model_part = self.settings.cleanup_part, self.settings.model_part
@@ -245,7 +248,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     def reset_choices(self, _event: object = None) -> None:
         """Follow the viewer's layer list; napari calls this when it changes."""
-        if self.controller.closed:
+        if self.app.closed:
             return
         for chooser in (self.image, self.points, self.shapes, self.labels):
             chooser.reset_choices()
@@ -253,7 +256,6 @@ class SegmentAnythingPanel(QScrollArea):
             images = [layer for layer in self.viewer.layers if is_image(layer)]
             if len(images) == 1:
                 self.image.layer = images[0]
-        self._tool_changed()
 
     def _take_what_is_there(self) -> None:
         """Choose the active image, or the only one, and the prompts and masks that an earlier panel left."""
@@ -261,166 +263,161 @@ class SegmentAnythingPanel(QScrollArea):
         active = self.viewer.layers.selection.active
         if active is not None and is_image(active):
             self.image.layer = active
-        self._show_encoding()
-        self._show_objects()
-        self._show_model()
+        self._show_all(self.app.state)
 
     # ---- from a person
 
     def _image_picked(self, layer: Image | None) -> None:
-        self.controller.binding.image = layer
-        self._show_encoding()
-        self.controller.sync()
+        self._bind("image", layer)
 
     def _points_picked(self, layer: Points | None) -> None:
-        if self.controller.binding.points is not layer:
-            self.controller.binding.points = layer
-            self._after_binding()
+        self._bind("points", layer)
 
     def _shapes_picked(self, layer: Shapes | None) -> None:
-        if self.controller.binding.shapes is not layer:
-            self.controller.binding.shapes = layer
-            self._after_binding()
+        self._bind("shapes", layer)
 
     def _labels_picked(self, layer: Labels | None) -> None:
-        if self.controller.binding.labels is not layer:
-            self.controller.binding.labels = layer
-            self._after_binding()
+        self._bind("labels", layer)
+
+    def _bind(self, kind: str, layer: Layer | None) -> None:
+        """Use another layer for the image, the prompts or the masks."""
+        if getattr(self.canvas, kind) is not layer:
+            with self.app.change():
+                setattr(self.canvas, kind, layer)
+                self.app.sync()
 
     def _new_points(self) -> None:
-        if self.controller.has_image():
-            self.points.layer = self.controller.binding.new_points()
-            self._after_binding()
+        self._make(self.canvas.new_points)
 
     def _new_shapes(self) -> None:
-        if self.controller.has_image():
-            self.shapes.layer = self.controller.binding.new_shapes()
-            self._after_binding()
+        self._make(self.canvas.new_shapes)
 
     def _new_labels(self) -> None:
-        # without a displayed plane, as in a 3D view, the controller says why
-        if self.controller.has_image() and self.controller.plane() is not None:
-            self.labels.layer = self.controller.binding.new_labels()
-            self._after_binding()
+        self._make(self.canvas.new_labels)
 
-    def _after_binding(self) -> None:
-        self.controller.sync()
-
-    def _polarity_picked(self, foreground: bool) -> None:
-        self.controller.binding.polarity = "positive" if foreground else "negative"
+    def _make(self, make: Callable[[], Layer]) -> None:
+        self.app.make_layer(make)
 
     def _one_each_picked(self, on: bool) -> None:
         self.one_each.on = on
-        self._show_guide()
+        self._show_guide(self.app.state)
 
     def _model_chosen(self, choices: Choices) -> None:
         remember(choices)
         self._take_model(choices)
 
     def _take_model(self, choices: Choices) -> None:
-        self.controller.choose_model(choices, is_ready=self.model_chooser.is_ready_to_load)
+        self.app.choose_model(choices, is_ready=self.model_chooser.is_ready_to_load)
         if not self.model_chooser.is_ready_to_load:
             self.model_part.open = True
-        self._show_guide()
+        self._show_guide(self.app.state)
 
     # ---- to a person
 
-    def _show_encoding(self) -> None:
-        self.encoding.show_status(self.controller.encoder.status(self.controller.plane()))
-        self._show_guide()
+    def _show(self, old: State, new: State) -> None:
+        """Touch what shows a part of the state that differs."""
+        if new.differs(old, "layers"):
+            self._show_layers()
+        if new.differs(old, "encoding"):
+            self.encoding.show_status(new.encoding)
+        if new.differs(old, "tool", "shape", "polarity"):
+            self.tools.show_state(new)
+        self.existing.show_state(new)
+        if new.differs(old, "document", "revision", "place", "current"):
+            self._show_list(new)
+        if new.differs(old, "undo", "redo"):
+            self.objects.show_history(new)
+        if new.differs(old, "settings"):
+            self.settings.show_settings(new.settings)
+        if new.differs(old, "settings", "detail", "has_details"):
+            self.settings.show_detail(new.detail, matters=new.has_details)
+        if new.differs(old, "windows", "place", "has_details"):
+            self._show_regions()
+        if new.differs(old, "piece", "prediction", "current", "place"):
+            self.pictures.show_state(new)
+        if new.differs(old, "model"):
+            self.model_chooser.show_status(new.model.sentence)
+            self.model_part.set_title(f"Model: {self.model_chooser.short_name}")
+        if new.differs(old, "download"):
+            self.model_chooser.show_download(new.download)
+        if new.differs(old, "message"):
+            self.notice.show_message(new.message)
+        self._show_guide(new)
 
-    def _show_objects(self) -> None:
-        binding = self.controller.binding
-        shown, document = binding.shown, binding.document
-        self.existing.refresh()
-        self.tools.show_polarity(binding.polarity == "positive")
-        self.objects.show_objects(
-            {} if shown is None else shown.objects,
-            binding.current_object,
-            existing=self.existing.numbers,
-        )
-        if document is None:
-            self.objects.show_history("", "")
+    def _show_all(self, state: State) -> None:
+        self._show_layers()
+        self.encoding.show_status(state.encoding)
+        self.tools.show_state(state)
+        self._show_list(state)
+        self.objects.show_history(state)
+        self.settings.show_settings(state.settings)
+        self.settings.show_detail(state.detail, matters=state.has_details)
+        self.pictures.show_state(state)
+        self.model_part.set_title(f"Model: {self.model_chooser.short_name}")
+        self.notice.show_message(state.message)
+        self._show_keys()
+        self._show_guide(state)
+
+    def _show_regions(self, _checked: bool = False) -> None:
+        state, image = self.app.state, self.canvas.image
+        wanted = state.has_details and self.settings.regions.isChecked()
+        if image is None or state.plane is None or not wanted:
+            self.outlines.hide()
         else:
-            self.objects.show_history(document.undo_label, document.redo_label)
-        self.settings.show_settings(self.controller.settings)
-        self.pictures.refresh()
-        self._show_guide()
+            self.outlines.show(image, self.canvas.plane(), state.windows)
+
+    def _show_list(self, state: State | None = None) -> None:
+        state = self.app.state if state is None else state
+        self.objects.show_objects(state.objects, state.current, existing=self.existing.numbers)
 
     def _show_keys(self) -> None:
         # a window that is made later announces its keys to a panel that is going away as well
-        if self.controller.closed:
+        if self.app.closed:
             return
-        self.objects.show_keys(shown_key(NEXT_OBJECT), shown_key(REMOVE_LAST), shown_key(DELETE_OBJECT))
-        self.tools.show_keys({tool: shown_key(name) for tool, name in TOOLS.items()})
+        self.objects.show_keys()
+        self.tools.show_keys()
+        self.everything.review.show_keys()
 
     def _show_layers(self) -> None:
-        binding = self.controller.binding
+        canvas = self.canvas
         self.one_each.follow()
-        self.existing.refresh()
         for chooser, layer in (
-            (self.image, binding.image),
-            (self.points, binding.points),
-            (self.shapes, binding.shapes),
-            (self.labels, binding.labels),
+            (self.image, canvas.image),
+            (self.points, canvas.points),
+            (self.shapes, canvas.shapes),
+            (self.labels, canvas.labels),
         ):
             if chooser.layer is not layer:
                 chooser.layer = layer
         self._label_colours.close()
-        if binding.labels is not None:
-            self._label_colours.connect(binding.labels.events, "colormap", self._recolour)
+        if canvas.labels is not None:
+            self._label_colours.connect(canvas.labels.events, "colormap", self._recolour)
         self._recolour()
-        self._tool_changed()
 
     def _recolour(self, _event: object = None) -> None:
         self.objects.model.recolour()
         self.pictures.refresh()
 
-    def _show_model(self) -> None:
-        encoder = self.controller.encoder
-        if encoder.model is not None:
-            self.model_chooser.show_status(f"Loaded on {encoder.model.device}.")
-        elif encoder.is_loading:
-            self.model_chooser.show_status("Loading …")
-        else:
-            self.model_chooser.show_status(encoder.load_error)
-        self.model_part.set_title(f"Model: {self.model_chooser.short_name}")
-
-    def _show_download(self, state: DownloadState | None) -> None:
-        self.model_chooser.show_download(state)
-        self._show_guide()
-
-    def _show_message(self, sentence: str) -> None:
-        self.notice.show_message(sentence)
-
-    def _show_guide(self) -> None:
-        binding, encoder = self.controller.binding, self.controller.encoder
-        shown, current = binding.shown, binding.current
+    def _show_guide(self, state: State) -> None:
+        piece = state.piece
         self.notice.show_guide(
             next_step(
                 Situation(
-                    has_image=binding.image is not None,
-                    has_model=encoder.model is not None,
-                    encoding=self.encoding.state,
-                    tool=self.controller.tools.tool,
-                    prompts=0 if current is None else len(current.prompts),
-                    has_mask=current is not None and not current.mask.empty,
+                    has_image=state.image is not None,
+                    has_model=state.model.is_loaded,
+                    encoding=state.encoding.state,
+                    tool=state.tool,
+                    prompts=0 if piece is None else len(piece.prompts),
+                    has_mask=piece is not None and not piece.mask.empty,
                     next_object_key=shown_key(NEXT_OBJECT),
                     one_each=self.one_each.on,
-                    in_3d=self.viewer.dims.ndisplay == 3,
-                    objects=0 if shown is None else len(shown.objects),
-                    foreign_label=binding.current_object if self.controller.is_foreign_label else 0,
-                    wants_download=not self.model_chooser.is_ready_to_load and encoder.model is None,
+                    in_3d=state.in_3d,
+                    objects=len(state.objects),
+                    foreign_label=state.current if state.is_foreign_label else 0,
+                    wants_download=not self.model_chooser.is_ready_to_load and not state.model.is_loaded,
                 )
             )
         )
-
-    def _tool_changed(self) -> None:
-        if self.controller.closed:
-            return
-        self.tools.show_tool(self.controller.tools.tool)
-        self.tools.show_polarity(self.controller.binding.polarity == "positive")
-        self._show_guide()
 
     # ---- the end
 
@@ -435,33 +432,25 @@ class SegmentAnythingPanel(QScrollArea):
 
     def close_down(self) -> None:
         """Stop the threads and disconnect; a second call does nothing."""
-        if self.controller.closed:
+        if self.app.closed:
             return
         leave_layer_list(self.viewer, self.reset_choices)
         self._label_colours.close()
         self.pictures.close()
-        self.controller.close()
+        self.app.close()
 
 
 def open_panels() -> list[SegmentAnythingPanel]:
     """The panels that are open now, in all windows."""
-    return [panel for panel in _OPEN if not panel.controller.closed]
+    return [panel for panel in _OPEN if not panel.app.closed]
 
 
-def _closing(controller: Controller) -> Any:
-    # holds the controller and not the panel: it must outlive the panel's last moment
+def _closing(app: App) -> Callable[[], None]:
+    # holds the app and not the panel: it must outlive the panel's last moment
     def close() -> None:
-        controller.close()
+        app.close()
 
     return close
-
-
-def _take_shape(controller: Controller, tools: PromptTools) -> None:
-    controller.take_tool(tools.shape)
-
-
-def _take_brush(controller: Controller, tools: PromptTools) -> None:
-    controller.take_tool(tools.stroke)
 
 
 def _colours(binding: AnnotationBinding) -> Callable[[int], QColor | None]:
@@ -486,6 +475,6 @@ def is_labels(layer: object) -> bool:
 
 def _is(kind: type) -> Any:
     def accepts(layer: object) -> bool:
-        return isinstance(layer, kind)
+        return isinstance(layer, kind) and not is_picture(layer)
 
     return accepts

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.app.imports import import_for_jobs
 from napari_samv1.app.worker import Outcome, Ticket, Worker
-from napari_samv1.layers.channels import channel_planes, read_channels
+from napari_samv1.layers.channels import channel_planes, channels_of
 from napari_samv1.layers.ome_tiff import path_of
 from napari_samv1.layers.plain_text import plain
 from napari_samv1.layers.reopening import Placed
@@ -27,9 +27,11 @@ from napari_samv1.widgets.shared.mailbox import Mailbox
 from napari_samv1.widgets.shared.remembered import recall_sessions_folder, remember_sessions_folder
 
 if TYPE_CHECKING:
+    from napari_samv1.app.app import App
+    from napari_samv1.app.state import State
+    from napari_samv1.layers.binding import AnnotationBinding
     from napari_samv1.storage.session.record import SessionRecord
     from napari_samv1.storage.session.recovery import Recoverable
-    from napari_samv1.widgets.panel.controller import Controller
     from napari_samv1.widgets.panel.session_exports import Export
 
 RECOVER, SAVE, OPEN, EXPORT, DISCARD = "recover", "save", "open", "export", "discard"
@@ -44,13 +46,13 @@ class SessionPart(QWidget):
     that nothing moves when there is something to read.
     """
 
-    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
+    def __init__(self, app: App, canvas: AnnotationBinding, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.controller = controller
+        self.app, self.canvas = app, canvas
         self.card = QuestionCard()
         self.worker = Worker("session", self._finished, deliver=Mailbox())
-        self.keeper = SessionKeeper(controller.viewer, controller.binding, controller.encoder)
-        self.opener = SessionOpener(controller.viewer, self.worker, self.card)
+        self.keeper = SessionKeeper(canvas.viewer, canvas, app.encoder)
+        self.opener = SessionOpener(canvas.viewer, self.worker, self.card)
         self.lost = LostWork(self.card, self._restore, self._discard)
         self.save_again = QPushButton("Save")
         self.save_as = QPushButton("Save…")
@@ -73,9 +75,8 @@ class SessionPart(QWidget):
         self.open.clicked.connect(self._choose_what_to_open)
         self.export.clicked.connect(self._choose_where_to_export)
         self.keeper.changed.connect(self._show_status)
-        controller.objects_changed.connect(self.keeper.touch)
-        controller.layers_changed.connect(self.keeper.touch)
-        controller.on_close(_closing(self.worker, self.keeper))
+        app.on_change(self._changed)
+        app.on_close(_closing(self.worker, self.keeper))
         self._show_status()
         self.worker.submit(RECOVER, lambda _ticket: find_lost())
 
@@ -168,7 +169,7 @@ class SessionPart(QWidget):
 
     def _model(self, record: SessionRecord) -> str:
         """A sentence where the masks were made with another model than what is loaded."""
-        loaded = self.controller.encoder.model
+        loaded = self.app.encoder.model
         pieces = (piece for plane in record.planes for piece in plane.pieces)
         answers = (piece.answer for piece in pieces if piece.answer is not None)
         names = {one.made_by.model for one in answers if one.made_by is not None and one.made_by.model}
@@ -204,11 +205,11 @@ class SessionPart(QWidget):
 
     def _export(self, path: Path, export: Export, record: SessionRecord) -> None:
         self._say("Exporting …")
-        layers = self.controller.viewer.layers
+        layers = self.canvas.viewer.layers
         channels = {id(plane): channel_planes(layers, plane.source) for plane in record.planes}
 
         def write(_ticket: Ticket) -> Sequence[Path]:
-            return export.write(path, record, lambda plane: read_channels(channels.get(id(plane), [])))
+            return export.write(path, record, lambda plane: channels_of(channels.get(id(plane), [])))
 
         self.worker.submit(EXPORT, write)
 
@@ -278,9 +279,12 @@ class SessionPart(QWidget):
 
     def _ready(self) -> None:
         """Let the canvas listen to clicks again, and show what there is."""
-        self.controller.point_with_clicks()
-        self.controller.layers_changed.emit()
-        self.controller.sync()
+        with self.app.change():
+            self.app.take_tool("click")
+            self.app.sync()
+
+    def _changed(self, _old: State, _new: State) -> None:
+        self.keeper.touch()
 
     def _say(self, sentence: str) -> None:
         self._said = sentence
@@ -295,7 +299,7 @@ class SessionPart(QWidget):
     def _show_status(self) -> None:
         keeper = self.keeper
         problem = _sentence(keeper.problem) if keeper.problem else ""
-        self.controller.warn(" ".join(words for words in (self._warned, problem) if words))
+        self.app.warn(" ".join(words for words in (self._warned, problem) if words))
         self.save_again.setVisible(keeper.folder is not None)
         if keeper.folder is not None:
             self.save_again.setToolTip(plain(f"Save in {keeper.folder}"))
@@ -309,7 +313,7 @@ class SessionPart(QWidget):
 
     def _suggested(self, ending: str) -> Path:
         """A name beside the image, where it came from a file."""
-        image = self.controller.binding.image
+        image = self.canvas.image
         origin = "" if image is None else path_of(image)
         folder = Path(origin).parent if origin else self._home()
         stem = "annotation" if image is None else image.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QSpinBox, QVBo
 from superqt import QLabeledDoubleSlider
 
 from napari_samv1.layers.plain_text import plain
+from napari_samv1.records.detail import Detail, detail_in_words
 from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 from napari_samv1.widgets.panel.clean_up import CleanUpFields, summary
 from napari_samv1.widgets.panel.mask_choice import MaskChoice
 from napari_samv1.widgets.panel.model_chooser import ModelChoice, ModelChooser
 from napari_samv1.widgets.panel.value_widgets import Number, told_at_the_end
-from napari_samv1.widgets.shared.look import Folded, PlainLabel, let_shrink, line
+from napari_samv1.widgets.shared.look import Folded, PlainLabel, let_shrink, line, note
 
 if TYPE_CHECKING:
     from napari_samv1.app.models import Choices
@@ -32,6 +33,11 @@ RULES = {
     "overwrite": ("overwrite", "This object covers others; what it covers comes back when it shrinks"),
     "inside": ("stay inside label", "This object is painted only inside the chosen label"),
 }
+DETAILS: tuple[Detail, ...] = ("auto", "whole", 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625)
+DETAIL_TIP = (
+    "How finely the model looks at this object: the whole image at once, or a region around the prompts with "
+    "so many model pixels for each of the image's. Auto follows the screen when an object is begun."
+)
 _PLAIN = {"keep": KEEP, "overwrite": OVERWRITE}
 
 
@@ -43,10 +49,11 @@ class Wishes:
     threshold: Callable[[float], object]
     cleanup: Callable[[CleanUp | None], object]
     rule: Callable[[Rule], object]
+    detail: Callable[[Detail], object]
 
 
 class Settings(Container[Widget]):
-    """Mask, threshold, clean-up, overlap rule and model; ``container.threshold.value = 1.5`` sets one.
+    """Mask, threshold, clean-up, overlap, detail and model; ``container.threshold.value = 1.5`` sets one.
 
     What is set here, by the mouse or by a script, goes to ``wishes``. ``show_settings`` shows another
     object's: the widgets emit ``changed``, and no wish is made. The container does nothing by itself.
@@ -57,6 +64,7 @@ class Settings(Container[Widget]):
     cleanup: CleanUpFields
     rule: ComboBox
     inside: Number
+    detail: ComboBox
     model: ModelChoice
 
     def __init__(self, wishes: Wishes, choices: Choices) -> None:
@@ -75,13 +83,15 @@ class Settings(Container[Widget]):
             tooltip="Who gets pixels that this mask shares with other objects and existing labels",
         )
         inside = Number(_label(), int, name="inside", tooltip="The label to stay inside of")
+        detail = ComboBox(name="detail", choices=_named(DETAILS), tooltip=DETAIL_TIP)
         model = ModelChoice(ModelChooser(choices), name="model")
-        super().__init__(widgets=[mask, threshold, cleanup, rule, inside, model], labels=False)
+        super().__init__(widgets=[mask, threshold, cleanup, rule, inside, detail, model], labels=False)
         self._shown = {
             "mask": mask.value,
             "threshold": threshold.value,
             "cleanup": cleanup.value,
             "rule": KEEP,
+            "detail": detail.value,
         }
         self._arrange()
         mask.changed.connect(self._mask_changed)
@@ -89,6 +99,7 @@ class Settings(Container[Widget]):
         cleanup.changed.connect(self._cleanup_changed)
         rule.changed.connect(self._rule_changed)
         inside.changed.connect(self._rule_changed)
+        detail.changed.connect(self._detail_changed)
         self._rule_changed()
 
     @property
@@ -105,12 +116,15 @@ class Settings(Container[Widget]):
         if cleanup is not None:
             self.cleanup.make_room_for(cleanup)
         before = self.cleanup.value
-        with told_at_the_end(self.mask, self.threshold, self.rule, self.inside):
+        if settings.detail not in self.detail.choices:
+            self.detail.choices = _named((*DETAILS, settings.detail))
+        with told_at_the_end(self.mask, self.threshold, self.rule, self.inside, self.detail):
             self.mask.value = settings.choice
             self.threshold.value = settings.threshold
             self.rule.value = settings.rule.kind
             if settings.rule.kind == "inside":
                 self.inside.value = settings.rule.label
+            self.detail.value = settings.detail
             # of these, changes are told below
             with self.cleanup.changed.blocked():
                 self.cleanup.set_value(cleanup)
@@ -119,6 +133,7 @@ class Settings(Container[Widget]):
                 threshold=self.threshold.value,
                 cleanup=self.cleanup.value,
                 rule=self.painting_rule,
+                detail=self.detail.value,
             )
         if self.cleanup.value != before:
             self.cleanup.changed.emit(self.cleanup.value)
@@ -151,7 +166,16 @@ class Settings(Container[Widget]):
             self._wishes.rule(self.painting_rule)
         self._show_folded()
 
+    def _detail_changed(self, detail: Detail) -> None:
+        if self._differs("detail", detail):
+            self._wishes.detail(detail)
+
     # ---- the look
+
+    def show_detail(self, asked: Detail, *, matters: bool) -> None:
+        """Show the choice of a detail where the image is larger than a region, and say what "auto" is now."""
+        self.detail_row.setVisible(matters)
+        self.detail_now.setText("" if self.detail.value != "auto" else f"now {_in_words(asked)}")
 
     def _arrange(self) -> None:
         native = self.native
@@ -175,6 +199,19 @@ class Settings(Container[Widget]):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Overlap", ruling)
+        let_shrink(self.detail.native)
+        self.detail_now = note()
+        self.regions = QPushButton("Regions")
+        self.regions.setCheckable(True)
+        self.regions.setToolTip("Outline the regions that are encoded: prompts in them are answered at once")
+        self.detail_row = QWidget()
+        detail = QHBoxLayout(self.detail_row)
+        detail.setContentsMargins(0, 0, 0, 0)
+        detail.addWidget(PlainLabel("Detail"))
+        detail.addWidget(self.detail.native, 1)
+        detail.addWidget(self.detail_now)
+        detail.addWidget(self.regions)
+        self.detail_row.setVisible(False)
         cleaning = QWidget()
         cleaned = QVBoxLayout(cleaning)
         cleaned.setContentsMargins(0, 0, 0, 0)
@@ -186,6 +223,7 @@ class Settings(Container[Widget]):
         layout = native.layout()
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
+        layout.addWidget(self.detail_row)
         layout.addWidget(self.mask.native)
         layout.addLayout(cut)
         layout.addWidget(line())
@@ -195,6 +233,16 @@ class Settings(Container[Widget]):
     def _show_folded(self) -> None:
         done = summary(self.cleanup.value, self.painting_rule)
         self.cleanup_part.set_title(f"Clean-up: {done}" if done else CLEAN_UP)
+
+
+def _in_words(detail: Detail) -> str:
+    if detail == "auto":
+        return "Auto"
+    return "Whole image" if detail == "whole" else detail_in_words(float(detail))
+
+
+def _named(details: Iterable[Detail]) -> list[tuple[str, Detail]]:
+    return [(_in_words(detail), detail) for detail in details]
 
 
 def _threshold() -> QLabeledDoubleSlider:

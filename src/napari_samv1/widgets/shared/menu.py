@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_samv1.app.actions import NEXT_OBJECT
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel, open_panels
 from napari_samv1.widgets.shared.remembered import PLUGIN
 
@@ -25,9 +26,9 @@ def panel_of(viewer: napari.Viewer) -> SegmentAnythingPanel:
 
 def encode(viewer: napari.Viewer) -> None:
     """Let the model look at the chosen image now."""
-    panel_of(viewer).controller.encode()
+    panel_of(viewer).app.encode()
 
 
 def next_object(viewer: napari.Viewer) -> None:
     """Let the next click begin a new object."""
-    panel_of(viewer).controller.next_object()
+    panel_of(viewer).app.do(NEXT_OBJECT)

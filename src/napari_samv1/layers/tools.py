@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels, Points, Shapes
-from qtpy.QtCore import QTimer
+
+from napari_samv1.app.app import Later
+from napari_samv1.app.canvas import Tool
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_samv1.layers.binding import AnnotationBinding
-
-Tool = Literal["click", "box", "polygon", "ellipse", "scribble", "brush", "eraser", "pick"]
 
 SHAPE_MODES: dict[Tool, str] = {
     "box": "add_rectangle",
@@ -30,21 +30,30 @@ _OF_SHAPES: dict[str, Tool] = {mode: tool for tool, mode in SHAPE_MODES.items()}
 _OF_LABELS = {mode: tool for tool, mode in LABEL_MODES.items()}
 
 
+def _ignore() -> None:
+    return None
+
+
 class CanvasTools:
     """Puts a bound layer into the mode of a tool, and sees which tool is in hand, whoever chose it.
 
-    ``on_change`` is a cheap notice. Picking is for one click on a mask: then the tool before it is back.
+    Picking is for one click on a mask: then the tool before it is back.
     """
 
-    def __init__(self, viewer: Viewer, binding: AnnotationBinding, on_change: Callable[[], None]) -> None:
+    def __init__(self, viewer: Viewer, binding: AnnotationBinding, later: Later) -> None:
         self._viewer = viewer
         self._binding = binding
-        self._on_change = on_change
+        self._later = later
+        self._on_change: Callable[[], None] = _ignore
         self._followed: list[Any] = []
         self._before_picking: Tool | None = None
         self._picking_in: Labels | None = None
         viewer.layers.selection.events.active.connect(self._changed)
         viewer.dims.events.ndisplay.connect(self._changed)
+
+    def listen(self, on_change: Callable[[], None]) -> None:
+        """Have something called when the tool in hand may be another."""
+        self._on_change = on_change
 
     @property
     def tool(self) -> Tool | None:
@@ -127,7 +136,7 @@ class CanvasTools:
         if layer.selected_label == 0:
             return
         # the layer must not change its mode while it hands this very press on
-        QTimer.singleShot(0, self._back_from_picking)
+        self._later(0, self._back_from_picking)
 
     def _back_from_picking(self) -> None:
         if self._picking_in is None:

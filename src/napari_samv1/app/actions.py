@@ -1,0 +1,284 @@
+"""The one table of what a person can do: buttons, menus and keys are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari_samv1.app.app import Action, App
+from napari_samv1.app.canvas import STROKES, Tool
+from napari_samv1.app.state import State
+
+FLIPPED: dict[Tool, Tool] = {"brush": "eraser", "eraser": "brush"}
+
+
+def _next(app: App) -> str:
+    app.canvas.next_object()
+    return ""
+
+
+def _previous(app: App) -> str:
+    """Make the object before the current one in the list current; the first stays."""
+    shown, current = app.canvas.shown, app.canvas.current_object
+    before = [] if shown is None else [number for number in shown.objects if number < current]
+    if before:
+        app.canvas.current_object = max(before)
+    return ""
+
+
+def _delete(app: App) -> str:
+    """Delete the current object; the next in the list becomes current, so that Delete goes on."""
+    canvas = app.canvas
+    gone = canvas.current_object
+    sentence = canvas.delete_object(gone)
+    shown = canvas.shown
+    if shown is not None and not sentence and shown.get(gone) is None and shown.objects:
+        left = sorted(shown.objects)
+        canvas.current_object = next((number for number in left if number > gone), left[-1])
+    return sentence
+
+
+def _flip(app: App) -> str:
+    tool = app.tools.tool
+    if tool in STROKES:
+        app.tools.take(FLIPPED[tool])
+    else:
+        app.canvas.flip_polarity()
+    return ""
+
+
+def _polarity(foreground: bool) -> Callable[[App], str]:
+    """The next prompt adds to the object or not; a brush in hand becomes an eraser, or again a brush."""
+
+    def run(app: App) -> str:
+        if app.tools.tool in STROKES:
+            return app.take_tool("brush" if foreground else "eraser")
+        app.canvas.polarity = "positive" if foreground else "negative"
+        return ""
+
+    return run
+
+
+def _tool(tool: Tool) -> Callable[[App], str]:
+    return lambda app: app.take_tool(tool)
+
+
+def _review(what: str) -> Callable[[App], str]:
+    def run(app: App) -> str:
+        app.review(what)
+        return ""
+
+    return run
+
+
+def _mask(choice: int | None) -> Callable[[App], str]:
+    return lambda app: app.set_setting("choice", "auto" if choice is None else choice)
+
+
+def _can_undo(state: State) -> bool:
+    return bool(state.undo)
+
+
+def _can_redo(state: State) -> bool:
+    return bool(state.redo)
+
+
+CLICK = Action(
+    "tool_click",
+    "Click",
+    "Point at objects with clicks (a Points layer is made if there is none)",
+    _tool("click"),
+    key="Shift-C",
+    in_words="Click",
+    on_image=True,
+)
+SHAPE = Action(
+    "tool_box",
+    "Box",
+    "Take the shape that was drawn last",
+    lambda app: app.take_tool(app.state.shape),
+    key="Shift-B",
+    in_words="Box, or the shape that was used last",
+    on_image=True,
+)
+BRUSH = Action(
+    "tool_brush",
+    "Brush",
+    "Paint the current object's mask yourself; ✕ Not object erases",
+    lambda app: app.take_tool(app.state.stroke),
+    key="Shift-D",
+    in_words="Brush",
+    on_image=True,
+)
+PICK = Action(
+    "tool_pick",
+    "Pick",
+    "Click on a mask to make its object the current one",
+    _tool("pick"),
+    key="Shift-K",
+    in_words="Pick",
+    on_image=True,
+)
+SHAPES: dict[Tool, Action] = {
+    "box": Action("shape_box", "Box", "Drag a rectangle around an object", _tool("box")),
+    "polygon": Action(
+        "shape_polygon",
+        "Polygon",
+        "Click the corners of an outline, double-click the last: gives its box, and its area as a hint",
+        _tool("polygon"),
+    ),
+    "ellipse": Action(
+        "shape_ellipse",
+        "Ellipse",
+        "Drag an ellipse over an object: gives its box, and its area as a hint",
+        _tool("ellipse"),
+    ),
+    "scribble": Action(
+        "shape_scribble",
+        "Scribble",
+        "Draw a line along an object, or with ✕ Not object along background: up to 8 points on it count",
+        _tool("scribble"),
+    ),
+}
+FLIP_POLARITY = Action(
+    "flip_polarity",
+    "Switch between object and not object",
+    "Also for the brush",
+    _flip,
+    key="Q",
+    in_words="switch between object and not object, also for the brush",
+)
+FOREGROUND = Action(
+    "foreground", "● Object", "The next point says: this belongs to the object", _polarity(True)
+)
+BACKGROUND = Action(
+    "background", "✕ Not object", "The next point says: this doesn't belong to the object", _polarity(False)
+)
+NEXT_OBJECT = Action(
+    "next_object", "Next object", "Start a new object", _next, key="N", in_words="next object"
+)
+PREVIOUS_OBJECT = Action(
+    "previous_object",
+    "Previous object",
+    "Take the object before this one in the list",
+    _previous,
+    key="Shift-N",
+    in_words="previous object",
+)
+REMOVE_LAST = Action(
+    "remove_last",
+    "Remove last prompt",
+    "Remove the newest click or shape of this object",
+    lambda app: app.canvas.remove_last(),
+    key="Shift-Backspace",
+    in_words="remove the last prompt of this object",
+)
+# none that deletes is a single letter
+DELETE_OBJECT = Action(
+    "delete_object",
+    "Delete",
+    "Delete the current object: its prompts and its pixels",
+    _delete,
+    key="Shift-Delete",
+    in_words="delete this object",
+)
+CLEAR = Action(
+    "clear_object",
+    "Clear object",
+    "Remove this object's prompts and strokes; its number and settings stay",
+    lambda app: app.canvas.clear_current(),
+)
+CONTINUE = Action(
+    "continue_object",
+    "Continue object of the last slice",
+    "Give the next prompts on this slice to the object of the slice before",
+    lambda app: app.canvas.continue_object(),
+)
+REFINE = Action(
+    "refine_object",
+    "Refine this object",
+    "Give its pixels to the model as a hint; also for an existing label",
+    lambda app: app.canvas.refine_current(),
+)
+SPLIT_SHARED = Action(
+    "split_shared",
+    "Share negative points with every object",
+    "Every click, box or shape becomes an object; each gets a copy of all negative points (✕)",
+    lambda app: app.canvas.split_current(share_background=True),
+)
+SPLIT_NEAREST = Action(
+    "split_nearest",
+    "Give each negative point to the nearest object",
+    "Every click, box or shape becomes an object; each negative point (✕) goes to the nearest",
+    lambda app: app.canvas.split_current(share_background=False),
+)
+UNDO = Action(
+    "undo",
+    "↶ Undo",
+    "Undo",
+    lambda app: app.canvas.undo(),
+    key="Control-Z",
+    in_words="undo",
+    enabled=_can_undo,
+)
+REDO = Action(
+    "redo",
+    "↷ Redo",
+    "Redo",
+    lambda app: app.canvas.redo(),
+    key="Control-Shift-Z",
+    in_words="redo",
+    enabled=_can_redo,
+)
+MASKS = tuple(
+    Action(f"mask_{number}", f"Mask {number}", "", _mask(number - 1), f"Alt-{number}", f"take mask {number}")
+    for number in (1, 2, 3, 4)
+)
+MASK_AUTO = Action("mask_auto", "Auto", "", _mask(None), "Alt-0", "let the model choose the mask")
+
+# none that deletes is a single letter, but for the review's, which does nothing while none is under way
+REVIEW = {
+    what: Action(
+        f"review_{what}",
+        title,
+        tip,
+        _review(what),
+        key,
+        f"in a review: {what} this object",
+        on_image=True,
+    )
+    for what, title, tip, key in (
+        ("keep", "Keep", "It is good: go on to the next", "K"),
+        ("correct", "Correct", "Take the click tool for this object; Keep goes on when it is right", "J"),
+        ("delete", "Delete", "Delete this object (Undo brings it back), and go on to the next", "W"),
+    )
+}
+
+TOOLS = {"click": CLICK, "box": SHAPE, "brush": BRUSH, "pick": PICK}
+# in the order of the list of keys
+KEYS = (
+    *TOOLS.values(),
+    FLIP_POLARITY,
+    NEXT_OBJECT,
+    PREVIOUS_OBJECT,
+    REMOVE_LAST,
+    DELETE_OBJECT,
+    *MASKS,
+    MASK_AUTO,
+    *REVIEW.values(),
+)
+ACTIONS = {
+    action.name: action
+    for action in (
+        *KEYS,
+        *SHAPES.values(),
+        FOREGROUND,
+        BACKGROUND,
+        CLEAR,
+        CONTINUE,
+        REFINE,
+        SPLIT_SHARED,
+        SPLIT_NEAREST,
+        UNDO,
+        REDO,
+    )
+}

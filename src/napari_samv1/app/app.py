@@ -1,0 +1,660 @@
+"""App: what a person does goes in, one frozen state comes out; the model answers in between.
+
+A click, followed: the canvas says that a prompt changed, ``_touched`` waits a moment for the rest of a drag,
+``_read`` has the canvas read it into the document, ``_ask`` sends what is pending to a thread, and ``_tell``
+shows the new state to the views. The answer comes to ``_decoded``, which writes it and tells the views.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_samv1.app import models
+from napari_samv1.app.canvas import SHAPE_TOOLS, Canvas, NoPlaneError, Tool, Tools
+from napari_samv1.app.detail import detail_for, middle_of, next_ahead
+from napari_samv1.app.encoding import EncodedPlane, Encoder
+from napari_samv1.app.models import Choices, DownloadState
+from napari_samv1.app.sentences import sentence_of
+from napari_samv1.app.settings import MovedSettings
+from napari_samv1.app.state import ModelStatus, State
+from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
+from napari_samv1.records.detail import Detail
+
+if TYPE_CHECKING:
+    from napari_samv1.annotation.document import PlaneView
+    from napari_samv1.annotation.pieces import Piece
+    from napari_samv1.engine.jobs import DecodeJob, DecodeResult
+    from napari_samv1.engine.predictor import Predictor
+
+logger = logging.getLogger(__name__)
+
+REDRAW_MILLISECONDS = 30
+SETTLE_MILLISECONDS = 300
+CHOOSE_IMAGE = "Choose an image first."
+# have a call made on the main thread, so many milliseconds from now
+Later = Callable[[int, Callable[[], None]], None]
+View = Callable[[State, State], object]
+
+
+def _always(_state: State) -> bool:
+    return True
+
+
+def _no_review(_what: str) -> None:
+    """Without a review, its keys do nothing."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """A row of the table from which buttons, menus and keys are made.
+
+    ``title`` stands on buttons and in menus, ``tip`` under the mouse, ``in_words`` in the list of keys.
+    ``run`` returns "" or a sentence for the panel. A key works on the annotation's layers, and where it is
+    ``on_image`` on the image too.
+    """
+
+    name: str
+    title: str
+    tip: str
+    run: Callable[[App], str]
+    key: str = ""
+    in_words: str = ""
+    enabled: Callable[[State], bool] = _always
+    on_image: bool = False
+
+
+class App:
+    """One annotation: its canvas, its model, its state; runs on one thread until it is closed.
+
+    Parameters
+    ----------
+    canvas : Canvas
+    tools : Tools
+    actions : mapping of str to Action
+        The table, by name: what keys on the canvas do.
+    choices : Choices
+        The model to begin with; ``choose_model`` loads it.
+    deliver : callable
+        Brings results of threads to the thread of the app.
+    later : callable
+        Makes a call in so many milliseconds.
+    on_info, on_error : callable
+        Show a sentence to a person who may look elsewhere.
+    """
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        tools: Tools,
+        actions: Mapping[str, Action],
+        choices: Choices,
+        *,
+        deliver: Deliver,
+        later: Later,
+        on_info: Callable[[str], object],
+        on_error: Callable[[str], object],
+    ) -> None:
+        self.canvas, self.tools, self._actions = canvas, tools, actions
+        self.state = State()
+        self.review: Callable[[str], object] = _no_review  # while one is under way
+        self.closed = False
+        self._deliver, self._later = deliver, later
+        self._on_info, self._on_error = on_info, on_error
+        self._views: list[View] = []
+        self._before_closing: list[Callable[[], None]] = []
+        self._changing = self._telling = self._again = False
+        self._reading_soon = self._applying_soon = self._looking_soon = False
+        self._settings = MovedSettings(canvas)
+        self._shape: Tool = "box"
+        self._warning = ""  # about saving
+        self._failure = ""  # of the last background job, until one of its kind is begun again
+        self._notes = ""  # about the prompts as they are now
+        self._refusal = ""  # why the last action, or the last mask, could not be had
+        self._recalled: Hashable = None  # the last request that was
+        self._encoded_to_recall: set[Hashable] = set()  # planes, until their encoding is there
+        self._looked_at: tuple[object, bool] = (None, False)
+        self._download: DownloadState | None = None
+        self.encoder = Encoder(
+            choices,
+            on_change=self._encoder_changed,
+            on_encoded=self._encoded,
+            on_error=self._job_failed,
+            on_ahead=self._encode_ahead,
+            deliver=deliver,
+        )
+        self._decoder = Worker("decoding", self._decoded, self._region_progressed, deliver=deliver)
+        self._downloader: Worker | None = None
+        tools.listen(self._tool_changed)
+        canvas.listen(
+            on_prompts=self._touched,
+            on_plane=self._touched,
+            on_view=self._view_moved,
+            on_layers=self._layers_changed,
+            on_current=self._current_changed,
+            on_edited=self._edited,
+            on_key=self.press,
+        )
+
+    # A person does something
+
+    def do(self, action: Action) -> None:
+        """Carry an action out, and show what came of it."""
+        with self.change():
+            self._apply_settings()
+            self._refusal = action.run(self)
+            self._read()
+
+    def press(self, name: str) -> None:
+        """Carry out the action that a key on the canvas stands for."""
+        self.do(self._actions[name])
+
+    def pick_object(self, number: int) -> None:
+        """Make an object the current one."""
+        with self.change():
+            self._refusal = ""
+            self.canvas.current_object = number
+
+    def set_setting(self, setting: str, value: Any) -> str:
+        """Change a setting of the current object, or of new ones, in a step of its own; "" or a sentence."""
+        with self.change():
+            self._apply_settings()
+            self._settings.move(setting, value)
+            self._refusal = self._settings.apply(as_one_drag=False)
+        return self._refusal
+
+    def move_setting(self, setting: str, value: Any) -> None:
+        """Change a setting by a drag, which is one step to undo: the newest value wins."""
+        with self.change():
+            self._settings.move(setting, value)
+            # the first of a drag at once, which is all that a script sets; the others a moment later
+            if not self._applying_soon:
+                self._apply_settings()
+
+    def take_tool(self, tool: Tool) -> str:
+        """Have the canvas listen to a tool; "" or a sentence."""
+        with self.change():
+            if self.canvas.image_name is None:
+                self._refusal = CHOOSE_IMAGE
+                return self._refusal
+            try:
+                self.tools.take(tool)
+            except NoPlaneError as error:
+                self._refusal = str(error)
+                return self._refusal
+        return ""
+
+    def make_layer(self, make: Callable[[], object]) -> None:
+        """Make a layer for prompts or masks by a method of the canvas, which binds it; needs an image."""
+        with self.change():
+            if self.canvas.image_name is None:
+                self._refusal = CHOOSE_IMAGE
+                return
+            try:
+                make()
+            except NoPlaneError as error:
+                self._refusal = str(error)
+                return
+            self._read()
+
+    def sync(self) -> None:
+        """Read the prompts now, and ask for what is missing: an encoding, or masks."""
+        with self.change():
+            self._read()
+
+    def encode(self) -> None:
+        """Encode the displayed plane as it is displayed now."""
+        with self.change():
+            try:
+                plane = self.canvas.plane()
+            except NoPlaneError as error:
+                self._refusal = str(error)
+                return
+            self._failure = ""
+            self._encoded_to_recall.discard(plane.key)
+            detail, middle = self._looked_for(plane)
+            self.encoder.encode(plane, self.encoder.window_at(plane, detail, middle))
+
+    def cancel_encoding(self) -> None:
+        """Give up an encoding, also one that a prompt waits for."""
+        with self.change():
+            self.encoder.cancel()
+            if (plane := self._plane()) is not None:
+                self._decoder.cancel(plane.key)
+
+    def set_detail(self, detail: Detail) -> None:
+        """Ask for another detail for the current object, or for new ones; "auto" is that of the screen."""
+        with self.change():
+            document, plane = self.canvas.document, self._plane()
+            known = document is not None and self.canvas.current_object in document.objects
+            if detail == "auto" and known and plane is not None:
+                detail = self._detail_on_screen(plane)
+            self._refusal = self.set_setting("detail", detail)
+
+    def choose_model(self, choices: Choices, *, is_ready: bool) -> None:
+        """Take another model or device; load it if its file is there."""
+        with self.change():
+            self._failure = ""
+            self.canvas.decoding.forget()
+            if is_ready:
+                self.encoder.choose(choices)
+            else:
+                self.encoder.forget_model(choices)
+
+    def download(self, name: str) -> None:
+        """Fetch a known model's file in a thread of its own."""
+        with self.change():
+            self._failure = ""
+            if self._downloader is None:
+                self._downloader = Worker(
+                    "download", self._downloaded, self._download_progressed, deliver=self._deliver
+                )
+            self._downloader.submit(name, lambda ticket: models.download(name, ticket))
+            self._download = DownloadState(name)
+
+    def cancel_download(self, name: str) -> None:
+        """Give a download up."""
+        if self._downloader is not None:
+            self._downloader.cancel(name)
+
+    def warn(self, sentence: str) -> None:
+        """Show a sentence about saving, "" for none, until there is another one."""
+        if sentence != self._warning:
+            with self.change():
+                self._warning = sentence
+
+    # One change
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """All that happens within is one change: the plane is resolved once, and views are told once."""
+        if self.closed or self._changing:
+            # a view that changes something while it is told is told again
+            self._again = self._again or self._telling
+            yield
+            return
+        self._changing = True
+        try:
+            with self.canvas.one_look():
+                yield
+                self._again = True
+                while self._again and not self.closed:
+                    self._again = False
+                    self._ask()
+                    self._tell()
+        finally:
+            self._changing = self._telling = False
+
+    def _tell(self) -> None:
+        before, self.state = self.state, self._look()
+        self._telling = True
+        for view in list(self._views):
+            view(before, self.state)
+        self._telling = False
+
+    def _look(self) -> State:
+        """Everything that a view shows, as it is now."""
+        canvas, encoder = self.canvas, self.encoder
+        plane, document, shown = self._plane(), canvas.document, canvas.shown
+        number, tool = canvas.current_object, self.tools.tool
+        detail, middle = ("whole", (0.0, 0.0)) if plane is None else self._looked_for(plane)
+        piece = None if shown is None else shown.get(number)
+        if tool in SHAPE_TOOLS:
+            self._shape = tool
+        if encoder.model is not None:
+            model = ModelStatus(f"Loaded on {encoder.model.device}.", True)
+        else:
+            model = ModelStatus("Loading …" if encoder.is_loading else encoder.load_error)
+        reason = "" if piece is None else piece.reason
+        prediction = canvas.decoding.prediction(piece)
+        used = getattr(prediction, "note", "")  # of a coarser detail than was asked for
+        about_masks = self._failure or self._notes or self._refusal or reason or used
+        return State(
+            image=canvas.image_name,
+            layers=canvas.bound,
+            plane=plane,
+            place=None if plane is None else plane.display_key,
+            in_3d=canvas.in_3d,
+            encoding=encoder.status(plane, detail, middle),
+            detail=detail,
+            has_details=plane is not None and max(plane.shape_yx) > encoder.side,
+            windows=() if plane is None else encoder.windows(plane),
+            document=document,
+            revision=0 if document is None else document.revision,
+            objects={} if shown is None else dict(shown.objects),
+            undo="" if document is None else document.undo_label,
+            redo="" if document is None else document.redo_label,
+            current=number,
+            piece=piece,
+            prediction=prediction,
+            settings=self._settings.now(),
+            is_foreign_label=self._is_foreign_label(number, piece),
+            tool=tool,
+            shape=self._shape,
+            polarity=canvas.polarity,
+            model=model,
+            download=self._download,
+            message=" ".join(words for words in (self._warning, about_masks) if words),
+        )
+
+    def _looked_for(self, plane: EncodedPlane) -> tuple[Detail, tuple[float, float]]:
+        """The detail at which the next prompt is answered, and the middle of the screen."""
+        asked = self._settings.now().detail
+        detail = self._detail_on_screen(plane) if asked == "auto" else asked
+        return detail, middle_of(self.canvas.part_on_screen())
+
+    def _detail_on_screen(self, plane: EncodedPlane) -> Detail:
+        return detail_for(self.canvas.part_on_screen(), plane.shape_yx, self.encoder.side)
+
+    def _plane(self) -> EncodedPlane | None:
+        try:
+            return self.canvas.plane()
+        except NoPlaneError:
+            return None
+
+    def _is_foreign_label(self, number: int, piece: Piece | None) -> bool:
+        """Whether the current number is a label of another tool, that is no object of ours yet."""
+        shown, labels = self.canvas.shown, self.canvas.bound[-1]
+        if shown is None or labels is None or piece is not None:
+            return False
+        looked_at = id(labels), number, shown.document.revision, shown.plane
+        if looked_at != self._looked_at[0]:
+            self._looked_at = looked_at, self.canvas.shows_label(number)
+        return self._looked_at[1]
+
+    # The canvas says that something happened
+
+    def _touched(self) -> None:
+        """Read soon: a throttle, not a debounce, so that a dragged rectangle keeps redrawing."""
+        if not self._reading_soon and not self.closed:
+            self._reading_soon = True
+            self._later(REDRAW_MILLISECONDS, self._read_touched)
+
+    def _read_touched(self) -> None:
+        self._reading_soon = False
+        self.sync()
+
+    def _read(self) -> None:
+        self._settings.give_to_new_image()
+        if (plane := self._plane()) is not None:
+            self.canvas.new_detail = self._detail_on_screen(plane)
+        read = self.canvas.sync()
+        self._notes = read.problem or " ".join(read.notes)
+
+    def _view_moved(self) -> None:
+        """The screen shows another part: what is encoded ahead for the last one is given up."""
+        plane = self._plane()
+        if self.closed or plane is None or max(plane.shape_yx) <= self.encoder.side:
+            return
+        self.encoder.stop_ahead()
+        if not self._looking_soon:
+            self._looking_soon = True
+            self._later(SETTLE_MILLISECONDS, self._view_settled)
+
+    def _view_settled(self) -> None:
+        self._looking_soon = False
+        with self.change():
+            if (plane := self._plane()) is not None:
+                self.canvas.new_detail = self._detail_on_screen(plane)
+                self._encode_ahead()
+
+    def _encode_ahead(self) -> None:
+        """Encode the next region on the screen, where the threads are idle and regions are in use."""
+        plane, busy = self._plane(), self._decoder.busy or self.encoder.busy
+        if self.closed or plane is None or busy or not (encoded := self.encoder.windows(plane)):
+            return
+        detail, _ = self._looked_for(plane)
+        if detail != "whole":
+            window = next_ahead(self.encoder.grid(plane, detail), self.canvas.part_on_screen(), encoded)
+            if window is not None:
+                self.encoder.encode_ahead(plane, window)
+
+    def _apply_settings(self) -> None:
+        if self.closed or not self._settings.waiting:
+            return
+        self._applying_soon = True
+        self._later(REDRAW_MILLISECONDS, self._apply_moved)
+        self._refusal = self._settings.apply(as_one_drag=True)
+
+    def _apply_moved(self) -> None:
+        self._applying_soon = False
+        if self._settings.waiting:
+            with self.change():
+                self._apply_settings()
+
+    def _layers_changed(self) -> None:
+        with self.change():
+            self._refusal = ""
+            self.tools.follow()
+
+    def _current_changed(self) -> None:
+        with self.change():
+            pass
+
+    def _tool_changed(self) -> None:
+        with self.change():
+            pass
+
+    def _edited(self, sentence: str) -> None:
+        """Objects changed by a stroke."""
+        with self.change():
+            self._refusal = sentence
+
+    # Questions and answers
+
+    def _ask(self) -> None:
+        """Ask for what the displayed plane lacks: an encoding, masks, or the current object's candidates."""
+        plane, shown = self._plane(), self.canvas.shown
+        if plane is None or shown is None:
+            return
+        if not shown.pending:
+            self._recall(plane)
+            return
+        pending = [shown.objects[number] for number in shown.pending]
+        if any(piece.settings.by_region for piece in pending):
+            self._ask_regions(plane, shown)
+        if any(not piece.settings.by_region for piece in pending):
+            self._ask_whole(plane, shown)
+
+    def _ask_whole(self, plane: EncodedPlane, shown: PlaneView) -> None:
+        stored, model = self.encoder.stored(plane), self.encoder.model
+        # masks of other pixels than those that are shown would be wrong; of another contrast they are not
+        outdated = stored is not None and stored.data_revision != plane.data_revision
+        if stored is None or outdated or model is None:
+            if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
+                self.encoder.encode(plane)
+            return
+        # only an idle thread gets more to do: what is asked then is the newest state of every object
+        if not self._decoder.busy:
+            decoding = self.canvas.decoding
+            decoding.made_by = self.encoder.computation
+            if jobs := decoding.jobs(shown.document, shown.plane, stored.embedding):
+                self._decoder.submit(plane.key, _decoding(model.predictor, jobs))
+
+    def _ask_regions(self, plane: EncodedPlane, shown: PlaneView) -> None:
+        """Regions are encoded in the decoder's thread, as they are needed."""
+        model = self.encoder.model
+        if model is None:
+            if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
+                self.encoder.await_model(plane)
+            return
+        if self._decoder.busy:
+            return
+        viewed, decoding = self.encoder.viewed(plane), self.canvas.decoding
+        decoding.made_by = self.encoder.computation
+        if jobs := decoding.region_jobs(shown.document, shown.plane, viewed.view, viewed.key):
+            self.encoder.stop_ahead()
+            self._decoder.submit(plane.key, _by_region(model.predictor, jobs, plane, self.encoder.pixels))
+
+    def _region_progressed(self, _key: Hashable, progress: Any) -> None:
+        with self.change():
+            self.encoder.region_progress = progress
+
+    def _recall(self, plane: EncodedPlane) -> None:
+        """Fetch the current object's candidates, where they are no longer cached, as in an opened session."""
+        shown, decoding = self.canvas.shown, self.canvas.decoding
+        piece = None if shown is None else shown.get(self.canvas.current_object)
+        if shown is None or piece is None:
+            return
+        if piece.settings.by_region:
+            self._recall_by_region(plane, shown, piece)
+            return
+        stored, model = self.encoder.stored(plane), self.encoder.model
+        if stored is None:
+            # once: not again where a person cancelled it
+            lacks = piece.scores is not None and decoding.prediction(piece) is None
+            busy = self.encoder.is_encoding(plane) or self.encoder.load_error
+            if lacks and not busy and plane.key not in self._encoded_to_recall:
+                self._encoded_to_recall.add(plane.key)
+                self.encoder.encode(plane)
+            return
+        if model is None or self._decoder.busy:
+            return
+        job = decoding.recall(shown.document, piece, stored.embedding, stored.embedding.key)
+        # once: an answer that fails is not asked for again and again
+        if job is not None and job.request != self._recalled:
+            self._recalled = job.request
+            self._decoder.submit(_Recall(), _decoding(model.predictor, [job]))
+
+    def _recall_by_region(self, plane: EncodedPlane, shown: PlaneView, piece: Piece) -> None:
+        model, decoding = self.encoder.model, self.canvas.decoding
+        if model is None or self._decoder.busy:
+            return
+        viewed = self.encoder.viewed(plane)
+        job = decoding.recall(shown.document, piece, viewed.view, viewed.key)
+        if job is not None and job.request != self._recalled:
+            self._recalled = job.request
+            self._decoder.submit(_Recall(), _by_region(model.predictor, [job], plane, self.encoder.pixels))
+
+    def _decoded(self, outcome: Outcome) -> None:
+        with self.change():
+            self.encoder.region_progress = None
+            if outcome.error is not None:
+                self._job_failed(outcome.error)
+                return
+            self._failure = ""
+            if isinstance(outcome.key, _Recall):
+                for result in outcome.value or ():
+                    self.canvas.decoding.remember(result)
+                    self._recalled = None if result.prediction is not None else self._recalled
+            else:
+                self._refusal = self.canvas.accept_each(outcome.value or ())
+            self._encode_ahead()
+
+    def _encoded(self, key: Hashable) -> None:
+        with self.change():
+            plane, shown = self._plane(), self.canvas.shown
+            if plane is None or shown is None or plane.key != key:
+                return
+            recalled = key in self._encoded_to_recall
+            self._encoded_to_recall.discard(key)
+            piece = shown.get(self.canvas.current_object)
+            # pieces of an earlier encoding stay; the object in hand is seen anew, where a person asked for it
+            if piece is not None and len(piece.prompts) and not recalled:
+                shown.document.ask_again([piece.key])
+            self._read()
+
+    def _encoder_changed(self) -> None:
+        with self.change():
+            pass
+
+    def _download_progressed(self, name: Hashable, progress: Any) -> None:
+        with self.change():
+            self._download = DownloadState(str(name), *progress)
+
+    def _downloaded(self, outcome: Outcome) -> None:
+        with self.change():
+            self._download = None
+            if outcome.error is not None:
+                self._job_failed(outcome.error)
+            elif not outcome.cancelled:
+                self._on_info(f"{outcome.key} is on disk now.")
+                if self.encoder.choices.model == outcome.key:
+                    self.encoder.choose(self.encoder.choices)
+
+    def _job_failed(self, error: Exception) -> None:
+        logger.info("a background job failed", exc_info=error)
+        with self.change():
+            self._failure = sentence_of(error)
+        self._on_error(self._failure)
+
+    # Views, and the end
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread computes, or something touched is to be read soon."""
+        return self._reading_soon or self._decoder.busy or self.encoder.busy
+
+    def on_change(self, view: View) -> Callable[[], None]:
+        """Show every change to a view, the state before and the state now; returns what ends that."""
+        self._views.append(view)
+
+        def end() -> None:
+            if view in self._views:
+                self._views.remove(view)
+
+        return end
+
+    def on_close(self, call: Callable[[], None]) -> None:
+        """Have something called before the layers are let go of."""
+        self._before_closing.append(call)
+
+    def close(self) -> None:
+        """Stop the threads and let go of the layers; a second call does nothing."""
+        if self.closed:
+            return
+        for call in self._before_closing:
+            call()
+        self.closed = True  # what still comes from threads and timers finds this, and does nothing
+        self._views = []
+        self._before_closing = []
+        self.tools.close()
+        self.canvas.close()
+        workers = [self._decoder.stop, self.encoder.stop]
+        if self._downloader is not None:
+            workers.append(self._downloader.stop)
+        for stop in workers:
+            if not stop():
+                logger.warning("a background thread is still finishing its step")
+
+
+@dataclass(frozen=True, eq=False)
+class _Recall:
+    """Key of a job that refreshes the candidate pictures only."""
+
+
+Decoding = Callable[[Ticket], "list[DecodeResult]"]
+
+
+def _decoding(predictor: Predictor, jobs: Sequence[DecodeJob]) -> Decoding:
+    def decode(_ticket: Ticket) -> list[DecodeResult]:
+        from napari_samv1.engine.jobs import run_each
+
+        return run_each(predictor, jobs)
+
+    return decode
+
+
+def _by_region(
+    predictor: Predictor, jobs: Sequence[DecodeJob], plane: EncodedPlane, pixels: dict[Hashable, str]
+) -> Decoding:
+    """A job that encodes regions where it must, and hashes the plane's pixels for the record."""
+
+    def decode(ticket: Ticket) -> list[DecodeResult]:
+        from napari_samv1.engine.jobs import run_each
+        from napari_samv1.engine.progress import Cancelled
+
+        def report(done: int, total: int) -> None:
+            if ticket.cancelled:
+                raise Cancelled
+            ticket.report((done, total))
+
+        results = run_each(predictor, jobs, report)
+        if plane.key not in pixels:
+            pixels[plane.key] = plane.pixels_hash()
+        return results
+
+    return decode

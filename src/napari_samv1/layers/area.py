@@ -1,0 +1,62 @@
+"""A Shapes layer of its own in which a person draws where to look; no prompt is read from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.layers import Image, Shapes
+
+from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.inspection import MADE_HERE
+from napari_samv1.layers.prompts.features import transform_of
+from napari_samv1.layers.prompts.read import read_shapes
+from napari_samv1.masks.drawn import AREAS, interior
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop, union
+
+COLOUR = "#f0e442"
+
+
+class DrawnArea:
+    """The layer, made when somebody draws; it stays until the person deletes it."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._layer: Shapes | None = None
+
+    @property
+    def layer(self) -> Shapes | None:
+        """The layer, or None where there is none in the viewer."""
+        layer = self._layer
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    def draw(self, image: Image) -> Shapes:
+        """Let the canvas listen to polygons of the area on an image."""
+        layer = self.layer
+        if layer is None or layer.ndim != image.ndim:
+            layer = self._layer = Shapes(
+                None,
+                ndim=image.ndim,
+                name="area to look in",
+                edge_color=COLOUR,
+                face_color="#00000000",
+                edge_width=max(1.0, max(image.data.shape[: image.ndim][-2:]) / 250)
+                if not image.multiscale
+                else max(1.0, max(image.data[0].shape[: image.ndim][-2:]) / 250),
+                metadata={MADE_HERE: "area"},
+                **transform_of(image),
+            )
+            self._viewer.add_layer(layer)
+        self._viewer.layers.selection.active = layer
+        layer.mode = "add_polygon"
+        return layer
+
+    def on(self, image: Image, plane: DisplayedPlane) -> MaskCrop:
+        """The inside of all shapes on a plane of an image; empty where nothing is drawn."""
+        layer, area = self.layer, EMPTY
+        if layer is None:
+            return area
+        for shapes in read_shapes(plane, image, layer).rows.values():
+            for shape in shapes:
+                if shape.kind in AREAS:
+                    area = union(area, interior(plane.shape_yx, shape.kind, shape.vertices_yx))
+        return area

@@ -1,0 +1,26 @@
+"""The annotations that are open now: a key pressed on a layer finds the one that uses it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from weakref import WeakSet
+
+from napari.layers import Layer
+
+
+class KeyOwner(Protocol):
+    """An annotation, as its layers' keys see it."""
+
+    def owns(self, layer: Layer) -> bool:
+        """Whether it uses a layer as its image, for its prompts or for its labels."""
+
+    def press(self, name: str, *, on_plane: bool = False) -> bool:
+        """Carry out the action of a key; False where it needs a plane and none is shown."""
+
+
+KEY_OWNERS: WeakSet[KeyOwner] = WeakSet()
+
+
+def owner_of(layer: Layer) -> KeyOwner | None:
+    """The open annotation that uses a layer, or None."""
+    return next((one for one in KEY_OWNERS if one.owns(layer)), None)

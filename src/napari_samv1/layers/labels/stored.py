@@ -1,0 +1,25 @@
+"""Labels that lie in a file: zarr, HDF5, memory maps, tensorstore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def is_stored(data: Any) -> bool:
+    """Whether labels lie in a file or a store, and not in memory."""
+    return isinstance(data, np.memmap) or not isinstance(data, np.ndarray)
+
+
+def flush(data: Any) -> None:
+    """Have what was written reach the disk now, where the library keeps it back: memory maps and HDF5.
+
+    Raises
+    ------
+    OSError
+        If it cannot.
+    """
+    write_out = getattr(data, "flush", None)
+    if callable(write_out):
+        write_out()

@@ -1,0 +1,34 @@
+"""When memory runs out: how it is recognised, let go of, and told."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: CUDA has an error of its own, the CPU and MPS only say so in words."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in str(error) for words in ("out of memory", "not enough memory"))
+    )
+
+
+def release(device: torch.device) -> None:
+    """Give back what failed attempts held, so that others and the next attempt can have it."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def too_little(what: str, device: torch.device) -> MemoryError:
+    """The error that says for what memory does not suffice, and what to do."""
+    remedy = "close other programs, or choose a smaller model"
+    if device.type != "cpu":
+        remedy = (
+            "close other programs that use it, choose a smaller model, or the device cpu, which is slower"
+        )
+    return MemoryError(f"memory does not suffice on {device} to {what}: {remedy}")

@@ -1,0 +1,1 @@
+"""The panel's part "Everything": find all objects, filter, accept, review."""

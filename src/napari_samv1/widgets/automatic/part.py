@@ -1,0 +1,542 @@
+"""The panel's part "Everything": find all objects somewhere, filter them at once, make objects of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.app.worker import Outcome, Ticket, Worker
+from napari_samv1.batch.settings import SegmentSettings, SettingsError
+from napari_samv1.layers.area import DrawnArea
+from napari_samv1.layers.image import DisplayedPlane, planes_beside
+from napari_samv1.layers.labels.found_preview import FoundPreview
+from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.detail import Detail
+from napari_samv1.widgets.automatic.filters import Filters
+from napari_samv1.widgets.automatic.folder import FolderDialog
+from napari_samv1.widgets.automatic.review import ReviewPart
+from napari_samv1.widgets.shared.look import StatusLines, narrow_combo
+from napari_samv1.widgets.shared.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_samv1.app.app import App
+    from napari_samv1.app.everything import Batch, Existing, Findings, Means, Place, PlaneFindings
+    from napari_samv1.app.state import State
+    from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.engine.store import MemoryStore
+    from napari_samv1.layers.binding import AnnotationBinding
+    from napari_samv1.records.place import Plane
+
+Where = Literal["view", "area", "rest", "image", "stack"]
+
+WHERE: dict[Where, str] = {
+    "view": "what is on the screen",
+    "area": "the drawn area",
+    "rest": "all but the drawn area",
+    "image": "the image",
+    "stack": "all slices",
+}
+MODES = {"auto": "as the model can", "seeds": "its own seeds", "grid": "a grid of points"}
+DETAILS: dict[Detail, str] = {
+    "auto": "as objects need",
+    "whole": "the whole image at once",
+    0.5: "half resolution",
+    1.0: "full resolution",
+    2.0: "twice enlarged",
+}
+FIND = "find"
+REDRAW_MILLISECONDS = 30
+ARRIVALS_MILLISECONDS = 200
+STATUS_LINES = 2
+POINTS_WIDTH = 80
+NO_AREA = "Draw the area first: Draw, then the corners of a polygon, the last one with a double click."
+NO_MODEL = "The model is not loaded yet."
+MOST_PIXELS = 1 << 26
+TOO_LARGE = (
+    "What is found is compared with all labels of the slice, and this one has more than 67 million pixels: "
+    "crop the image, or use `napari-samv1 segment` (“Use on a folder…”)."
+)
+OUTSIDE = "Nothing of the image is on the screen."
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What a run looks at: planes of an image as it is displayed, each with a place on it."""
+
+    image: Image
+    revision: int
+    places: tuple[tuple[DisplayedPlane, Place], ...]
+    means: Means
+    predictor: Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """Objects that a run found, or how far it is, and which run it is: an earlier one may end late."""
+
+    run: _Run
+    batches: tuple[Batch, ...] = ()
+    progress: tuple[int, int] | None = None
+    is_complete: bool = False
+
+
+class EverythingPart(QWidget):
+    """Runs in a thread of its own; what is found is looked at in a preview layer until it is accepted."""
+
+    accepted = Signal(int)  # how many objects were made
+
+    def __init__(self, app: App, canvas: AnnotationBinding, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.app, self.canvas = app, canvas
+        self.findings: Findings | None = None
+        self._run: _Run | None = None
+        self._ticket: Ticket | None = None
+        self._worker = Worker("everything", self._finished, self._progressed, deliver=Mailbox())
+        self._store: MemoryStore | None = None
+        self._existing: dict[Plane, tuple[object, Existing]] = {}
+        self._base = AutomaticSettings()  # what no control here shows stays as a file had it
+        self.area = DrawnArea(canvas.viewer)
+        self.preview = FoundPreview(canvas.viewer, self.discard)
+        self.review = ReviewPart(app, canvas)
+        self._make_controls()
+        self._arrange()
+        self._redraw = self._timer(REDRAW_MILLISECONDS, self._show_found)
+        self._arrivals = self._timer(ARRIVALS_MILLISECONDS, self._show_found)
+        self._connect()
+        self._show_state()
+
+    # ---- controls
+
+    def _make_controls(self) -> None:
+        self.where, self.mode, self.detail = narrow_combo(), narrow_combo(), narrow_combo()
+        for combo, entries in ((self.where, WHERE), (self.mode, MODES), (self.detail, DETAILS)):
+            for value, title in entries.items():
+                combo.addItem(title, value)
+        self.where.setToolTip("Where to look for objects")
+        self.mode.setToolTip("What is asked: a point for each object that the model proposes, or a grid")
+        self.detail.setToolTip("How large the model sees the image")
+        self.draw = QPushButton("Draw")
+        self.draw.setToolTip("Draw the area: a polygon, or any shape, in a layer of its own")
+        self.points = QSpinBox()
+        self.points.setRange(1, 256)
+        self.points.setFixedWidth(POINTS_WIDTH)
+        self.points.setToolTip("Points of the grid along each side")
+        self.begin, self.cancel = QPushButton("Find"), QPushButton("Cancel")
+        self.begin.setToolTip("Find all objects there; nothing is changed before you accept them")
+        self.cancel.setToolTip("Stop; what was found stays")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(8)
+        self.status = StatusLines(STATUS_LINES)
+        self.filters = Filters()
+        self.accept, self.drop = QPushButton("Accept"), QPushButton("Discard")
+        self.accept.setToolTip("Make objects of what is shown, in one step; those that you have stay")
+        self.drop.setToolTip("Forget what was found")
+        self.folder = QPushButton("Use on a folder…")
+        self.folder.setToolTip("Save these settings, and get the command that segments a folder with them")
+
+    def _arrange(self) -> None:
+        where = QHBoxLayout()
+        where.addWidget(self.where, 1)
+        where.addWidget(self.draw)
+        asked = QHBoxLayout()
+        asked.addWidget(self.mode, 1)
+        asked.addWidget(self.points)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(3)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Look in", where)
+        form.addRow("Ask", asked)
+        form.addRow("Detail", self.detail)
+        run, decide = QHBoxLayout(), QHBoxLayout()
+        for row, buttons in ((run, (self.begin, self.cancel)), (decide, (self.accept, self.drop))):
+            row.setSpacing(4)
+            for button in buttons:
+                row.addWidget(button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(form)
+        layout.addLayout(run)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        layout.addWidget(self.filters)
+        layout.addLayout(decide)
+        layout.addWidget(self.review)
+        layout.addWidget(self.folder)
+        self._set(self.mode, self._base.mode)
+        self._set(self.detail, self._base.detail)
+        self.points.setValue(self._base.points_per_side)
+
+    def _connect(self) -> None:
+        self.begin.clicked.connect(lambda: self.start())
+        self.cancel.clicked.connect(lambda: self.stop())
+        self.accept.clicked.connect(lambda: self.take())
+        self.drop.clicked.connect(lambda: self.discard())
+        self.draw.clicked.connect(lambda: self._draw())
+        self.folder.clicked.connect(lambda: self._use_on_a_folder())
+        self.filters.changed.connect(self._redraw.start)
+        self.where.currentIndexChanged.connect(lambda _index: self._show_state())
+        self.mode.currentIndexChanged.connect(lambda _index: self._show_state())
+        self.app.on_change(self._changed)
+        self.app.on_close(partial(_close, self._worker, self.preview))
+
+    def _timer(self, milliseconds: int, slot: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(slot)
+        return timer
+
+    @staticmethod
+    def _set(combo: QComboBox, value: object) -> None:
+        combo.setCurrentIndex(max(0, combo.findData(value)))
+
+    # ---- settings
+
+    @property
+    def settings(self) -> AutomaticSettings:
+        """What the controls say."""
+        asked = replace(
+            self._base,
+            mode=self.mode.currentData(),
+            detail=self.detail.currentData(),
+            points_per_side=self.points.value(),
+        )
+        return self.filters.applied_to(asked)
+
+    @settings.setter
+    def settings(self, settings: AutomaticSettings) -> None:
+        self._base = settings
+        if self.detail.findData(settings.detail) < 0:
+            self.detail.addItem(f"{settings.detail:g} times", settings.detail)
+        self._set(self.mode, settings.mode)
+        self._set(self.detail, settings.detail)
+        self.points.setValue(settings.points_per_side)
+        self.filters.show_settings(settings)
+        self._redraw.start()
+
+    @property
+    def segment_settings(self) -> SegmentSettings:
+        """The same for files: with the panel's model, and intensities as they are displayed."""
+        choices = self.app.encoder.choices
+        plane = self._plane()
+        intensity = None if plane is None else plane.intensity
+        image = self.canvas.image
+        if image is not None and not image.rgb and str(image.dtype) == "uint8" and intensity == (0.0, 255.0):
+            intensity = None
+        return SegmentSettings(
+            model=choices.model, device=choices.device, intensity=intensity, automatic=self.settings
+        )
+
+    # ---- a run
+
+    def start(self) -> None:
+        """Look for everything in the chosen place."""
+        try:
+            run = self._planned()
+        except (NoPlaneError, ValueError) as error:
+            self.status.say(str(error))
+            return
+        self.discard()
+        from napari_samv1.app.everything import Findings
+        from napari_samv1.engine.store import MemoryStore
+
+        if self._store is None:
+            self._store = MemoryStore()
+        self._run, self.findings = run, Findings(run.means)
+        self._ticket = self._worker.submit(FIND, _looking(run, self._store))
+        self.bar.setRange(0, 0)
+        self._show_state()
+        self.status.say("Looking …")
+
+    def stop(self) -> None:
+        """End the run; what was found stays."""
+        self._worker.cancel(FIND)
+        if self._ticket is not None and not self._worker.busy:
+            self._ticket = None
+            self._show_state()
+
+    def _planned(self) -> _Run:
+        """What the controls ask for now.
+
+        Raises
+        ------
+        NoPlaneError, ValueError
+            If there is nothing to look at; the message is a sentence.
+        """
+        from napari_samv1.app.everything import Place, means_of
+
+        canvas, encoder = self.canvas, self.app.encoder
+        if canvas.image is None:
+            raise ValueError("Choose an image first.")
+        image = canvas.image
+        plane = canvas.plane()
+        if encoder.model is None:
+            raise ValueError(NO_MODEL)
+        if math.prod(plane.shape_yx) > MOST_PIXELS:
+            raise ValueError(TOO_LARGE)
+        predictor = encoder.model.predictor
+        means = means_of(predictor, self.settings)
+        where: Where = self.where.currentData()
+        places = [(plane, Place(plane.plane))]
+        if where == "view":
+            top, left, bottom, right = map(round, canvas.part_on_screen())
+            window = top, left, bottom - top + 1, right - left + 1
+            if min(window[2:]) < 2:
+                raise ValueError(OUTSIDE)
+            whole = window == (0, 0, *plane.shape_yx)
+            places = [(plane, Place(plane.plane, None if whole else window))]
+        elif where in ("area", "rest"):
+            area = self.area.on(image, plane)
+            if area.empty:
+                raise ValueError(NO_AREA)
+            rows, columns = area.region
+            box = rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+            left_out = where == "rest"
+            places = [(plane, Place(plane.plane, None if left_out else box, area, left_out))]
+        elif where == "stack":
+            annotated = canvas.annotated(image)
+            places = [(annotated.displayed(one), Place(one)) for one in planes_beside(image, plane.plane)]
+        return _Run(image, plane.data_revision, tuple(places), means, predictor)
+
+    def _progressed(self, _key: object, told: Any) -> None:
+        if self.findings is None or self._ticket is None or told.run is not self._run:
+            return
+        if told.progress is not None:
+            done, total = told.progress
+            self.bar.setRange(0, total)
+            self.bar.setValue(done)
+            return
+        for batch in told.batches:
+            self.findings.extend(batch)
+        # not at once: they may come faster than they can be drawn
+        if not self._arrivals.isActive():
+            self._arrivals.start()
+
+    def _finished(self, outcome: Outcome) -> None:
+        told: _Told | None = outcome.value
+        is_mine = told.run is self._run if told is not None else self._ticket is not None
+        if self.findings is None or not is_mine:
+            return
+        # a run that was cancelled before it began has no value, and may be an earlier one
+        if told is None and outcome.error is None and self._ticket is not None and not self._ticket.cancelled:
+            return
+        self._ticket = None
+        for batch in () if told is None else told.batches:
+            self.findings.extend(batch)
+        self.findings.is_complete = told is not None and told.is_complete
+        self._show_found()
+        if outcome.error is not None:
+            self.status.say(f"Stopped: {outcome.error or type(outcome.error).__name__}")
+
+    # ---- what was found
+
+    def kept_on(self, findings: PlaneFindings) -> list[int]:
+        """What the filters keep of a plane's findings, and is new there."""
+        return findings.kept(self.settings, self._existing_on(findings))
+
+    def _existing_on(self, findings: PlaneFindings) -> Existing:
+        from napari_samv1.app.everything import existing_on
+
+        binding = self.canvas
+        document, labels, image = binding.document, binding.labels, binding.image
+        now = (id(document), 0 if document is None else document.revision, id(labels))
+        known = self._existing.get(findings.plane)
+        if known is None or known[0] != now:
+            shown = None
+            if image is not None:
+                shown = binding.annotated(image).shown(findings.plane, labels)
+            known = now, existing_on(document, findings.plane, findings.plane_hw, shown)
+            self._existing[findings.plane] = known
+        return known[1]
+
+    def take(self) -> None:
+        """Make objects of everything that the filters keep, on all planes, in one step."""
+        from napari_samv1.app.everything import accept
+
+        findings, document = self.findings, self.canvas.document
+        if findings is None or document is None or not self._is_current():
+            return
+        self._existing.clear()
+        chosen = [(one, self.kept_on(one)) for one in findings.planes.values()]
+        count = sum(len(kept) for _, kept in chosen)
+        if not count:
+            self._show_found()
+            return
+        self.stop()
+        binding = self.canvas
+        first = binding.next_object()
+        step = accept(document, chosen, first, self.app.encoder.computation)
+        self.preview.hide()
+        problem = binding.do(step)
+        binding.next_object()
+        self._forget()
+        self.app.sync()
+        self.status.say(problem or f"{_objects(count)} made. Undo takes them back.")
+        self.accepted.emit(count)
+
+    def discard(self) -> None:
+        """Forget what was found, and stop looking."""
+        self._worker.cancel(FIND)
+        self._forget()
+        self.status.say("")
+
+    def _forget(self) -> None:
+        self.findings = self._run = self._ticket = None
+        self._existing.clear()
+        self._arrivals.stop()
+        self.preview.hide()
+        self._show_state()
+
+    def _show_found(self) -> None:
+        """Filter, and show what is kept on the displayed plane."""
+        self._arrivals.stop()
+        findings, run = self.findings, self._run
+        if findings is None or run is None:
+            self._show_state()
+            return
+        kept = {plane: self.kept_on(one) for plane, one in findings.planes.items()}
+        plane = self._plane()
+        shown = None if plane is None else findings.planes.get(plane.plane)
+        if shown is not None:
+            self.filters.make_room_for(shown.largest_across)
+        if plane is not None:
+            self.preview.show(None if shown is None else shown.labels(kept[shown.plane]), run.image, plane)
+        self._say_found(findings, sum(map(len, kept.values())), len(kept))
+        self._show_state(sum(map(len, kept.values())))
+
+    def _say_found(self, findings: Findings, kept: int, planes: int) -> None:
+        words = f"{findings.count} found, {kept} kept"
+        if planes > 1:
+            words += f" on {planes} slices"
+        if self._ticket is None and not findings.is_complete:
+            words += ", stopped before the end"
+        if findings.hides_some(self.settings):
+            words += ". Find again to see masks that are less sure"
+        self.status.say(words + ".")
+
+    def _changed(self, old: State, new: State) -> None:
+        if new.differs(old, "layers", "place"):
+            self._look_again()
+        elif new.differs(old, "revision") and self.findings is not None:
+            self._redraw.start()
+        if new.differs(old, "model"):
+            self.points.setVisible(self._asks_a_grid())
+
+    def _look_again(self) -> None:
+        if self.findings is None:
+            return
+        if self._is_current():
+            self._redraw.start()
+        else:
+            self.discard()
+
+    def _is_current(self) -> bool:
+        """Whether the image is still the one that was looked at, with the same pixels."""
+        run, image = self._run, self.canvas.image
+        if run is None or image is not run.image:
+            return False
+        return self.canvas.annotated(image).revision == run.revision
+
+    def _plane(self) -> DisplayedPlane | None:
+        try:
+            return self.canvas.plane()
+        except NoPlaneError:
+            return None
+
+    def _show_state(self, kept: int = 0) -> None:
+        is_running = self._ticket is not None
+        self.begin.setEnabled(not is_running)
+        self.cancel.setEnabled(is_running)
+        self.bar.setVisible(is_running)
+        self.accept.setEnabled(kept > 0)
+        self.accept.setText(f"Accept {kept}" if kept else "Accept")
+        self.drop.setEnabled(self.findings is not None)
+        self.draw.setVisible(self.where.currentData() in ("area", "rest"))
+        self.points.setVisible(self._asks_a_grid())
+
+    def _asks_a_grid(self) -> bool:
+        model = self.app.encoder.model
+        mode = self.mode.currentData()
+        return mode == "grid" or (mode == "auto" and model is not None and model.predictor.proposer is None)
+
+    # ---- beside
+
+    def _draw(self) -> None:
+        image = self.canvas.image
+        if image is None:
+            self.status.say("Choose an image first.")
+        else:
+            self.area.draw(image)
+
+    def _use_on_a_folder(self) -> None:
+        try:
+            settings = self.segment_settings
+        except SettingsError as error:
+            self.status.say(str(error))
+            return
+        image = self.canvas.image
+        path = None if image is None else image.source.path
+        start = Path.home() if path is None else Path(path).parent
+        FolderDialog(settings, start, self).show()
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count} objects"
+
+
+def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Told]:
+    def job(ticket: Ticket) -> _Told:
+        from napari_samv1.app.everything import look
+        from napari_samv1.engine.progress import Cancelled
+
+        left: list[Batch] = []
+
+        def deliver(batch: Batch) -> None:
+            # what was decoded when the run was cancelled is kept as well
+            if ticket.cancelled:
+                left.append(batch)
+            else:
+                ticket.report(_Told(run, (batch,)))
+
+        for number, (plane, place) in enumerate(run.places):
+
+            def on_progress(done: int, total: int, number: int = number) -> None:
+                if ticket.cancelled:
+                    raise Cancelled
+                share = 1000 * number + 1000 * done // max(1, total)
+                ticket.report(_Told(run, progress=(share, 1000 * len(run.places))))
+
+            view = plane.view(run.predictor, store)
+            if not look(view, place, run.means, deliver, on_progress):
+                return _Told(run, tuple(left))
+        return _Told(run, is_complete=True)
+
+    return job
+
+
+def _close(worker: Worker, preview: FoundPreview) -> None:
+    # holds neither the part nor the panel: it must outlive their last moment
+    worker.stop()
+    preview.close()

@@ -1,0 +1,200 @@
+"""A walk through automatic objects, the least sure first: keep, correct or delete each by a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_samv1.app.actions import DELETE_OBJECT, REVIEW
+from napari_samv1.layers.image import show_plane
+from napari_samv1.layers.keys import shown_key
+from napari_samv1.records.mask_crop import MaskCrop
+
+if TYPE_CHECKING:
+    from napari_samv1.annotation.document import Document
+    from napari_samv1.annotation.pieces import Piece
+    from napari_samv1.app.app import App
+    from napari_samv1.app.everything import Review
+    from napari_samv1.layers.binding import AnnotationBinding
+
+NOTHING = "There are no automatic objects to review: find and accept some first."
+LEAST_ON_SCREEN, MOST_ON_SCREEN = 40, 0.8
+"""An object smaller than so many screen pixels, or larger than this part of the canvas, is zoomed to."""
+
+IN_VIEW = 0.15
+"""What part of the canvas an object that is zoomed to takes."""
+
+
+class ReviewPart(QWidget):
+    """A button that begins; while a review is under way, its three buttons and what is left."""
+
+    ended = Signal()
+
+    def __init__(self, app: App, canvas: AnnotationBinding, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._app, self._canvas = app, canvas
+        self._review: Review | None = None
+        self._document: Document | None = None
+        self.piece: Piece | None = None
+        self.begin = QPushButton("Review, least sure first")
+        self.begin.setCheckable(True)
+        self.begin.setToolTip("Walk through the automatic objects: keep, correct or delete each by one key")
+        self.keep, self.correct, self.delete = QPushButton(), QPushButton(), QPushButton()
+        for button, what in ((self.keep, "keep"), (self.correct, "correct"), (self.delete, "delete")):
+            button.setToolTip(REVIEW[what].tip)
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.row = QWidget()
+        row = QHBoxLayout(self.row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        for button in (self.keep, self.correct, self.delete):
+            row.addWidget(button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(self.begin)
+        layout.addWidget(self.row)
+        layout.addWidget(self.words)
+        self.begin.toggled.connect(self._toggled)
+        self.keep.clicked.connect(lambda: self.kept())
+        self.correct.clicked.connect(lambda: self.corrected())
+        self.delete.clicked.connect(lambda: self.deleted())
+        app.review = self._by_key
+        self.show_keys()
+        self._show()
+
+    def show_keys(self) -> None:
+        """Name the keys on the buttons, as they are bound now."""
+        for button, what, title in (
+            (self.keep, "keep", "Keep"),
+            (self.correct, "correct", "Correct"),
+            (self.delete, "delete", "Delete"),
+        ):
+            key = shown_key(REVIEW[what])
+            button.setText(f"{title} ({key})" if key else title)
+
+    def _by_key(self, what: str) -> None:
+        {"keep": self.kept, "correct": self.corrected, "delete": self.deleted}[what]()
+
+    def kept(self) -> None:
+        """The object in hand is good."""
+        if self._is_current():
+            self._next()
+
+    def corrected(self) -> None:
+        """Click on the object in hand; the walk waits."""
+        if self._is_current() and self.piece is not None:
+            self._app.pick_object(self.piece.id)
+            self._app.take_tool("click")
+            self.words.setText(
+                f"Correct object {self.piece.id} with clicks; then {self.keep.text()} goes on."
+            )
+
+    def deleted(self) -> None:
+        """Delete the object in hand."""
+        if self._is_current() and self.piece is not None:
+            self._app.pick_object(self.piece.id)
+            self._app.do(DELETE_OBJECT)
+            self._next()
+
+    def stop(self) -> None:
+        """End the walk."""
+        self.begin.setChecked(False)
+
+    def _toggled(self, is_on: bool) -> None:
+        if not is_on:
+            self._review = self._document = self.piece = None
+            self._show()
+            self.ended.emit()
+            return
+        document = self._canvas.document
+        if document is None:
+            self._nothing()
+            return
+        from napari_samv1.app.everything import Review
+
+        self._review, self._document = Review(document), document
+        if self._review.following() is None:
+            self._nothing()
+            return
+        self._next()
+
+    def _nothing(self) -> None:
+        self.begin.setChecked(False)
+        self.words.setText(NOTHING)
+        self.words.setVisible(True)
+
+    def _is_current(self) -> bool:
+        """Whether a walk is under way on the image that is shown; one on another image ends."""
+        if self._review is None:
+            return False
+        if self._canvas.document is not self._document:
+            self.stop()
+            return False
+        return True
+
+    def _next(self) -> None:
+        review = self._review
+        if review is None:
+            return
+        if self.piece is not None:
+            review.seen(self.piece)
+        piece = review.following()
+        if piece is None:
+            self.stop()
+            self.words.setText("That was the last one.")
+            self.words.setVisible(True)
+            return
+        self.piece = piece
+        self._go_to(piece)
+        self._show()
+
+    def _go_to(self, piece: Piece) -> None:
+        binding, viewer = self._canvas, self._canvas.viewer
+        image = binding.image
+        if image is None:
+            return
+        show_plane(viewer, image, piece.plane)
+        self._app.pick_object(piece.id)
+        if not piece.mask.empty:
+            corners = binding.plane().to_layer(_corners(piece.mask))
+            world = np.array([image.data_to_world(tuple(corner)) for corner in corners])
+            _bring_into_view(viewer, world[:, list(viewer.dims.displayed)[-2:]])
+
+    def _show(self) -> None:
+        is_on = self._review is not None
+        self.row.setVisible(is_on)
+        self.begin.setText("End the review" if is_on else "Review, least sure first")
+        if self._review is None or self.piece is None:
+            self.words.setText("")
+        else:
+            from napari_samv1.app.everything import sureness
+
+            self.words.setText(
+                f"Object {self.piece.id}: predicted IoU {sureness(self.piece):.2f}; "
+                f"{self._review.left} to look at"
+            )
+        self.words.setVisible(bool(self.words.text()))
+
+
+def _corners(mask: MaskCrop) -> np.ndarray:
+    rows, columns = mask.region
+    return np.array([(y, x) for y in (rows.start, rows.stop - 1) for x in (columns.start, columns.stop - 1)])
+
+
+def _bring_into_view(viewer: Any, corners: np.ndarray) -> None:
+    """Centre the view on corners (4, 2) in the world; zoom only where they would be tiny or do not fit."""
+    # napari 0.9 moved it into the scene
+    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    # before 0.9 nothing public tells the canvas's size
+    size = np.asarray(getattr(getattr(viewer, "canvas", None), "size", (600, 600)), dtype=np.float64)
+    extent = np.ptp(corners, axis=0)
+    middle = corners.mean(axis=0)
+    camera.center = (*tuple(camera.center)[:-2], float(middle[0]), float(middle[1]))
+    on_screen = max(extent.max(), 1e-12) * camera.zoom
+    if on_screen < LEAST_ON_SCREEN or on_screen > MOST_ON_SCREEN * size.min():
+        camera.zoom = IN_VIEW * float(size.min()) / max(extent.max(), 1e-12)

@@ -1,0 +1,134 @@
+"""Detail follows the screen: in the real window, with the bundled model and an image larger than a region."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from napari.layers import Points
+from qtpy.QtWidgets import QFileDialog
+from skimage.draw import disk
+
+from napari_samv1.cli import main
+from napari_samv1.layers.ome_tiff import open_file
+from napari_samv1.storage.session.folder import open_session
+from session_steps import click, wait_for_worker, wait_until_idle
+
+CENTRES = [(y, x) for y in range(60, 900, 80) for x in range(60, 1200, 80)]
+HW = (900, 1240)
+
+
+@pytest.fixture
+def dotted(tmp_path):
+    image = np.random.default_rng(0).normal(30, 4, HW)
+    for place, (y, x) in enumerate(CENTRES):
+        image[disk((y, x), 14)] += 60 + 10 * (place % 8)
+    path = tmp_path / "dotted.npy"
+    np.save(path, image.clip(0, 255).astype(np.uint8))
+    return path
+
+
+@pytest.fixture
+def zoomed(open_panel, hand_on, dotted, qtbot):
+    """The panel on that image, zoomed in so far that a region is about what the screen shows."""
+    panel = open_panel()
+    open_file(panel.viewer, dotted)
+    click(qtbot, panel.tools.click)
+    qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
+    panel.viewer.reset_view()
+    hand = hand_on(panel)
+    hand.zoom_to = lambda zoom, centre: _zoom(panel.viewer, zoom, centre, qtbot)
+    hand.zoom_to(1.6, (460, 620))
+    return SimpleNamespace(panel=panel, app=panel.app, viewer=panel.viewer, hand=hand)
+
+
+def _zoom(viewer, zoom, centre, qtbot):
+    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    camera.zoom, camera.center = zoom, centre
+    qtbot.wait(400)
+
+
+def _segmented(zoomed, qtbot):
+    qtbot.waitUntil(lambda: zoomed.app.state.piece is not None, timeout=60_000)
+    wait_until_idle(qtbot, zoomed.panel)
+    piece = zoomed.app.state.piece
+    return piece, piece.answer.request.embedding_key.frame
+
+
+def test_a_click_is_answered_at_the_detail_of_the_screen(zoomed, qtbot):
+    assert zoomed.app.state.detail == 1.0
+    zoomed.hand.click(460, 620)
+    piece, frame = _segmented(zoomed, qtbot)
+    assert piece.settings.detail == 1.0
+    # the region of the native grid whose middle is nearest: 448 a side, half over each other
+    assert frame.window_yxhw == (224, 448, 448, 448)
+    (top, left), (height, width) = piece.mask.origin_yx, piece.mask.mask.shape
+    assert abs(top - 446) <= 3
+    assert abs(left - 606) <= 3
+    assert abs(height - 28) <= 5
+    assert abs(width - 28) <= 5
+    # the screen shows all of it again; the object keeps its detail, and the next one has another
+    zoomed.hand.zoom_to(0.4, (450, 620))
+    assert zoomed.app.state.detail == 1.0
+    click(qtbot, zoomed.panel.objects.next_object)
+    assert zoomed.app.state.detail == "whole"
+    zoomed.hand.click(460, 700)
+    piece, frame = _segmented(zoomed, qtbot)
+    assert piece.settings.detail == "whole"
+    assert frame.window_yxhw == (0, 0, *HW)
+
+
+def test_another_detail_is_asked_for_and_taken_back(zoomed, qtbot):
+    zoomed.hand.click(460, 620)
+    before, _ = _segmented(zoomed, qtbot)
+    assert zoomed.panel.detail.value == 1.0
+    zoomed.panel.detail.value = "whole"
+    piece, frame = _segmented(zoomed, qtbot)
+    assert (piece.settings.detail, frame.window_yxhw) == ("whole", (0, 0, *HW))
+    assert zoomed.panel.asdict()["detail"] == "whole"
+    click(qtbot, zoomed.panel.objects.undo)
+    piece, frame = _segmented(zoomed, qtbot)
+    assert (piece.settings.detail, frame.window_yxhw) == (1.0, (224, 448, 448, 448))
+    assert piece.mask == before.mask
+
+
+def test_regions_on_the_screen_are_encoded_ahead_and_outlined(zoomed, qtbot):
+    zoomed.hand.click(460, 620)
+    _segmented(zoomed, qtbot)
+    qtbot.waitUntil(lambda: len(zoomed.app.state.windows) > 2, timeout=60_000)
+    layers = [layer.name for layer in zoomed.viewer.layers]
+    active = zoomed.viewer.layers.selection.active
+    click(qtbot, zoomed.panel.settings.regions)
+    assert [layer.name for layer in zoomed.viewer.layers][-1] == "encoded regions"
+    assert zoomed.viewer.layers.selection.active is active
+    assert isinstance(active, Points)
+    assert zoomed.panel.shapes.layer is None
+    click(qtbot, zoomed.panel.settings.regions)
+    assert [layer.name for layer in zoomed.viewer.layers] == layers
+
+
+def test_a_session_with_regions_is_replayed_bit_for_bit(zoomed, qtbot, tmp_path, monkeypatch, capsys):
+    for place in ((460, 620), (380, 700)):
+        zoomed.hand.click(*place)
+        _segmented(zoomed, qtbot)
+        click(qtbot, zoomed.panel.objects.next_object)
+    folder = tmp_path / "session"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(folder), ""))
+    click(qtbot, zoomed.panel.session.save_as)
+    wait_for_worker(qtbot, zoomed.panel)
+    [plane] = open_session(folder).planes
+    assert [piece.settings.detail for piece in plane.pieces] == [1.0, 1.0]
+    assert all(piece.answer.request.embedding_key.limits is not None for piece in plane.pieces)
+    assert main(["replay", str(folder)]) == 0
+    assert capsys.readouterr().out.count("identical") >= 2
+
+
+def test_an_image_that_a_region_holds_offers_no_detail(annotating, qtbot):
+    """The model of this test sees 256 pixels."""
+    annotating.viewer.layers.clear()
+    annotating.viewer.add_image(np.zeros((200, 250), np.uint8), name="small")
+    annotating.hand.click(60, 60)
+    wait_until_idle(qtbot, annotating.panel)
+    assert annotating.panel.settings.detail_row.isHidden()
+    assert annotating.panel.app.state.detail == "whole"
