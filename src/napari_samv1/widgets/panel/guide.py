@@ -42,6 +42,7 @@ class Situation:
     in_3d: bool = False
     wants_download: bool = False
     objects: int = 0
+    refined: bool = False  # the object's own pixels are a hint to the model
     foreign_label: int = 0  # the current number, where it is an existing label and no object yet
 
 
@@ -79,6 +80,8 @@ def next_step(situation: Situation) -> str:
         correcting = CORRECTING.get(situation.tool, correcting)
     if situation.one_each and situation.tool in ("click", "box", "polygon", "ellipse"):
         return f"3. {POINTING[situation.tool]} Too much? Shift+click there corrects the newest object."
+    if situation.refined and situation.tool in (None, "click"):
+        correcting += " Two objects in one? Click each, then Split."
     key = f" ({situation.next_object_key})" if situation.next_object_key else ""
     earlier = " Earlier ones: list, or Pick." if situation.objects > 1 else ""
     return f"3. {correcting} Done? Next object{key}.{earlier}"
