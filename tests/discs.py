@@ -28,6 +28,8 @@ class DiscPredictor:
     ``block_seconds`` makes each of the eight blocks of an encoding slow; all that was done is written down.
     """
 
+    proposer = None  # no dense head
+
     def __init__(self, block_seconds: float = 0.0, decode_seconds: float = 0.0) -> None:
         self.block_seconds = block_seconds
         self.decode_seconds = decode_seconds
@@ -41,7 +43,7 @@ class DiscPredictor:
             device=torch.device("cpu"),
             dtype=torch.float32,
             config=SamConfig(width=64, depth=8, heads=2, patch=8, grid=32, window=8),
-            preparation=Preparation(side=256),
+            preparation=Preparation(side=1024),
         )
 
     def embed(

@@ -417,7 +417,7 @@ def test_two_clicks_and_split_make_two_objects_of_a_merged_label(annotating, ans
     panel.app.pick_object(7)
     panel.objects.refine.trigger()
     answered(panel)
-    assert "Two objects in one? Click each, then Split." in panel.guide.text()
+    assert "Two objects? Click each, then Split." in panel.guide.text()
     qtbot.mouseClick(panel.tools.click, LEFT)
     hand.click(120, 120)
     answered(panel)

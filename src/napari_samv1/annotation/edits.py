@@ -155,14 +155,13 @@ def split(
         number: (prompts_of(drawn, shape_yx), tuple(sorted(drawn, key=lambda one: one.kind != "point")))
         for number, drawn in rows.items()
     }
-    label, detail = f"split object {object_id}", old.settings.detail
+    label = f"split object {object_id}"
     if not (old.derived.empty or not old.refined.empty or share_a_piece(old.mask, centres)):
-        return point(document, plane, pointed, detail=detail, label=label)
+        return point(document, plane, pointed, detail=old.settings.detail, label=label)
     edited = []
     for number, part in zip(numbers, divide(old.mask, centres), strict=True):
         whole = old if number == object_id else _new_piece(document, plane, number)
-        if whole.settings.detail == "auto":
-            whole = replace(whole, settings=replace(whole.settings, detail=detail))
+        whole = replace(whole, settings=replace(whole.settings, detail=old.settings.detail))
         asked = whole.with_part(part).with_prompts(*pointed[number])
         answer = document.lookup(asked)
         edited.append(asked if answer is None else asked.answered(answer))

@@ -628,7 +628,7 @@ class AnnotationBinding:
             share_background=share_background,
         )
         if not step:
-            return f"To split object {object_id}, click once on each of the objects in it, then split again."
+            return f"To split object {object_id}, click once on each of the objects in it, then Split again."
         return self.do(step)
 
     def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,12 +15,13 @@ from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 REACH = 2  # pixels that are looked at on each side, on the way up
 
 
-def divide(mask: MaskCrop, places_yx: Sequence[ArrayLike] | NDArray[np.float64]) -> list[MaskCrop]:
+def divide(mask: MaskCrop, places_yx: Iterable[ArrayLike]) -> list[MaskCrop]:
     """The part of a mask that belongs to each place; all pixels go to one of the places inside of it.
 
     A watershed of the distance to the background, so that parts meet where the mask is narrow; places that
     lie on one hill of it meet halfway. A place outside of the mask gets no part.
     """
+    places_yx = list(places_yx)
     # padded, so that the crop's edge is background as well
     depth = gaussian_filter(distance_transform_edt(np.pad(mask.mask, 1)), 1.0)[1:-1, 1:-1]
     seeds, peaks = np.zeros(mask.mask.shape, dtype=np.int32), []
@@ -42,7 +43,7 @@ def divide(mask: MaskCrop, places_yx: Sequence[ArrayLike] | NDArray[np.float64])
     return [MaskCrop.from_mask(parts == number, mask.origin_yx) for number in range(1, len(places_yx) + 1)]
 
 
-def share_a_piece(mask: MaskCrop, places_yx: Sequence[ArrayLike] | NDArray[np.float64]) -> bool:
+def share_a_piece(mask: MaskCrop, places_yx: Iterable[ArrayLike]) -> bool:
     """Whether one piece of a mask holds two of the places."""
     pieces = label(mask.mask, connectivity=2)
     pixels = [pixel for place in places_yx if (pixel := _pixel_in(mask, place)) is not None]

@@ -75,13 +75,13 @@ def next_step(situation: Situation) -> str:
         if not situation.has_model:
             return "The model is loading; the mask will appear."
         return "Point at the object: the mask will appear."
+    if situation.refined and situation.tool in (None, "click"):
+        return "3. Missing something? Click it. Too much? Shift+click. Two objects? Click each, then Split."
     correcting = "Missing something? Click it. Too much? Shift+click there."
     if situation.tool is not None:
         correcting = CORRECTING.get(situation.tool, correcting)
     if situation.one_each and situation.tool in ("click", "box", "polygon", "ellipse"):
         return f"3. {POINTING[situation.tool]} Too much? Shift+click there corrects the newest object."
-    if situation.refined and situation.tool in (None, "click"):
-        correcting += " Two objects in one? Click each, then Split."
     key = f" ({situation.next_object_key})" if situation.next_object_key else ""
     earlier = " Earlier ones: list, or Pick." if situation.objects > 1 else ""
     return f"3. {correcting} Done? Next object{key}.{earlier}"
