@@ -101,7 +101,7 @@ class PlanePixels:
         if self._is_read_wholly:
             pixels = self.source.read(region, self.plane_hw)
             display = plane_display([pixels], self.intensity, self.gamma)
-            resized = resized_window(displayed(pixels, display), frame, self.model.preparation)
+            resized = self._at_models_size(displayed(pixels, display), frame)
             intensity = self.intensity
         else:
             display = self.display
@@ -183,7 +183,10 @@ class PlanePixels:
         height, width = region.window_yxhw[2:]
         hw = min(frame.resized_hw[0], height), min(frame.resized_hw[1], width)
         rgb8 = displayed(self.source.read(region, hw), display)
-        return rgb8 if hw == frame.resized_hw else resized_window(rgb8, frame, self.model.preparation)
+        return rgb8 if hw == frame.resized_hw else self._at_models_size(rgb8, frame)
+
+    def _at_models_size(self, rgb8: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+        return resized_window(rgb8, frame, self.model.preparation, self.model.device)
 
     def _request(
         self,
