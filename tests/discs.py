@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ class DiscPredictor:
     ``block_seconds`` makes each of the eight blocks of an encoding slow; all that was done is written down.
     """
 
+    proposer = None  # no dense head
+
     def __init__(self, block_seconds: float = 0.0, decode_seconds: float = 0.0) -> None:
         self.block_seconds = block_seconds
         self.decode_seconds = decode_seconds
@@ -39,7 +42,7 @@ class DiscPredictor:
             device=torch.device("cpu"),
             dtype=torch.float32,
             config=SamConfig(width=64, depth=8, heads=2, patch=8, grid=32, window=8),
-            preparation=Preparation(side=256),
+            preparation=Preparation(side=1024),
         )
 
     def embed(
@@ -58,8 +61,9 @@ class DiscPredictor:
                 on_progress(block + 1, depth)
         self.encodings.append({"shape": image.shape, "intensity": intensity, "gamma": gamma})
         frame = Frame.plan(image.shape[:2], side=256, patch=8)
+        seen = np.ascontiguousarray(image).tobytes() + repr((intensity, gamma)).encode()
         key = EmbeddingKey(
-            str(len(self.encodings)),
+            hashlib.sha256(seen).hexdigest(),
             self.model.sha256,
             self.model.preparation,
             frame,

@@ -8,6 +8,8 @@ import pytest
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.prompts.features import OBJECT, POLARITY
 
+HW = (40, 60)
+
 
 def areas(bound):
     ids, counts = np.unique(bound.labels.data, return_counts=True)
@@ -80,5 +82,65 @@ def test_new_objects_take_numbers_that_nobody_has(drawn):
 def test_a_single_prompt_is_not_split(bound, canvas, settle):
     canvas.click(bound.new_points(), 10, 10)
     settle()
-    assert "at least two" in bound.split_current()
+    assert "click once on each" in bound.split_current()
     assert list(bound.shown.objects) == [1]
+
+
+@pytest.fixture
+def merged(bound, viewer):
+    """Label 9 of another tool: two squares of 11 x 11 pixels, joined by a bar 3 pixels high."""
+    data = np.zeros(HW, dtype=np.uint16)
+    data[10:21, 10:21] = data[10:21, 30:41] = data[14:17, 21:30] = 9
+    bound.labels = viewer.add_labels(data)
+    bound.current_object = 9
+    return bound
+
+
+@pytest.mark.parametrize("refined", [True, False])
+def test_two_clicks_make_two_objects_of_a_merged_one(merged, canvas, settle, squares, refined):
+    whole = merged.labels.data == 9
+    if refined:
+        assert merged.refine_current() == ""
+    points = merged.new_points()
+    merged.sync()
+    canvas.click(points, 15, 15)
+    canvas.click(points, 15, 35)
+    merged.sync()
+    assert (merged.labels.data[whole] == 9).all()  # still its pixels: nothing is answered yet
+    assert merged.split_current() == ""
+    first, second = merged.shown.get(9).mask.to_mask(HW), merged.shown.get(10).mask.to_mask(HW)
+    np.testing.assert_array_equal(first | second, whole)
+    assert not (first & second).any()
+    assert first[10:21, 10:21].all()
+    assert second[10:21, 30:41].all()
+    np.testing.assert_array_equal(merged.labels.data, 9 * first + 10 * second)  # seen at once
+    settle()
+    nine, ten = sorted(squares.decoded, key=lambda one: one.points_yx[0, 1])
+    assert nine.area.area + ten.area.area == np.count_nonzero(whole)
+    assert nine.points_yx.tolist() == [[15, 15]]
+    assert ten.points_yx.tolist() == [[15, 35]]
+    assert nine.boxes_yx[0, 3] < ten.boxes_yx[0, 1]
+    merged.undo()
+    np.testing.assert_array_equal(merged.labels.data == 9, whole)
+    assert list(merged.shown.objects) == [9]
+
+
+def test_clicks_on_one_piece_of_the_networks_own_mask_divide_it(bound, canvas, settle, squares):
+    points = bound.new_points()
+    canvas.click(points, 10, 20)
+    canvas.click(points, 10, 25)
+    settle()
+    assert areas(bound) == {1: 7 * 12}
+    assert bound.split_current() == ""
+    assert sum(areas(bound).values()) == 7 * 12
+    assert sorted(areas(bound)) == [1, 2]
+    settle()
+    assert all(one.area is not None for one in squares.decoded[-2:])
+
+
+def test_a_single_prompt_in_a_merged_object_says_what_to_do(merged, canvas, settle):
+    canvas.click(merged.new_points(), 15, 15)
+    merged.sync()
+    assert merged.split_current() == (
+        "To split object 9, click once on each of the objects in it, then press Split again."
+    )

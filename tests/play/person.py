@@ -365,13 +365,23 @@ class Person:
 
     def looked(self) -> None:
         """The panel notices what was done, as it does 30 ms later."""
-        if self.binding.image is self.images[self.image]:
-            self.layers_of[self.image] = self.binding.points, self.binding.shapes, self.binding.labels
+        self._remember_layers()
         synced = self.binding.sync()
         self._say(synced.problem)
         self._ask()
-        if self.binding.image is self.images[self.image]:
-            self.layers_of[self.image] = self.binding.points, self.binding.shapes, self.binding.labels
+        self._remember_layers()
+
+    def _remember_layers(self) -> None:
+        """Layers that are used for an image are no other image's any more."""
+        if self.binding.image is not self.images[self.image]:
+            return
+        bound = self.binding.points, self.binding.shapes, self.binding.labels
+        for name, layers in self.layers_of.items():
+            points, shapes, labels = (
+                layer if old is not layer else None for old, layer in zip(bound, layers, strict=True)
+            )
+            self.layers_of[name] = points, shapes, labels
+        self.layers_of[self.image] = bound
 
     def wait(self) -> None:
         """Wait until every object of the displayed plane has its mask."""

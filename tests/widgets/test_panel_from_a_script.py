@@ -17,13 +17,14 @@ from napari_samv1.records.settings import OVERWRITE
 from session_steps import COIN, OTHER_COIN, wait_until_idle
 
 LEFT = Qt.MouseButton.LeftButton
-NAMES = ("mask", "threshold", "cleanup", "rule", "inside", "model")
+NAMES = ("mask", "threshold", "cleanup", "rule", "inside", "detail", "model")
 AS_NEW = {
     "mask": "auto",
     "threshold": 0.0,
     "cleanup": CleanUp(),
     "rule": "keep",
     "inside": 1,
+    "detail": "auto",
     "model": "tiny",
 }
 
@@ -62,7 +63,8 @@ def test_the_panel_has_a_magicgui_container_of_value_widgets(docked):
         widget = getattr(panel, name)
         assert widget is panel.settings[name]
         assert isinstance(widget, BaseValueWidget)
-    assert panel.asdict() == panel.settings.asdict() == AS_NEW
+    # its first prompt has decided
+    assert panel.asdict() == panel.settings.asdict() == {**AS_NEW, "detail": "whole"}
 
 
 def test_a_script_s_threshold_changes_the_current_mask_at_once_and_undoably(docked, qtbot):
@@ -106,6 +108,7 @@ def test_several_values_in_a_row_all_count_and_are_told(docked):
     cleanup = CleanUp(fill_holes=True, grow=3)
     assert panel.asdict() == {
         **AS_NEW,
+        "detail": "whole",
         "threshold": 1.5,
         "mask": 2,
         "cleanup": cleanup,
@@ -189,7 +192,7 @@ def test_a_wrong_value_is_refused_with_a_sentence_and_changes_nothing(docked):
         with pytest.raises(ValueError, match="must be"):
             getattr(panel, name).value = wrong
     assert docked.binding.current is kept
-    assert panel.asdict() == AS_NEW
+    assert panel.asdict() == {**AS_NEW, "detail": "whole"}
 
 
 def test_a_container_s_update_sets_several(docked):
@@ -204,5 +207,6 @@ def test_napari_s_console_sets_values_too(docked):
     _, panel = viewer.window.add_plugin_dock_widget("napari-samv1", "Segment Anything")
     panel.threshold.value = 1.5
     panel.cleanup.value = {"grow": 2}
-    assert panel.asdict() == {**AS_NEW, "threshold": 1.5, "cleanup": CleanUp(grow=2)}
+    expected = {"threshold": 1.5, "cleanup": CleanUp(grow=2), "detail": "whole"}
+    assert panel.asdict() == {**AS_NEW, **expected}
     assert docked.binding.current.settings.threshold == 1.5

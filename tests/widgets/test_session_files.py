@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image
+from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QFileDialog
 
 from napari_samv1.storage.session.autosave import autosave_root
 from napari_samv1.storage.session.recovery import recoverable
+from napari_samv1.widgets.panel import candidate_pictures
 from napari_samv1.widgets.panel.session_exports import EXPORTS
 from session_steps import (
     COIN,
@@ -54,6 +56,15 @@ def answers(monkeypatch):
     monkeypatch.setattr(QFileDialog, "getSaveFileName", save)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", folder)
     return given
+
+
+def shown_pictures(panel) -> np.ndarray:
+    """The pixels of the four candidates' buttons."""
+    images = [
+        one.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        for one in panel.mask_choice.candidates
+    ]
+    return np.array([[image.pixel(x, y) for y in range(4, 52) for x in range(4, 52)] for image in images])
 
 
 def said(panel) -> str:
@@ -127,6 +138,62 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     assert panel.session.keeper.folder == folder
     panel.viewer.close()
     assert recoverable() == []  # nothing was edited
+
+
+def test_an_opened_object_shows_its_candidates_and_logits_once_it_is_picked(
+    annotating, open_panel, discs, coins, answers, qtbot, tmp_path
+):
+    annotate(qtbot, annotating)
+    annotating.binding.current_object = 2
+    qtbot.wait(100)
+    before = shown_pictures(annotating.panel)
+    save_as(qtbot, annotating.panel, answers, tmp_path / "s")
+    annotating.viewer.close()
+
+    panel = open_panel()
+    panel.viewer.add_image(coins, name="coins")
+    open_folder(qtbot, panel, answers, tmp_path / "s")
+    wait_until_idle(qtbot, panel)
+    as_saved, encodings = picture(panel.canvas), len(discs.encodings)
+    click(qtbot, panel.settings.logits)
+    assert panel.settings.logits.isChecked()
+    panel.app.pick_object(2)
+    wait_until_idle(qtbot, panel)
+    qtbot.wait(100)
+    assert len(discs.encodings) == encodings + 1
+    np.testing.assert_array_equal(shown_pictures(panel), before)
+    [logits] = [layer for layer in panel.viewer.layers if layer.name == "coins logits"]
+    assert logits.data.max() > 0
+    # what was opened is as it was, and is still saved
+    assert_same_picture(picture(panel.canvas), as_saved)
+    assert panel.session.keeper.is_saved
+    # the slice is encoded: the other object needs a decoding only
+    panel.app.pick_object(1)
+    wait_until_idle(qtbot, panel)
+    qtbot.wait(100)
+    assert len(discs.encodings) == encodings + 1
+
+
+def test_logits_that_cannot_be_had_are_explained(
+    annotating, open_panel, discs, coins, answers, qtbot, tmp_path, monkeypatch
+):
+    annotate(qtbot, annotating)
+    save_as(qtbot, annotating.panel, answers, tmp_path / "s")
+    annotating.viewer.close()
+
+    discs.model.sha256 = "1" * 64  # another model
+    panel = open_panel()
+    panel.viewer.add_image(coins, name="coins")
+    open_folder(qtbot, panel, answers, tmp_path / "s")
+    as_saved = picture(panel.canvas)
+    panel.app.pick_object(2)
+    wait_until_idle(qtbot, panel)
+    assert_same_picture(picture(panel.canvas), as_saved)  # nobody asked for another mask
+    told: list[str] = []
+    monkeypatch.setattr(candidate_pictures, "show_info", told.append)
+    click(qtbot, panel.settings.logits)
+    [sentence] = told
+    assert "press Encode" in sentence
 
 
 def test_an_image_with_other_pixels_is_never_taken_in_silence(

@@ -11,6 +11,7 @@ import numpy as np
 from napari_samv1.annotation.document import Document
 from napari_samv1.annotation.history import Step
 from napari_samv1.annotation.pieces import BrushStroke, Object, Origin, Piece, PieceKey
+from napari_samv1.masks.divide import divide, share_a_piece
 from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import DrawnShape, all_close
@@ -133,7 +134,9 @@ def split(
     """Give each foreground prompt of an object on a plane an object of its own.
 
     The first, of points before shapes, keeps the number. Background points go to every object, as copies, or
-    each to the object whose foreground prompt is nearest.
+    each to the object whose foreground prompt is nearest. Where two of the prompts lie in one piece of the
+    mask, and where the mask is not the network's own, the mask is divided between them: each object begins
+    with its part, which is its hint to the network.
     """
     old = document.piece(plane, object_id)
     own = [] if old is None else [shape for shape in old.drawn if shape.positive]
@@ -152,7 +155,17 @@ def split(
         number: (prompts_of(drawn, shape_yx), tuple(sorted(drawn, key=lambda one: one.kind != "point")))
         for number, drawn in rows.items()
     }
-    return point(document, plane, pointed, detail=old.settings.detail, label=f"split object {object_id}")
+    label = f"split object {object_id}"
+    if not (old.derived.empty or not old.refined.empty or share_a_piece(old.mask, centres)):
+        return point(document, plane, pointed, detail=old.settings.detail, label=label)
+    edited = []
+    for number, part in zip(numbers, divide(old.mask, centres), strict=True):
+        whole = old if number == object_id else _new_piece(document, plane, number)
+        whole = replace(whole, settings=replace(whole.settings, detail=old.settings.detail))
+        asked = whole.with_part(part).with_prompts(*pointed[number])
+        answer = document.lookup(asked)
+        edited.append(asked if answer is None else asked.answered(answer))
+    return _step(document, label, edited)
 
 
 def clear(document: Document, plane: Plane, object_id: int) -> Step:

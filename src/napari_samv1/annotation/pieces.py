@@ -204,6 +204,12 @@ class Piece:
         base = self.given_up() if self.derived.empty else self
         return replace(base, refined=self.mask).with_prompts(self.pointed, self.drawn)
 
+    def with_part(self, part: MaskCrop) -> Piece:
+        """The piece with a part of a mask in place of its own, as a hint to the network's next answer."""
+        return replace(
+            self, derived=part, mask=part, refined=part, painted_in=EMPTY, painted_out=EMPTY, answer=None
+        )
+
     def given_up(self) -> Piece:
         """The piece with its mask as it is, to be replaced by the network's next answer."""
         return replace(self, derived=self.mask, painted_in=EMPTY, painted_out=EMPTY)

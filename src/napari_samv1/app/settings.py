@@ -8,7 +8,7 @@ from typing import Any
 from napari_samv1.annotation.edits import settings_of
 from napari_samv1.app.canvas import Canvas
 from napari_samv1.app.gesture import Gesture
-from napari_samv1.records.settings import ObjectSettings
+from napari_samv1.records.settings import FOR_NEW_OBJECTS, ObjectSettings
 
 
 class MovedSettings:
@@ -24,7 +24,7 @@ class MovedSettings:
         """The current object's settings, or else those of new ones, with what is not applied yet."""
         document, number = self._canvas.document, self._canvas.current_object
         if document is None:
-            return ObjectSettings(**self._early)
+            return replace(FOR_NEW_OBJECTS, **self._early)
         shown = self._canvas.shown
         piece = None if shown is None else shown.get(number)
         settings = settings_of(document, number) if piece is None else piece.settings

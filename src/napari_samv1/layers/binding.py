@@ -617,6 +617,8 @@ class AnnotationBinding:
         if plane is None or self._open is None:
             return problem
         object_id, shape = self.current_object, self.plane().shape_yx
+        if refusal := self._adopt(plane, object_id):
+            return refusal
         step = edits.split(
             self._open.document,
             plane,
@@ -626,7 +628,7 @@ class AnnotationBinding:
             share_background=share_background,
         )
         if not step:
-            return f"Object {object_id} needs at least two foreground points or boxes to be split."
+            return f"To split object {object_id}, click once on each of the objects in it, then Split again."
         return self.do(step)
 
     def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str:

@@ -182,7 +182,30 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
             raise NoPlaneError(f'The slider is outside of image "{layer.name}": move it back.')
         else:
             index.append(int(np.floor(point[axis] + 0.5)))
+            if slices := _slices_shown(viewer, layer, axis):
+                raise NoPlaneError(
+                    f'The view shows the {layer.projection_mode} of {slices} slices of image "{layer.name}", '
+                    "and the model sees one: set the slider's slice thickness to 0 (right-click on it)."
+                )
     return plane_at(layer, tuple(index), data_revision=data_revision)
+
+
+def _slices_shown(viewer: Any, layer: Image, axis: int) -> int:
+    """How many slices along an axis napari projects into one picture; 0 where it shows a single one."""
+    if str(layer.projection_mode) == "none":
+        return 0
+    own = viewer.dims.ndim - layer.ndim + axis
+    margins = viewer.dims.margin_left[own], viewer.dims.margin_right[own]
+    if not any(margins):
+        return 0
+    ends = []
+    for margin in (-margins[0], margins[1]):
+        world = np.array(viewer.dims.point, dtype=np.float64)
+        world[own] += margin
+        ends.append(from_viewer_world(viewer, layer, world)[axis])
+    size = _level_shapes(layer)[0][axis]
+    first, last = np.clip(np.floor(np.sort(ends) + 0.5), 0, size - 1).astype(int)
+    return int(last - first + 1) if last > first else 0
 
 
 def plane_at(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QAbstractButton
 
@@ -62,6 +63,8 @@ class CandidatePictures(QObject):
         elif self._logits is None and shown:
             self._logits = LogitsPreview(self._binding.viewer, self._logits_removed)
             self._show_logits()
+            if self._logits.layer is None:
+                show_info(self._why_no_logits())
         self._logits_button.setChecked(self._logits is not None)
 
     def close(self) -> None:
@@ -133,6 +136,17 @@ class CandidatePictures(QObject):
         if image is None or not isinstance(plane, DisplayedPlane):
             return
         preview.show(prediction, current.chosen, f"{image.name} logits", image, plane)
+
+    def _why_no_logits(self) -> str:
+        current = self._binding.current
+        if current is None:
+            return "The logits show as soon as an object is picked that the model answered on this slice."
+        if current.scores is None:
+            return f"Object {current.id} has no logits: the model was not asked about it yet."
+        return (
+            f"The logits of object {current.id} show as soon as this slice is encoded as it was for it. If "
+            f"that was with another model, device or contrast, press Encode to have the object seen anew."
+        )
 
     def _colour(self) -> tuple[int, int, int]:
         labels = self._binding.labels
