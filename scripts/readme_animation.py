@@ -22,23 +22,24 @@ from PIL import Image, ImageDraw
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QImage, QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QWidget
+from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QLineEdit, QWidget
+from skimage.data import coins
 from window import is_answered, settle, wait_for
 
-from napari_samv1.layers.samples import coins
 from napari_samv1.widgets.launch import dock
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "images" / "click-correct-next-export.gif"
-WINDOW = (1120, 760)
+WINDOW = (960, 760)
 
-TOO_MUCH_YX = (205, 115)  # its mask takes a piece of the next coin
-NOT_YX = (187, 162)  # that piece
+CLICK_YX = (40, 359)  # near a coin's rim, so that the far side is missing
+MISSING_YX = (33, 322)
 BOX_YX = ((167, 186), (221, 240))
 
 STEPS = 6  # pictures of one way of the pointer
 WAY, HOLD, LOOK = 60, 500, 1300  # milliseconds that a picture stays
-COLOURS = 128
+GREYS, COLOURS = 112, 144
+LEAST_COLOURED = 20  # by how much the largest of red, green and blue exceeds the least
 
 
 class Film:
@@ -87,15 +88,15 @@ class Film:
         QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
         self.shoot(HOLD)
 
-    def click(self, place_yx: tuple[float, float], modifiers: Any = Qt.KeyboardModifier.NoModifier) -> None:
+    def click(self, place_yx: tuple[float, float]) -> None:
         """Click on the image."""
         canvas = canvas_of(self.window)
         place = on_canvas(self.viewer, canvas, place_yx)
         self.go(canvas.mapTo(self.window, place.toPoint()))
-        self.send(QEvent.Type.MouseMove, place, modifiers)
-        self.send(QEvent.Type.MouseButtonPress, place, modifiers)
+        self.send(QEvent.Type.MouseMove, place)
+        self.send(QEvent.Type.MouseButtonPress, place)
         self.shoot(WAY * 2, is_down=True)
-        self.send(QEvent.Type.MouseButtonRelease, place, modifiers)
+        self.send(QEvent.Type.MouseButtonRelease, place)
 
     def drag(self, start_yx: tuple[float, float], end_yx: tuple[float, float]) -> None:
         """Drag over the image."""
@@ -111,30 +112,20 @@ class Film:
             self.shoot(WAY, is_down=True)
         self.send(QEvent.Type.MouseButtonRelease, end)
 
-    def send(
-        self,
-        kind: QEvent.Type,
-        place: QPointF,
-        modifiers: Any = Qt.KeyboardModifier.NoModifier,
-        *,
-        held: bool = False,
-    ) -> None:
+    def send(self, kind: QEvent.Type, place: QPointF, *, held: bool = False) -> None:
         canvas = canvas_of(self.window)
         is_move = kind == QEvent.Type.MouseMove
         button = Qt.MouseButton.NoButton if is_move else Qt.MouseButton.LeftButton
         is_held = held or kind == QEvent.Type.MouseButtonPress
         buttons = Qt.MouseButton.LeftButton if is_held else Qt.MouseButton.NoButton
         everywhere = QPointF(canvas.mapToGlobal(place.toPoint()))
-        QApplication.sendEvent(canvas, QMouseEvent(kind, place, everywhere, button, buttons, modifiers))
-        QApplication.processEvents()
-
-    def key(self, key: Qt.Key) -> None:
-        QTest.keyClick(canvas_of(self.window), key)
+        plain = Qt.KeyboardModifier.NoModifier
+        QApplication.sendEvent(canvas, QMouseEvent(kind, place, everywhere, button, buttons, plain))
         QApplication.processEvents()
 
     def save(self, path: Path) -> None:
         """One palette for all pictures, so that what does not move costs nothing."""
-        palette = _beside(self.pictures[:: max(1, len(self.pictures) // 6)]).quantize(COLOURS)
+        palette = _palette(self.pictures)
         flat = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in self.pictures]
         flat[0].save(
             path, save_all=True, append_images=flat[1:], duration=self.milliseconds, loop=0, optimize=True
@@ -148,30 +139,34 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     chosen = parser.parse_args()
 
+    folder = Path(tempfile.mkdtemp(prefix="pictures-"))
+    file = folder / "coins.png"
+    Image.fromarray(coins()).save(file)
     # Qt's own dialog can be seen and typed into by events
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*WINDOW)
-    for data, options, _ in coins():
-        viewer.add_image(data, **options)
+    viewer.open(file, plugin="napari")
     panel = dock(viewer, model="tiny", device="cpu")
+    for docked in panel.window().findChildren(QDockWidget):
+        if docked.windowTitle() in ("layer controls", "layer list"):
+            docked.hide()
     settle(1.0)  # the canvas has its final size only then
     viewer.reset_view()
     settle()
-    folder = Path(tempfile.mkdtemp(prefix="coins-"))
     film = Film(panel.window(), viewer)
-    play(film, panel, folder)
-    if not [file for file in folder.iterdir() if file.stat().st_size]:
-        raise SystemExit("nothing was exported")
-    shutil.rmtree(folder)
+    play(film, panel, folder / "coins labels.tif")
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     film.save(chosen.output)
     viewer.close()
+    shutil.rmtree(folder, ignore_errors=True)
     size = chosen.output.stat().st_size
     print(f"{chosen.output}: {len(film.pictures)} pictures, {size / 1e6:.2f} MB")
 
 
-def play(film: Film, panel: SegmentAnythingPanel, folder: Path) -> None:
+def play(film: Film, panel: SegmentAnythingPanel, exported: Path) -> None:
+    """Point, wait for the mask, correct it, point at the next object, and export both to a file."""
+
     def answered() -> None:
         settle()  # what was drawn is taken a moment later
         wait_for(lambda: is_answered(panel))
@@ -179,15 +174,15 @@ def play(film: Film, panel: SegmentAnythingPanel, folder: Path) -> None:
         film.shoot(LOOK)
 
     film.shoot(LOOK)
-    film.click(TOO_MUCH_YX)
+    film.click(CLICK_YX)
     answered()
-    film.click(NOT_YX, Qt.KeyboardModifier.ShiftModifier)
+    film.click(MISSING_YX)
     answered()
     film.press(panel.objects.next_object)
     film.press(panel.tools.box)
     film.drag(*BOX_YX)
     answered()
-    export(film, panel, folder / "coins.csv")
+    export(film, panel, exported)
     film.shoot(3 * LOOK)
 
 
@@ -197,11 +192,12 @@ def export(film: Film, panel: SegmentAnythingPanel, path: Path) -> None:
     def answer() -> None:
         dialog = QApplication.activeModalWidget()
         assert isinstance(dialog, QFileDialog)
+        dialog.setSidebarUrls([])  # whoever runs this has other places there
         film.above = dialog
         field = dialog.findChild(QLineEdit)
         assert isinstance(field, QLineEdit)
         field.selectAll()
-        QTest.keyClicks(field, str(path))
+        QTest.keyClicks(field, path.name)
         film.shoot(LOOK)
         film.above = None
         QTest.keyClick(field, Qt.Key.Key_Return)
@@ -250,8 +246,18 @@ def _draw_pointer(picture: Image.Image, place: QPoint, is_down: bool) -> None:
     draw.polygon([(x + a, y + b) for a, b in arrow], fill=(255, 255, 255), outline=(0, 0, 0))
 
 
-def _beside(pictures: list[Image.Image]) -> Image.Image:
-    return Image.fromarray(np.hstack([np.asarray(one) for one in pictures]))
+def _palette(pictures: list[Image.Image]) -> Image.Image:
+    """Greys and colours get their shares apart: of a small coloured mask, greys would leave nothing."""
+    pixels = np.concatenate([np.unique(np.asarray(one).reshape(-1, 3), axis=0) for one in pictures])
+    pixels = np.unique(pixels, axis=0)
+    is_grey = np.ptp(pixels.astype(int), axis=1) < LEAST_COLOURED
+    table = b""
+    for part, count in ((pixels[is_grey], GREYS), (pixels[~is_grey], COLOURS)):
+        made = Image.fromarray(part[None]).quantize(count, Image.Quantize.MEDIANCUT)
+        table += bytes(made.getpalette() or ())[: 3 * count].ljust(3 * count, b"\0")
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(table)
+    return palette
 
 
 if __name__ == "__main__":
