@@ -378,7 +378,7 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
 
 def test_splitting_a_single_prompt_is_answered_with_a_sentence(two_objects, choose_from, qtbot):
     two_objects.panel.objects.split_nearest.trigger()
-    assert "at least two" in two_objects.panel.message.text()
+    assert "click once on each of the objects" in two_objects.panel.message.text()
     qtbot.mouseClick(two_objects.panel.objects.next_object, LEFT)
     assert not two_objects.panel.message.isVisible()
 
