@@ -36,6 +36,7 @@ class DiscPredictor:
         self.encodings: list[dict[str, Any]] = []
         self.decoded: list[int] = []
         self.threads: set[str] = set()
+        self.proposer = None  # no head that proposes objects
         self.model = SimpleNamespace(
             name="discs",
             sha256="0" * 64,

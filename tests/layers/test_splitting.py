@@ -142,5 +142,5 @@ def test_a_single_prompt_in_a_merged_object_says_what_to_do(merged, canvas, sett
     canvas.click(merged.new_points(), 15, 15)
     merged.sync()
     assert merged.split_current() == (
-        "To split object 9, click once on each of the objects in it, then press Split again."
+        "To split object 9, click once on each of the objects in it, then Split again."
     )

@@ -365,7 +365,7 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
     for where in (COIN, OTHER_COIN, (60, 300)):
         hand.click(*where)
         answered(panel)
-    panel.objects.split_shared.trigger()
+    qtbot.mouseClick(panel.objects.split, LEFT)
     answered(panel)
     assert set(binding.shown.objects) == {1, 2, 3}
     # the first click alone was answered before
@@ -378,7 +378,7 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
 
 def test_splitting_a_single_prompt_is_answered_with_a_sentence(two_objects, choose_from, qtbot):
     two_objects.panel.objects.split_nearest.trigger()
-    assert "click once on each of the objects" in two_objects.panel.message.text()
+    assert "click once on each" in two_objects.panel.message.text()
     qtbot.mouseClick(two_objects.panel.objects.next_object, LEFT)
     assert not two_objects.panel.message.isVisible()
 
@@ -407,6 +407,32 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     answered(panel)
     assert binding.labels.data[150, 175] == 7
     assert panel.objects.model.index(0).data(STATE).endswith("px")
+
+
+def test_two_clicks_and_split_make_two_objects_of_a_merged_label(annotating, answered, qtbot):
+    panel, binding, hand, viewer = annotating.panel, annotating.binding, annotating.hand, annotating.viewer
+    found = np.zeros((303, 384), dtype=np.uint16)
+    found[100:140, 100:140] = found[115:125, 140:160] = found[100:140, 160:200] = 7
+    panel.labels.layer = viewer.add_labels(found, name="merged")
+    panel.app.pick_object(7)
+    panel.objects.refine.trigger()
+    answered(panel)
+    assert "Two objects? Click each, then Split." in panel.guide.text()
+    qtbot.mouseClick(panel.tools.click, LEFT)
+    hand.click(120, 120)
+    answered(panel)
+    hand.click(120, 180)
+    answered(panel)
+    assert panel.objects.split.isVisible()
+    qtbot.mouseClick(panel.objects.split, LEFT)
+    answered(panel)
+    assert sorted(binding.shown.objects) == [7, 8]
+    assert (binding.labels.data[120, 120], binding.labels.data[120, 180]) == (7, 8)
+    assert not (binding.labels.data == 7)[:, 150:].any()
+    assert not (binding.labels.data == 8)[:, :150].any()
+    qtbot.mouseClick(panel.objects.undo, LEFT)
+    answered(panel)
+    assert list(binding.shown.objects) == [7]
 
 
 def rows_of(panel) -> dict[int, str]:

@@ -261,6 +261,7 @@ def test_every_guide_fits_into_its_place(qtbot):
     situations += [replace(one, prompts=1, has_mask=True, next_object_key="N") for one in situations]
     situations += [NOTHING_YET, replace(ready, in_3d=True), replace(ready, wants_download=True)]
     situations += [replace(ready, tool="click", foreign_label=12345)]
+    situations += [replace(ready, tool="click", prompts=1, has_mask=True, refined=True)]
     for situation in situations:
         sentence = next_step(situation)
         notice.show_guide(sentence)

@@ -150,11 +150,12 @@ def test_an_opened_object_shows_its_candidates_and_logits_once_it_is_picked(
     save_as(qtbot, annotating.panel, answers, tmp_path / "s")
     annotating.viewer.close()
 
+    encodings = len(discs.encodings)
     panel = open_panel()
     panel.viewer.add_image(coins, name="coins")
     open_folder(qtbot, panel, answers, tmp_path / "s")
     wait_until_idle(qtbot, panel)
-    as_saved, encodings = picture(panel.canvas), len(discs.encodings)
+    as_saved = picture(panel.canvas)
     click(qtbot, panel.settings.logits)
     assert panel.settings.logits.isChecked()
     panel.app.pick_object(2)

@@ -196,19 +196,20 @@ CONTINUE = Action(
 REFINE = Action(
     "refine_object",
     "Refine this object",
-    "Give its pixels to the model as a hint; also for an existing label",
+    "Give its pixels to the model as a hint; also for an existing label. It does not cut: for that, Split",
     lambda app: app.canvas.refine_current(),
 )
-SPLIT_SHARED = Action(
-    "split_shared",
-    "Share negative points with every object",
-    "Every click, box or shape becomes an object; each gets a copy of all negative points (✕)",
+SPLIT = Action(
+    "split",
+    "Split",
+    "Two objects in one? Click once on each of them, then Split: each click, box or shape becomes an object. "
+    "Each gets a copy of all negative points (✕)",
     lambda app: app.canvas.split_current(share_background=True),
 )
 SPLIT_NEAREST = Action(
     "split_nearest",
-    "Give each negative point to the nearest object",
-    "Every click, box or shape becomes an object; each negative point (✕) goes to the nearest",
+    "Split, each negative point to the nearest",
+    "As Split, but each negative point (✕) goes to the nearest object",
     lambda app: app.canvas.split_current(share_background=False),
 )
 UNDO = Action(
@@ -276,7 +277,7 @@ ACTIONS = {
         CLEAR,
         CONTINUE,
         REFINE,
-        SPLIT_SHARED,
+        SPLIT,
         SPLIT_NEAREST,
         UNDO,
         REDO,

@@ -42,6 +42,7 @@ class Situation:
     in_3d: bool = False
     wants_download: bool = False
     objects: int = 0
+    refined: bool = False  # the object's own pixels are a hint to the model
     foreign_label: int = 0  # the current number, where it is an existing label and no object yet
 
 
@@ -74,6 +75,8 @@ def next_step(situation: Situation) -> str:
         if not situation.has_model:
             return "The model is loading; the mask will appear."
         return "Point at the object: the mask will appear."
+    if situation.refined and situation.tool in (None, "click"):
+        return "3. Missing something? Click it. Too much? Shift+click. Two objects? Click each, then Split."
     correcting = "Missing something? Click it. Too much? Shift+click there."
     if situation.tool is not None:
         correcting = CORRECTING.get(situation.tool, correcting)

@@ -409,6 +409,7 @@ class SegmentAnythingPanel(QScrollArea):
                     tool=state.tool,
                     prompts=0 if piece is None else len(piece.prompts),
                     has_mask=piece is not None and not piece.mask.empty,
+                    refined=piece is not None and not piece.refined.empty,
                     next_object_key=shown_key(NEXT_OBJECT),
                     one_each=self.one_each.on,
                     in_3d=state.in_3d,
