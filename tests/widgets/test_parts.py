@@ -341,6 +341,7 @@ def _settings(qtbot):
             threshold=lambda value: wished.append(("threshold", value)),
             cleanup=lambda value: wished.append(("cleanup", value)),
             rule=lambda value: wished.append(("rule", value)),
+            detail=lambda value: wished.append(("detail", value)),
         ),
         Choices(),
     )
