@@ -7,6 +7,8 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sphinx.errors import ExtensionError
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -60,7 +62,7 @@ def refuse_what_comes_from_elsewhere(app: Sphinx, failed: Exception | None) -> N
         return
     for page in Path(app.outdir).rglob("*.html"):
         if found := LOADED.search(page.read_text(encoding="utf-8")):
-            raise ValueError(f"{page.name} loads from the internet: {found[0]}")
+            raise ExtensionError(f"{page.name} loads from the internet: {found[0]}")
 
 
 def stay_on_the_site(_app: Sphinx, _page: str, source: list[str]) -> None:
@@ -71,13 +73,15 @@ def stay_on_the_site(_app: Sphinx, _page: str, source: list[str]) -> None:
 def keep_first_lines(
     _app: Sphinx, what: str, _name: str, _thing: object, _options: object, lines: list[str]
 ) -> None:
-    """Keep a colon in the first line of a property's docstring from being taken for the end of a type."""
-    if what == "property":
-        lines.insert(0, "")
+    """Put the first line of a property's docstring together again: napoleon takes "a: b" for a type."""
+    marks = [number for number, line in enumerate(lines) if line.startswith(":type: ")]
+    if what == "property" and marks:
+        lines[0] = f"{lines[marks[0]].removeprefix(':type: ')}: {lines[0]}"
+        del lines[marks[0]]
 
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", stay_on_the_site)
-    # before napoleon
-    app.connect("autodoc-process-docstring", keep_first_lines, priority=100)
+    # after napoleon
+    app.connect("autodoc-process-docstring", keep_first_lines, priority=900)
     app.connect("build-finished", refuse_what_comes_from_elsewhere)
