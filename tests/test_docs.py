@@ -47,9 +47,9 @@ def test_the_keys_that_are_named_are_the_keys() -> None:
 
 
 def test_the_readme_s_animation_is_small_enough_to_load_at_once() -> None:
-    from PIL import Image
+    from PIL import Image, ImageSequence
 
     file = DOCS / "images" / "click-correct-next-export.gif"
     assert file.stat().st_size < 2_000_000
     with Image.open(file) as film:
-        assert film.n_frames > 20
+        assert sum(1 for _ in ImageSequence.Iterator(film)) > 20
