@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_samv1.engine import frugal
 from napari_samv1.engine.frugal import encode_frugally
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model.image_encoder import attention
@@ -73,6 +74,7 @@ def test_smaller_pieces_are_smaller(monkeypatch):
 
 def test_the_cpu_comes_last_and_its_name_stands_in_the_key(monkeypatch):
     # a device of its own that cannot compute: what is on it has to be copied to the CPU
+    monkeypatch.setattr(frugal, "can_record", lambda device: False)
     network = random_model(Preparation(side=64)).network
     scarce = Scarce(
         monkeypatch, torch.OutOfMemoryError("CUDA out of memory."), torch.OutOfMemoryError("again")

@@ -81,8 +81,69 @@ def test_attention_in_chunks_equals_attention_at_once(monkeypatch, logits, kerne
     monkeypatch.setattr(attention, "LOGITS_AT_ONCE", logits)
     monkeypatch.setattr(attention, "ROWS_AT_ONCE", 1)
     if kernel == "fused":  # what other devices run, run here
-        monkeypatch.setattr(attention, "_attend_by_products", attention._attend_fused)
+        monkeypatch.setattr(attention, "_attend_by_products", attention._attend_masked)
     assert torch.allclose(attend(queries, keys, values, by_row, by_column), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("grid_hw", "width"), [((5, 6), 5), ((9, 7), 16), ((16, 16), 32)])
+def test_relative_terms_as_columns_of_queries_and_keys_give_plain_attention(grid_hw, width):
+    torch.manual_seed(0)
+    height, columns = grid_hw
+    queries, keys, values = torch.randn(3, 4, height * columns, width)
+    by_row, by_column = torch.randn(4, height * columns, height), torch.randn(4, height * columns, columns)
+    term = (by_row[..., :, None] + by_column[..., None, :]).flatten(-2)
+    expected = (queries @ keys.mT / width**0.5 + term).softmax(-1) @ values
+    scaled = keys * width**-0.5
+    got = attention._attend_by_columns(queries, scaled, values, by_row, by_column, None)
+    assert torch.allclose(got, expected, atol=1e-5)
+    kept = attention._attend_by_columns(
+        queries, scaled, values, by_row, by_column, attention.places_on(grid_hw, keys)
+    )
+    assert torch.equal(kept, got)
+    masked = attention._attend_masked(queries, scaled, values, by_row, by_column)
+    assert torch.allclose(masked, expected, atol=1e-5)
+    coarse = attention._attend_by_columns(
+        *(x.bfloat16() for x in (queries, scaled, values, by_row, by_column)), None
+    )
+    assert functional.cosine_similarity(coarse.float().flatten(), expected.flatten(), dim=0) > 0.999
+
+
+@pytest.mark.parametrize(
+    ("grid_hw", "head_width", "as_columns"),
+    [
+        ((64, 64), 64, True),  # ViT-B and ViT-L: 192 wide
+        ((64, 64), 80, True),  # ViT-H: 208
+        ((14, 14), 64, False),  # a window
+        ((32, 32), 64, True),
+        ((31, 32), 64, False),
+        ((96, 96), 64, True),  # exactly 256
+        ((97, 96), 64, False),
+    ],
+)
+def test_many_keys_get_the_relative_terms_as_columns_where_the_kernel_is_wide_enough(
+    grid_hw, head_width, as_columns
+):
+    assert attention.terms_as_columns(grid_hw, head_width) is as_columns
+
+
+def test_pieces_are_small_on_a_cpu_and_as_large_as_free_memory_allows_elsewhere(monkeypatch):
+    from napari_samv1.model import layers
+
+    asked = []
+    monkeypatch.setattr(layers, "free_bytes", lambda device: asked.append(device) or 32_000_000_000)
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert layers.at_once_on(cpu, 1000) == 1000
+    with layers.room_measured(cpu):
+        assert not asked
+    assert layers.at_once_on(gpu, 1000) == 1_000_000_000  # an eighth, in float32
+    with layers.room_measured(gpu):
+        layers.at_once_on(gpu, 1000)
+        layers.at_once_on(gpu, 1000)
+    assert len(asked) == 2
+    with layers.in_smaller_chunks(8):
+        assert layers.at_once_on(gpu, 1000) == 125
+    monkeypatch.setattr(layers, "free_bytes", lambda device: 0)
+    assert layers.at_once_on(gpu, 1000) == 1000
 
 
 @pytest.mark.parametrize("logits", [7 * 30, 3 * 30 * 30, 4 * 30 * 30])

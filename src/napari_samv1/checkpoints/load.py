@@ -41,6 +41,7 @@ def load_model(
     dtype: Precision = "auto",
     preparation: str | Preparation | None = None,
     download: bool = False,
+    compile: bool = False,
 ) -> LoadedModel:
     """Load a known model by its name, or any Segment Anything checkpoint by its path.
 
@@ -60,6 +61,9 @@ def load_model(
         known model's own; for a file the published one, or the bundled model's where the sizes are its own.
     download : bool
         Fetch a known model that is not on disk, instead of raising.
+    compile : bool
+        Have torch compile the image encoder, for many images of one size. The first one takes up to minutes
+        longer, as does the first of any other size; the compiled code is kept on disk for later runs.
 
     Raises
     ------
@@ -109,6 +113,7 @@ def load_model(
         dense=load_head_beside(
             path, sha256, chosen_device, digest=None if known is None else known.dense_digest
         ),
+        compiled=compile,
     )
 
 

@@ -30,7 +30,8 @@ class LoadedHead:
 class LoadedModel:
     """What ``load_model`` returns; ``sha256`` is that of the weight file and identifies the weights.
 
-    ``dense`` finds objects without prompts; only some models have it.
+    ``dense`` finds objects without prompts; only some models have it. ``compiled``: torch compiles the image
+    encoder for each size of image that it meets.
     """
 
     network: Sam = field(repr=False)
@@ -39,6 +40,7 @@ class LoadedModel:
     name: str
     sha256: str
     dense: LoadedHead | None = None
+    compiled: bool = False
 
     @property
     def device(self) -> torch.device:

@@ -9,6 +9,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from napari_samv1.engine.progress import OnProgress
+from napari_samv1.engine.staged import forget_recordings, staged_encoder
+from napari_samv1.model.capture import can_record
 from napari_samv1.model.layers import in_smaller_chunks
 from napari_samv1.model.memory import is_out_of_memory, release, too_little
 from napari_samv1.model.sam import Sam
@@ -25,10 +28,14 @@ def encode_frugally(
     *,
     window_sizes: Sequence[int] | None = None,
     on_block: OnBlock | None = None,
+    on_progress: OnProgress | None = None,
+    compiled: bool = False,
 ) -> Tensor:
     """Encode; if memory does not suffice, in smaller pieces, and if it still does not, on the CPU.
 
-    A warning says so. Blocks are reported from the first one on each time.
+    A warning says so. Blocks are reported from the first one on each time. ``on_block(index, tokens_bhwc)``
+    is called after every block; without it, encodings on a GPU may be recorded and ``compiled`` ones are, and
+    ``on_progress(blocks_done, blocks)`` is called after every stage of those, or else after every block.
 
     Raises
     ------
@@ -36,14 +43,29 @@ def encode_frugally(
         If memory does not suffice on the CPU either.
     """
 
+    blocks = network.config.depth
+
+    def report(index: int, tokens_bhwc: Tensor) -> None:
+        if on_block is not None:
+            on_block(index, tokens_bhwc)
+        if on_progress is not None:
+            on_progress(index + 1, blocks)
+
     def encode(own: Sam, pixels: Tensor) -> Tensor:
         with torch.inference_mode():
-            return own.encode(pixels, window_sizes=window_sizes, on_block=on_block)
+            return own.encode(pixels, window_sizes=window_sizes, on_block=report)
+
+    def encode_first() -> Tensor:
+        if on_block is None and (compiled or can_record(device)):
+            staged = staged_encoder(network, compiled=compiled)
+            return staged.encode(pixels_bchw, window_sizes=window_sizes, on_progress=on_progress)
+        return encode(network, pixels_bchw)
 
     device = pixels_bchw.device
-    tokens = _if_there_is_memory(lambda: encode(network, pixels_bchw))
+    tokens = _if_there_is_memory(encode_first)
     if tokens is not None:
         return tokens
+    forget_recordings(network)
     release(device)
     with in_smaller_chunks():
         tokens = _if_there_is_memory(lambda: encode(network, pixels_bchw))

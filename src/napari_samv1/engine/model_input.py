@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
 from napari_samv1.engine.frugal import OnBlock, encode_frugally
+from napari_samv1.engine.progress import OnProgress
 from napari_samv1.images.intensity import Intensity, to_rgb8
 from napari_samv1.images.prepare import prepare
 from napari_samv1.records.frame import Frame
@@ -65,11 +66,13 @@ def encode(
     *,
     window_sizes: Sequence[int] | None = None,
     on_block: OnBlock | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Embedding:
     """Encode, with other attention windows if given; ``Predictor.predict`` takes the result.
 
     ``window_sizes`` holds one size in tokens per stage. ``on_block(index, tokens_bhwc)`` is called after
-    every block and may raise to end the encoding. Where memory does not suffice, a warning says what was
+    every block, ``on_progress(blocks_done, blocks)`` after every block or stage (see ``encode_frugally``);
+    both may raise to end the encoding. Where memory does not suffice, a warning says what was
     done instead: smaller pieces, or the CPU, which the embedding's key then names.
     """
     network, key = model.network, given.key
@@ -78,7 +81,14 @@ def encode(
         # another encoding of the same pixels must not pass for the usual one
         sizes = ",".join(str(size) for size in window_sizes)
         key = replace(key, pixels=f"{key.pixels} windows {sizes}")
-    tokens_bchw = encode_frugally(network, given.pixels_bchw, window_sizes=window_sizes, on_block=on_block)
+    tokens_bchw = encode_frugally(
+        network,
+        given.pixels_bchw,
+        window_sizes=window_sizes,
+        on_block=on_block,
+        on_progress=on_progress,
+        compiled=model.compiled,
+    )
     if tokens_bchw.device.type != key.device:
         key = replace(key, device=tokens_bchw.device.type)
     return Embedding(tokens_bchw, given.frame, key)

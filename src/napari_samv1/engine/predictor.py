@@ -96,7 +96,8 @@ class Predictor:
         gamma : float
             Exponent applied to the values in 0..1, as napari displays them.
         on_progress : callable, optional
-            Called as ``on_progress(blocks_done, blocks)``; it may raise ``Cancelled``.
+            Called as ``on_progress(blocks_done, blocks)`` after every block, or after every stage where a GPU
+            replays one as a whole or the model is compiled; it may raise ``Cancelled``.
 
         Raises
         ------
@@ -104,13 +105,7 @@ class Predictor:
             If the image, a size or the intensity cannot be used; the message says what would be.
         """
         given = model_input(self.model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
-        blocks = self.model.config.depth
-
-        def report(index: int, _: Tensor) -> None:
-            if on_progress is not None:
-                on_progress(index + 1, blocks)
-
-        return encode(self.model, given, on_block=report)
+        return encode(self.model, given, on_progress=on_progress)
 
     def on_image(
         self,

@@ -8,8 +8,6 @@ from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING
 
-import torch
-
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.model_input import encode
 from napari_samv1.engine.plane_pixels import PlanePixels
@@ -148,13 +146,7 @@ class ImageView:
             if found is None:
                 prepared = self.pixels.prepared(window_yxhw) if prepared is None else prepared
                 model = self.predictor.model
-                blocks = model.config.depth
-
-                def report(index: int, _: torch.Tensor) -> None:
-                    if on_progress is not None:
-                        on_progress(index + 1, blocks)
-
-                made = encode(model, prepared.on(model.device), on_block=report)
+                made = encode(model, prepared.on(model.device), on_progress=on_progress)
                 tokens_bchw = made.tokens_bchw.cpu()
                 if request.rounding == "float16":
                     tokens_bchw = tokens_bchw.half()

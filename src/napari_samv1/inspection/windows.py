@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.model_input import encode, model_input
@@ -54,13 +53,8 @@ def predict_with_windows(
     model = predictor.model
     trained = model.network.image_encoder.window_sizes
     given = model_input(model, image, side=side, intensity=intensity, gamma=gamma)
-
-    def report(index: int, _: Tensor) -> None:
-        if on_progress is not None:
-            on_progress(index + 1, model.config.depth)
-
     start = time.perf_counter()
-    embedding = encode(model, given, window_sizes=window_sizes, on_block=report)
+    embedding = encode(model, given, window_sizes=window_sizes, on_progress=on_progress)
     # moving one number off the device waits for all of it
     float(embedding.tokens_bchw[0, 0, 0, 0])
     encoded = time.perf_counter()

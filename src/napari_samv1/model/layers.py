@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,6 +10,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from napari_samv1.model.memory import free_bytes
 
 
 class LayerNorm2d(nn.Module):
@@ -41,12 +44,51 @@ def in_smaller_chunks(divisor: int = 8) -> Iterator[None]:
 
 def at_once(most: int) -> int:
     """How much of something may exist at a time: ``most``, or less within ``in_smaller_chunks``."""
-    return max(1, most // _DIVISOR.get())
+    # a context is nothing that torch.compile can follow, and short memory nothing that it is for
+    return most if torch.compiler.is_compiling() else max(1, most // _DIVISOR.get())
+
+
+def at_once_on(device: torch.device, most: int) -> int:
+    """The same by device: ``most`` stays in a CPU's cache, elsewhere free memory alone is the limit.
+
+    More and smaller pieces are no gain there, where each costs several launches.
+    """
+    if device.type == "cpu" or is_short_of_memory():
+        return at_once(most)
+    return max(most, _room_on(device))
 
 
 def is_short_of_memory() -> bool:
     """Within ``in_smaller_chunks``."""
-    return _DIVISOR.get() > 1
+    return not torch.compiler.is_compiling() and _DIVISOR.get() > 1
+
+
+ROOM_SHARE = 8
+"""One tensor may take so much of the free memory at most: others like it live beside it."""
+
+_ROOM: ContextVar[int | None] = ContextVar("room", default=None)
+
+
+@contextmanager
+def room_measured(device: torch.device) -> Iterator[None]:
+    """Ask a device for its free memory once, for all that this thread computes within."""
+    token = _ROOM.set(None if device.type == "cpu" else _measure_room(device))
+    try:
+        yield
+    finally:
+        _ROOM.reset(token)
+
+
+def _room_on(device: torch.device) -> int:
+    if torch.compiler.is_compiling():
+        return sys.maxsize
+    known = _ROOM.get()
+    return _measure_room(device) if known is None else known
+
+
+def _measure_room(device: torch.device) -> int:
+    """How many float32 numbers one tensor may have on a device."""
+    return free_bytes(device) // (4 * ROOM_SHARE)
 
 
 IMAGES = 16

@@ -24,6 +24,21 @@ def release(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
+def free_bytes(device: torch.device) -> int:
+    """Memory of a GPU that tensors can still have: what is free, and what torch keeps for the next ones."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    raise ValueError(f"expected a CUDA or MPS device, got {str(device)!r}")
+
+
+def total_bytes(device: torch.device) -> int:
+    """All memory of a CUDA device."""
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
 def too_little(what: str, device: torch.device) -> MemoryError:
     """The error that says for what memory does not suffice, and what to do."""
     remedy = "close other programs, or choose a smaller model"

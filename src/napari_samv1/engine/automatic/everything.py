@@ -286,4 +286,4 @@ def embed_window(
         device=model.device.type,
     )
     given = ModelInput(pixels_bchw.to(model.device), frame, key)
-    return encode(model, given, on_block=lambda *_: progress.tell())
+    return encode(model, given, on_progress=lambda *_: progress.tell())

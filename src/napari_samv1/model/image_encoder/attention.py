@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_samv1.model.image_encoder.relative_position import RelativePosition
+from napari_samv1.model.image_encoder.relative_position import OffsetVectors, RelativePosition
 from napari_samv1.model.image_encoder.windows import join_windows, split_windows
-from napari_samv1.model.layers import Linear, at_once, is_short_of_memory, linear
+from napari_samv1.model.layers import Linear, at_once, at_once_on, linear
 
 LOGITS_AT_ONCE = 2**20
-"""How many attention logits exist at a time, 4 MB: of more, the allocator returns the pages every time."""
+"""How many attention logits exist at a time on a CPU, 4 MB: of more, the allocator returns the pages every
+time."""
 
 ROWS_AT_ONCE = 256
 """How many queries share a matrix product at least: packing the keys for fewer outweighs multiplying them."""
 
+MANY_KEYS = 1024
+"""From so many keys on, a mask of a number for each pair is more traffic than wider queries and keys."""
+
+WIDEST_FLASH = 256
+"""How wide the queries and keys of flash attention can be."""
+
+FLASH_STEP = 8
+"""What their width must be a multiple of."""
+
 PROJECTED_AT_ONCE = 2**22
-"""How many queries', keys' and values' numbers of windows exist at a time, 16 MB in float32."""
+"""How many queries', keys' and values' numbers of windows exist at a time on a CPU, 16 MB in float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionTables:
+    """What attention on one grid needs besides the weights, prepared once.
+
+    ``places_nc`` marks every key's row and column by a one each, where the relative terms go into queries and
+    keys.
+    """
+
+    vectors: OffsetVectors
+    places_nc: Tensor | None = None
 
 
 class SelfAttention(nn.Module):
@@ -33,10 +57,20 @@ class SelfAttention(nn.Module):
         self.relative_position = RelativePosition(positions, width // heads)
         self.projection = Linear(width, width)
 
-    def forward(self, tokens_bhwc: Tensor) -> Tensor:
-        return self.projection(self.mix(self.qkv(tokens_bhwc)))
+    def tables(self, grid_hw: tuple[int, int]) -> AttentionTables:
+        """The tables of a grid of tokens or of a window, for the weights' precision and device."""
+        weight = self.qkv.weight
+        places = None
+        if weight.device.type != "cpu" and terms_as_columns(grid_hw, weight.shape[1] // self.heads):
+            places = places_on(grid_hw, weight)
+        return AttentionTables(self.relative_position.at(grid_hw, weight.dtype), places)
 
-    def within_windows(self, tokens_bhwc: Tensor, window: int) -> Tensor:
+    def forward(self, tokens_bhwc: Tensor, tables: AttentionTables | None = None) -> Tensor:
+        return self.projection(self.mix(self.qkv(tokens_bhwc), tables))
+
+    def within_windows(
+        self, tokens_bhwc: Tensor, window: int, tables: AttentionTables | None = None
+    ) -> Tensor:
         """As ``forward``, each token seeing its own window of ``window`` x ``window`` tokens.
 
         The published network normalises, pads with zeros, then projects, so that the queries, keys and
@@ -46,18 +80,20 @@ class SelfAttention(nn.Module):
         """
         batch, _, width, channels = tokens_bhwc.shape
         row_of_windows = 3 * batch * window * width * channels
-        rows = window * max(1, at_once(PROJECTED_AT_ONCE) // row_of_windows)
+        rows = window * max(1, at_once_on(tokens_bhwc.device, PROJECTED_AT_ONCE) // row_of_windows)
+        if rows >= tokens_bhwc.shape[1]:
+            return self._within_windows(tokens_bhwc, window, tables)
         return torch.cat(
-            [self._within_windows(rows_bhwc, window) for rows_bhwc in tokens_bhwc.split(rows, dim=1)],
+            [self._within_windows(rows_bhwc, window, tables) for rows_bhwc in tokens_bhwc.split(rows, dim=1)],
             dim=1,
         )
 
-    def _within_windows(self, tokens_bhwc: Tensor, window: int) -> Tensor:
+    def _within_windows(self, tokens_bhwc: Tensor, window: int, tables: AttentionTables | None) -> Tensor:
         grid_hw = (tokens_bhwc.shape[1], tokens_bhwc.shape[2])
-        mixed = self.mix(split_windows(self.qkv(tokens_bhwc), window, self.qkv.bias))
+        mixed = self.mix(split_windows(self.qkv(tokens_bhwc), window, self.qkv.bias), tables)
         return self.projection(join_windows(mixed, grid_hw))
 
-    def mix(self, qkv: Tensor) -> Tensor:
+    def mix(self, qkv: Tensor, tables: AttentionTables | None = None) -> Tensor:
         """Queries, keys and values side by side, ... H W 3C -> attended values, ... H W C.
 
         Tokens attend to those of their own H x W grid.
@@ -67,12 +103,20 @@ class SelfAttention(nn.Module):
         # of one grid, the groups are its heads, and these are views
         queries, keys, values = (part.reshape(-1, height * width, part.shape[-1]) for part in split)  # G N D
         del qkv, split  # of many, they are copied by now
-        by_row, by_column = self.relative_position(queries.unflatten(1, (height, width)))
-        mixed = attend(queries, keys, values, by_row.flatten(1, 2), by_column.flatten(1, 2))
+        vectors, places = (None, None) if tables is None else (tables.vectors, tables.places_nc)
+        by_row, by_column = self.relative_position(queries.unflatten(1, (height, width)), vectors)
+        mixed = attend(queries, keys, values, by_row.flatten(1, 2), by_column.flatten(1, 2), places)
         return mixed.view(*grids, self.heads, height, width, -1).movedim(-4, -2).flatten(-2)
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+def attend(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    by_row: Tensor,
+    by_column: Tensor,
+    places_nc: Tensor | None = None,
+) -> Tensor:
     """softmax(q k / sqrt(d) + relative term) v, exactly, some groups or some query rows at a time.
 
     Queries, keys and values are G N D for G heads of all grids; the relative terms G N h and G N w with
@@ -80,15 +124,21 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
     whole network. On a CPU they and their softmax are float32 whatever the queries are: rounded to bfloat16,
     large logits turn into attention that is off by percents, and the matrix products are not what takes the
     time. (Autocast, that is training, rounds the products all the same.)
+
+    Elsewhere one kernel keeps no logits. It gets the terms as ``terms_as_columns`` says, all at once where
+    free memory allows; ``places_nc`` is made anew if not given.
     """
     groups, count, head_width = queries.shape
-    on_cpu = queries.device.type == "cpu"
+    device = queries.device
+    if device.type != "cpu" and terms_as_columns((by_row.shape[2], by_column.shape[2]), head_width):
+        return _attend_by_columns(queries, keys * head_width**-0.5, values, by_row, by_column, places_nc)
+    on_cpu = device.type == "cpu"
     exact = on_cpu and not torch.is_autocast_enabled("cpu")
     dtype = torch.float32 if exact else queries.dtype
-    attend_chunk = _attend_by_products if on_cpu else _attend_fused
-    logits = at_once(LOGITS_AT_ONCE)
-    groups_at_once = max(1, logits // count**2) if on_cpu or is_short_of_memory() else groups
-    rows_at_once = max(at_once(ROWS_AT_ONCE), logits // (groups_at_once * count))
+    attend_chunk = _attend_by_products if on_cpu else _attend_masked
+    logits = at_once_on(device, LOGITS_AT_ONCE)
+    groups_at_once = max(1, logits // count**2)
+    rows_at_once = max(at_once(ROWS_AT_ONCE), logits // (min(groups, groups_at_once) * count))
     mixed = []
     # split, not sliced: what flows back through a slice is as large as the whole
     for some in zip(
@@ -104,6 +154,17 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_col
     return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
 
 
+def terms_as_columns(grid_hw: tuple[int, int], head_width: int) -> bool:
+    """Whether, off the CPU, the relative terms are further columns of queries and keys, or else a mask.
+
+    Columns where there are many keys, as in the global blocks, and the kernel is wide enough: no number for
+    each pair exists then, neither as a logit nor in a mask. A mask for few, as in windows: the columns would
+    be most of the product.
+    """
+    height, width = grid_hw
+    return height * width >= MANY_KEYS and head_width + height + width <= WIDEST_FLASH
+
+
 def _attend_by_products(
     queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
 ) -> Tensor:
@@ -111,7 +172,7 @@ def _attend_by_products(
     height, width = by_row.shape[2], by_column.shape[2]
     if queries.requires_grad:
         # each addition would be copied for the way back, in short rows: the product adds them as well
-        placed = torch.cat([keys, _places(height, width, keys)], dim=2)
+        placed = torch.cat([keys, places_on((height, width), keys).expand(len(keys), -1, -1)], dim=2)
         logits = torch.cat([queries, by_row.to(queries), by_column.to(queries)], dim=2) @ placed.mT
         return logits.softmax(-1) @ values
     logits = _times_transposed(queries, keys).unflatten(2, (height, width))
@@ -120,11 +181,12 @@ def _attend_by_products(
     return _times_transposed(logits.flatten(2).softmax(-1), values.mT)
 
 
-def _places(height: int, width: int, keys: Tensor) -> Tensor:
-    """A one at every key's row and a one at its column, for G heads of height * width keys."""
-    rows = torch.eye(height, dtype=keys.dtype, device=keys.device).repeat_interleave(width, dim=0)
-    columns = torch.eye(width, dtype=keys.dtype, device=keys.device).repeat(height, 1)
-    return torch.cat([rows, columns], dim=1).expand(len(keys), -1, -1)
+def places_on(grid_hw: tuple[int, int], like: Tensor) -> Tensor:
+    """A one at every key's row and a one at its column: N h+w, of another tensor's dtype and device."""
+    height, width = grid_hw
+    rows = torch.eye(height, dtype=like.dtype, device=like.device).repeat_interleave(width, dim=0)
+    columns = torch.eye(width, dtype=like.dtype, device=like.device).repeat(height, 1)
+    return torch.cat([rows, columns], dim=1)
 
 
 def _times_transposed(left: Tensor, right: Tensor) -> Tensor:
@@ -132,11 +194,35 @@ def _times_transposed(left: Tensor, right: Tensor) -> Tensor:
     return linear(left[0], right[0])[None] if len(left) == 1 else torch.bmm(left, right.mT)
 
 
-def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
-    """On CUDA and MPS one kernel reads the term as its mask and keeps no logits."""
+def _attend_masked(
+    queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
+) -> Tensor:
+    """One kernel reads the terms as its mask."""
     term = (by_row[..., :, None] + by_column[..., None, :]).flatten(2)
     # a batch of one: the kernels want B heads N D
     mixed = functional.scaled_dot_product_attention(
         queries[None], keys[None], values[None], attn_mask=term[None], scale=1.0
     )
     return mixed[0]
+
+
+def _attend_by_columns(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    by_row: Tensor,
+    by_column: Tensor,
+    places_nc: Tensor | None,
+) -> Tensor:
+    """The terms are in the product itself: beside the keys' ones stand a query's terms."""
+    height, width, head_width = by_row.shape[2], by_column.shape[2], values.shape[2]
+    places = places_on((height, width), keys) if places_nc is None else places_nc
+    asked = torch.cat([queries, by_row, by_column], dim=2)
+    placed = torch.cat([keys, places.expand(len(keys), -1, -1)], dim=2)
+    if missing := -asked.shape[2] % FLASH_STEP:
+        asked, placed = functional.pad(asked, (0, missing)), functional.pad(placed, (0, missing))
+    if values.dtype != torch.float32 or values.device.type != "cuda":
+        # flash attention wants all three equally wide; CUDA has none in float32, and what it has does not
+        values = functional.pad(values, (0, asked.shape[2] - head_width))
+    mixed = functional.scaled_dot_product_attention(asked[None], placed[None], values[None], scale=1.0)
+    return mixed[0, ..., :head_width]

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_samv1.model.image_encoder.attention import SelfAttention
+from napari_samv1.model.image_encoder.attention import AttentionTables, SelfAttention
 from napari_samv1.model.layers import Mlp
+
+NormWeights = tuple[Tensor, Tensor]
+"""Weight and bias of a normalisation, in the tokens' precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTables:
+    """What a block computes from its weights alone, on one grid: prepared once for any number of images."""
+
+    attention: AttentionTables
+    norm_attention: NormWeights
+    norm_mlp: NormWeights
 
 
 class GlobalBlock(nn.Module):
@@ -23,16 +38,27 @@ class GlobalBlock(nn.Module):
         self.norm_mlp = nn.LayerNorm(width, eps=1e-6)
         self.mlp = Mlp(width, width * mlp_ratio, functional.gelu)
 
-    def forward(self, tokens_bhwc: Tensor) -> Tensor:
-        return self.think(tokens_bhwc + self.attention(self.normalised(tokens_bhwc)))
+    def tables(self, grid_hw: tuple[int, int], dtype: torch.dtype) -> BlockTables:
+        """The tables of a grid, for tokens of a precision."""
+        return BlockTables(
+            self.attention.tables(grid_hw), _cast(self.norm_attention, dtype), _cast(self.norm_mlp, dtype)
+        )
 
-    def think(self, tokens_bhwc: Tensor) -> Tensor:
+    def forward(self, tokens_bhwc: Tensor, tables: BlockTables | None = None) -> Tensor:
+        attended = self.attention(
+            self.normalised(tokens_bhwc, tables), None if tables is None else tables.attention
+        )
+        return self.think(tokens_bhwc + attended, tables)
+
+    def think(self, tokens_bhwc: Tensor, tables: BlockTables | None = None) -> Tensor:
         """The block's second half, which no token shares with another."""
-        return tokens_bhwc + self.mlp(_normalised(self.norm_mlp, tokens_bhwc))
+        weights = None if tables is None else tables.norm_mlp
+        return tokens_bhwc + self.mlp(_normalised(self.norm_mlp, tokens_bhwc, weights))
 
-    def normalised(self, tokens_bhwc: Tensor) -> Tensor:
+    def normalised(self, tokens_bhwc: Tensor, tables: BlockTables | None = None) -> Tensor:
         """What the attention sees of the tokens."""
-        return _normalised(self.norm_attention, tokens_bhwc)
+        weights = None if tables is None else tables.norm_attention
+        return _normalised(self.norm_attention, tokens_bhwc, weights)
 
 
 class WindowedBlock(nn.Module):
@@ -42,15 +68,24 @@ class WindowedBlock(nn.Module):
         super().__init__()
         self.block = GlobalBlock(width, heads, mlp_ratio, positions)
 
-    def forward(self, tokens_bhwc: Tensor, window: int) -> Tensor:
+    def tables(self, window: int, dtype: torch.dtype) -> BlockTables:
+        """The tables of windows of a size, for tokens of a precision."""
+        return self.block.tables((window, window), dtype)
+
+    def forward(self, tokens_bhwc: Tensor, window: int, tables: BlockTables | None = None) -> Tensor:
         block = self.block
-        attended = block.attention.within_windows(block.normalised(tokens_bhwc), window)
-        return block.think(tokens_bhwc + attended)
+        attended = block.attention.within_windows(
+            block.normalised(tokens_bhwc, tables), window, None if tables is None else tables.attention
+        )
+        return block.think(tokens_bhwc + attended, tables)
 
 
-def _normalised(norm: nn.LayerNorm, tokens_bhwc: Tensor) -> Tensor:
+def _normalised(norm: nn.LayerNorm, tokens_bhwc: Tensor, weights: NormWeights | None) -> Tensor:
     """In the tokens' precision, then rounded to the weights': what is common to all is gone by then."""
-    dtype = tokens_bhwc.dtype
-    weight, bias = norm.weight.to(dtype), norm.bias.to(dtype)
+    weight, bias = _cast(norm, tokens_bhwc.dtype) if weights is None else weights
     exact = functional.layer_norm(tokens_bhwc, norm.normalized_shape, weight, bias, norm.eps)
     return exact.to(norm.weight.dtype)
+
+
+def _cast(norm: nn.LayerNorm, dtype: torch.dtype) -> NormWeights:
+    return norm.weight.to(dtype), norm.bias.to(dtype)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from napari_samv1.model.config import SamConfig
 from napari_samv1.model.image_encoder.channel_projection import ChannelProjection
 from napari_samv1.model.image_encoder.patch_embedding import PatchEmbedding
 from napari_samv1.model.image_encoder.position_encoding import PositionEncoding
-from napari_samv1.model.image_encoder.stage import Stage
+from napari_samv1.model.image_encoder.relative_position import RelativePosition
+from napari_samv1.model.image_encoder.stage import OnBlock, RunBlock, Stage, run_block
+from napari_samv1.model.image_encoder.tables import EncoderTables, KeptTables
+from napari_samv1.model.layers import room_measured
+from napari_samv1.model.weights import Places
 
 
 class ImageEncoder(nn.Module):
@@ -24,6 +30,12 @@ class ImageEncoder(nn.Module):
         self.position_encoding = PositionEncoding(config.grid, config.width)
         self.stages = nn.ModuleList(Stage(config) for _ in range(config.stages))
         self.channel_projection = ChannelProjection(config.width, config.channels)
+        self._kept_tables = KeptTables()
+        self._tabled = Places(
+            module
+            for module in self.modules()
+            if isinstance(module, nn.LayerNorm | RelativePosition | PositionEncoding)
+        )
 
     def forward(
         self,
@@ -38,9 +50,8 @@ class ImageEncoder(nn.Module):
         ``on_block(index, tokens_bhwc)`` is called after every block, for progress or for a look; what it
         raises ends the encoding. It must not change the tokens.
         """
-        windows = self._checked(image_bchw, window_sizes)
-        # float32 wherever the stages are not: in bfloat16 the sum over all blocks would lose the later ones'
-        tokens_bhwc = self.position_encoding(self.patch_embedding(image_bchw).float())
+        windows = self.checked(image_bchw, window_sizes)
+        tables = self.tables(image_bchw, windows)
         blocks_done = 0
 
         def report(tokens: Tensor) -> None:
@@ -49,11 +60,57 @@ class ImageEncoder(nn.Module):
                 on_block(blocks_done, tokens)
             blocks_done += 1
 
-        for stage, window in zip(self.stages, windows, strict=True):
-            tokens_bhwc = stage(tokens_bhwc, window, report)
-        return self.channel_projection(tokens_bhwc)
+        x = image_bchw
+        with room_measured(image_bchw.device):
+            for index in range(len(self.stages)):
+                x = self.run_stage(index, x, windows, tables, on_block=report)
+        return x
 
-    def _checked(self, image_bchw: Tensor, window_sizes: Sequence[int] | None) -> tuple[int, ...]:
+    def run_stage(
+        self,
+        index: int,
+        x: Tensor,
+        windows: Sequence[int],
+        tables: EncoderTables | None = None,
+        *,
+        on_block: OnBlock | None = None,
+        run: RunBlock = run_block,
+    ) -> Tensor:
+        """One stage, what comes before the first and after the last one included: these are the whole.
+
+        The first one takes pixels, the last one gives image tokens.
+        """
+        if index == 0:
+            # float32 wherever the stages are not: in bfloat16 the sum of blocks would lose the later ones'
+            x = self.patch_embedding(x).float()
+            x = self.position_encoding(x) if tables is None else x + tables.positions_hwc
+        own = None if tables is None else tables.stages[index]
+        x = self.stages[index](x, windows[index], on_block, own, run)
+        return self.channel_projection(x) if index == len(self.stages) - 1 else x
+
+    def tables(self, image_bchw: Tensor, windows: Sequence[int]) -> EncoderTables | None:
+        """What all images of a size share, prepared once; None in training, where weights change."""
+        if torch.is_grad_enabled():
+            return None
+        grid_hw = (image_bchw.shape[2] // self.patch, image_bchw.shape[3] // self.patch)
+        return self._kept_tables.of(
+            (grid_hw, tuple(windows)),
+            self._tabled.parameters(),
+            lambda: self._make_tables(grid_hw, windows),
+        )
+
+    def _make_tables(self, grid_hw: tuple[int, int], windows: Sequence[int]) -> EncoderTables:
+        stages = cast(list[Stage], list(self.stages))
+        return EncoderTables(
+            self.position_encoding.at(grid_hw).float(),
+            tuple(
+                stage.tables(grid_hw, window, torch.float32)
+                for stage, window in zip(stages, windows, strict=True)
+            ),
+        )
+
+    def checked(self, image_bchw: Tensor, window_sizes: Sequence[int] | None) -> tuple[int, ...]:
+        """Every stage's window, for an image that is checked."""
         height, width = image_bchw.shape[-2:]
         if height % self.patch or width % self.patch or not height or not width:
             raise ValueError(

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+OffsetVectors = tuple[Tensor, Tensor]
+"""For each pair of positions, along the height and along the width, the vector of their offset."""
+
 
 class RelativePosition(nn.Module):
     """Decomposed relative positions (Li et al. 2022, MViTv2): one learned vector per offset and axis.
@@ -19,14 +22,19 @@ class RelativePosition(nn.Module):
         self.height = nn.Parameter(torch.zeros(2 * positions - 1, head_width))
         self.width = nn.Parameter(torch.zeros(2 * positions - 1, head_width))
 
-    def forward(self, queries_ghwd: Tensor) -> tuple[Tensor, Tensor]:
+    def at(self, grid_hw: tuple[int, int], dtype: torch.dtype) -> OffsetVectors:
+        """The vectors of all pairs of positions on a grid: h h D and w w D."""
+        height, width = grid_hw
+        return offsets(self.height, height).to(dtype), offsets(self.width, width).to(dtype)
+
+    def forward(self, queries_ghwd: Tensor, vectors: OffsetVectors | None = None) -> tuple[Tensor, Tensor]:
         """Queries (unscaled, G h w D for G heads) -> their terms per key row and per key column.
 
-        The term of a key at row i, column j is ``by_row[..., i] + by_column[..., j]``.
+        The term of a key at row i, column j is ``by_row[..., i] + by_column[..., j]``. ``vectors`` are those
+        of ``at``, found anew if not given.
         """
         _, height, width, _ = queries_ghwd.shape
-        rows_hid = offsets(self.height, height).to(queries_ghwd.dtype)
-        columns_wjd = offsets(self.width, width).to(queries_ghwd.dtype)
+        rows_hid, columns_wjd = self.at((height, width), queries_ghwd.dtype) if vectors is None else vectors
         by_row = torch.einsum("ghwd,hid->ghwi", queries_ghwd, rows_hid)
         by_column = torch.einsum("ghwd,wjd->ghwj", queries_ghwd, columns_wjd)
         return by_row, by_column

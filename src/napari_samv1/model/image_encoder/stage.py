@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from napari_samv1.model.config import SamConfig
-from napari_samv1.model.image_encoder.blocks import GlobalBlock, WindowedBlock
+from napari_samv1.model.image_encoder.blocks import BlockTables, GlobalBlock, WindowedBlock
 
 OnBlock = Callable[[Tensor], None]
+RunBlock = Callable[..., Tensor]
+"""Calls a block, its first argument, with the others; a compiled function may do it."""
+
+
+def run_block(block: nn.Module, *given: Any) -> Tensor:
+    """Call a block as it is."""
+    tokens_bhwc: Tensor = block(*given)
+    return tokens_bhwc
 
 
 class Stage(nn.Module):
@@ -23,12 +33,26 @@ class Stage(nn.Module):
         )
         self.whole = GlobalBlock(*sizes, config.grid)
 
-    def forward(self, tokens_bhwc: Tensor, window: int, on_block: OnBlock | None = None) -> Tensor:
-        for block in self.windowed:
-            tokens_bhwc = block(tokens_bhwc, window)
+    def tables(self, grid_hw: tuple[int, int], window: int, dtype: torch.dtype) -> tuple[BlockTables, ...]:
+        """Each block's tables."""
+        windowed = (block.tables(window, dtype) for block in self.windowed)  # type: ignore[operator]
+        return *windowed, self.whole.tables(grid_hw, dtype)
+
+    def forward(
+        self,
+        tokens_bhwc: Tensor,
+        window: int,
+        on_block: OnBlock | None = None,
+        tables: tuple[BlockTables, ...] | None = None,
+        run: RunBlock = run_block,
+    ) -> Tensor:
+        """Tokens B h w C -> the same shape; ``on_block(tokens)`` is called after every block."""
+        own = [None] * (len(self.windowed) + 1) if tables is None else tables
+        for block, its in zip(self.windowed, own[:-1], strict=True):
+            tokens_bhwc = run(block, tokens_bhwc, window, its)
             if on_block is not None:
                 on_block(tokens_bhwc)
-        tokens_bhwc = self.whole(tokens_bhwc)
+        tokens_bhwc = run(self.whole, tokens_bhwc, own[-1])
         if on_block is not None:
             on_block(tokens_bhwc)
         return tokens_bhwc
