@@ -245,11 +245,11 @@ class LabelWriter:
             )
 
     def _uncover(self, plane: _PlaneOfLabels, changed: list[int]) -> bool:
-        """Put back the labels that objects of an earlier writer cover, before the objects are written anew."""
+        """Put back the labels that objects of an earlier writer cover, before objects are written anew."""
         beneath, self._covered_before = self._covered_before, None
         if beneath is None:
             return False
-        whole = tuple(slice(0, size) for size in plane.shape)
+        whole = slice(0, plane.shape[0]), slice(0, plane.shape[1])
         covered = (beneath != 0) & np.isin(plane[whole], changed)
         if covered.any():
             plane.write(whole, np.where(covered, beneath, plane[whole]).astype(plane.dtype), covered)
