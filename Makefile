@@ -7,7 +7,7 @@ DISPLAYED := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLA
 PLAY_MINUTES ?= 60
 PLAY_SEED ?= 1
 
-.PHONY: install check format test test-full play demo picture bench train
+.PHONY: install check format docs test test-full play demo picture pictures bench train
 
 install:
 	$(PYTHON) -m venv .venv
@@ -22,6 +22,12 @@ check:
 	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
+	$(MAKE) docs
+
+# the documentation site, without the internet; a broken link fails
+docs:
+	rm -rf build/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees -b html docs build/docs
 
 format:
 	$(BIN)/ruff format .
@@ -42,7 +48,13 @@ demo:
 	$(BIN)/napari-samv1
 
 picture:
+	$(DISPLAYED) $(BIN)/python scripts/readme_animation.py
+
+# all pictures of the documentation
+pictures: picture
 	$(DISPLAYED) $(BIN)/python scripts/readme_picture.py
+	$(DISPLAYED) $(BIN)/python scripts/tutorial_pictures.py
+	$(DISPLAYED) $(BIN)/python scripts/inspect_pictures.py
 
 bench:
 	$(DISPLAYED) $(BIN)/python -m benchmarks

@@ -18,11 +18,10 @@ os.environ["NAPARI_SAMV1_STATE"] = tempfile.mkdtemp(prefix="napari-samv1-picture
 
 def is_answered(panel: SegmentAnythingPanel) -> bool:
     """Whether the current object's mask is in the Labels layer and answers its prompts."""
-    binding = panel.canvas
-    session, current = binding.session, binding.current
-    if session is None or current is None or binding.labels is None:
-        return False
-    return not session.pending and not current.mask.empty
+    piece = panel.canvas.current
+    return (
+        piece is not None and not piece.pending and not piece.mask.empty and panel.canvas.labels is not None
+    )
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from napari.layers import Points, Shapes
 
+from napari_samv1.records.settings import Rule
 from play.person import Person
 
 STACK = {"stack": (3, 40, 60)}
@@ -332,3 +333,47 @@ def test_a_prompt_in_a_newly_chosen_layer_is_added_to_those_that_it_does_not_sho
     person.wait()
     drawn = {(one.kind, *one.vertices_yx[0]) for one in person.binding.shown.get(1).drawn}
     assert drawn == {("point", 10, 20), ("polygon", 5, 5)}
+
+
+def test_labels_of_another_tool_that_an_object_covers_outlast_a_look_at_another_image(at_work):
+    person = at_work(TWO)
+    person.add_own_layers()
+    person.bind_labels(0)
+    labels = person.binding.labels
+    person.set_rule(Rule("inside", 90))
+    person.box((0, 0), (12, 12))
+    person.wait()
+    number = person.current
+    assert (labels.data[2:8, 2:9] == number).all()
+    before = labels.data.copy()
+    person.choose_image("second")
+    person.choose_image("first")
+    np.testing.assert_array_equal(labels.data, before)
+    labels.translate = (0, 1)  # masks are written anew
+    labels.translate = (0, 0)
+    np.testing.assert_array_equal(labels.data, before)
+    person.undo()
+    assert (labels.data[2:8, 2:9] == 90).all()
+
+
+def test_an_empty_labels_layer_serves_no_image_that_it_does_not_lie_on(at_work):
+    person = at_work(TWO)
+    person.bind_new_labels()
+    person.choose_image("second")
+    click(person, 47, 62)
+    assert person.binding.labels.data.shape == (50, 65)
+    assert areas(person) == [25]
+
+
+def test_a_label_of_another_tool_that_is_erased_a_little_stays_where_it_is(at_work):
+    person = at_work({"image": (40, 60)})
+    person.set_rule(Rule("inside", 1))  # for new objects
+    person.add_own_layers()
+    person.bind_labels(0)
+    labels = person.binding.labels
+    before = labels.data.copy()
+    person.paint((25, 45), (25, 46), erase=True)
+    erased = np.argwhere(labels.data != before)
+    assert 0 < len(erased) <= 20
+    person.undo()
+    np.testing.assert_array_equal(labels.data, before)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from napari.utils.key_bindings import KeymapHandler
 
+from napari_samv1.layers.key_owners import KEY_OWNERS
+
 UNDO, REDO = "Control-Z", "Control-Shift-Z"
 
 
@@ -13,6 +15,31 @@ def press(layer, key):
     handler = KeymapHandler()
     handler.keymap_providers = [layer]
     handler.press_key(key)
+
+
+class Owner:
+    """Carries out the keys of an annotation's layers, as the app does."""
+
+    def __init__(self, binding, said):
+        self.binding, self.said = binding, said
+
+    def owns(self, layer):
+        binding = self.binding
+        return any(layer is one for one in (binding.points, binding.shapes, binding.labels))
+
+    def press(self, name, *, on_plane=False):
+        if on_plane and self.binding.shown is None:
+            return False
+        self.said.append((self.binding.undo if name == "undo" else self.binding.redo)())
+        return True
+
+
+@pytest.fixture(autouse=True)
+def owner(bound, notices):
+    owner = Owner(bound, notices)
+    KEY_OWNERS.add(owner)
+    yield owner
+    KEY_OWNERS.discard(owner)
 
 
 @pytest.fixture

@@ -108,7 +108,9 @@ class Playing(RuleBasedStateMachine):
             labels = self.person.labels_of(name)
             if labels is not None:
                 at = _at(index)
-                self.beneath[name][1].give(at, self.now.planes[name, index].objects)
+                # an object without pixels takes none over that bear its number
+                objects = self.now.planes[name, index].objects.items()
+                self.beneath[name][1].give(at, [number for number, one in objects if not one.mask.empty])
         return self.now
 
     def _learn_labels(self) -> None:
@@ -267,8 +269,10 @@ class Playing(RuleBasedStateMachine):
     @rule(number=numbers)
     def delete(self, number: int) -> None:
         with self.doing("image"):
+            pixels = self.now.planes[self.person.image, self.person.plane].pixels
             self.person.delete(number)
-            if self.person.image in self.beneath:
+            # one that objects cover is not seen, and stays
+            if self.person.image in self.beneath and pixels is not None and (pixels == number).any():
                 # a label of another tool becomes an object first
                 self.beneath[self.person.image][1].give(_at(self.person.plane), [number])
 
@@ -420,7 +424,10 @@ class Playing(RuleBasedStateMachine):
         again = Person(self.pixels, self.folder)
         again.open(self.person.save())
         opened = again.look()
+        annotated = {name for (name, _), plane in saved.planes.items() if plane.objects}
         for key, plane in saved.planes.items():
+            if key[0] not in annotated:
+                continue  # labels of another tool on an image without objects are no part of a session
             found = opened.planes[key]
             if plane.pixels is None:
                 # the person deleted the layer; opening draws the objects again

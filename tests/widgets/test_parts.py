@@ -341,6 +341,7 @@ def _settings(qtbot):
             threshold=lambda value: wished.append(("threshold", value)),
             cleanup=lambda value: wished.append(("cleanup", value)),
             rule=lambda value: wished.append(("rule", value)),
+            detail=lambda value: wished.append(("detail", value)),
         ),
         Choices(),
     )
@@ -357,7 +358,7 @@ def test_showing_an_object_sets_values_with_events_and_without_a_wish(qtbot):
         settings[name].changed.connect(lambda value, name=name: told.append((name, value)))
     settings.show_settings(OF_AN_OBJECT)
     shown = {"mask": 3, "threshold": -2.5, "cleanup": CLEANED, "rule": "inside", "inside": 4}
-    assert settings.asdict() == {**shown, "model": "tiny"}
+    assert settings.asdict() == {**shown, "detail": "whole", "model": "tiny"}
     assert dict(told) == shown
     assert len(told) == len(shown)
     settings.show_settings(OF_AN_OBJECT)

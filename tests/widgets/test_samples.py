@@ -21,5 +21,5 @@ def test_a_sample_is_a_real_image_that_needs_no_download(sample):
     (data, options, kind), *rest = getattr(import_module(module), name)()
     assert rest == []
     assert kind == "image"
-    layer = Layer.create(np.asarray(data), options, kind)
-    assert min(layer.data.shape[:2]) > 250
+    layer = Layer.create(data if isinstance(data, list) else np.asarray(data), options, kind)
+    assert min((layer.data[0] if layer.multiscale else layer.data).shape[:2]) > 250

@@ -18,7 +18,7 @@ from napari_samv1.records.drawn import DrawnShape, all_close
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.prompts import Prompts
-from napari_samv1.records.settings import ObjectSettings
+from napari_samv1.records.settings import KEEP, ObjectSettings
 
 Pointed = Mapping[int, tuple[Prompts, tuple[DrawnShape, ...]]]
 """Prompts by object, with the shapes that are more than points and boxes."""
@@ -199,8 +199,8 @@ def adopted(
 ) -> Piece:
     """A label of another tool as a piece, as if painted in."""
     piece = replace(_new_piece(document, plane, object_id), origin=origin)
-    # its outline is another tool's: nothing of it is dropped
-    settings = replace(piece.settings, clicked_piece=False)
+    # its outline is another tool's: nothing of it is dropped, or hidden by the rule for new objects
+    settings = replace(piece.settings, clicked_piece=False, rule=KEEP)
     return replace(piece, settings=settings).with_stroke(pixels, erase=False)
 
 

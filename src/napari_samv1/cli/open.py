@@ -13,7 +13,7 @@ other commands:
   napari-samv1 segment INPUT... --output DIR
                                        find the objects in images, write label images
   napari-samv1 score LABELS TRUTH      compare label images with true ones
-  napari-samv1 embed IMAGE...          encode images ahead, for the panel and for scripts
+  napari-samv1 embed IMAGE...          encode images ahead, for scripts and for segment --cache
   napari-samv1 cache info|clear        what is encoded ahead on the disk; remove it
   napari-samv1 replay SESSION          make every mask of a saved session again, and compare
   napari-samv1 train                   make the bundled model again

@@ -11,7 +11,8 @@ def run(words: list[str]) -> int:
 
     parser = argparse.ArgumentParser(
         prog="napari-samv1 train",
-        description="Make the bundled model from a seed; continues where it was cut off.",
+        description="Make the bundled model from a seed; continues where it was cut off. It learns from "
+        "synthetic scenes, in hours: it is not for your own images, which it only scores (--images).",
     )
     command.add_arguments(parser)
     chosen = parser.parse_args(words)

@@ -35,6 +35,7 @@ class PlaneSheet:
     displayed: DisplayedPlane
     writer: LabelWriter | PyramidWriter | None = None
     beneath: NDArray[Any] | None = field(default=None, repr=False)
+    earlier: LabelWriter | None = field(default=None, repr=False)  # the writer before this one
     pixels: str = ""
 
 
@@ -84,6 +85,8 @@ class AnnotatedImage:
         for sheet in self._sheets.values():
             if sheet.writer is not None and sheet.writer.has_written:
                 sheet.beneath = sheet.writer.labels_beneath()
+            if isinstance(sheet.writer, LabelWriter):
+                sheet.earlier = sheet.writer
             sheet.writer = None
 
     # Labels
@@ -113,6 +116,9 @@ class AnnotatedImage:
         if sheet.writer is None:
             if pyramid_of(labels) is None:
                 sheet.writer = LabelWriter(labels, self.image, sheet.displayed)
+                if sheet.earlier is not None:
+                    sheet.writer.go_on_from(sheet.earlier)
+                    sheet.earlier = None
             else:
                 sheet.writer = PyramidWriter(labels, self.image, sheet.displayed, self.document)
         return sheet.writer

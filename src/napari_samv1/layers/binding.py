@@ -868,17 +868,13 @@ class AnnotationBinding:
     def _leave_layers(self, left: AnnotatedImage | None, image: Image) -> None:
         """Leave prompts and masks of an image to it: on another one they mean nothing.
 
-        The other one gets layers of its own with its first prompt. Empty ones serve any image, and so do
-        labels of another tool that lie on it.
+        The other one gets layers of its own with its first prompt. Prompt layers without a prompt serve any
+        image, and labels those that they lie on.
         """
         annotated = left is not None and bool(left.document.planes)
         if annotated or any(layer is not None and len(layer.data) for layer in (self.points, self.shapes)):
             self.points = self.shapes = self.labels = None
-        elif (
-            self._labels is not None
-            and not _fills(image, self._labels.extent.world)
-            and self._highest_label()
-        ):
+        elif self._labels is not None and not _fills(image, self._labels.extent.world):
             self.labels = None
 
     def _image_data_changed(self, _event: Any = None) -> None:

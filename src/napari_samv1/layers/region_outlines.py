@@ -13,6 +13,8 @@ from napari_samv1.layers.inspection import MADE_HERE
 from napari_samv1.layers.prompts.features import transform_of
 
 NAME = "encoded regions"
+EDGES_IN_A_REGION = 300
+"""An outline is as wide as this part of the region's side: regions are about as large as the screen."""
 
 
 class RegionOutlines:
@@ -34,8 +36,12 @@ class RegionOutlines:
             plane.to_layer(np.add([(y, x), (y, x + w), (y + h, x + w), (y + h, x)], -0.5))
             for y, x, h, w in windows
         ]
+        widths = [max(1.0, max(h, w) / EDGES_IN_A_REGION) for _, _, h, w in windows]
         if self._layer is not None and self._layer in self._viewer.layers and self._image is image:
             self._layer.data = (corners, ["polygon"] * len(corners)) if corners else []
+            if corners:
+                # of shapes that come later, napari makes the edges one pixel wide
+                self._layer.edge_width = widths
             self._layer.editable = False
             return
         self.hide()
@@ -47,7 +53,7 @@ class RegionOutlines:
             shape_type="polygon",
             face_color="#00000000",
             edge_color="#3a8ee6",
-            edge_width=max(1.0, max(plane.shape_yx) / 2000),
+            edge_width=widths or 1.0,
             name=NAME,
             metadata={MADE_HERE: True},
             **transform_of(image),

@@ -49,6 +49,18 @@ class LabelWriter:
         self._unseen: tuple[int, ...] = ()
         self._beneath: NDArray[Any] | None = None
         self._beneath_is_known = False
+        self._covered_before: NDArray[Any] | None = None
+
+    def go_on_from(self, earlier: LabelWriter) -> None:
+        """Know which labels objects cover from an earlier writer of the same plane of the layer.
+
+        The first write would otherwise take those pixels for the objects' own.
+        """
+        grid, other = self._grid, earlier._grid
+        if earlier._layer is self._layer and (grid.index, grid.shape_yx) == (other.index, other.shape_yx):
+            self._covered_before = (
+                earlier._beneath_in_layer() if earlier._painted else earlier._covered_before
+            )
 
     @property
     def unseen(self) -> str:
@@ -91,6 +103,7 @@ class LabelWriter:
         )
         self._check_numbers(changed)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
+        uncovered = self._uncover(plane, changed)
         taken_over = self._taken_over(changed)
         self._beneath_is_known &= not taken_over
         before = (*self._painted, *taken_over)
@@ -107,7 +120,7 @@ class LabelWriter:
                 f"are kept: save the session, or choose another layer."
             ) from error
         self._painted, self._covered = target, painting.covered
-        if patches:
+        if patches or uncovered:
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return bool(patches)
 
@@ -205,6 +218,9 @@ class LabelWriter:
             return None
         if is_large(self._layer.data) and is_stored(self._layer.data):
             return None  # they are on the disk already
+        return self._beneath_in_layer()
+
+    def _beneath_in_layer(self) -> NDArray[Any] | None:
         labels = np.asarray(self._layer.data[self._grid.index])
         return beneath_objects(labels, [(label, crop) for label, crop, _ in self._painted], self._covered)
 
@@ -227,6 +243,17 @@ class LabelWriter:
                 f"Object {largest} does not fit into Labels layer “{self._layer.name}”, whose type {dtype} "
                 f"ends at {np.iinfo(dtype).max}: convert the layer to a wider type, or choose another."
             )
+
+    def _uncover(self, plane: _PlaneOfLabels, changed: list[int]) -> bool:
+        """Put back the labels that objects of an earlier writer cover, before objects are written anew."""
+        beneath, self._covered_before = self._covered_before, None
+        if beneath is None:
+            return False
+        whole = slice(0, plane.shape[0]), slice(0, plane.shape[1])
+        covered = (beneath != 0) & np.isin(plane[whole], changed)
+        if covered.any():
+            plane.write(whole, np.where(covered, beneath, plane[whole]).astype(plane.dtype), covered)
+        return bool(covered.any())
 
     def _taken_over(self, changed: list[int]) -> list[Painted]:
         """Pixels that bear the number of an object not painted before: from now on they are the object's."""

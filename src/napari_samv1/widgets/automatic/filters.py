@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider, QRangeSlider
 
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.widgets.shared.look import PlainLabel
 
 LARGEST_ACROSS = 100
 
@@ -37,7 +39,7 @@ class Filters(QWidget):
         self.across.setToolTip("Size: keep objects whose area is that of a disc so many pixels across")
         self.across.setRange(0, LARGEST_ACROSS)
         self.across.setValue((0, LARGEST_ACROSS))
-        self.size_words = QLabel()
+        self.size_words = PlainLabel()
         self.border = QCheckBox("Also what touches the border")
         self.border.setToolTip("Keep objects that the image's border may cut off")
         form = QFormLayout()
@@ -127,7 +129,7 @@ def _share(tip: str) -> QLabeledDoubleSlider:
     slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
     slider.setRange(0.0, 1.0)
     slider.setDecimals(2)
-    slider.setToolTip(tip)
+    slider.setToolTip(plain(tip))
     return slider
 
 

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -20,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_samv1.batch.settings import SegmentSettings, SettingsError, command_for
 from napari_samv1.disk.atomic import write_file
-from napari_samv1.widgets.shared.look import note
+from napari_samv1.widgets.shared.look import PlainLabel, note
 
 
 def save_settings(path: Path, settings: SegmentSettings) -> None:
@@ -42,7 +41,7 @@ class FolderDialog(QDialog):
         self.command = QPlainTextEdit()
         self.command.setReadOnly(True)
         self.command.setFixedHeight(70)
-        self.said = QLabel()
+        self.said = PlainLabel()
         self.said.setWordWrap(True)
         self.copy = QPushButton("Save the settings and copy the command")
         self.closing = QPushButton("Close")

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.app.actions import DELETE_OBJECT, REVIEW
 from napari_samv1.layers.image import show_plane
 from napari_samv1.layers.keys import shown_key
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.widgets.shared.look import PlainLabel
 
 if TYPE_CHECKING:
     from napari_samv1.annotation.document import Document
@@ -44,8 +46,8 @@ class ReviewPart(QWidget):
         self.begin.setToolTip("Walk through the automatic objects: keep, correct or delete each by one key")
         self.keep, self.correct, self.delete = QPushButton(), QPushButton(), QPushButton()
         for button, what in ((self.keep, "keep"), (self.correct, "correct"), (self.delete, "delete")):
-            button.setToolTip(REVIEW[what].tip)
-        self.words = QLabel()
+            button.setToolTip(plain(REVIEW[what].tip))
+        self.words = PlainLabel()
         self.words.setWordWrap(True)
         self.row = QWidget()
         row = QHBoxLayout(self.row)

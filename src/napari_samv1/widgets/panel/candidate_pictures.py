@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QAbstractButton
 from napari_samv1.app.state import State
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.logits_preview import LogitsPreview
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.widgets.panel.mask_choice import SIDE, CandidateScores, MaskPictures
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class CandidatePictures(QObject):
             self._logits = LogitsPreview(self._binding.viewer, self._logits_removed)
             self._show_logits()
             if self._logits.layer is None:
-                show_info(self._why_no_logits())
+                show_info(plain(self._why_no_logits()))
         self._logits_button.setChecked(self._logits is not None)
 
     def close(self) -> None:

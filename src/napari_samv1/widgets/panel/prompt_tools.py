@@ -73,8 +73,6 @@ class PromptTools(QWidget):
             layout.addLayout(row)
         layout.addWidget(self.one_each)
         self.one_each.clicked.connect(lambda checked: self.one_each_picked.emit(bool(checked)))
-
-        self.one_each.clicked.connect(lambda checked: self.one_each_picked.emit(bool(checked)))
         self.show_state(self._state)
 
     def show_state(self, state: State) -> None:
