@@ -10,7 +10,7 @@ from napari_samv1.images.displayed import displayed
 from napari_samv1.images.intensity import to_rgb8
 from napari_samv1.images.limits import plane_display, plane_sample, plane_stretch
 from napari_samv1.images.source import as_source
-from napari_samv1.records.display import Channel, Display
+from napari_samv1.records.display import Channel, Display, Paint
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import BUNDLED, PUBLISHED
 
@@ -83,7 +83,13 @@ def test_given_limits_and_those_of_the_type_need_no_sample():
 
 def test_channels_are_added_in_their_colours():
     pixels = np.array([[[10, 0], [0, 40], [10, 40], [5, 0]]], np.uint16)
-    display = Display((Channel(0, 10, colour=(1, 0, 0)), Channel(0, 40, colour=(1, 0, 1))))
+    black, red, magenta = (0, 0, 0, 1), (1, 0, 0, 1), (1, 0, 1, 1)
+    display = Display(
+        (
+            Channel(0, 10, paint=Paint((black, red), "additive")),
+            Channel(0, 40, paint=Paint((black, magenta), "additive")),
+        )
+    )
     expected = [[[255, 0, 0], [255, 0, 255], [255, 0, 255], [128, 0, 0]]]
     np.testing.assert_array_equal(displayed(pixels, display), expected)
     with pytest.raises(ValueError, match="2 channels needs pixels"):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_samv1.app.detail import Part
     from napari_samv1.engine.jobs import DecodeResult
     from napari_samv1.records.detail import Detail
+    from napari_samv1.records.sight import Sight
 
 Polarity = Literal["positive", "negative"]
 Tool = Literal["click", "box", "polygon", "ellipse", "scribble", "brush", "eraser", "pick"]
@@ -44,6 +45,7 @@ class Canvas(Protocol):
     new_detail: Detail  # asked for objects whose own is "auto", with their first prompt
     current_object: int
     polarity: Polarity
+    sight: Sight  # what the model is to see of the image
 
     # Looking
 

@@ -31,11 +31,13 @@ from napari_samv1.layers.prompts.features import POSITIVE, Polarity, make_points
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.layers.prompts.pair import PromptPair
 from napari_samv1.layers.prompts.write import RowChange
+from napari_samv1.layers.sight import ImageSight
 from napari_samv1.layers.undo_keys import UndoKeys
 from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import all_close
 from napari_samv1.records.place import Plane
+from napari_samv1.records.sight import Sight
 
 if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
@@ -124,6 +126,7 @@ class AnnotationBinding:
         self._undo_keys: UndoKeys | None = None
         self._brush: PyramidBrush | None = None  # of a layer whose own one cannot paint
         self._is_widening = False
+        self._sight = ImageSight(viewer, self._plane_changed)
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
@@ -137,6 +140,7 @@ class AnnotationBinding:
         KEY_OWNERS.discard(self)
         for connections in (self._viewer_connections, self._image_connections, self._labels_connections):
             connections.close()
+        self._sight.close()
         self._prompts.close()
         self._give_back_keys()
         self._open = self._labels = None
@@ -357,12 +361,28 @@ class AnnotationBinding:
         if self._seen is None or not self._looking:
             revision = 0 if self._open is None else self._open.revision
             try:
-                self._seen = displayed_plane(self.viewer, self._needed_image(), data_revision=revision)
+                image = self._needed_image()
+                plane = displayed_plane(self.viewer, image, data_revision=revision)
+                self._seen = self._sight.complete(plane, image)
             except NoPlaneError as error:
                 self._seen = error
         if isinstance(self._seen, NoPlaneError):
             raise self._seen
         return self._seen
+
+    def plane_beside(self, plane: Plane) -> DisplayedPlane:
+        """Another plane of the image as the model is to see it; raises ``NoPlaneError``."""
+        image = self._needed_image()
+        return self._sight.complete(self.annotated(image).displayed(plane), image)
+
+    @property
+    def sight(self) -> Sight:
+        """What the model is to see of the image."""
+        return self._sight.sight
+
+    @sight.setter
+    def sight(self, sight: Sight) -> None:
+        self._sight.sight = sight
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
