@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from lazy import pyramid
 from napari_samv1.layers.image import displayed_plane
 from napari_samv1.layers.sight import ImageSight
 from napari_samv1.records.display import GREY, Display, Paint
@@ -240,25 +239,3 @@ def test_each_channel_has_its_own_percentiles(viewer):
     assert [(one.low, one.high) for one in display.channels] == [(0, 23 * 20 + 31 * 5), (0, 23 + 31)]
     green = ((0, 0, 0, 1), (0, 1, 0, 1))
     assert [one.paint for one in display.channels] == [Paint(GREY), Paint(green, "additive")]
-
-
-def test_percentiles_of_a_huge_lazy_stack_take_a_sample(viewer):
-    dask_array = pytest.importorskip("dask.array")
-    slices = [
-        pyramid((20_000, 20_000), lambda y, x, z=z: 100 * z + (y + x) % 50, 1, np.uint16)[0]
-        for z in range(30)
-    ]
-    lazy = dask_array.stack(
-        [dask_array.from_array(one, chunks=512, meta=np.empty((0, 0), np.uint16)) for one in slices]
-    )
-    image = viewer.add_image(lazy, name="lazy", contrast_limits=(0, 4000))
-    seen = Seen(viewer, image, Sight(limits="stack", percentiles=(0, 100)))
-    before = sum(one.pixels for one in slices)
-    assert seen.plane.limits == (("lazy", None),)
-    assert sum(one.pixels for one in slices) == before
-    (channel,) = seen.plane.display().channels
-    # the first slice begins at 0, and the last ends at 2949
-    assert channel.low <= 2
-    assert channel.high >= 2947
-    # 8 slices of 32 blocks, and a few for the hashes
-    assert sum(one.pixels for one in slices) - before < 40_000_000
