@@ -521,6 +521,9 @@ class Person:
             bound.append(self.binding.image)
         free = [layer for layer in self.viewer.layers if not any(layer is one for one in bound)]
         found = [f"{layer.name}: {one}" for layer in free for one in _ours_on(layer)]
+        if self.binding.image is not None:
+            # any image may be a channel that the model sees
+            found = [one for one in found if "ImageSight" not in one]
         if self.binding.image is None:
             for events in (self.viewer.layers.events, self.viewer.dims.events):
                 found += [f"viewer: {one}" for one in _ours_among(events)]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_samv1.annotation.pieces import Piece
     from napari_samv1.engine.jobs import DecodeJob, DecodeResult
     from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.records.sight import Sight
 
 logger = logging.getLogger(__name__)
 
@@ -234,6 +235,11 @@ class App:
                 detail = self._detail_on_screen(plane)
             self._refusal = self.set_setting("detail", detail)
 
+    def set_sight(self, sight: Sight) -> None:
+        """Have the model see other channels, or other limits; what is encoded stays in use until anew."""
+        with self.change():
+            self.canvas.screen.sight = sight
+
     def choose_model(self, choices: Choices, *, is_ready: bool) -> None:
         """Take another model or device; load it if its file is there."""
         with self.change():
@@ -322,6 +328,8 @@ class App:
             detail=detail,
             has_details=plane is not None and max(plane.shape_yx) > encoder.side,
             windows=() if plane is None else encoder.windows(plane),
+            sight=canvas.screen.sight,
+            limits=() if plane is None else plane.limits,
             document=document,
             revision=0 if document is None else document.revision,
             objects={} if shown is None else dict(shown.objects),
@@ -653,8 +661,8 @@ def _by_region(
             ticket.report((done, total))
 
         results = run_each(predictor, jobs, report)
-        if plane.key not in pixels:
-            pixels[plane.key] = plane.pixels_hash()
+        if any(key not in pixels for key in (plane.key, *plane.channels_key)):
+            pixels.update(plane.hashes())
         return results
 
     return decode

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_samv1.app.detail import Part
     from napari_samv1.engine.jobs import DecodeResult
     from napari_samv1.records.detail import Detail
+    from napari_samv1.records.sight import Sight
 
 Polarity = Literal["positive", "negative"]
 Tool = Literal["click", "box", "polygon", "ellipse", "scribble", "brush", "eraser", "pick"]
@@ -36,6 +37,8 @@ class Read(Protocol):
 
 class Screen(Protocol):
     """The plane that is displayed."""
+
+    sight: Sight  # what the model is to see of the image
 
     @property
     def in_3d(self) -> bool: ...

@@ -105,7 +105,7 @@ class AnnotationBinding:
         self.new_detail: Detail = "whole"
         self._notes: tuple[str, ...] = ()  # on the prompts that were last read
         self.images = images = AnnotatedImages(self.decoding.cache.lookup)
-        self.screen = screen = Screen(viewer, images)
+        self.screen = screen = Screen(viewer, images, self._plane_changed)
         self.prompts = prompts = PromptPair(lambda: self._tell_prompts(), self._current_changed)
         self.masks = masks = BoundLabels(images, screen, self.new_labels)
         self.current = current = CurrentObject(images, screen, prompts, masks)
@@ -126,6 +126,7 @@ class AnnotationBinding:
         for connections in (self._viewer_connections, self._image_connections, self._labels_connections):
             connections.close()
         self.prompts.close()
+        self.screen.close()
         self._give_back_keys()
         self.masks.layer = None
         self.images.forget_all()

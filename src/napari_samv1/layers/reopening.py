@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
 from napari_samv1.annotation.pieces import Object, Piece
@@ -17,10 +18,16 @@ from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, make_labels
 from napari_samv1.layers.prompts.features import PromptLayer
 from napari_samv1.layers.prompts.show import fill
+from napari_samv1.records.display import Channel, Display
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.composite import label_image
 from napari_samv1.storage.session.full_resolution import at_full_resolution
-from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource
+from napari_samv1.storage.session.record import (
+    ImageRecord,
+    PlaneRecord,
+    PlaneSource,
+    SessionRecord,
+)
 
 if TYPE_CHECKING:
     from napari_samv1.layers.binding import AnnotationBinding
@@ -167,6 +174,44 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
     if not image.rgb and isinstance(intensity, tuple) and not isinstance(intensity[0], str):
         image.contrast_limits = intensity
         image.gamma = getattr(key, "gamma", 1.0)
+
+
+def channels_of(record: SessionRecord) -> list[ImageRecord]:
+    """The images beside the annotated ones that their encodings were composed of, each with its planes."""
+    own = {plane.source.pixels for plane in record.planes}
+    images: dict[tuple[str, str, str, tuple[int, ...]], dict[str, PlaneRecord]] = {}
+    for plane in record.planes:
+        for channel in plane.channels:
+            if channel.pixels not in own:
+                image = channel.name, channel.path, channel.sample, channel.image_shape
+                found = PlaneRecord(channel, plane.shape_yx)
+                images.setdefault(image, {})[channel.pixels] = found
+    return [ImageRecord((), tuple(planes.values())) for planes in images.values()]
+
+
+def shown_channels(record: SessionRecord) -> dict[str, Channel]:
+    """How each channel was last displayed, by the hash of its pixels."""
+    shown = {}
+    for plane in record.planes:
+        for piece in plane.pieces:
+            key = None if piece.answer is None else piece.answer.request.embedding_key
+            display: Display | None = getattr(key, "display", None)
+            for channel in () if display is None else display.channels:
+                shown[channel.pixels or plane.source.pixels] = channel
+    return shown
+
+
+def show_as(image: Image, channel: Channel | None) -> None:
+    """Give an image that was opened anew the limits, colours and blending that the model saw it with."""
+    if channel is None:
+        return
+    image.blending, image.opacity = channel.paint.blending, channel.paint.opacity
+    if image.rgb:
+        return
+    image.gamma = channel.gamma
+    if channel.low < channel.high:
+        image.contrast_limits = channel.low, channel.high
+    image.colormap = Colormap(np.array(channel.paint.colours), name=f"{image.name} as it was")
 
 
 def _put_beneath(binding: AnnotationBinding, labels: Labels) -> None:

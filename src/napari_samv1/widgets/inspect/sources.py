@@ -154,8 +154,9 @@ class Sources(QWidget):
                 raise NothingToSeeError(str(error)) from error
             return Scene(model.predictor)
         prompts = self._prompts(image, plane)
-        full, plane = plane, overview_at(image, plane.key.index, data_revision=plane.data_revision)
-        is_overview = plane.level != 0
+        full, overview = plane, overview_at(image, plane.key.index, data_revision=plane.data_revision)
+        is_overview = overview.level != 0
+        plane = overview if is_overview else full
         if is_overview and prompts is not None:
             prompts = _on_overview(prompts, plane)
         if needs_prompts and (prompts is None or not len(prompts)):

@@ -103,8 +103,6 @@ class CandidatePictures(QObject):
                 side=side,
                 colour=colour,
                 glimpse=plane.glimpse,
-                intensity=plane.intensity,
-                gamma=plane.gamma,
             )
             self._made_of = made_of
             self._choice.show_pictures(tuple(self._made.pictures), self._made.like)
