@@ -248,7 +248,7 @@ class AnnotationBinding:
             labels = self._labels
             if (
                 labels is not None
-                and not left.document.planes
+                and not left.document.in_use
                 and not _fills(left.image, labels.extent.world)
             ):
                 left.labels = None  # another image's, that were only passed through
@@ -850,7 +850,7 @@ class AnnotationBinding:
         had = {name: getattr(known, name) for name in LAYERS}
         had = {name: layer if layer in self.viewer.layers else None for name, layer in had.items()}
         shared = any(layer is not None and layer is getattr(self, name) for name, layer in had.items())
-        keeps = (beside and shared) or not known.document.planes
+        keeps = (beside and shared) or not known.document.in_use
         for name, layer in had.items():
             if layer is not None or not keeps:
                 setattr(self, name, layer)
@@ -871,7 +871,7 @@ class AnnotationBinding:
         The other one gets layers of its own with its first prompt. Prompt layers without a prompt serve any
         image, and labels those that they lie on.
         """
-        annotated = left is not None and bool(left.document.planes)
+        annotated = left is not None and left.document.in_use
         if annotated or any(layer is not None and len(layer.data) for layer in (self.points, self.shapes)):
             self.points = self.shapes = self.labels = None
         elif self._labels is not None and not _fills(image, self._labels.extent.world):
