@@ -152,8 +152,8 @@ class Person:
     def draw(self, kind: str, start: Place, end: Place) -> None:
         """Add an ellipse, a polygon or a path from code, as another plugin might."""
         (y0, x0), (y1, x1) = start, end
-        if kind == "ellipse" and (y0 == y1 or x0 == x1):
-            return  # napari itself fails on an ellipse without an area, once it is looked at in 3D
+        if y0 == y1 or x0 == x1:
+            return  # napari itself fails on a shape without an area, once it is looked at in 3D
         shapes = self.binding.shapes or self.binding.new_shapes()
         corners = [(y0, x0), (y0, x1), (y1, x1), ((y0 + y1) / 2, (x0 + x1) / 2), (y1, x0)]
         vertices = {"ellipse": [corners[n] for n in (0, 1, 2, 4)], "polygon": corners, "path": corners[:3]}

@@ -73,7 +73,7 @@ class AnnotatedImages:
         self._place = left.image.extent.world
         left.layers = bound
         labels = bound.labels
-        if labels is not None and not left.document.planes and not fills(left.image, labels.extent.world):
+        if labels is not None and not left.document.in_use and not fills(left.image, labels.extent.world):
             left.layers = replace(bound, labels=None)  # another image's, that were only passed through
 
     def open(self, layer: Image) -> bool:
@@ -103,7 +103,7 @@ class AnnotatedImages:
         That one gets layers of its own with its first prompt. Prompt layers without a prompt serve any
         image, and labels those that they lie on.
         """
-        annotated = self._left is not None and bool(self._left.document.planes)
+        annotated = self._left is not None and self._left.document.in_use
         if annotated or any(layer is not None and len(layer.data) for layer in (bound.points, bound.shapes)):
             return BoundLayers()
         if bound.labels is not None and not fills(self.chosen.image, bound.labels.extent.world):
@@ -125,7 +125,7 @@ class AnnotatedImages:
         had: dict[str, Any] = {name: getattr(opened.layers, name) for name in names}
         had = {name: layer if layer in present else None for name, layer in had.items()}
         shared = any(layer is not None and layer is getattr(bound, name) for name, layer in had.items())
-        keeps = (beside and shared) or not opened.document.planes
+        keeps = (beside and shared) or not opened.document.in_use
         return replace(bound, **{name: one for name, one in had.items() if one is not None or not keeps})
 
     def claim(self, *layers: Layer | None) -> None:
