@@ -1,4 +1,4 @@
-"""Make the tutorial's pictures from the real application: everything found, and a slide zoomed in.
+"""Make pictures for the documentation from the real application: everything, a slide zoomed in, two channels.
 
     python scripts/tutorial_pictures.py [--output FOLDER]
 
@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import napari
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
+from skimage.color import rgb2hed
 from window import is_answered, settle, wait_for
 
+from napari_samv1.records.sight import Sight
 from napari_samv1.widgets.launch import dock
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
@@ -56,6 +59,28 @@ def main() -> None:
     press(panel.settings.regions)
     settle(2.0)
     shoot(viewer, panel, panel.settings.detail_row, folder / "slide.png")
+    viewer.close()
+
+    viewer, panel = opened("tissue")
+    tissue = viewer.layers[0]
+    nuclei, _, stain = np.moveaxis(rgb2hed(tissue.data), -1, 0)
+    viewer.layers.clear()
+    for name, own, colour in (("nuclei", nuclei, "bop blue"), ("stain", stain, "bop orange")):
+        viewer.add_image(
+            own,
+            name=name,
+            colormap=colour,
+            blending="additive",
+            contrast_limits=(0, np.percentile(own, 99.5)),
+        )
+    panel.image.layer = viewer.layers["nuclei"]
+    panel.sight = Sight(channels="visible", limits="stack", percentiles=(1, 99.8))
+    viewer.reset_view()
+    press(panel.sight_part.header)
+    wait_for(lambda: panel.app.state.model.is_loaded)
+    press(panel.encoding.encode)
+    wait_for(lambda: not panel.app.busy)
+    shoot(viewer, panel, panel.seen, folder / "channels.png")
     viewer.close()
 
 

@@ -8,9 +8,9 @@ import pytest
 from lazy import CountingArray, pyramid
 from napari_samv1.images.displayed import displayed
 from napari_samv1.images.intensity import to_rgb8
-from napari_samv1.images.limits import plane_display, plane_sample, plane_stretch
+from napari_samv1.images.limits import percentiles_of_stack, plane_display, plane_sample, plane_stretch
 from napari_samv1.images.source import as_source
-from napari_samv1.records.display import Channel, Display
+from napari_samv1.records.display import Channel, Display, Paint
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import BUNDLED, PUBLISHED
 
@@ -83,7 +83,13 @@ def test_given_limits_and_those_of_the_type_need_no_sample():
 
 def test_channels_are_added_in_their_colours():
     pixels = np.array([[[10, 0], [0, 40], [10, 40], [5, 0]]], np.uint16)
-    display = Display((Channel(0, 10, colour=(1, 0, 0)), Channel(0, 40, colour=(1, 0, 1))))
+    black, red, magenta = (0, 0, 0, 1), (1, 0, 0, 1), (1, 0, 1, 1)
+    display = Display(
+        (
+            Channel(0, 10, paint=Paint((black, red), "additive")),
+            Channel(0, 40, paint=Paint((black, magenta), "additive")),
+        )
+    )
     expected = [[[255, 0, 0], [255, 0, 255], [255, 0, 255], [128, 0, 0]]]
     np.testing.assert_array_equal(displayed(pixels, display), expected)
     with pytest.raises(ValueError, match="2 channels needs pixels"):
@@ -96,3 +102,25 @@ def test_channels_are_added_in_their_colours():
 def test_numbers_that_display_nothing_are_refused(wrong):
     with pytest.raises(ValueError, match=r"limits|gamma"):
         Channel(**wrong)
+
+
+def test_percentiles_of_a_huge_stack_take_a_sample_of_its_slices():
+    stack = CountingArray((30, 20_000, 20_000), lambda z, y, x: 100 * z + (y + x) % 50, np.uint16)
+    low, high = percentiles_of_stack(as_source(stack), Plane((3, None, None)), (0, 100))
+    # the first slice begins at 0, and the last ends at 2949
+    assert low <= 2
+    assert high >= 2947
+    # 8 slices of 32 blocks of 128 x 128, and a few for the hash of the image
+    assert stack.pixels <= 8 * 32 * 128**2 + 100_000
+
+
+def test_percentiles_of_a_stack_are_of_all_its_values_where_it_is_small():
+    stack = np.random.default_rng(0).integers(0, 4000, (3, 40, 50, 2), np.uint16)
+    for plane in (Plane((1, None, None, 0)), Plane((0, None, None, 1))):
+        found = percentiles_of_stack(as_source(stack, ndim=4), plane, (1, 99))
+        assert found == tuple(np.percentile(stack, (1, 99)))
+
+
+def test_a_stack_without_a_finite_value_has_some_limits():
+    stack = np.full((3, 8, 8), np.nan, np.float32)
+    assert percentiles_of_stack(as_source(stack), Plane((0, None, None)), (1, 99)) == (0, 1)

@@ -25,6 +25,7 @@ from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.display import Channel, Display, Paint
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
@@ -32,6 +33,7 @@ from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import CHOICES, ObjectSettings, Rule
+from napari_samv1.records.sight import Sight
 from napari_samv1.storage.session import codec
 from napari_samv1.storage.session.codec import SessionWriter, parse, schema, to_record
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord, World
@@ -104,6 +106,29 @@ frames = st.builds(
     st.integers(1, 16),
     st.integers(0, 9),
 )
+units = st.floats(0, 1)
+channels = st.builds(
+    Channel,
+    low=st.floats(-1e6, 0),
+    high=st.floats(0, 1e6),
+    gamma=st.floats(0.01, 100),
+    paint=st.builds(
+        Paint,
+        colours=st.lists(st.tuples(units, units, units, units), min_size=2, max_size=4).map(tuple),
+        blending=st.sampled_from(["opaque", "translucent", "additive", "minimum", "multiplicative"]),
+        opacity=units,
+    ),
+    rgb=st.booleans(),
+    pixels=texts,
+)
+displays = st.builds(Display, st.lists(channels, min_size=1, max_size=3).map(tuple))
+sights = st.builds(
+    Sight,
+    channels=st.sampled_from(["layer", "visible"]),
+    limits=st.sampled_from(["displayed", "plane", "stack", "fixed"]),
+    percentiles=st.tuples(st.floats(0, 49), st.floats(50, 100)),
+    fixed=st.tuples(st.floats(-1e6, -1), st.floats(0, 1e6)),
+)
 encodings = st.builds(
     EmbeddingKey,
     pixels=texts,
@@ -117,6 +142,7 @@ encodings = st.builds(
     gamma=st.floats(0.01, 100),
     dtype=texts,
     device=texts,
+    display=st.none() | displays,
 )
 scores = st.tuples(*[st.floats(-1, 1) | st.just(float("nan"))] * 4)
 answers = st.builds(
@@ -184,7 +210,8 @@ def images(draw: Any) -> ImageRecord:
         numbers_here = [one.id for one in objects if draw(st.booleans())]
         own = tuple(draw(pieces(number, Plane(index))) for number in numbers_here)
         order = tuple(draw(st.permutations(numbers_here)))
-        planes.append(PlaneRecord(draw(sources(index)), HW, own, order))
+        beside = tuple(draw(st.lists(sources(index), max_size=2)))
+        planes.append(PlaneRecord(draw(sources(index)), HW, own, order, channels=beside))
     return ImageRecord(tuple(objects), tuple(planes))
 
 
@@ -192,12 +219,13 @@ def written(record: SessionRecord, writer: SessionWriter | None = None) -> bytes
     return (writer or SessionWriter()).text(record, ("",) * len(record.planes), {})
 
 
-@given(st.lists(images(), max_size=2).map(tuple))
+@given(st.lists(images(), max_size=2).map(tuple), sights)
 @settings(max_examples=60)
-def test_every_record_comes_back_as_it_was(images):
-    record = SessionRecord(images, "2026-01-02T03:04:05Z")
+def test_every_record_comes_back_as_it_was(images, sight):
+    record = SessionRecord(images, "2026-01-02T03:04:05Z", sight=sight)
     opened = to_record(parse(written(record)), {})
     assert_same_record(opened, record)
+    assert opened.sight == sight
     assert opened.created == record.created
     assert written(opened).partition(b'"encodings"')[2] == written(record).partition(b'"encodings"')[2]
 

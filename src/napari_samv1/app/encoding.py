@@ -6,20 +6,20 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_samv1.app import models
 from napari_samv1.app.models import Choices, ReadyModel
 from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
 from napari_samv1.checkpoints.registry import MODELS
-from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.images.seen_pixels import SeenPixels
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.detail import Detail, detail_in_words
 from napari_samv1.records.preparation import PREPARATIONS, PUBLISHED
@@ -62,7 +62,10 @@ class EncodingStatus:
 
 
 class EncodedPlane(Protocol):
-    """A plane of an image as the canvas displays it: all that an encoding needs to know of it."""
+    """A plane of an image as the model is to see it: all that an encoding needs to know of it.
+
+    ``seen_pixels`` and ``hashes`` read, in a worker.
+    """
 
     @property
     def key(self) -> Hashable: ...
@@ -73,13 +76,13 @@ class EncodedPlane(Protocol):
     @property
     def shape_yx(self) -> tuple[int, int]: ...
     @property
-    def intensity(self) -> tuple[float, float] | Literal["dtype"] | None: ...
+    def channels_key(self) -> tuple[Hashable, ...]: ...
     @property
-    def gamma(self) -> float: ...
+    def limits(self) -> tuple[tuple[str, tuple[float, float] | None], ...]: ...
     @property
     def is_read_wholly(self) -> bool: ...
-    def read(self) -> NDArray[Any]: ...
-    def pixels_hash(self) -> str: ...
+    def seen_pixels(self) -> SeenPixels: ...
+    def hashes(self) -> dict[Hashable, str]: ...
     def view(self, predictor: Predictor, cache: EmbeddingStore | None = None) -> ImageView: ...
 
 
@@ -89,6 +92,7 @@ class Stored:
 
     embedding: Embedding
     display_key: Hashable
+    channels_key: Hashable
     data_revision: int
 
 
@@ -102,6 +106,7 @@ class Viewed:
     view: ImageView
     key: Hashable
     display_key: Hashable
+    channels_key: Hashable
     data_revision: int
 
 
@@ -208,7 +213,9 @@ class Encoder:
             self._store = MemoryStore()
         view = plane.view(self.model.predictor, self._store)
         key = plane.key, next(self._serial)
-        found = self._views[plane.key] = Viewed(view, key, plane.display_key, plane.data_revision)
+        found = self._views[plane.key] = Viewed(
+            view, key, plane.display_key, plane.channels_key, plane.data_revision
+        )
         return found
 
     def is_encoding(self, plane: EncodedPlane) -> bool:
@@ -316,7 +323,8 @@ class Encoder:
         if found.data_revision != plane.data_revision:
             return EncodingStatus(Encoding.STALE, f"the image's data changed since{needed}", hint)
         if found.display_key != plane.display_key:
-            sentence = f"contrast changed since encoding; still in use{needed}"
+            what = "contrast" if found.channels_key == plane.channels_key else "channels"
+            sentence = f"{what} changed since encoding; still in use{needed}"
             return EncodingStatus(Encoding.STALE, sentence, hint)
         # pixels may have been changed in place, of which napari says nothing
         return EncodingStatus(Encoding.READY, f"ready{at}", hint)
@@ -333,18 +341,20 @@ class Encoder:
         # pixels may have been changed in place: a view that is asked for compares them
         view = self.viewed(plane, renew=True).view if by_view else None
 
-        def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding | None, str]:
+        def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding | None, Mapping[Hashable, str]]:
             def report(done: int, total: int) -> None:
                 ticket.report((done, total))
 
             if view is not None:
                 made = view.encode(window or (0, 0, *plane.shape_yx), report)
-                return plane, None if window else made, plane.pixels_hash()
-            pixels = plane.read()
+                return plane, None if window else made, plane.hashes()
+            seen = plane.seen_pixels()
             embedding = model.predictor.embed(
-                pixels, intensity=plane.intensity, gamma=plane.gamma, on_progress=report
+                seen.pixels, intensity=seen.intensity, gamma=seen.gamma, on_progress=report
             )
-            return plane, embedding, hash_pixels(pixels)
+            if seen.display is not None:
+                embedding = replace(embedding, key=replace(embedding.key, display=seen.display))
+            return plane, embedding, seen.hashes
 
         self._encoding = self._worker.submit(ENCODE, job)
 
@@ -397,12 +407,14 @@ class Encoder:
             self._on_change()
             return
         plane, embedding, pixels = outcome.value
-        self.pixels[plane.key] = pixels
+        self.pixels.update(pixels)
         if wanted is None or wanted.key != plane.key:
             return
         if embedding is not None:
             self._learn(plane)
-            self._stored[plane.key] = Stored(embedding, plane.display_key, plane.data_revision)
+            self._stored[plane.key] = Stored(
+                embedding, plane.display_key, plane.channels_key, plane.data_revision
+            )
             self._stored.move_to_end(plane.key)
             self._bound()
         self._on_encoded(plane.key)

@@ -11,6 +11,7 @@ from napari_samv1.app.encoding import EncodedPlane, Encoding, EncodingStatus
 from napari_samv1.app.models import DownloadState
 from napari_samv1.records.detail import Detail
 from napari_samv1.records.settings import FOR_NEW_OBJECTS, ObjectSettings
+from napari_samv1.records.sight import AS_DISPLAYED, Sight
 
 if TYPE_CHECKING:
     from napari_samv1.annotation.document import Document
@@ -46,6 +47,8 @@ class State:
     detail: Detail = "whole"  # at which the next prompt is answered
     has_details: bool = False  # the plane is larger than a region
     windows: tuple[Window, ...] = ()  # of the plane, that are encoded
+    sight: Sight = AS_DISPLAYED  # what the model is to see
+    limits: tuple[tuple[str, tuple[float, float] | None], ...] = ()  # of what it sees, by name, where known
     # its objects
     document: Document | None = None
     revision: int = 0  # of the document

@@ -40,6 +40,7 @@ class DiskStore:
                 dtype=made["dtype"],
                 device=made["device"],
                 limits=None if frame.is_whole else request.limits,
+                display=None if request.display.is_single else request.display,
             )
         except (KeyError, TypeError, ValueError):
             return None

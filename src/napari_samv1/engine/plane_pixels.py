@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import RLock
@@ -45,7 +46,8 @@ class PlanePixels:
 
     Regions have the plane's limits, numbers that are found once. The whole plane has its own, found as
     ``Predictor.embed`` finds them: where it is in memory or not large, the two are equal bit for bit.
-    ``limits`` are the regions' 8-bit values to stretch between, where they were found before.
+    ``limits`` are the regions' 8-bit values to stretch between, where they were found before. ``display``
+    gives the numbers of the display where no intensity and gamma say them, as of several channels.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class PlanePixels:
         gamma: float = 1.0,
         rounding: Rounding = "float32",
         limits: tuple[float, float] | None = None,
+        display: Callable[[], Display] | None = None,
     ) -> None:
         self.model = model
         self.source = source
@@ -68,6 +71,7 @@ class PlanePixels:
         self.gamma = gamma
         self.rounding = rounding
         self._limits = limits
+        self._given = display
         self._lock = RLock()
 
     def request(self, window_yxhw: tuple[int, int, int, int]) -> EncodingRequest:
@@ -91,8 +95,7 @@ class PlanePixels:
         request = self.request(window_yxhw)
         frame = self.frame(window_yxhw)
         resized = self._resized(request.region, frame, request.display)
-        display = self._limits_of(request.display)
-        return self._arranged(request, frame, resized, display, request.limits)
+        return self._arranged(request, frame, resized, self._limits_of(request.display), request.limits)
 
     @cached_property
     def _whole(self) -> PreparedRegion:
@@ -100,9 +103,11 @@ class PlanePixels:
         frame, region = self.frame(window), Region(self.plane, window)
         if self._is_read_wholly:
             pixels = self.source.read(region, self.plane_hw)
-            display = plane_display([pixels], self.intensity, self.gamma)
+            if self._given is None:
+                display, intensity = plane_display([pixels], self.intensity, self.gamma), self.intensity
+            else:
+                display, intensity = self.display, self._limits_of(self.display)
             resized = self._at_models_size(displayed(pixels, display), frame)
-            intensity = self.intensity
         else:
             display = self.display
             resized = self._resized(region, frame, display)
@@ -118,7 +123,7 @@ class PlanePixels:
         intensity: Intensity,
         limits: tuple[float, float] | None,
     ) -> PreparedRegion:
-        preparation = self.model.preparation
+        preparation, display = self.model.preparation, request.display
         pixels_bchw = arranged(resized, frame, preparation, request.limits)
         key = EmbeddingKey(
             pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
@@ -126,16 +131,17 @@ class PlanePixels:
             preparation=preparation,
             frame=frame,
             intensity=intensity,
-            gamma=self.gamma,
+            gamma=display.channels[0].gamma if display.is_single else 1.0,
             dtype=request.model.dtype,
             device=self.model.device.type,
             limits=limits,
+            display=None if display.is_single else display,
         )
         return PreparedRegion(request, frame, key, pixels_bchw)
 
     @staticmethod
-    def _limits_of(display: Display) -> tuple[float, float]:
-        return display.channels[0].low, display.channels[0].high
+    def _limits_of(display: Display) -> tuple[float, float] | None:
+        return (display.channels[0].low, display.channels[0].high) if display.is_single else None
 
     def frame(self, window_yxhw: tuple[int, int, int, int]) -> Frame:
         """The frame of a window."""
@@ -151,6 +157,8 @@ class PlanePixels:
     @cached_property
     def display(self) -> Display:
         """The numbers that all regions of the plane are displayed with."""
+        if self._given is not None:
+            return self._given()
         return plane_display(self._sample, self.intensity, self.gamma)
 
     @cached_property
@@ -166,8 +174,13 @@ class PlanePixels:
     def _sample(self) -> list[NDArray[Any]]:
         dtype = np.dtype(self.source.identity.dtype)
         by_type = self.intensity == "dtype" or (self.intensity is None and dtype in (np.uint8, np.bool_))
-        is_given = by_type or (isinstance(self.intensity, tuple | list) and len(self.intensity) == 2)
+        is_given = (
+            self._given is not None
+            or by_type
+            or (isinstance(self.intensity, tuple | list) and len(self.intensity) == 2)
+        )
         if is_given and not self.model.preparation.minmax:
+            # the numbers are known, and nothing else is asked of the sample
             return [np.zeros((1, 1), dtype)]
         return plane_sample(self.source, self.plane)
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_samv1.records.sight import DEFAULT_PERCENTILES
+
 Intensity = (
     None
     | tuple[float, float]
@@ -19,7 +21,6 @@ Intensity = (
 )
 """``None`` (uint8 and bool by their type, others by percentiles), limits, or the rule that finds them."""
 
-DEFAULT_PERCENTILES = (0.1, 99.9)
 _SAMPLES = 1_000_000  # enough for a percentile of 0.1 to be steady, and sorted in 20 ms
 _BLOCK_PIXELS = 1 << 18  # the float64 blocks in between stay in the cache
 

@@ -19,6 +19,7 @@ from napari_samv1.records.preparation import Preparation
 
 BLOCK_SIDE = 128
 FEW_BLOCKS, MANY_BLOCKS = 16, 32
+MOST_PLANES, VALUES_OF_PLANE = 8, 1 << 17
 FAINT = 0.1  # of the plane's range: a block that spans less shows its ground alone
 
 Array = NDArray[Any]
@@ -55,6 +56,42 @@ def plane_display(sample: list[Array], intensity: Intensity, gamma: float) -> Di
     limits = [limits_of(picture, intensity) for picture in seen] or [(0.0, 1.0)]
     low, high = min(low for low, _ in limits), max(high for _, high in limits)
     return Display((Channel(low, high, gamma),))
+
+
+def percentiles_of_plane(
+    source: Source, plane: Plane, percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    """The percentiles of a plane, in its fixed sample."""
+    (channel,) = plane_display(plane_sample(source, plane), ("percentile", *percentiles), 1.0).channels
+    return channel.low, channel.high
+
+
+def percentiles_of_stack(
+    source: Source, plane: Plane, percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    """The percentiles of all planes that are parallel to one, in a fixed sample of at most 8 of them."""
+    shape = source.identity.shape
+    leading = [axis for axis, own in enumerate(plane.index) if own is not None]
+    counts = [shape[axis] for axis in leading]
+    total = math.prod(counts)
+    if total <= MOST_PLANES:
+        places = list(np.ndindex(*counts))
+    else:
+        # the first and the last count as well: stacks fade towards their ends
+        numbers = np.linspace(0, total - 1, MOST_PLANES).round().astype(int)
+        places = [tuple(map(int, np.unravel_index(number, counts))) for number in numbers]
+    values = []
+    for place in places:
+        index = list(plane.index)
+        for axis, at in zip(leading, place, strict=True):
+            index[axis] = at
+        for picture in plane_sample(source, Plane(tuple(index))):
+            step = max(1, math.ceil(math.sqrt(math.prod(picture.shape[:2]) / VALUES_OF_PLANE)))
+            values.append(picture[::step, ::step].ravel())
+    sample = np.concatenate(values)
+    if sample.dtype.kind == "f" and not np.isfinite(sample).any():
+        return 0.0, 1.0
+    return limits_of(sample[np.newaxis], ("percentile", *percentiles))
 
 
 def plane_stretch(

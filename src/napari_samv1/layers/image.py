@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,10 +13,16 @@ from napari.layers import Image
 from numpy.typing import ArrayLike, NDArray
 
 from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.images.displayed import displayed
 from napari_samv1.images.hashing import SAMPLE, hash_pixels
-from napari_samv1.images.source import ArraySource
+from napari_samv1.images.intensity import limits_of
+from napari_samv1.images.seen_pixels import SeenPixels
+from napari_samv1.images.source import ArraySource, Source
+from napari_samv1.images.stacked import StackedSource
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
-from napari_samv1.records.place import Plane
+from napari_samv1.records.display import Channel, Display, Paint
+from napari_samv1.records.place import Plane, Region
+from napari_samv1.records.sight import AS_DISPLAYED, Sight
 
 if TYPE_CHECKING:
     from napari_samv1.engine.predictor import Predictor
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
     from napari_samv1.engine.view import ImageView
 
 OVERVIEW_PIXELS = 4096 * 4096
+
+Limits = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,10 @@ class DisplayedPlane:
     valid. ``axes`` are the layer's axes that are the plane's rows and columns. ``factors_yx`` is how many of
     the layer's pixels one pixel of the plane spans: more than 1 for an overview at a coarser level, which is
     only looked at and never annotated.
+
+    ``sight`` is what the model is to see of it, ``channels`` the planes that are composed for that, the
+    lowest first, each with its ``paint``: none where it is this plane alone, in grey. ``found`` are limits
+    that were found in pixels so far.
     """
 
     key: PlaneKey
@@ -51,11 +63,15 @@ class DisplayedPlane:
     shape_yx: tuple[int, int]
     axes: tuple[int, int]
     factors_yx: tuple[float, float]
-    intensity: tuple[float, float] | Literal["dtype"] | None
+    intensity: Limits | Literal["dtype"] | None
     gamma: float
     rgb: bool
     levels: tuple[Any, ...] = field(repr=False)
     _slices: tuple[int | slice, ...] = field(repr=False)
+    sight: Sight = AS_DISPLAYED
+    channels: tuple[DisplayedPlane, ...] = ()
+    paint: Paint = field(default=Paint(), repr=False)
+    found: dict[Hashable, Limits] = field(default_factory=dict, repr=False)
 
     @property
     def level(self) -> int:
@@ -69,8 +85,27 @@ class DisplayedPlane:
 
     @property
     def display_key(self) -> Hashable:
-        """The plane, its data and how it is displayed: an encoding made under another one is stale."""
-        return self.key, self.data_revision, self.intensity, self.gamma
+        """The plane, its data and how the model is to see it: an encoding made under another one is stale."""
+        if self._is_as_displayed:
+            return self.key, self.data_revision, self.intensity, self.gamma
+        looks = tuple(
+            (one.key, one.data_revision, one._limits_key(self.sight), one.gamma, one.paint)
+            for one in self._seen
+        )
+        return self.key, self.data_revision, looks
+
+    @property
+    def channels_key(self) -> tuple[Hashable, ...]:
+        """The keys of all planes that the model is to see."""
+        return tuple(one.key for one in self._seen)
+
+    @property
+    def _is_as_displayed(self) -> bool:
+        return not self.channels and self.sight.limits == "displayed"
+
+    @property
+    def _seen(self) -> tuple[DisplayedPlane, ...]:
+        return self.channels or (self,)
 
     @property
     def source(self) -> ArraySource:
@@ -95,10 +130,92 @@ class DisplayedPlane:
         return self.source.in_memory or math.prod(self.shape_yx) <= OVERVIEW_PIXELS
 
     def view(self, predictor: Predictor, cache: EmbeddingStore | None = None) -> ImageView:
-        """The plane for a model, displayed as it is now; reads nothing yet."""
-        return predictor.on_image(
-            self.source, intensity=self.intensity, gamma=self.gamma, plane=self.plane, cache=cache
+        """The plane for a model, as it is to be seen now; reads nothing yet."""
+        if self._is_as_displayed:
+            return predictor.on_image(
+                self.source, intensity=self.intensity, gamma=self.gamma, plane=self.plane, cache=cache
+            )
+        from napari_samv1.engine.plane_pixels import PlanePixels
+        from napari_samv1.engine.store import MemoryStore
+        from napari_samv1.engine.view import ImageView
+
+        pixels = PlanePixels(
+            predictor.model, self._seen_source, self.plane, self.shape_yx, display=self.display
         )
+        return ImageView(predictor, pixels, MemoryStore() if cache is None else cache)
+
+    def seen_pixels(self) -> SeenPixels:
+        """The plane's pixels as the model is to see them. Reads; call it in a worker."""
+        if self._is_as_displayed:
+            pixels = self.read()
+            return SeenPixels(pixels, self.intensity, self.gamma, hashes={self.key: hash_pixels(pixels)})
+        display = self.display()
+        whole = Region(self.plane, (0, 0, *self.shape_yx))
+        pixels = self._seen_source.read(whole, self.shape_yx)
+        if display.is_single:
+            (channel,) = display.channels
+            return SeenPixels(pixels, (channel.low, channel.high), channel.gamma, hashes=self.hashes())
+        return SeenPixels(displayed(pixels, display), None, 1.0, display, self.hashes())
+
+    def display(self) -> Display:
+        """The numbers by which the model is to see the plane; finds limits in pixels: call it in a worker."""
+        return self._display([one._limits(self.sight) for one in self._seen], self.hashes())
+
+    @property
+    def limits(self) -> tuple[tuple[str, Limits | None], ...]:
+        """The names of what the model is to see and their limits, None where those are not found yet."""
+        return tuple((one.name, one._known_limits(self.sight)) for one in self._seen)
+
+    def hashes(self) -> dict[Hashable, str]:
+        """``pixels_hash`` of this plane and all its channels, by their keys. Reads; call it in a worker."""
+        return {one.key: one.pixels_hash() for one in (self, *self.channels)}
+
+    @property
+    def _is_itself(self) -> bool:
+        return not self.channels or self.channels_key == (self.key,)
+
+    @property
+    def _seen_source(self) -> Source:
+        if self._is_itself:
+            return self.source
+        return StackedSource(tuple(one.source for one in self.channels))
+
+    def _display(self, limits: Sequence[Limits], hashes: Mapping[Hashable, str]) -> Display:
+        return Display(
+            tuple(
+                Channel(*own, one.gamma, one.paint, one.rgb, "" if self._is_itself else hashes[one.key])
+                for one, own in zip(self._seen, limits, strict=True)
+            )
+        )
+
+    def _limits_key(self, sight: Sight) -> Hashable:
+        """What the plane's limits depend on, beside its data."""
+        if sight.limits == "displayed":
+            return self.intensity
+        if sight.limits == "fixed":
+            return sight.fixed
+        return sight.limits, sight.percentiles
+
+    def _known_limits(self, sight: Sight) -> Limits | None:
+        if sight.limits == "displayed":
+            return limits_of(np.zeros((1, 1), self.source.dtype), self.intensity)
+        return sight.fixed if sight.limits == "fixed" else self.found.get(self._found_key(sight))
+
+    def _found_key(self, sight: Sight) -> Hashable:
+        place = self.key if sight.limits == "plane" else (self.key.layer_id, self.axes)
+        return place, self.data_revision, self._limits_key(sight)
+
+    def _limits(self, sight: Sight) -> Limits:
+        known = self._known_limits(sight)
+        if sight.limits in ("displayed", "fixed") or (known is not None and not self.source.in_memory):
+            return known or sight.fixed
+        # brings torch, which a window that opens does not wait for
+        from napari_samv1.images.limits import percentiles_of_plane, percentiles_of_stack
+
+        # what is at hand may have been changed in place, of which napari says nothing
+        find = percentiles_of_plane if sight.limits == "plane" else percentiles_of_stack
+        known = self.found[self._found_key(sight)] = find(self.source, self.plane, sight.percentiles)
+        return known
 
     def pixels_hash(self) -> str:
         """Hash of the plane's pixels, of a sample of them where they are many and not in memory.
@@ -116,10 +233,19 @@ class DisplayedPlane:
         return recorded == hash_pixels(self.read())
 
     def glimpse(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[Any] | None:
-        """Some rows and columns of the pixels, (R, C) or (R, C, 3); None where they are not in memory."""
-        if not isinstance(self.levels[self.level], np.ndarray):
+        """Some rows and columns as the model sees them, 8-bit RGB (R, C, 3); None where that means a read."""
+        limits = [known for _, known in self.limits if known is not None]
+        places = np.ix_(np.asarray(rows), np.asarray(columns))
+        if len(limits) < len(self._seen) or any(
+            not isinstance(one.levels[one.level], np.ndarray) for one in self._seen
+        ):
             return None
-        return self.read()[np.ix_(np.asarray(rows), np.asarray(columns))]
+        planes = [one.read()[places] for one in self._seen]
+        stacked = np.concatenate([one if one.ndim == 3 else one[..., np.newaxis] for one in planes], axis=2)
+        if stacked.dtype.kind == "f":
+            stacked = np.nan_to_num(stacked)
+        single = stacked[..., 0] if stacked.shape[2] == 1 else stacked
+        return displayed(single, self._display(limits, {one.key: "" for one in self._seen}))
 
     def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
         """Which points lie on a pixel of the plane: (N, 2) to (N,)."""

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Layer
 
+from napari_samv1.annotation.pieces import Piece
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.affine import Coordinates
-from napari_samv1.layers.image import DisplayedPlane
+from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.ome_tiff import path_of
+from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.record import (
     ImageRecord,
     PlaneRecord,
@@ -35,17 +38,21 @@ class Recorder:
     def __init__(self) -> None:
         self.created = now()
         self._sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
+        self._channels: dict[str, PlaneSource] = {}  # by the hashes of their pixels
 
-    def begin(self, created: str = "") -> None:
-        """Begin another session, or go on with one that was created then."""
-        self.created = created or now()
+    def begin(self, record: SessionRecord | None = None) -> None:
+        """Begin another session, or go on with one."""
+        self.created = now() if record is None else record.created or now()
+        planes = () if record is None else record.planes
+        self._channels = {channel.pixels: channel for plane in planes for channel in plane.channels}
 
     def record(
         self, binding: AnnotationBinding, layers: Iterable[Layer], pixels: Mapping[Hashable, str]
     ) -> SessionRecord:
         """The record of images among the ``layers``, in their order; ``pixels`` are hashes by plane key."""
-        present = [layer.unique_id for layer in layers if isinstance(layer, Image)]
-        images = [one for one in binding.images if one.image.unique_id in present]
+        every = [layer for layer in layers if isinstance(layer, Image)]
+        present = [layer.unique_id for layer in every]
+        images = [one for one in binding.images.with_pieces if one.image.unique_id in present]
         images.sort(key=lambda one: present.index(one.image.unique_id))
         sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
         records = []
@@ -53,7 +60,9 @@ class Recorder:
             placed = _placed(annotated.image)
             document = annotated.document
             planes = document.planes
-            others = annotated.planes_with_labels(binding.labels_of(annotated), planes[0] if planes else None)
+            is_open = annotated is binding.images.opened
+            labels = binding.labels if is_open else annotated.layers.labels
+            others = annotated.planes_with_labels(labels, planes[0] if planes else None)
             own = []
             for plane in sorted({*planes, *others}, key=lambda one: one.sort_key):
                 sheet, view = annotated.sheet(plane), document.on(plane)
@@ -68,10 +77,39 @@ class Recorder:
                     kept = now_placed, plane_source(annotated.image, sheet.displayed, sheet.pixels)
                 sources[key] = kept
                 pieces = tuple(view.objects.values())
-                own.append(PlaneRecord(kept[1], sheet.displayed.shape_yx, pieces, view.stack, beneath))
+                channels = self._channels_of(pieces, plane, sheet.pixels, every, pixels)
+                shape_yx = sheet.displayed.shape_yx
+                own.append(PlaneRecord(kept[1], shape_yx, pieces, view.stack, beneath, channels))
             records.append(ImageRecord(tuple(document.objects.values()), tuple(own)))
         self._sources = sources
-        return SessionRecord(tuple(records), self.created)
+        return SessionRecord(tuple(records), self.created, sight=binding.screen.sight)
+
+    def _channels_of(
+        self,
+        pieces: Iterable[Piece],
+        plane: Plane,
+        own: str,
+        images: Iterable[Image],
+        pixels: Mapping[Hashable, str],
+    ) -> tuple[PlaneSource, ...]:
+        """The planes of other images that a plane's answers come from."""
+        answers = (piece.answer for piece in pieces)
+        displays = (getattr(one.request.embedding_key, "display", None) for one in answers if one is not None)
+        composed = {id(one): one for one in displays if one is not None}
+        wanted = {channel.pixels for one in composed.values() for channel in one.channels} - {"", own}
+        if not wanted:
+            return ()
+        for image in images if not wanted <= self._channels.keys() else ():
+            if image.ndim != plane.ndim:
+                continue
+            try:
+                displayed = plane_at(image, plane.index)
+            except NoPlaneError:
+                continue
+            found = pixels.get(displayed.key, "")
+            if found in wanted:
+                self._channels.setdefault(found, plane_source(image, displayed, found))
+        return tuple(self._channels[one] for one in sorted(wanted) if one in self._channels)
 
 
 def _placed(image: Image) -> _Placed:

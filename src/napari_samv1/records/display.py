@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Colour = tuple[float, float, float, float]
+"""Red, green, blue and opacity, each in 0..1."""
+
+Blending = Literal["opaque", "translucent", "additive", "minimum", "multiplicative"]
+
+GREY: tuple[Colour, ...] = ((0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Paint:
+    """The colours of a channel, and how they lie over those beneath.
+
+    ``colours`` are evenly spaced from the channel's lower limit to its upper one, and mixed in between.
+    ``blending`` and ``opacity`` are those of napari; the lowest channel lies on black.
+    """
+
+    colours: tuple[Colour, ...] = GREY
+    blending: Blending = "translucent"
+    opacity: float = 1.0
+
+    def __post_init__(self) -> None:
+        colours = tuple(tuple(float(value) for value in colour) for colour in self.colours)
+        if len(colours) < 2 or not all(
+            len(colour) == 4 and all(0 <= value <= 1 for value in colour) for colour in colours
+        ):
+            raise ValueError(
+                f"a channel needs two or more colours (red, green, blue, opacity in 0..1), got {self.colours}"
+            )
+        if self.blending not in get_args(Blending):
+            raise ValueError(f"blending must be one of {get_args(Blending)}, got {self.blending!r}")
+        if not 0 <= self.opacity <= 1:
+            raise ValueError(f"opacity must be in 0..1, got {self.opacity}")
+        object.__setattr__(self, "colours", colours)
+        object.__setattr__(self, "opacity", float(self.opacity))
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel as displayed: ``low`` is black, ``high`` is full ``colour``, with ``gamma`` in between.
+    """One channel as displayed: ``low`` and ``high`` are the ends of its colours, ``gamma`` lies between.
 
-    ``colour`` is red, green, blue in 0..1. An image that is RGB already is one channel: its three colours
-    take the same limits.
+    An image that is ``rgb`` already is one channel: its three colours take the same limits, and of the paint
+    only blending and opacity count. ``pixels`` is the hash of the plane that the channel is, "" where it is
+    the annotated one and alone.
     """
 
     low: float
     high: float
     gamma: float = 1.0
-    colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    paint: Paint = Paint()
+    rgb: bool = False
+    pixels: str = ""
 
     def __post_init__(self) -> None:
         low, high, gamma = float(self.low), float(self.high), float(self.gamma)
@@ -25,16 +64,13 @@ class Channel:
             raise ValueError(f"a channel's limits must be finite, the lower one first, got ({low}, {high})")
         if not (math.isfinite(gamma) and gamma > 0):
             raise ValueError(f"gamma must be a positive number, got {self.gamma}")
-        colour = tuple(float(value) for value in self.colour)
-        if len(colour) != 3 or not all(0 <= value <= 1 for value in colour):
-            raise ValueError(f"a channel's colour must be red, green, blue in 0..1, got {self.colour}")
-        for name, value in (("low", low), ("high", high), ("gamma", gamma), ("colour", colour)):
+        for name, value in (("low", low), ("high", high), ("gamma", gamma)):
             object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
 class Display:
-    """The channels of an image as displayed together: their colours are added."""
+    """The channels of an image as displayed together, the lowest first."""
 
     channels: tuple[Channel, ...]
 
@@ -48,3 +84,17 @@ class Display:
     def single(cls, low: float, high: float, gamma: float = 1.0) -> Display:
         """One grey channel, or an RGB image."""
         return cls((Channel(low, high, gamma),))
+
+    @property
+    def is_single(self) -> bool:
+        """One channel of the image itself that its limits and gamma say all of."""
+        first, *others = self.channels
+        return not others and first.paint == Paint() and not first.pixels
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values. A single channel is written as it always was, so that kept embeddings are found."""
+        if not self.is_single:
+            return asdict(self)
+        (channel,) = self.channels
+        numbers = {"low": channel.low, "high": channel.high, "gamma": channel.gamma}
+        return {"channels": [{**numbers, "colour": (1.0, 1.0, 1.0)}]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from napari_samv1.records.display import Display
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.preparation import Preparation
 
@@ -16,6 +17,8 @@ class EmbeddingKey:
     ``pixels`` is the XXH3-128 of the prepared input, ``weights`` the sha256 of the checkpoint, ``dtype`` and
     ``device`` what the encoder ran in and on. ``limits`` are the 8-bit values that a region's pixels are
     stretched between; None where they were found in the pixels themselves, or nothing is stretched.
+    ``display`` is how several channels, or one in colours, were composed: its numbers take the place of
+    ``intensity`` and ``gamma``, which are None and 1.
     """
 
     pixels: str
@@ -27,3 +30,4 @@ class EmbeddingKey:
     dtype: str
     device: str
     limits: tuple[float, float] | None = None
+    display: Display | None = None

@@ -66,5 +66,5 @@ class EncodingRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON; tuples are lists there."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps({**asdict(self), "display": self.display.to_json()}))
         return plain

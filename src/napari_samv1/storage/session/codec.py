@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import numpy as np
@@ -32,6 +32,7 @@ from napari_samv1.annotation.pieces import (
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.display import Blending, Channel, Display, Paint
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
@@ -40,6 +41,7 @@ from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import CHOICES, ObjectSettings, Rule
+from napari_samv1.records.sight import AS_DISPLAYED, LimitRule, SeenChannels, Sight
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.limits import (
     MOST_COUNTS,
@@ -64,6 +66,7 @@ from napari_samv1.storage.utf8 import utf8
 FORMAT = "napari-samv1 session"
 VERSION = 2
 MOST_ERRORS = 20
+MOST_CHANNELS, MOST_COLOURS = 64, 1024
 
 Json = Any
 Beneath = Mapping[str, NDArray[Any]]
@@ -215,6 +218,7 @@ ID = Kind({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, lambda value,
 SIZE = listed(POSITIVE, 2, 2)
 PAIR = listed(NUMBER, 2, 2)
 COLOUR = listed(NUMBER, 3, 3)
+UNIT = Kind({"type": "number", "minimum": 0, "maximum": 1}, NUMBER.write, NUMBER.read)
 
 
 def _rows(width: int) -> Kind:
@@ -328,6 +332,44 @@ INTENSITY = Kind(
     lambda value, _: list(value) if isinstance(value, tuple) else value,
     lambda value, _: tuple(value) if isinstance(value, list) else value,
 )
+PAINT = record(
+    Paint,
+    Member(
+        "colours",
+        described(
+            listed(listed(UNIT, 4, 4), 2, MOST_COLOURS),
+            "Red, green, blue, opacity: evenly spaced from the lower limit to the upper one.",
+        ),
+    ),
+    Member("blending", one_of(*get_args(Blending))),
+    Member("opacity", UNIT),
+)
+CHANNEL = record(
+    Channel,
+    Member("low", NUMBER),
+    Member("high", NUMBER),
+    Member("gamma", ABOVE_ZERO),
+    Member("paint", PAINT),
+    Member("rgb", TRUTH),
+    Member(
+        "pixels",
+        described(TEXT, "Hash of the channel's plane, which the plane's channels name; empty: the plane's."),
+    ),
+)
+DISPLAY = record(
+    Display,
+    Member("channels", listed(CHANNEL, 1, MOST_CHANNELS)),
+    description="Channels that were composed, lowest first; they take the place of intensity and gamma.",
+)
+SIGHT = record(
+    Sight,
+    Member("channels", one_of(*get_args(SeenChannels))),
+    Member("limits", one_of(*get_args(LimitRule))),
+    Member("percentiles", PAIR),
+    Member("fixed", PAIR),
+    description="What the model was to see when the session was saved: the annotated layer or all visible "
+    "channels, and which limits.",
+)
 ENCODING = record(
     EmbeddingKey,
     Member("pixels", described(TEXT, "XXH3-128 of the prepared input of the network, float32.")),
@@ -347,6 +389,7 @@ ENCODING = record(
         ),
         default=None,
     ),
+    Member("display", optional(DISPLAY), default=None),
 )
 ENVIRONMENT = record(
     Environment,
@@ -581,6 +624,7 @@ SOURCE = record(
     Member("world", WORLD),
     description="The annotated pixels: the plane at index of an image (null on its rows and columns).",
 )
+CHANNELS = listed(SOURCE, 0, MOST_CHANNELS)
 PLANE_SCHEMA = {
     "type": "object",
     "additionalProperties": False,
@@ -599,6 +643,10 @@ PLANE_SCHEMA = {
             **optional(SHA256).schema,
         },
         "pieces": {"type": "array", "items": PIECE.schema},
+        "channels": {
+            "description": "The planes of other images that encodings of this one were composed of.",
+            **CHANNELS.schema,
+        },
     },
 }
 
@@ -635,6 +683,7 @@ def schema() -> Json:
             },
             "created": TIME.schema,
             "saved": TIME.schema,
+            "sight": SIGHT.schema,
             "encodings": {**shared, "additionalProperties": ENCODING.schema},
             "computations": {**shared, "additionalProperties": COMPUTATION.schema},
             "files": {
@@ -699,6 +748,7 @@ class SessionWriter:
             "software": {"name": "napari-samv1", "version": version("napari-samv1")},
             "created": session.created or saved,
             "saved": saved,
+            **({} if session.sight == AS_DISPLAYED else {"sight": SIGHT.write(session.sight, self._context)}),
             "encodings": encodings,
             "computations": computations,
             "files": files,
@@ -726,6 +776,8 @@ class SessionWriter:
             "order": list(plane.order),
             "beneath": beneath or None,
         }
+        if plane.channels:
+            head["channels"] = CHANNELS.write(plane.channels, self._context)
         own = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
         pieces = '"pieces": [' + ",".join(f"\n{lines[piece]}" for piece in plane.pieces) + "]"
         return "{\n" + ",\n".join([*own, pieces]) + "\n}"
@@ -852,7 +904,8 @@ def to_record(content: Json, beneath: Beneath) -> SessionRecord:
         if len({plane.source.index for plane in planes}) != len(planes):
             raise SessionError(f"{place}: no two planes share an index")
         images.append(ImageRecord(objects, planes))
-    return SessionRecord(tuple(images), content["created"], content["saved"])
+    sight = _at("sight", SIGHT.read, content["sight"], context) if "sight" in content else AS_DISPLAYED
+    return SessionRecord(tuple(images), content["created"], content["saved"], sight)
 
 
 def _read_plane(plane: Json, place: str, known: set[int], context: Context, beneath: Beneath) -> PlaneRecord:
@@ -878,7 +931,8 @@ def _read_plane(plane: Json, place: str, known: set[int], context: Context, bene
     labels = None if plane["beneath"] is None else beneath[plane["beneath"]]
     if labels is not None and labels.shape != shape:
         raise SessionError(f"{place}: the labels beneath are {labels.shape}, the plane is {shape}")
-    return PlaneRecord(source, shape, pieces, order, labels)
+    channels = _at(f"{place}.channels", CHANNELS.read, plane.get("channels", []), context)
+    return PlaneRecord(source, shape, pieces, order, labels, channels)
 
 
 def _no_constant(name: str) -> float:

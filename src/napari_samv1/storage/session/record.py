@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_samv1.annotation.pieces import Object, Piece
+from napari_samv1.records.sight import AS_DISPLAYED, Sight
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class PlaneRecord:
     """The pieces of objects on one plane, lowest first in ``order``.
 
     ``beneath`` (H, W) are the labels of the label image that are no object's, None where there are none.
+    ``channels`` are planes of other images that the model saw with this one, told apart by their ``pixels``.
     """
 
     source: PlaneSource
@@ -83,6 +85,7 @@ class PlaneRecord:
     pieces: tuple[Piece, ...] = ()
     order: tuple[int, ...] = ()
     beneath: NDArray[Any] | None = field(default=None, repr=False)
+    channels: tuple[PlaneSource, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +98,12 @@ class ImageRecord:
 
 @dataclass(frozen=True, eq=False)
 class SessionRecord:
-    """A whole session: its images, and when it was begun and saved (UTC, ISO 8601)."""
+    """A whole session: its images, when it was begun and saved (UTC, ISO 8601), what the model was to see."""
 
     images: tuple[ImageRecord, ...]
     created: str = ""
     saved: str = ""
+    sight: Sight = AS_DISPLAYED
 
     @property
     def planes(self) -> tuple[PlaneRecord, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
@@ -21,8 +22,11 @@ from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.engine.store import MemoryStore
 from napari_samv1.engine.view import ImageView
+from napari_samv1.images.displayed import displayed
 from napari_samv1.images.source import Source
+from napari_samv1.images.stacked import OnePlaneSource, StackedSource
 from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.display import Display
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop, joint_region
 from napari_samv1.records.place import Plane, Region
@@ -137,6 +141,7 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
     if not answered:
         return
     source, place = open_plane(plane.source, plane.shape_yx, means.image)
+    channels: dict[str, Source] = {}
 
     def made_by(piece: Piece) -> tuple[str, str]:
         return repr(_key(piece)), repr(_computation(piece))
@@ -146,10 +151,30 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
         key, computation = _key(objects[0]), _computation(objects[0])
         torch.set_num_threads(computation.environment.threads)
         predictor = Predictor(means.model_of(key, computation))
-        embedding = _embed(predictor, source, place, plane.shape_yx, key)
+        seen = source, place
+        if key.display is not None:
+            own = OnePlaneSource(source, place)
+            seen = _composed(key.display, plane, own, channels), Plane()
+        embedding = _embed(predictor, *seen, plane.shape_yx, key)
         note = _difference(embedding, key, computation.environment)
         for piece in objects:
             yield _compare(predictor, embedding, piece, note)
+
+
+def _composed(display: Display, plane: PlaneRecord, own: Source, opened: dict[str, Source]) -> Source:
+    """The channels of a display as one source; other images than the plane's own are opened once."""
+    sources = []
+    for channel in display.channels:
+        if channel.pixels in ("", plane.source.pixels):
+            sources.append(own)
+            continue
+        if channel.pixels not in opened:
+            recorded = [one for one in plane.channels if one.pixels == channel.pixels]
+            if not recorded:
+                raise SessionError("the session does not say which image one of the channels was")
+            opened[channel.pixels] = OnePlaneSource(*open_plane(recorded[0], plane.shape_yx))
+        sources.append(opened[channel.pixels])
+    return StackedSource(tuple(sources))
 
 
 def _unanswered(piece: Piece) -> _Result:
@@ -218,6 +243,9 @@ def _embed(
     if key.frame.is_whole and source.in_memory:
         sizing, side = _arrangement(key, predictor.model.config.patch)
         image = source.read(Region(plane, (0, 0, *shape_yx)), shape_yx)
+        if key.display is not None:
+            made = predictor.embed(displayed(image, key.display), sizing=sizing, side=side)
+            return replace(made, key=replace(made.key, display=key.display))
         return predictor.embed(image, sizing=sizing, side=side, intensity=key.intensity, gamma=key.gamma)
     pixels = PlanePixels(
         predictor.model,
@@ -227,10 +255,15 @@ def _embed(
         intensity=key.intensity,
         gamma=key.gamma,
         limits=key.limits,
+        display=None if key.display is None else partial(_given, key.display),
     )
     if pixels.frame(key.frame.window_yxhw) != key.frame:
         raise SessionError(f"it is not known how the region was arranged for the model: {key.frame}")
     return ImageView(predictor, pixels, MemoryStore()).encode(key.frame.window_yxhw)
+
+
+def _given(display: Display) -> Display:
+    return display
 
 
 def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:

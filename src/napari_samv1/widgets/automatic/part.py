@@ -70,6 +70,10 @@ STATUS_LINES = 2
 POINTS_WIDTH = 80
 NO_AREA = "Draw the area first: Draw, then the corners of a polygon, the last one with a double click."
 NO_MODEL = "The model is not loaded yet."
+OF_ONE_LAYER = (
+    "A folder's images are segmented one channel at a time: let the model see the layer (Model sees), and "
+    "name the channel in the command."
+)
 MOST_PIXELS = 1 << 26
 TOO_LARGE = (
     "What is found is compared with all labels of the slice, and this one has more than 67 million pixels: "
@@ -238,10 +242,22 @@ class EverythingPart(QWidget):
 
     @property
     def segment_settings(self) -> SegmentSettings:
-        """The same for files: with the panel's model, and intensities as they are displayed."""
-        choices = self.app.encoder.choices
+        """The same for files: with the panel's model, and intensities as the model sees them.
+
+        Raises
+        ------
+        SettingsError
+            If the model sees several channels, which no file has.
+        """
+        choices, sight = self.app.encoder.choices, self.canvas.screen.sight
+        if sight.channels == "visible":
+            raise SettingsError(OF_ONE_LAYER)
         plane = self._plane()
         intensity = None if plane is None else plane.intensity
+        if sight.limits != "displayed":
+            # by default each image has its own percentiles
+            [(_, known)] = ((None, None),) if plane is None else plane.limits
+            intensity = None if sight.limits == "plane" else known
         image = self.canvas.image
         if image is not None and not image.rgb and str(image.dtype) == "uint8" and intensity == (0.0, 255.0):
             intensity = None
@@ -291,7 +307,7 @@ class EverythingPart(QWidget):
         if canvas.image is None:
             raise ValueError("Choose an image first.")
         image = canvas.image
-        plane = canvas.plane()
+        plane = canvas.screen.plane()
         if encoder.model is None:
             raise ValueError(NO_MODEL)
         if math.prod(plane.shape_yx) > MOST_PIXELS:
@@ -301,7 +317,7 @@ class EverythingPart(QWidget):
         where: Where = self.where.currentData()
         places = [(plane, Place(plane.plane))]
         if where == "view":
-            top, left, bottom, right = map(round, canvas.part_on_screen())
+            top, left, bottom, right = map(round, canvas.screen.part())
             window = top, left, bottom - top + 1, right - left + 1
             if min(window[2:]) < 2:
                 raise ValueError(OUTSIDE)
@@ -316,8 +332,9 @@ class EverythingPart(QWidget):
             left_out = where == "rest"
             places = [(plane, Place(plane.plane, None if left_out else box, area, left_out))]
         elif where == "stack":
-            annotated = canvas.annotated(image)
-            places = [(annotated.displayed(one), Place(one)) for one in planes_beside(image, plane.plane)]
+            places = [
+                (canvas.screen.plane_beside(one), Place(one)) for one in planes_beside(image, plane.plane)
+            ]
         return _Run(image, plane.data_revision, tuple(places), means, predictor)
 
     def _progressed(self, _key: object, told: Any) -> None:
@@ -366,7 +383,7 @@ class EverythingPart(QWidget):
         if known is None or known[0] != now:
             shown = None
             if image is not None:
-                shown = binding.annotated(image).shown(findings.plane, labels)
+                shown = binding.images.of(image).shown(findings.plane, labels)
             known = now, existing_on(document, findings.plane, findings.plane_hw, shown)
             self._existing[findings.plane] = known
         return known[1]
@@ -386,11 +403,11 @@ class EverythingPart(QWidget):
             return
         self.stop()
         binding = self.canvas
-        first = binding.next_object()
+        first = binding.current.next()
         step = accept(document, chosen, first, self.app.encoder.computation)
         self.preview.hide()
-        problem = binding.do(step)
-        binding.next_object()
+        problem = binding.edits.do(step)
+        binding.current.next()
         self._forget()
         self.app.sync()
         self.status.say(problem or f"{_objects(count)} made. Undo takes them back.")
@@ -457,11 +474,11 @@ class EverythingPart(QWidget):
         run, image = self._run, self.canvas.image
         if run is None or image is not run.image:
             return False
-        return self.canvas.annotated(image).revision == run.revision
+        return self.canvas.images.of(image).revision == run.revision
 
     def _plane(self) -> DisplayedPlane | None:
         try:
-            return self.canvas.plane()
+            return self.canvas.screen.plane()
         except NoPlaneError:
             return None
 

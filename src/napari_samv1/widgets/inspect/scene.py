@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from napari_samv1.app.worker import Ticket
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.predictor import Predictor
+    from napari_samv1.images.seen_pixels import SeenPixels
     from napari_samv1.inspection import ModelInput
     from napari_samv1.layers.image import DisplayedPlane
     from napari_samv1.layers.inspection import Picture
@@ -90,15 +92,20 @@ class Scene:
         moved = (self.prompts, self.mask) != (other.prompts, other.mask)
         return moved and self.key == other.key
 
+    @cached_property
+    def seen(self) -> SeenPixels:
+        """The plane as the model sees it. Reads; call it in a worker."""
+        assert self.plane is not None
+        return self.plane.seen_pixels()
+
     @property
     def display(self) -> dict[str, Any]:
-        """The displayed intensity, as ``Predictor.embed`` takes it."""
-        assert self.plane is not None
-        return {"intensity": self.plane.intensity, "gamma": self.plane.gamma}
+        """Intensity and gamma as ``Predictor.embed`` takes them. Reads; call it in a worker."""
+        return {"intensity": self.seen.intensity, "gamma": self.seen.gamma}
 
     def pixels(self) -> NDArray[Any]:
-        assert self.plane is not None
-        return self.plane.read()
+        """The pixels that the model sees. Reads; call it in a worker."""
+        return self.seen.pixels
 
     def input(self) -> ModelInput:
         from napari_samv1.inspection import model_input

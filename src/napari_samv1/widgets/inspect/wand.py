@@ -32,8 +32,10 @@ class WandView(View):
 
             assert scene.prompts is not None
             prediction = scene.predictor.answer(scene.encoded(memory, ticket), scene.prompts)
-            pixels = memory.recall(("pixels", scene.key), scene.pixels)
-            wand = magic_wand(pixels, scene.focus_yx, tolerance, **scene.display)
+            seen = memory.recall(("pixels", scene.key), lambda: scene.seen)
+            wand = magic_wand(
+                seen.pixels, scene.focus_yx, tolerance, intensity=seen.intensity, gamma=seen.gamma
+            )
             masks = prediction.masks()
             stack = np.stack([mask_difference(wand, mask) for mask in masks])
             overlaps = [overlap(wand, mask) for mask in masks]

@@ -37,6 +37,7 @@ from napari_samv1.widgets.panel.object_list import ObjectList
 from napari_samv1.widgets.panel.prompt_tools import PromptTools
 from napari_samv1.widgets.panel.session_part import SessionPart
 from napari_samv1.widgets.panel.settings import Settings, Wishes
+from napari_samv1.widgets.panel.sight_part import SightPart
 from napari_samv1.widgets.shared.docking import come_as_tab
 from napari_samv1.widgets.shared.later import Later
 from napari_samv1.widgets.shared.layer_chooser import LayerChooser
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from magicgui.widgets import ComboBox
 
     from napari_samv1.app.models import Choices
+    from napari_samv1.records.sight import Sight
     from napari_samv1.widgets.panel.clean_up import CleanUpFields
     from napari_samv1.widgets.panel.mask_choice import MaskChoice
     from napari_samv1.widgets.panel.model_chooser import ModelChoice
@@ -96,6 +98,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.guide, self.message = self.notice.guide, self.notice.message
         self.image = LayerChooser(viewer, is_image, tooltip="The image to annotate")
         self.encoding = EncodingBar()
+        self.seen = SightPart()
         self.tools = PromptTools(app.do)
         self.objects = ObjectList(_colours(canvas), app.do)
         self.existing = ExistingLabels(canvas)
@@ -140,6 +143,8 @@ class SegmentAnythingPanel(QScrollArea):
         self.labels.new_wanted.connect(self._new_labels)
         self.encoding.encode_wanted.connect(app.encode)
         self.encoding.cancel_wanted.connect(app.cancel_encoding)
+        self.seen.changed.connect(app.set_sight)
+        self.seen.renamed.connect(self.sight_part.set_title)
         self.tools.one_each_picked.connect(self._one_each_picked)
         self.existing.changed.connect(self._show_list)
         self.objects.object_picked.connect(app.pick_object)
@@ -192,6 +197,15 @@ class SegmentAnythingPanel(QScrollArea):
         return self.settings.detail
 
     @property
+    def sight(self) -> Sight:
+        """What the model sees: which channels, between which limits."""
+        return self.canvas.screen.sight
+
+    @sight.setter
+    def sight(self, sight: Sight) -> None:
+        self.app.set_sight(sight)
+
+    @property
     def model(self) -> ModelChoice:
         """The model in use: a known one's name, or the path of a weight file."""
         return self.settings.model
@@ -223,6 +237,8 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(line())
         layout.addLayout(image)
         layout.addWidget(self.encoding)
+        self.sight_part = Folded(self.seen.title, self.seen)
+        layout.addWidget(self.sight_part)
         layout.addWidget(line())
         layout.addWidget(self.tools)
         # between the tools and the list, which gives way: neither tools nor buttons move
@@ -320,6 +336,8 @@ class SegmentAnythingPanel(QScrollArea):
             self._show_layers()
         if new.differs(old, "encoding"):
             self.encoding.show_status(new.encoding)
+        if new.differs(old, "sight", "limits"):
+            self.seen.show_state(new)
         if new.differs(old, "tool", "shape", "polarity"):
             self.tools.show_state(new)
         self.existing.show_state(new)
@@ -347,6 +365,7 @@ class SegmentAnythingPanel(QScrollArea):
     def _show_all(self, state: State) -> None:
         self._show_layers()
         self.encoding.show_status(state.encoding)
+        self.seen.show_state(state)
         self.tools.show_state(state)
         self._show_list(state)
         self.objects.show_history(state)
@@ -364,7 +383,7 @@ class SegmentAnythingPanel(QScrollArea):
         if image is None or state.plane is None or not wanted:
             self.outlines.hide()
         else:
-            self.outlines.show(image, self.canvas.plane(), state.windows)
+            self.outlines.show(image, self.canvas.screen.plane(), state.windows)
 
     def _show_list(self, state: State | None = None) -> None:
         state = self.app.state if state is None else state

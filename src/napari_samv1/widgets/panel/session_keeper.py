@@ -89,7 +89,7 @@ class SessionKeeper(QObject):
         if _alike(record, self._record) or (self._record is None and not record.object_count):
             return
         self._record = record
-        self._recorded_images = {one.image.unique_id for one in self._binding.images}
+        self._recorded_images = {one.image.unique_id for one in self._binding.images.with_pieces}
         if self._autosave is None:
             self._autosave = Autosave(seconds_between=SECONDS_BETWEEN, on_saved=self._tell)
         self.autosaved = False
@@ -116,7 +116,8 @@ class SessionKeeper(QObject):
         """
         self.offer()
         self._retire()
-        self._recorder.begin(record.created)
+        self._recorder.begin(record)
+        self._binding.screen.sight = record.sight
         problem = reopen(self._binding, images)
         if folder is not None:
             self.saved(self.current(), folder)
@@ -173,6 +174,7 @@ def _alike(record: SessionRecord, other: SessionRecord | None) -> bool:
     """Whether two records of one process hold the same: pieces are replaced, never changed."""
     return (
         other is not None
+        and record.sight == other.sight
         and len(record.images) == len(other.images)
         and all(map(_same_image, record.images, other.images))
     )
@@ -189,6 +191,7 @@ def _same_image(image: ImageRecord, other: ImageRecord) -> bool:
 def _same_plane(plane: PlaneRecord, other: PlaneRecord) -> bool:
     return (
         plane.source == other.source
+        and plane.channels == other.channels
         and plane.order == other.order
         and len(plane.pieces) == len(other.pieces)
         and all(own is its for own, its in zip(plane.pieces, other.pieces, strict=True))

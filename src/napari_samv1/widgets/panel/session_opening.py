@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,15 @@ from qtpy.QtCore import QObject
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.layers.ome_tiff import open_file
-from napari_samv1.layers.reopening import Placed, could_be, place, plane_of
+from napari_samv1.layers.reopening import (
+    Placed,
+    channels_of,
+    could_be,
+    place,
+    plane_of,
+    show_as,
+    shown_channels,
+)
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.find_image import local_file, local_sample
 from napari_samv1.widgets.panel.session_card import Answer, QuestionCard
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_samv1.layers.image import DisplayedPlane
+    from napari_samv1.records.display import Channel
     from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, SessionRecord
 
 FIND = "find the images of a session"
@@ -34,9 +43,10 @@ Reading = tuple["DisplayedPlane", str]
 
 @dataclass
 class _Sought:
-    """An image that a session needs: its planes, and what was found of it so far."""
+    """An image that a session needs, or a channel beside one: its planes, and what was found of it so far."""
 
     record: ImageRecord
+    is_channel: bool = False
     image: Image | None = None
     others: list[Image] = field(default_factory=list)  # of the same shape, with other pixels
     opened: bool = False
@@ -67,6 +77,8 @@ class SessionOpener(QObject):
         super().__init__()
         self._viewer, self._worker, self._card = viewer, worker, card
         self._sought: list[_Sought] = []
+        self._shown: Mapping[str, Channel] = {}
+        self._opened: list[Image] = []  # of files or samples of the session
         self._on_found: Callable[[Sequence[Placed]], None] = _ignore
         self._on_cancel: Callable[[], None] = _do_nothing
 
@@ -79,6 +91,9 @@ class SessionOpener(QObject):
         """Find the images of a session; a search that is under way is given up."""
         self._worker.cancel(FIND)
         self._sought = [_Sought(image) for image in record.images if image.planes]
+        self._sought += [_Sought(channel, is_channel=True) for channel in channels_of(record)]
+        self._shown = shown_channels(record)
+        self._opened = []
         self._on_found, self._on_cancel = on_found, on_cancel
         self._look()
 
@@ -92,12 +107,19 @@ class SessionOpener(QObject):
         for sought, image, is_same in outcome.value:
             if is_same and sought.image is None and not self._is_taken(image):
                 sought.image = image
+                if image in self._opened:
+                    show_as(image, self._shown.get(sought.planes[0].source.pixels))
             elif image not in sought.others:
                 sought.others.append(image)
         if self._open_files():
             self._look()
         else:
             self._ask_about_pixels()
+
+    @property
+    def missing_channels(self) -> tuple[str, ...]:
+        """Names of channels that were not found; masks are there without them."""
+        return tuple(sought.name for sought in self._sought if sought.is_channel and sought.image is None)
 
     def _look(self) -> None:
         """Compare the pixels of all images that could be one of those sought."""
@@ -144,10 +166,15 @@ class SessionOpener(QObject):
     def _open_files(self) -> bool:
         """Open the files or samples of images that are not there; whether any came."""
         came = False
+        origins = set()
         for sought in self._sought:
             if sought.image is not None or sought.opened:
                 continue
             sought.opened = True
+            source = sought.planes[0].source
+            if (source.path, source.sample) in origins:
+                continue  # a file of several channels
+            origins.add((source.path, source.sample))
             before = set(map(id, self._viewer.layers))
             try:
                 self._open(sought)
@@ -159,6 +186,7 @@ class SessionOpener(QObject):
                 for layer in new
                 if isinstance(layer, Image) and could_be(layer, sought.planes[0].source)
             ]
+            self._opened += [layer for layer in new if isinstance(layer, Image)]
             for image in fitting:
                 # the image is usable where it lies, whatever a damaged file says of its place
                 with suppress(ValueError, ArithmeticError, np.linalg.LinAlgError):
@@ -184,7 +212,8 @@ class SessionOpener(QObject):
         for sought in self._sought:
             others = [image for image in sought.others if not self._is_taken(image)]
             fitting = [image for image in others if self._reaches(image, sought)]
-            if sought.image is not None or not fitting:
+            # a channel with other pixels is another channel
+            if sought.image is not None or not fitting or sought.is_channel:
                 continue
             image = fitting[0]
             if all(record.source.pixels for record in sought.planes):
@@ -217,8 +246,9 @@ class SessionOpener(QObject):
         self._ask_about_pixels()
 
     def _ask_about_missing(self, problem: str = "") -> None:
-        missing = [sought for sought in self._sought if sought.image is None]
-        placed = [(sought.image, sought.record) for sought in self._sought if sought.image is not None]
+        images = [sought for sought in self._sought if not sought.is_channel]
+        missing = [sought for sought in images if sought.image is None]
+        placed = [(sought.image, sought.record) for sought in images if sought.image is not None]
         if not missing and not problem:
             self._on_found(placed)
             return

@@ -165,6 +165,7 @@ class SessionPart(QWidget):
         self._say(
             problem
             or f"Opened “{folder.name}”: {objects_in(record)}.{_kept(count, before)}{self._model(record)}"
+            + self._channels()
         )
 
     def _model(self, record: SessionRecord) -> str:
@@ -178,6 +179,11 @@ class SessionPart(QWidget):
             return ""
         others = ", ".join(f"“{name}”" for name in sorted(names))
         return f" Its masks were made with model {others}; edited objects are computed anew with “{now}”."
+
+    def _channels(self) -> str:
+        """A sentence where the model saw channels that were not found."""
+        missing = ", ".join(f"“{name}”" for name in self.opener.missing_channels)
+        return f" Not found: channel {missing}; edited objects are computed without it." if missing else ""
 
     # ---- exporting
 
@@ -244,7 +250,8 @@ class SessionPart(QWidget):
         whole = len(images) == len(record.images)
         problem = self.keeper.go_on(record, images)
         self._ready()
-        self._say(problem or f"Restored {objects_in(record)}.{_kept(count, before)}{self._model(record)}")
+        restored = f"Restored {objects_in(record)}.{_kept(count, before)}{self._model(record)}"
+        self._say(problem or restored + self._channels())
         self.lost.take_out(lost)
         keeper = self.keeper
 

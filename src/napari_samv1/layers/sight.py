@@ -1,0 +1,131 @@
+"""What the model sees of the chosen image: the layer alone, or the visible images that lie on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+
+from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.layers.affine import between_layers
+from napari_samv1.layers.connections import Connections
+from napari_samv1.layers.image import DisplayedPlane, Limits, plane_at
+from napari_samv1.layers.inspection import is_picture
+from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
+from napari_samv1.records.display import GREY, Paint
+from napari_samv1.records.sight import Sight
+
+LOOK_EVENTS = "contrast_limits gamma colormap blending opacity visible"
+COLOURS = 256
+
+
+class ImageSight:
+    """Completes the planes of an image by what the model is to see of them.
+
+    Calls ``on_change``, without arguments, when that may have changed. Nothing is read here.
+    """
+
+    def __init__(self, viewer: Any, on_change: Callable[[], None]) -> None:
+        self._viewer, self._on_change = viewer, on_change
+        self._sight = Sight()
+        self._found: dict[Hashable, Limits] = {}
+        self._revisions: dict[Hashable, int] = {}  # of images whose data was replaced
+        self._layers = Connections()
+        self._images = Connections()
+        self._layers.connect(viewer.layers.events, "inserted removed reordered", self._layers_changed)
+        self._follow()
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self._layers.close()
+        self._images.close()
+
+    @property
+    def sight(self) -> Sight:
+        """What the model is to see."""
+        return self._sight
+
+    @sight.setter
+    def sight(self, sight: Sight) -> None:
+        if sight != self._sight:
+            self._sight = sight
+            self._on_change()
+
+    def complete(self, plane: DisplayedPlane, image: Image) -> DisplayedPlane:
+        """The plane with the channels that the model is to see of it; reads no pixels."""
+        if self._sight.channels == "layer":
+            return replace(plane, sight=self._sight, found=self._found)
+        channels: list[DisplayedPlane] = []
+        for layer in self._channels(image):
+            try:
+                own = plane if layer is image else plane_at(layer, plane.key.index, level=plane.level)
+            except NoPlaneError:
+                continue
+            revision = self._revisions.get(layer.unique_id, 0)
+            paint = paint_of(layer, is_lowest=not channels)
+            channels.append(replace(own, data_revision=revision, paint=paint, found=self._found))
+        return replace(plane, sight=self._sight, channels=tuple(channels), found=self._found)
+
+    def _channels(self, image: Image) -> list[Image]:
+        """Visible images that lie where one does, the lowest first; itself where none is visible."""
+        beside = [
+            layer
+            for layer in self._viewer.layers
+            if isinstance(layer, Image)
+            and (layer is image or (not is_picture(layer) and lies_on(layer, image)))
+        ]
+        return [layer for layer in beside if layer.visible and layer.opacity > 0] or [image]
+
+    def _layers_changed(self, _event: Any = None) -> None:
+        self._follow()
+        self._seen_changed()
+
+    def _follow(self) -> None:
+        self._images.close()
+        for layer in self._viewer.layers:
+            if isinstance(layer, Image) and not is_picture(layer):
+                self._images.connect(layer.events, f"{LOOK_EVENTS} {TRANSFORM_EVENTS}", self._seen_changed)
+                self._images.connect(layer.events, "data", self._data_changed)
+
+    def _data_changed(self, event: Any) -> None:
+        layer: Layer = event.source
+        self._revisions[layer.unique_id] = self._revisions.get(layer.unique_id, 0) + 1
+        self._seen_changed()
+
+    def _seen_changed(self, _event: Any = None) -> None:
+        # alone, the image's own contrast and data are followed where it is bound
+        if self._sight.channels == "visible":
+            self._on_change()
+
+
+def lies_on(layer: Image, image: Image) -> bool:
+    """Whether an image has the pixels of another one, of equal number and in the same places."""
+    if layer.ndim != image.ndim or _shape(layer) != _shape(image):
+        return False
+    corners = np.vstack([np.zeros(image.ndim), np.diag(_shape(image))])
+    return bool(np.allclose(between_layers(layer, image)(corners), corners, atol=1e-3))
+
+
+def paint_of(layer: Image, *, is_lowest: bool) -> Paint:
+    """The colours of an image layer, and how it lies over those beneath; the lowest lies on black."""
+    blending: Any = str(layer.blending).removesuffix("_no_depth")
+    opacity = float(layer.opacity)
+    if is_lowest and blending == "minimum":
+        opacity = 1.0  # as napari draws it
+    if is_lowest:
+        blending = "translucent"
+    if layer.rgb:
+        return Paint(GREY, blending, opacity)
+    table = np.asarray(layer.colormap.map(np.linspace(0, 1, COLOURS)), dtype=np.float64)
+    is_linear = np.allclose(table, np.linspace(table[0], table[-1], COLOURS), atol=1e-4)
+    # napari's own have 32 bits
+    colours = np.clip(np.round(table[:: COLOURS - 1] if is_linear else table, 6), 0, 1)
+    return Paint(tuple((r, g, b, a) for r, g, b, a in colours.tolist()), blending, opacity)
+
+
+def _shape(image: Image) -> tuple[int, ...]:
+    first: Any = image.data[0] if image.multiscale else image.data
+    return tuple(int(size) for size in first.shape[: image.ndim])
