@@ -92,3 +92,39 @@ def test_only_boxes_leave_the_device(monkeypatch):
     found = cut_together(torch.from_numpy(logits), placement, 0.0, (1, -1))
     assert len(crossed) <= 4
     assert sum(crossed) < 2 * sum(crop.mask.size for crop, _ in found)
+
+
+def test_where_memory_runs_out_the_cpu_cuts_them(monkeypatch):
+    placement = PLACEMENTS["reduced"]
+    logits = discs(placement)
+
+    class Elsewhere:
+        device = torch.device("cuda")
+
+        def cpu(self):
+            return torch.from_numpy(logits)
+
+    def fails(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(on_device, "cut_together", fails)
+    monkeypatch.setattr(on_device, "areas_together", fails)
+    found = cut_each(Elsewhere(), placement, 0.0, (1, -1))
+    for (crop, areas), (expected, expected_areas) in zip(
+        found, cut_each(logits, placement, 0.0, (1, -1)), strict=True
+    ):
+        np.testing.assert_array_equal(crop.to_mask(placement.image_hw), expected.to_mask(placement.image_hw))
+        assert areas == expected_areas
+    assert areas_of_each(Elsewhere(), placement, (0.5,)) == areas_of_each(logits, placement, (0.5,))
+
+
+def test_other_errors_of_a_device_are_not_hidden(monkeypatch):
+    class Elsewhere:
+        device = torch.device("cuda")
+
+    def fails(*_):
+        raise RuntimeError("an illegal memory access")
+
+    monkeypatch.setattr(on_device, "cut_together", fails)
+    with pytest.raises(RuntimeError, match="illegal"):
+        cut_each(Elsewhere(), PLACEMENTS["reduced"], 0.0)

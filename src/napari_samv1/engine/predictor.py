@@ -395,14 +395,12 @@ def _stacked_hints(hints: Sequence[Drawn], device: torch.device) -> Tensor:
 
 
 def _checked_hint(hint: ArrayLike | Tensor, frame: Frame) -> Drawn:
-    if isinstance(hint, Tensor):
-        return hint  # a map of this predictor's own
-    array = np.asarray(hint, dtype=np.float32)
-    if array.shape != frame.logits_hw:
+    given: Drawn = hint.float() if isinstance(hint, Tensor) else np.asarray(hint, dtype=np.float32)
+    if tuple(given.shape) != frame.logits_hw:
         raise ValueError(
-            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {array.shape}; "
+            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {tuple(given.shape)}; "
             f"take one of Prediction.logits"
         )
-    if not np.isfinite(array).all():
+    if not (given.isfinite() if isinstance(given, Tensor) else np.isfinite(given)).all():
         raise ValueError("a mask hint must be finite")
-    return array
+    return given

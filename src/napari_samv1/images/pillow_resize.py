@@ -40,7 +40,7 @@ _ORDERS: dict[Hashable, Order | None] = {}
 def resize_8bit(
     pixels_hwc: NDArray[np.uint8], hw: tuple[int, int], how: Resampling, device: torch.device
 ) -> NDArray[np.uint8]:
-    """Resize (H, W, C) to (h, w, C) as ``PIL.Image.resize`` does, on a device where that is known to be equal.
+    """Resize (H, W, C) to (h, w, C) as ``PIL.Image.resize``, on a device where that is known to be equal.
 
     Which axis Pillow takes first depends on the sizes and on its version, and shows in the last digit. So
     Pillow itself resizes the first image of any size, and the device those that follow, in the order that

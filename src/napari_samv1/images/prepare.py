@@ -13,7 +13,6 @@ from napari_samv1.images.pillow_resize import PILLOW_FILTERS, resize_8bit
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.preparation import Preparation
 
-
 Limits = tuple[float, float]
 """Two 8-bit values."""
 
@@ -32,9 +31,9 @@ def prepare(
 ) -> torch.Tensor:
     """Resize the frame's window, bring it into the model's value range, pad: H W 3 -> 1 3 H W float32.
 
-    Pillow resizes with antialiasing and rounds to 8 bits, as the published predictor does; on CUDA, ``device``
-    does the same to large windows. The result is on the CPU. Padding comes
-    after normalisation, so that it is zero in the network's own range.
+    Pillow resizes with antialiasing and rounds to 8 bits, as the published predictor does; a CUDA ``device``
+    does the same to large windows. The result is on the CPU. Padding comes after normalisation, so that it is
+    zero in the network's own range.
 
     Raises
     ------

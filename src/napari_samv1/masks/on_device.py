@@ -2,13 +2,13 @@
 
 On a GPU all masks go through a block of the image together. On a CPU one mask after the other goes through
 ``masks.threshold``, where only the blocks that its own outline crosses are computed: as torch's operations
-on small pieces the same takes twice as long there.
+on small pieces the same takes twice as long there. Where a GPU's memory runs out, the CPU does it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from napari_samv1.records.mask_crop import MaskCrop
 if TYPE_CHECKING:
     from torch import Tensor
 
+Found = TypeVar("Found")
+
 PIXELS_AT_ONCE = 1 << 26
 """Pixels of the image for which masks are computed at a time: 64 masks of a megapixel."""
 
@@ -32,18 +34,24 @@ def cut_each(
     thresholds: Sequence[float] = (),
 ) -> list[tuple[MaskCrop, list[int]]]:
     """``cut_and_areas`` of K masks, float32 on one device."""
-    if isinstance(logits_khw, np.ndarray) or logits_khw.device.type == "cpu":
-        return [cut_and_areas(one, placement, threshold, thresholds) for one in np.asarray(logits_khw)]
-    return cut_together(logits_khw, placement, threshold, thresholds)
+    if not isinstance(logits_khw, np.ndarray) and logits_khw.device.type != "cpu":
+        there = logits_khw
+        found = _if_there_is_memory(lambda: cut_together(there, placement, threshold, thresholds))
+        if found is not None:
+            return found
+    return [cut_and_areas(one, placement, threshold, thresholds) for one in _on_cpu(logits_khw)]
 
 
 def areas_of_each(
     logits_khw: Tensor | NDArray[np.float32], placement: Placement, thresholds: Sequence[float]
 ) -> list[list[int]]:
     """``areas_above`` of K masks, float32 on one device."""
-    if isinstance(logits_khw, np.ndarray) or logits_khw.device.type == "cpu":
-        return [areas_above(one, placement, thresholds) for one in np.asarray(logits_khw)]
-    return areas_together(logits_khw, placement, thresholds)
+    if not isinstance(logits_khw, np.ndarray) and logits_khw.device.type != "cpu":
+        there = logits_khw
+        found = _if_there_is_memory(lambda: areas_together(there, placement, thresholds))
+        if found is not None:
+            return found
+    return [areas_above(one, placement, thresholds) for one in _on_cpu(logits_khw)]
 
 
 def cut_together(
@@ -64,6 +72,22 @@ def areas_together(logits_khw: Tensor, placement: Placement, thresholds: Sequenc
         for some in logits_khw.split(_at_once(placement))
         for areas in _Blocks(some, placement).areas(thresholds)
     ]
+
+
+def _on_cpu(logits_khw: Tensor | NDArray[np.float32]) -> NDArray[np.float32]:
+    return logits_khw if isinstance(logits_khw, np.ndarray) else np.asarray(logits_khw.cpu())
+
+
+def _if_there_is_memory(work: Callable[[], Found]) -> Found | None:
+    from napari_samv1.model.memory import is_out_of_memory
+
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # what the failed attempt held is let go of only here, behind the exception
+    return None
 
 
 def _at_once(placement: Placement) -> int:
