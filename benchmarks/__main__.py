@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those that are named, and write ``results.md``."""
+"""Run all benchmarks of the CPU, or those that are named; print them and write ``results.md``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ NAMES = (
     "accuracy",
     "any_size",
     "growth",
+    "gpu",
 )
+FOR_GPUS = frozenset({"gpu"})
+"""These run only where they are named."""
+
 PACKAGES = ("torch", "segment-anything-py", "transformers", "napari", "numpy")
 
 
@@ -37,7 +41,7 @@ def main() -> int:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
     status = 0
     sections = read(RESULTS.read_text()) if RESULTS.exists() else {}
-    for name in chosen.names or NAMES:
+    for name in chosen.names or [name for name in NAMES if name not in FOR_GPUS]:
         done = subprocess.run(
             [sys.executable, "-m", f"benchmarks.{name}"], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
@@ -45,6 +49,7 @@ def main() -> int:
             say(f"{name} failed; its last results stay")
             status = 1
             continue
+        print(done.stdout.strip(), flush=True)
         sections[name] = f"{machine()}\n\n{done.stdout.strip()}"
         RESULTS.write_text(written(sections))
     return status

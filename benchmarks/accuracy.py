@@ -51,7 +51,7 @@ def compare(model: str, side: int) -> str:
     for name, image in IMAGES.items():
         say(f"accuracy: {name}")
         expected = predictions(exact, image(), side)
-        ious = (_iou(expected, predictions(other, image(), side)) for other in others.values())
+        ious = (mean(mask_ious(expected, predictions(other, image(), side))) for other in others.values())
         rows.append([name, *(f"{value:.4f}" for value in ious)])
     means = (mean(float(row[column]) for row in rows) for column in range(1, 1 + len(others)))
     rows.append(["mean", *(f"{value:.4f}" for value in means)])
@@ -67,15 +67,15 @@ def predictions(model: LoadedModel, image: NDArray[np.uint8], side: int) -> list
     return predictor.predict_each(predictor.embed(image), prompts)
 
 
-def _iou(expected: list[Prediction], found: list[Prediction]) -> float:
-    """The mean over the prompts, of the candidate that float32 takes; where it finds nothing is left out."""
+def mask_ious(expected: list[Prediction], found: list[Prediction]) -> list[float]:
+    """Of the candidate that float32 takes, prompt by prompt; where it finds nothing is left out."""
     values = []
     for right, some in zip(expected, found, strict=True):
         index = right.best()
         truth, mask = right.mask(index), some.mask(index)
         if truth.any():
-            values.append((mask & truth).sum() / (mask | truth).sum())
-    return float(np.mean(values))
+            values.append(float((mask & truth).sum() / (mask | truth).sum()))
+    return values
 
 
 def in_8_bits(model: LoadedModel) -> LoadedModel:

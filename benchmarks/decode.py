@@ -66,12 +66,12 @@ def compare(rounds: int, batch: int) -> str:
     return table(head, rows)
 
 
-def asked(objects: int, *, points: int = 0, boxes: bool = False) -> Asked:
+def asked(objects: int, *, points: int = 0, boxes: bool = False, side: int = SIDE) -> Asked:
     """Random prompts."""
     random = np.random.default_rng(0)
-    corners = random.uniform(0, SIDE, (objects, 2, 2)).astype(np.float32)
+    corners = random.uniform(0, side, (objects, 2, 2)).astype(np.float32)
     boxes_xyxy = np.concatenate([corners.min(1), corners.max(1)], axis=1) if boxes else None
-    points_xy = random.uniform(0, SIDE, (objects, points, 2)).astype(np.float32)
+    points_xy = random.uniform(0, side, (objects, points, 2)).astype(np.float32)
     return Asked(points_xy, np.ones((objects, points), np.int64), boxes_xyxy)
 
 

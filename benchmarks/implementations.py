@@ -114,8 +114,11 @@ class Published:
 
     @torch.inference_mode()
     def decode(self, image: Tensor, asked: Asked) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        points = (torch.from_numpy(asked.points_xy), torch.from_numpy(asked.labels))
-        boxes = None if asked.boxes_xyxy is None else torch.from_numpy(asked.boxes_xyxy)
+        points = (
+            torch.from_numpy(asked.points_xy).to(image.device),
+            torch.from_numpy(asked.labels).to(image.device),
+        )
+        boxes = None if asked.boxes_xyxy is None else torch.from_numpy(asked.boxes_xyxy).to(image.device)
         encoder = self.model.prompt_encoder
         sparse, dense = encoder(points=points if asked.labels.size else None, boxes=boxes, masks=None)
         logits, iou = self.model.mask_decoder(
@@ -125,7 +128,7 @@ class Published:
             dense_prompt_embeddings=dense,
             multimask_output=True,
         )
-        return logits.numpy(), iou.numpy()
+        return logits.cpu().numpy(), iou.cpu().numpy()
 
 
 class Transformers:

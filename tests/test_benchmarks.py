@@ -101,3 +101,76 @@ def test_sections_that_are_not_run_again_stay():
 
     sections = {"encode": "a machine\n\n| a | b |", "start": "another"}
     assert read(written(sections)) == sections
+
+
+def test_what_is_measured_on_a_gpu_runs_small_on_the_cpu():
+    from benchmarks import gpu
+
+    text = gpu.compare(gpu.small(torch.device("cpu")), seconds=600)
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    measured = {row[0]: row[1:] for row in cells}
+    kinds = ("float32", "bfloat16", "bfloat16, kernel by kernel")
+    ways = ("maps stay", "maps on the CPU", "best mask, to a crop", "best tenth, to crops")
+    assert {f"toy, ours, {kind}" for kind in kinds} <= set(measured)
+    assert {f"{points}, {way}" for points in (1, 3) for way in ways} <= set(measured)
+    assert {"embed 303 x 384", "embed 600 x 600 RGB", "its pixels alone, by Pillow"} <= set(measured)
+    assert "Left out" not in text
+    assert "Pixels by Pillow and by the device: the same." in text
+    assert float(measured["toy, ours, float32"][-1]) < 1e-6
+    assert float(measured["float32"][1]) == 1
+    assert float(measured["bfloat16"][1]) > 0.99
+
+
+def test_cases_for_which_no_time_is_left_are_named():
+    from benchmarks import gpu
+
+    text = gpu.compare(gpu.small(torch.device("cpu")), seconds=0)
+    [said] = [line for line in text.splitlines() if line.startswith("Left out for want of time: ")]
+    for case in ("1 points, maps stay", "embed 303 x 384", "equality of masks", "toy on the CPU"):
+        assert case in said
+
+
+def test_points_become_crops_only_where_they_score_best():
+    from benchmarks.decode import asked
+    from benchmarks.gpu import best, best_tenth, crops
+    from benchmarks.implementations import Ours, random_network
+
+    from napari_samv1.model import SamConfig
+
+    ours = Ours(random_network(SamConfig(width=16, depth=4, heads=2, grid=4, window=3)))
+    image, prompts = ours.image(torch.randn(1, 256, 4, 4)), asked(20, points=1, side=64)
+    assert crops(ours.predictor, image, prompts, best) == 20
+    iou = np.array([[9, 1, 2, 3]] * 19 + [[9, 1, 5, 4]], dtype=np.float32)
+    assert np.argwhere(best([], iou))[:, 1].tolist() == [3] * 19 + [2]
+    assert np.argwhere(best_tenth([], iou[-10:])).tolist() == [[9, 2]]
+
+
+def test_without_a_gpu_its_benchmark_says_what_is_missing(monkeypatch, capsys):
+    from benchmarks import gpu
+
+    monkeypatch.setattr("sys.argv", ["gpu", "--device", "cpu"])
+    assert gpu.main() == 1
+    assert "this benchmark is for GPUs" in capsys.readouterr().err
+
+
+def test_all_benchmarks_are_all_but_those_for_gpus(monkeypatch, tmp_path, capsys):
+    import subprocess
+
+    from benchmarks import __main__ as main
+
+    run = []
+
+    def started(words, **_):
+        run.append(words[-1].removeprefix("benchmarks."))
+        return subprocess.CompletedProcess(words, 0, stdout="| a table |")
+
+    monkeypatch.setattr(main, "RESULTS", tmp_path / "results.md")
+    monkeypatch.setattr(main.subprocess, "run", started)
+    monkeypatch.setattr("sys.argv", ["benchmarks"])
+    assert main.main() == 0
+    assert run == [name for name in main.NAMES if name != "gpu"]
+    monkeypatch.setattr("sys.argv", ["benchmarks", "gpu"])
+    assert main.main() == 0
+    assert run[-1] == "gpu"
+    assert "| a table |" in capsys.readouterr().out
+    assert "## gpu" in main.RESULTS.read_text()
