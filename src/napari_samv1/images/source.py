@@ -111,7 +111,7 @@ class ArraySource:
 
     @cached_property
     def identity(self) -> SourceIdentity:
-        """What tells this image from others; reads a few of its pixels, once."""
+        """Identity of the image, from a few of its pixels, read once."""
         shape, *coarser = self.shapes
         return SourceIdentity(
             shape=shape,

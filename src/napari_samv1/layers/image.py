@@ -1,4 +1,4 @@
-"""What an Image layer shows, as one plane of pixels that the model can see."""
+"""Displayed plane of an Image layer, as pixels for the model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Limits = tuple[float, float]
 
 @dataclass(frozen=True)
 class PlaneKey:
-    """Which plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
+    """Key of a plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
 
     layer_id: Hashable
     index: tuple[int | None, ...]
@@ -189,7 +189,7 @@ class DisplayedPlane:
         )
 
     def _limits_key(self, sight: Sight) -> Hashable:
-        """What the plane's limits depend on, beside its data."""
+        """Return the display settings on which the plane's limits depend."""
         if sight.limits == "displayed":
             return self.intensity
         if sight.limits == "fixed":
@@ -248,7 +248,7 @@ class DisplayedPlane:
         return displayed(single, self._display(limits, {one.key: "" for one in self._seen}))
 
     def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
-        """Which points lie on a pixel of the plane: (N, 2) to (N,)."""
+        """Return True for each point on a pixel of the plane: (N, 2) to (N,)."""
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
         inside = (points >= -0.5) & (points < np.asarray(self.shape_yx) - 0.5)
         return np.asarray(inside.all(axis=1), dtype=bool)
@@ -273,7 +273,7 @@ class DisplayedPlane:
         return np.array([0 if index is None else index for index in self.key.index], dtype=np.float64)
 
     def shows(self, coordinates: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the layer's data coordinates (N, ndim) lie on this slice: (N,)."""
+        """Return True for each of the layer's data coordinates (N, ndim) on this slice: (N,)."""
         points = np.asarray(coordinates, dtype=np.float64)
         on_slice = np.ones(len(points), dtype=bool)
         for axis, index in enumerate(self.key.index):
@@ -317,7 +317,7 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
 
 
 def _slices_shown(viewer: Any, layer: Image, axis: int) -> int:
-    """How many slices along an axis napari projects into one picture; 0 where it shows a single one."""
+    """Count the slices along an axis that napari projects into one picture; 0 where it shows a single one."""
     if str(layer.projection_mode) == "none":
         return 0
     own = viewer.dims.ndim - layer.ndim + axis
