@@ -78,6 +78,8 @@ class EncodedPlane(Protocol):
     @property
     def channels_key(self) -> tuple[Hashable, ...]: ...
     @property
+    def made_of(self) -> dict[str, Hashable]: ...
+    @property
     def limits(self) -> tuple[tuple[str, tuple[float, float] | None], ...]: ...
     @property
     def is_read_wholly(self) -> bool: ...
@@ -92,7 +94,7 @@ class Stored:
 
     embedding: Embedding
     display_key: Hashable
-    channels_key: Hashable
+    made_of: dict[str, Hashable]
     data_revision: int
 
 
@@ -106,7 +108,7 @@ class Viewed:
     view: ImageView
     key: Hashable
     display_key: Hashable
-    channels_key: Hashable
+    made_of: dict[str, Hashable]
     data_revision: int
 
 
@@ -214,7 +216,7 @@ class Encoder:
         view = plane.view(self.model.predictor, self._store)
         key = plane.key, next(self._serial)
         found = self._views[plane.key] = Viewed(
-            view, key, plane.display_key, plane.channels_key, plane.data_revision
+            view, key, plane.display_key, plane.made_of, plane.data_revision
         )
         return found
 
@@ -323,7 +325,8 @@ class Encoder:
         if found.data_revision != plane.data_revision:
             return EncodingStatus(Encoding.STALE, f"the image's data changed since{needed}", hint)
         if found.display_key != plane.display_key:
-            what = "contrast" if found.channels_key == plane.channels_key else "channels"
+            differing = (name for name, now in plane.made_of.items() if found.made_of[name] != now)
+            what = next(differing, "contrast")
             sentence = f"{what} changed since encoding; still in use{needed}"
             return EncodingStatus(Encoding.STALE, sentence, hint)
         # pixels may have been changed in place, of which napari says nothing
@@ -412,9 +415,7 @@ class Encoder:
             return
         if embedding is not None:
             self._learn(plane)
-            self._stored[plane.key] = Stored(
-                embedding, plane.display_key, plane.channels_key, plane.data_revision
-            )
+            self._stored[plane.key] = Stored(embedding, plane.display_key, plane.made_of, plane.data_revision)
             self._stored.move_to_end(plane.key)
             self._bound()
         self._on_encoded(plane.key)

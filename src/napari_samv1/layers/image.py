@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +16,13 @@ from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.images.displayed import displayed
 from napari_samv1.images.hashing import SAMPLE, hash_pixels
 from napari_samv1.images.intensity import limits_of
+from napari_samv1.images.projected import projected
 from napari_samv1.images.seen_pixels import SeenPixels
 from napari_samv1.images.source import ArraySource, Source
 from napari_samv1.images.stacked import StackedSource
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
-from napari_samv1.records.display import Channel, Display, Paint
+from napari_samv1.layers.projection import projection_of
+from napari_samv1.records.display import Channel, Display, Paint, Projection
 from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.sight import AS_DISPLAYED, Sight
 
@@ -53,8 +55,9 @@ class DisplayedPlane:
     only looked at and never annotated.
 
     ``sight`` is what the model is to see of it, ``channels`` the planes that are composed for that, the
-    lowest first, each with its ``paint``: none where it is this plane alone, in grey. ``found`` are limits
-    that were found in pixels so far.
+    lowest first, each with its ``paint``: none where it is this plane alone, in grey. With a ``projection``
+    it sees slices around this one, which is the one that is annotated. ``found`` are limits that were found
+    in pixels so far.
     """
 
     key: PlaneKey
@@ -71,6 +74,7 @@ class DisplayedPlane:
     sight: Sight = AS_DISPLAYED
     channels: tuple[DisplayedPlane, ...] = ()
     paint: Paint = field(default=Paint(), repr=False)
+    projection: Projection | None = None
     found: dict[Hashable, Limits] = field(default_factory=dict, repr=False)
 
     @property
@@ -89,7 +93,7 @@ class DisplayedPlane:
         if self._is_as_displayed:
             return self.key, self.data_revision, self.intensity, self.gamma
         looks = tuple(
-            (one.key, one.data_revision, one._limits_key(self.sight), one.gamma, one.paint)
+            (one.key, one.data_revision, one._limits_key(self.sight), one.gamma, one.paint, one.projection)
             for one in self._seen
         )
         return self.key, self.data_revision, looks
@@ -100,8 +104,13 @@ class DisplayedPlane:
         return tuple(one.key for one in self._seen)
 
     @property
+    def made_of(self) -> dict[str, Hashable]:
+        """What an encoding is made of beside its contrast, in words for a person."""
+        return {"channels": self.channels_key, "slices": tuple(one.projection for one in self._seen)}
+
+    @property
     def _is_as_displayed(self) -> bool:
-        return not self.channels and self.sight.limits == "displayed"
+        return not self.channels and self.sight.limits == "displayed" and self.projection is None
 
     @property
     def _seen(self) -> tuple[DisplayedPlane, ...]:
@@ -164,7 +173,7 @@ class DisplayedPlane:
     @property
     def limits(self) -> tuple[tuple[str, Limits | None], ...]:
         """The names of what the model is to see and their limits, None where those are not found yet."""
-        return tuple((one.name, one._known_limits(self.sight)) for one in self._seen)
+        return tuple((one._title, one._known_limits(self.sight)) for one in self._seen)
 
     def hashes(self) -> dict[Hashable, str]:
         """``pixels_hash`` of this plane and all its channels, by their keys. Reads; call it in a worker."""
@@ -175,15 +184,31 @@ class DisplayedPlane:
         return not self.channels or self.channels_key == (self.key,)
 
     @property
+    def _title(self) -> str:
+        return self.name if self.projection is None else f"{self.name} ({self.projection})"
+
+    @property
+    def _projected(self) -> ArraySource:
+        """The pixels that are seen of this plane: those of ``source``, or projected."""
+        return projected(self.source, self.projection)
+
+    @property
     def _seen_source(self) -> Source:
         if self._is_itself:
-            return self.source
-        return StackedSource(tuple(one.source for one in self.channels))
+            return self._projected
+        return StackedSource(tuple(one._projected for one in self.channels))
 
     def _display(self, limits: Sequence[Limits], hashes: Mapping[Hashable, str]) -> Display:
         return Display(
             tuple(
-                Channel(*own, one.gamma, one.paint, one.rgb, "" if self._is_itself else hashes[one.key])
+                Channel(
+                    *own,
+                    gamma=one.gamma,
+                    paint=one.paint,
+                    rgb=one.rgb,
+                    pixels="" if self._is_itself else hashes[one.key],
+                    projection=one.projection,
+                )
                 for one, own in zip(self._seen, limits, strict=True)
             )
         )
@@ -198,12 +223,12 @@ class DisplayedPlane:
 
     def _known_limits(self, sight: Sight) -> Limits | None:
         if sight.limits == "displayed":
-            return limits_of(np.zeros((1, 1), self.source.dtype), self.intensity)
+            return limits_of(np.zeros((1, 1), self._projected.dtype), self.intensity)
         return sight.fixed if sight.limits == "fixed" else self.found.get(self._found_key(sight))
 
     def _found_key(self, sight: Sight) -> Hashable:
         place = self.key if sight.limits == "plane" else (self.key.layer_id, self.axes)
-        return place, self.data_revision, self._limits_key(sight)
+        return place, self.data_revision, self.projection, self._limits_key(sight)
 
     def _limits(self, sight: Sight) -> Limits:
         known = self._known_limits(sight)
@@ -214,7 +239,7 @@ class DisplayedPlane:
 
         # what is at hand may have been changed in place, of which napari says nothing
         find = percentiles_of_plane if sight.limits == "plane" else percentiles_of_stack
-        known = self.found[self._found_key(sight)] = find(self.source, self.plane, sight.percentiles)
+        known = self.found[self._found_key(sight)] = find(self._projected, self.plane, sight.percentiles)
         return known
 
     def pixels_hash(self) -> str:
@@ -235,12 +260,14 @@ class DisplayedPlane:
     def glimpse(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[Any] | None:
         """Some rows and columns as the model sees them, 8-bit RGB (R, C, 3); None where that means a read."""
         limits = [known for _, known in self.limits if known is not None]
-        places = np.ix_(np.asarray(rows), np.asarray(columns))
-        if len(limits) < len(self._seen) or any(
-            not isinstance(one.levels[one.level], np.ndarray) for one in self._seen
-        ):
+        if len(limits) < len(self._seen) or not all(one.source.in_memory for one in self._seen):
             return None
-        planes = [one.read()[places] for one in self._seen]
+        places = [np.asarray(own) for own in (rows, columns)]
+        (top, left), (bottom, right) = ([int(edge(own)) for own in places] for edge in (np.min, np.max))
+        hw = bottom - top + 1, right - left + 1
+        cut = np.ix_(places[0] - top, places[1] - left)
+        region = Region(self.plane, (top, left, *hw))
+        planes = [one._projected.read(region, hw)[cut] for one in self._seen]
         stacked = np.concatenate([one if one.ndim == 3 else one[..., np.newaxis] for one in planes], axis=2)
         if stacked.dtype.kind == "f":
             stacked = np.nan_to_num(stacked)
@@ -286,7 +313,8 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
     """The plane of an Image layer that the viewer shows, at full resolution; reads no pixels.
 
     Single-channel images are seen through the layer's contrast limits and gamma, RGB as it is.
-    ``data_revision`` tells apart the arrays that the layer held one after another.
+    ``data_revision`` tells apart the arrays that the layer held one after another. Of a thick slice, the one
+    in the middle is annotated, and the projection that napari shows is seen.
 
     Raises
     ------
@@ -308,30 +336,8 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
             raise NoPlaneError(f'The slider is outside of image "{layer.name}": move it back.')
         else:
             index.append(int(np.floor(point[axis] + 0.5)))
-            if slices := _slices_shown(viewer, layer, axis):
-                raise NoPlaneError(
-                    f'The view shows the {layer.projection_mode} of {slices} slices of image "{layer.name}", '
-                    "and the model sees one: set the slider's slice thickness to 0 (right-click on it)."
-                )
-    return plane_at(layer, tuple(index), data_revision=data_revision)
-
-
-def _slices_shown(viewer: Any, layer: Image, axis: int) -> int:
-    """How many slices along an axis napari projects into one picture; 0 where it shows a single one."""
-    if str(layer.projection_mode) == "none":
-        return 0
-    own = viewer.dims.ndim - layer.ndim + axis
-    margins = viewer.dims.margin_left[own], viewer.dims.margin_right[own]
-    if not any(margins):
-        return 0
-    ends = []
-    for margin in (-margins[0], margins[1]):
-        world = np.array(viewer.dims.point, dtype=np.float64)
-        world[own] += margin
-        ends.append(from_viewer_world(viewer, layer, world)[axis])
-    size = _level_shapes(layer)[0][axis]
-    first, last = np.clip(np.floor(np.sort(ends) + 0.5), 0, size - 1).astype(int)
-    return int(last - first + 1) if last > first else 0
+    projection = projection_of(viewer, layer, tuple(index))
+    return replace(plane_at(layer, tuple(index), data_revision=data_revision), projection=projection)
 
 
 def plane_at(

@@ -14,6 +14,7 @@ from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane, Limits, plane_at
 from napari_samv1.layers.inspection import is_picture
+from napari_samv1.layers.projection import projection_of
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.records.display import GREY, Paint
 from napari_samv1.records.sight import Sight
@@ -36,6 +37,7 @@ class ImageSight:
         self._layers = Connections()
         self._images = Connections()
         self._layers.connect(viewer.layers.events, "inserted removed reordered", self._layers_changed)
+        self._layers.connect(viewer.dims.events, "margin_left margin_right", self._slices_changed)
         self._follow()
 
     def close(self) -> None:
@@ -56,18 +58,23 @@ class ImageSight:
 
     def complete(self, plane: DisplayedPlane, image: Image) -> DisplayedPlane:
         """The plane with the channels that the model is to see of it; reads no pixels."""
+        index = plane.key.index
+        projection = projection_of(self._viewer, image, index)
+        plane = replace(plane, sight=self._sight, found=self._found, projection=projection)
         if self._sight.channels == "layer":
-            return replace(plane, sight=self._sight, found=self._found)
+            return plane
         channels: list[DisplayedPlane] = []
         for layer in self._channels(image):
             try:
-                own = plane if layer is image else plane_at(layer, plane.key.index, level=plane.level)
+                own = plane if layer is image else plane_at(layer, index, level=plane.level)
+                projection = projection_of(self._viewer, layer, index)
             except NoPlaneError:
                 continue
             revision = self._revisions.get(layer.unique_id, 0)
             paint = paint_of(layer, is_lowest=not channels)
-            channels.append(replace(own, data_revision=revision, paint=paint, found=self._found))
-        return replace(plane, sight=self._sight, channels=tuple(channels), found=self._found)
+            shown = replace(own, paint=paint, projection=projection, found=self._found)
+            channels.append(replace(shown, data_revision=revision))
+        return replace(plane, channels=tuple(channels))
 
     def _channels(self, image: Image) -> list[Image]:
         """Visible images that lie where one does, the lowest first; itself where none is visible."""
@@ -89,11 +96,15 @@ class ImageSight:
             if isinstance(layer, Image) and not is_picture(layer):
                 self._images.connect(layer.events, f"{LOOK_EVENTS} {TRANSFORM_EVENTS}", self._seen_changed)
                 self._images.connect(layer.events, "data", self._data_changed)
+                self._images.connect(layer.events, "projection_mode", self._slices_changed)
 
     def _data_changed(self, event: Any) -> None:
         layer: Layer = event.source
         self._revisions[layer.unique_id] = self._revisions.get(layer.unique_id, 0) + 1
         self._seen_changed()
+
+    def _slices_changed(self, _event: Any = None) -> None:
+        self._on_change()
 
     def _seen_changed(self, _event: Any = None) -> None:
         # alone, the image's own contrast and data are followed where it is bound
