@@ -135,6 +135,9 @@ def test_rgb_slices_are_projected(viewer):
     thicken(viewer, 0, 1, 1)
     pixels = displayed_plane(viewer, layer).seen_pixels().pixels
     np.testing.assert_array_equal(pixels, data[3:6].max(axis=0))
+    layer.projection_mode = "mean"
+    pixels = displayed_plane(viewer, layer).seen_pixels().pixels
+    np.testing.assert_allclose(pixels, data[3:6].mean(axis=0), atol=0.51)
 
 
 def test_percentiles_of_the_stack_are_of_projections(viewer):

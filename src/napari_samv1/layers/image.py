@@ -168,7 +168,8 @@ class DisplayedPlane:
 
     def display(self) -> Display:
         """The numbers by which the model is to see the plane; finds limits in pixels: call it in a worker."""
-        return self._display([one._limits(self.sight) for one in self._seen], self.hashes())
+        limits = [one._limits(self.sight) for one in self._seen]
+        return self._display(limits, {} if self._is_itself else self.hashes())
 
     @property
     def limits(self) -> tuple[tuple[str, Limits | None], ...]:
@@ -223,7 +224,7 @@ class DisplayedPlane:
 
     def _known_limits(self, sight: Sight) -> Limits | None:
         if sight.limits == "displayed":
-            return limits_of(np.zeros((1, 1), self._projected.dtype), self.intensity)
+            return limits_of(np.zeros((1, 1), self.source.dtype), self.intensity)
         return sight.fixed if sight.limits == "fixed" else self.found.get(self._found_key(sight))
 
     def _found_key(self, sight: Sight) -> Hashable:
