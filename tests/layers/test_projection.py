@@ -32,7 +32,7 @@ def thicken(viewer, axis, left, right):
 
 def seen(plane):
     """The values that the model is to see, before limits."""
-    return plane._seen_source.read(Region(plane.plane, (0, 0, *plane.shape_yx)), plane.shape_yx)
+    return plane.seen.source.read(Region(plane.plane, (0, 0, *plane.shape_yx)), plane.shape_yx)
 
 
 def shown(viewer, layer, hw=HW):
@@ -71,7 +71,7 @@ def test_two_axes_are_projected_at_once(viewer):
     plane = displayed_plane(viewer, layer)
     np.testing.assert_allclose(seen(plane), layer.data[1:4, 3:8].mean(axis=(0, 1)))
     np.testing.assert_allclose(seen(plane), shown(viewer, layer))
-    assert plane.limits[0][0] == "Image (mean of 3 x 5 slices)"
+    assert plane.seen.limits[0][0] == "Image (mean of 3 x 5 slices)"
 
 
 def test_the_middle_slice_is_annotated_and_identified(viewer):
@@ -85,7 +85,9 @@ def test_the_middle_slice_is_annotated_and_identified(viewer):
     np.testing.assert_array_equal(thick.read(), layer.data[4])
     # an encoding of the one is stale for the other
     assert thick.display_key != single.display_key
-    assert (thick.made_of["channels"], thick.made_of["slices"]) != tuple(single.made_of.values())
+    assert (thick.seen.made_of["channels"], thick.seen.made_of["slices"]) != tuple(
+        single.seen.made_of.values()
+    )
     layer.projection_mode = "max"
     assert displayed_plane(viewer, layer).display_key != thick.display_key
     layer.projection_mode = "none"
@@ -146,7 +148,7 @@ def test_percentiles_of_the_stack_are_of_projections(viewer):
     sight = ImageSight(viewer, lambda: None)
     sight.sight = Sight(limits="stack", percentiles=(0, 100))
     plane = sight.complete(displayed_plane(viewer, layer), layer)
-    (channel,) = plane.display().channels
+    (channel,) = plane.seen.display().channels
     assert (channel.low, channel.high) == (1, 5)
 
 
@@ -166,7 +168,7 @@ def test_only_the_slices_of_the_slab_are_read_and_not_here(viewer):
     thicken(viewer, 0, 1, 1)
     read.clear()
     plane = displayed_plane(viewer, layer)
-    assert plane.limits
+    assert plane.seen.limits
     assert read == []
     assert (seen(plane) == 4).all()
     assert set(read) == {3, 4, 5}
@@ -180,9 +182,9 @@ def test_levels_are_projected_over_the_slices_that_they_hold(viewer):
     thicken(viewer, 0, 1, 2)
     plane = displayed_plane(viewer, layer)
     whole = Region(plane.plane, (0, 0, 16, 16))
-    assert (plane._seen_source.read(whole, (16, 16)) == 5).all()
+    assert (plane.seen.source.read(whole, (16, 16)) == 5).all()
     # slices 2 to 5 of the finest level are 1 and 2 of the coarser one
-    assert (plane._seen_source.read(whole, (8, 8)) == coarse[2, 0, 0]).all()
+    assert (plane.seen.source.read(whole, (8, 8)) == coarse[2, 0, 0]).all()
 
 
 def test_a_mirrored_axis_of_which_napari_shows_nothing_is_a_sentence(viewer):

@@ -19,7 +19,7 @@ from napari_samv1.app.models import Choices, ReadyModel
 from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
 from napari_samv1.checkpoints.registry import MODELS
-from napari_samv1.images.seen_pixels import SeenPixels
+from napari_samv1.images.seen import Seen, SeenPixels
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.detail import Detail, detail_in_words
 from napari_samv1.records.preparation import PREPARATIONS, PUBLISHED
@@ -76,11 +76,7 @@ class EncodedPlane(Protocol):
     @property
     def shape_yx(self) -> tuple[int, int]: ...
     @property
-    def channels_key(self) -> tuple[Hashable, ...]: ...
-    @property
-    def made_of(self) -> dict[str, Hashable]: ...
-    @property
-    def limits(self) -> tuple[tuple[str, tuple[float, float] | None], ...]: ...
+    def seen(self) -> Seen: ...
     @property
     def is_read_wholly(self) -> bool: ...
     def seen_pixels(self) -> SeenPixels: ...
@@ -216,7 +212,7 @@ class Encoder:
         view = plane.view(self.model.predictor, self._store)
         key = plane.key, next(self._serial)
         found = self._views[plane.key] = Viewed(
-            view, key, plane.display_key, plane.made_of, plane.data_revision
+            view, key, plane.display_key, plane.seen.made_of, plane.data_revision
         )
         return found
 
@@ -325,7 +321,7 @@ class Encoder:
         if found.data_revision != plane.data_revision:
             return EncodingStatus(Encoding.STALE, f"the image's data changed since{needed}", hint)
         if found.display_key != plane.display_key:
-            differing = (name for name, now in plane.made_of.items() if found.made_of[name] != now)
+            differing = (name for name, now in plane.seen.made_of.items() if found.made_of[name] != now)
             what = next(differing, "contrast")
             sentence = f"{what} changed since encoding; still in use{needed}"
             return EncodingStatus(Encoding.STALE, sentence, hint)
@@ -415,7 +411,9 @@ class Encoder:
             return
         if embedding is not None:
             self._learn(plane)
-            self._stored[plane.key] = Stored(embedding, plane.display_key, plane.made_of, plane.data_revision)
+            self._stored[plane.key] = Stored(
+                embedding, plane.display_key, plane.seen.made_of, plane.data_revision
+            )
             self._stored.move_to_end(plane.key)
             self._bound()
         self._on_encoded(plane.key)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Layer
 
-from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.images.seen import Limits, Seen, SeenImage
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, Limits, plane_at
+from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.inspection import is_picture
 from napari_samv1.layers.projection import projection_of
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
@@ -35,7 +35,7 @@ class ImageSight:
         self._found: dict[Hashable, Limits] = {}
         self._revisions: dict[Hashable, int] = {}  # of images whose data was replaced
         self._layers = Connections()
-        self._images = Connections()
+        self._looks = Connections()
         self._layers.connect(viewer.layers.events, "inserted removed reordered", self._layers_changed)
         self._layers.connect(viewer.dims.events, "margin_left margin_right", self._slices_changed)
         self._follow()
@@ -43,7 +43,7 @@ class ImageSight:
     def close(self) -> None:
         """Let go of the layers."""
         self._layers.close()
-        self._images.close()
+        self._looks.close()
 
     @property
     def sight(self) -> Sight:
@@ -57,24 +57,35 @@ class ImageSight:
             self._on_change()
 
     def complete(self, plane: DisplayedPlane, image: Image) -> DisplayedPlane:
-        """The plane with the channels that the model is to see of it; reads no pixels."""
-        index = plane.key.index
-        projection = projection_of(self._viewer, image, index)
-        plane = replace(plane, sight=self._sight, found=self._found, projection=projection)
+        """The plane with what the model is to see of it; reads no pixels.
+
+        Raises
+        ------
+        NoPlaneError
+            If napari shows nothing of a thick slice.
+        """
         if self._sight.channels == "layer":
-            return plane
-        channels: list[DisplayedPlane] = []
+            images = [plane.as_image(projection=projection_of(self._viewer, image, plane.key.index))]
+        else:
+            images = self._images_on(plane, image)
+        seen = Seen(
+            plane.plane,
+            plane.shape_yx,
+            tuple(images),
+            is_alone=[one.key for one in images] == [plane.key],
+            sight=self._sight,
+            found=self._found,
+        )
+        return replace(plane, given=seen)
+
+    def _images_on(self, plane: DisplayedPlane, image: Image) -> list[SeenImage]:
+        images: list[SeenImage] = []
         for layer in self._channels(image):
-            try:
-                own = plane if layer is image else plane_at(layer, index, level=plane.level)
-                projection = projection_of(self._viewer, layer, index)
-            except NoPlaneError:
-                continue
-            revision = self._revisions.get(layer.unique_id, 0)
-            paint = paint_of(layer, is_lowest=not channels)
-            shown = replace(own, paint=paint, projection=projection, found=self._found)
-            channels.append(replace(shown, data_revision=revision))
-        return replace(plane, channels=tuple(channels))
+            own = plane if layer is image else plane_at(layer, plane.key.index, level=plane.level)
+            projection = projection_of(self._viewer, layer, plane.key.index)
+            shown = own.as_image(paint_of(layer, is_lowest=not images), projection)
+            images.append(replace(shown, revision=self._revisions.get(layer.unique_id, 0)))
+        return images
 
     def _channels(self, image: Image) -> list[Image]:
         """Visible images that lie where one does, the lowest first; itself where none is visible."""
@@ -91,12 +102,12 @@ class ImageSight:
         self._seen_changed()
 
     def _follow(self) -> None:
-        self._images.close()
+        self._looks.close()
         for layer in self._viewer.layers:
             if isinstance(layer, Image) and not is_picture(layer):
-                self._images.connect(layer.events, f"{LOOK_EVENTS} {TRANSFORM_EVENTS}", self._seen_changed)
-                self._images.connect(layer.events, "data", self._data_changed)
-                self._images.connect(layer.events, "projection_mode", self._slices_changed)
+                self._looks.connect(layer.events, f"{LOOK_EVENTS} {TRANSFORM_EVENTS}", self._seen_changed)
+                self._looks.connect(layer.events, "data", self._data_changed)
+                self._looks.connect(layer.events, "projection_mode", self._slices_changed)
 
     def _data_changed(self, event: Any) -> None:
         layer: Layer = event.source

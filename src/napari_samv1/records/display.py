@@ -44,6 +44,10 @@ class Paint:
         object.__setattr__(self, "opacity", float(self.opacity))
 
 
+PLAIN = Paint()
+"""Black to white, over whatever lies beneath."""
+
+
 @dataclass(frozen=True)
 class Slab:
     """Slices along an axis of the image, ``start`` to before ``stop``, counted from the annotated one."""
@@ -91,7 +95,7 @@ class Channel:
     low: float
     high: float
     gamma: float = 1.0
-    paint: Paint = Paint()
+    paint: Paint = PLAIN
     rgb: bool = False
     pixels: str = ""
     projection: Projection | None = None
@@ -127,7 +131,7 @@ class Display:
     def is_single(self) -> bool:
         """One channel of the image itself that its limits and gamma say all of."""
         first, *others = self.channels
-        return not others and (first.paint, first.pixels, first.projection) == (Paint(), "", None)
+        return not others and (first.paint, first.pixels, first.projection) == (PLAIN, "", None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values. A single channel is written as it always was, so that kept embeddings are found."""
