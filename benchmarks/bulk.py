@@ -50,12 +50,12 @@ class Annotation:
 
     def decode(self) -> list[DecodeResult]:
         """Answer what is pending; apart from what is measured."""
-        return run_each(self.predictor, self.binding.jobs(self.embedding))
+        return run_each(self.predictor, self.binding.edits.jobs(self.embedding))
 
     def accept(self) -> float:
         """Seconds of accepting and painting all answers."""
         start = time.process_time()
-        problem = self.binding.accept_each(self.results)
+        problem = self.binding.edits.accept(self.results)
         seconds = time.process_time() - start
         assert not problem, problem
         return seconds
@@ -73,7 +73,7 @@ class Annotation:
         asked = time.process_time() - start - napari_s
         results = self.decode()
         start = time.process_time()
-        problem = self.binding.accept_each(results)
+        problem = self.binding.edits.accept(results)
         assert not problem, problem
         return asked + time.process_time() - start
 

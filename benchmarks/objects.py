@@ -84,27 +84,29 @@ class Annotation:
 
     def edit_done(self) -> None:
         self.binding.sync()
-        jobs = self.binding.jobs(self.embedding)
-        problem = self.binding.accept_each(run_each(self.predictor, jobs))
+        jobs = self.binding.edits.jobs(self.embedding)
+        problem = self.binding.edits.accept(run_each(self.predictor, jobs))
         assert not problem, problem
         self.panel.app.sync()
         self._show()
 
     def cut(self) -> None:
         """Move the current object's threshold."""
-        problem = self.binding.set_settings(self.binding.current_object, threshold=self.random.uniform(-1, 1))
+        problem = self.binding.edits.set_settings(
+            self.binding.current.number, threshold=self.random.uniform(-1, 1)
+        )
         assert not problem, problem
         self.panel.app.sync()
         self._show()
 
     def brush(self) -> None:
         """A stroke of one dab on the current object."""
-        where = self.points.data[self.binding.current_object - 1] + self.random.uniform(-RADIUS, RADIUS, 2)
-        self.labels.paint(tuple(where), self.binding.current_object)
+        where = self.points.data[self.binding.current.number - 1] + self.random.uniform(-RADIUS, RADIUS, 2)
+        self.labels.paint(tuple(where), self.binding.current.number)
         self._show()
 
     def undo(self) -> None:
-        problem = self.binding.undo()
+        problem = self.binding.edits.undo()
         assert not problem, problem
         self.panel.app.sync()
         self._show()

@@ -51,8 +51,8 @@ class Annotation:
 
     def answer(self) -> None:
         self.binding.sync()
-        for job in self.binding.jobs(self.embedding):
-            problem = self.binding.accept(run(self.predictor, job))
+        for job in self.binding.edits.jobs(self.embedding):
+            problem = self.binding.edits.accept([run(self.predictor, job)])
             assert not problem, problem
 
 

@@ -18,7 +18,7 @@ os.environ["NAPARI_SAMV1_STATE"] = tempfile.mkdtemp(prefix="napari-samv1-picture
 
 def is_answered(panel: SegmentAnythingPanel) -> bool:
     """Whether the current object's mask is in the Labels layer and answers its prompts."""
-    piece = panel.canvas.current
+    piece = panel.canvas.current.piece
     return (
         piece is not None and not piece.pending and not piece.mask.empty and panel.canvas.labels is not None
     )

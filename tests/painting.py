@@ -11,4 +11,4 @@ def paint(binding: AnnotationBinding, object_id: int, pixels: MaskCrop, *, erase
     assert binding.shown is not None
     assert binding.document is not None
     stroke = BrushStroke(binding.shown.plane, object_id, pixels, erase)
-    assert binding.do(edits.paint(binding.document, [stroke])) == ""
+    assert binding.edits.do(edits.paint(binding.document, [stroke])) == ""

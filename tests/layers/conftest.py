@@ -51,8 +51,8 @@ def settle(bound, squares, embedding):
     def settle():
         synced = bound.sync()
         said = [synced.problem, *synced.notes]
-        for result in run_each(squares, bound.jobs(embedding)):
-            said.append(bound.accept(result))
+        for result in run_each(squares, bound.edits.jobs(embedding)):
+            said.append(bound.edits.accept([result]))
         return [sentence for sentence in said if sentence]
 
     return settle

@@ -40,7 +40,7 @@ def test_the_next_object_becomes_another_label(canvas, bound, settle):
     points = bound.new_points()
     canvas.click(points, 10, 20)
     settle()
-    assert bound.next_object() == 2
+    assert bound.current.next() == 2
     canvas.click(points, 30, 40)
     settle()
     assert areas(bound) == {1: 25, 2: 25}
@@ -59,7 +59,7 @@ def test_moving_flipping_and_deleting_a_point_redraw_the_mask(canvas, bound, set
     assert bound.labels.data[20, 40] == 1
     assert bound.labels.data[10, 30] == 0
     points.selected_data = {1}
-    bound.flip_polarity()
+    bound.edits.flip_polarity()
     settle()
     # two points are no longer ambiguous: candidate 0, which reaches 3 pixels
     assert areas(bound) == {1: 49}
@@ -67,7 +67,7 @@ def test_moving_flipping_and_deleting_a_point_redraw_the_mask(canvas, bound, set
     points.remove_selected()
     settle()
     assert areas(bound) == {}
-    assert "background points only" in bound.current.reason
+    assert "background points only" in bound.current.piece.reason
 
 
 def test_a_drag_is_followed_live_and_is_one_step_back(canvas, bound, settle):
@@ -84,7 +84,7 @@ def test_a_drag_is_followed_live_and_is_one_step_back(canvas, bound, settle):
     canvas.drag(points, (10, 20), (12, 22), (15, 25), (20, 30), each=follow)
     settle()
     assert len(set(seen)) == 3
-    bound.undo()
+    bound.edits.undo()
     assert tuple(np.argwhere(bound.labels.data).mean(axis=0)) == (10, 20)
     np.testing.assert_allclose(points.data, [(10, 20)])
 
@@ -94,7 +94,7 @@ def test_a_rectangle_is_followed_while_it_is_drawn(canvas, bound, settle):
     seen = []
 
     def follow():
-        assert bound.is_drawing
+        assert bound.prompts.is_drawing
         settle()
         height, width = np.ptp(shapes.data[-1], axis=0)
         mask = np.argwhere(bound.labels.data)
@@ -103,13 +103,13 @@ def test_a_rectangle_is_followed_while_it_is_drawn(canvas, bound, settle):
 
     canvas.drag(shapes, (5, 5), (12, 15), (14, 18), (15, 20), each=follow)
     settle()
-    assert not bound.is_drawing
+    assert not bound.prompts.is_drawing
     assert len(set(seen)) > 1
     assert areas(bound) == {1: 11 * 16}
-    bound.undo()
+    bound.edits.undo()
     assert areas(bound) == {}
     assert len(shapes.data) == 0
-    bound.redo()
+    bound.edits.redo()
     assert areas(bound) == {1: 11 * 16}
     np.testing.assert_allclose(np.ptp(shapes.data[0], axis=0), (10, 15))
     assert shapes.shape_type == ["rectangle"]
@@ -135,26 +135,26 @@ def test_shift_click_adds_a_point_of_the_other_polarity(canvas, bound, settle):
     canvas.click(points, 10, 40)
     assert list(points.features[POLARITY]) == ["positive", "negative", "positive"]
     assert [str(symbol) for symbol in points.symbol] == ["disc", "cross", "disc"]
-    assert bound.polarity == "positive"
-    bound.polarity = "negative"
+    assert bound.current.polarity == "positive"
+    bound.current.polarity = "negative"
     canvas.click(points, 20, 40, modifiers=("Shift",))
     assert list(points.features[POLARITY])[-1] == "positive"
-    assert bound.polarity == "negative"
+    assert bound.current.polarity == "negative"
 
 
 def test_selecting_a_point_makes_its_object_current_but_keeps_the_polarity(canvas, bound, notices):
     points, shapes = bound.new_points(), bound.new_shapes()
     canvas.click(points, 10, 20)
-    bound.next_object()
-    bound.polarity = "negative"
+    bound.current.next()
+    bound.current.polarity = "negative"
     canvas.click(points, 30, 40)
-    bound.polarity = "positive"
+    bound.current.polarity = "positive"
     notices.clear()
     points.selected_data = {0}
-    assert (bound.current_object, bound.polarity) == (1, "positive")
+    assert (bound.current.number, bound.current.polarity) == (1, "positive")
     assert "on_current" in notices
     points.selected_data = {1}
-    assert (bound.current_object, bound.polarity) == (2, "positive")
+    assert (bound.current.number, bound.current.polarity) == (2, "positive")
     assert shapes.feature_defaults[OBJECT].iloc[0] == 2
     points.selected_data = set()
     canvas.click(points, 5, 5)
@@ -165,7 +165,7 @@ def test_selecting_a_point_makes_its_object_current_but_keeps_the_polarity(canva
 def test_features_set_in_the_layer_itself_are_followed(bound):
     points = bound.new_points()
     points.feature_defaults = {OBJECT: 4, POLARITY: "negative"}
-    assert (bound.current_object, bound.polarity) == (4, "negative")
+    assert (bound.current.number, bound.current.polarity) == (4, "negative")
 
 
 def test_flipping_without_a_selection_concerns_the_next_point(canvas, bound):
@@ -173,7 +173,7 @@ def test_flipping_without_a_selection_concerns_the_next_point(canvas, bound):
     canvas.click(points, 10, 20)
     # napari leaves the new point selected, but nobody chose it
     assert points.selected_data
-    bound.flip_polarity()
+    bound.edits.flip_polarity()
     canvas.click(points, 10, 30)
     assert list(points.features[POLARITY]) == ["positive", "negative"]
 
@@ -182,16 +182,16 @@ def test_remove_last_takes_the_newest_prompt_of_the_current_object(canvas, bound
     points, shapes = bound.new_points(), bound.new_shapes()
     canvas.click(points, 10, 20)
     canvas.drag(shapes, (5, 5), (15, 20))
-    bound.next_object()
+    bound.current.next()
     canvas.click(points, 30, 40)
-    bound.current_object = 1
+    bound.current.number = 1
     settle()
-    assert bound.remove_last() == ""
+    assert bound.edits.remove_last() == ""
     assert (len(points.data), len(shapes.data)) == (1, 1) or (len(points.data), len(shapes.data)) == (2, 0)
-    assert bound.remove_last() == ""
+    assert bound.edits.remove_last() == ""
     assert list(points.features[OBJECT]) == [2]
     assert len(shapes.data) == 0
-    assert "no prompts" in bound.remove_last()
+    assert "no prompts" in bound.edits.remove_last()
     settle()
     assert areas(bound) == {2: 25}
 
@@ -199,19 +199,19 @@ def test_remove_last_takes_the_newest_prompt_of_the_current_object(canvas, bound
 def test_clearing_and_deleting_concern_one_object(canvas, bound, settle):
     points = bound.new_points()
     for object_id, where in ((1, (10, 20)), (2, (30, 40)), (3, (10, 50))):
-        bound.current_object = object_id
+        bound.current.number = object_id
         canvas.click(points, *where)
     settle()
-    bound.current_object = 2
-    bound.clear_current()
+    bound.current.number = 2
+    bound.edits.clear()
     assert areas(bound) == {1: 25, 3: 25}
-    assert bound.delete_object(3) == ""
+    assert bound.edits.delete(3) == ""
     assert areas(bound) == {1: 25}
     assert bound.shown.get(3) is None
-    bound.undo()
+    bound.edits.undo()
     assert areas(bound) == {1: 25, 3: 25}
     assert sorted(points.features[OBJECT]) == [1, 3]
-    bound.undo()
+    bound.edits.undo()
     assert areas(bound) == {1: 25, 2: 25, 3: 25}
 
 
@@ -220,22 +220,24 @@ def test_nothing_is_removed_while_a_shape_is_half_drawn(canvas, bound, settle):
     said = []
 
     def interrupt():
-        said.extend([bound.remove_last(), bound.clear_current(), bound.delete_object(1), bound.undo()])
+        said.extend(
+            [bound.edits.remove_last(), bound.edits.clear(), bound.edits.delete(1), bound.edits.undo()]
+        )
 
     canvas.drag(shapes, (5, 5), (10, 12), each=interrupt)
     assert all("being drawn" in sentence for sentence in said)
     assert len(shapes.data) == 1
-    assert bound.remove_last() == ""
+    assert bound.edits.remove_last() == ""
 
 
 def test_a_choice_is_written_at_once(canvas, bound, settle, squares):
     points = bound.new_points()
     canvas.click(points, 10, 20)
     settle()
-    assert bound.set_settings(1, choice=3) == ""
+    assert bound.edits.set_settings(1, choice=3) == ""
     assert areas(bound) == {1: 81}
     assert len(squares.decoded) == 1
-    bound.undo()
+    bound.edits.undo()
     assert areas(bound) == {1: 25}
     assert len(points.data) == 1
 
@@ -244,12 +246,12 @@ def test_many_masks_are_written_at_once(canvas, bound, squares, embedding):
     points = bound.new_points()
     labels = bound.new_labels()
     for object_id, where in ((1, (10, 20)), (2, (30, 40)), (3, (10, 50))):
-        bound.current_object = object_id
+        bound.current.number = object_id
         canvas.click(points, *where)
     bound.sync()
     redrawn = []
     labels.events.set_data.connect(lambda: redrawn.append(1))
-    assert bound.accept_each(run_each(squares, bound.jobs(embedding))) == ""
+    assert bound.edits.accept(run_each(squares, bound.edits.jobs(embedding))) == ""
     assert areas(bound) == {1: 25, 2: 25, 3: 25}
     assert len(redrawn) == 1
 
@@ -274,12 +276,12 @@ def test_without_a_plane_there_is_a_sentence_and_no_exception(viewer, bound):
     viewer.dims.ndisplay = 3
     assert "2D view" in bound.sync().problem
     assert bound.shown is None
-    assert bound.current is None
-    assert bound.clear_current() != ""
+    assert bound.current.piece is None
+    assert bound.edits.clear() != ""
     bound.image = None
     assert "Choose an image" in bound.sync().problem
     with pytest.raises(NoPlaneError):
-        bound.plane()
+        bound.screen.plane()
 
 
 def test_each_slice_has_its_own_objects_and_keeps_them(viewer, canvas, squares, bound, settle):
@@ -311,11 +313,11 @@ def test_a_mask_that_arrives_after_the_slider_moved_goes_to_its_own_slice(
     viewer.dims.set_point(0, 0)
     bound.new_points().add((0, 10, 20))
     bound.sync()
-    [job] = bound.jobs(embedding)
+    [job] = bound.edits.jobs(embedding)
     viewer.dims.set_point(0, 2)
     bound.sync()
     [result] = run_each(squares, [job])
-    assert bound.accept(result) == ""
+    assert bound.edits.accept([result]) == ""
     assert bound.labels is not None
     assert np.count_nonzero(bound.labels.data[0]) == 25
     assert np.count_nonzero(bound.labels.data[2]) == 0
@@ -325,11 +327,11 @@ def test_contrast_and_slices_are_told_and_keep_the_masks(viewer, canvas, bound, 
     points = bound.new_points()
     canvas.click(points, 10, 20)
     settle()
-    key = bound.plane().key
+    key = bound.screen.plane().key
     notices.clear()
     bound.image.contrast_limits = (3, 9)
     assert "on_plane" in notices
-    assert bound.plane().key == key
+    assert bound.screen.plane().key == key
     settle()
     assert areas(bound) == {1: 25}
 
@@ -355,7 +357,7 @@ def test_a_transform_that_changes_moves_prompts_and_masks(canvas, bound, settle)
     # half the size, over the whole image still: the mask is written anew through the transform
     bound.labels.scale = (2, 2)
     settle()
-    assert bound.redraw() == ""
+    assert bound.masks.redraw() == ""
 
 
 # Layers that the user brings, renames, reorders and deletes
@@ -384,30 +386,30 @@ def test_any_layer_may_be_deleted_at_any_stage(viewer, canvas, bound, squares, e
         canvas.drag(shapes, (20, 20), (30, 40))
     if stage in ("asked", "answered"):
         bound.sync()
-        jobs = bound.jobs(embedding)
+        jobs = bound.edits.jobs(embedding)
     if stage == "answered":
         for result in run_each(squares, jobs):
-            bound.accept(result)
+            bound.edits.accept([result])
     layer = getattr(bound, role)
     viewer.layers.remove(layer)
     assert getattr(bound, role) is None
     for result in run_each(squares, jobs):
-        assert bound.accept(result) == ""
+        assert bound.edits.accept([result]) == ""
     bound.sync()
-    bound.remove_last()
-    bound.next_object()
-    bound.flip_polarity()
-    bound.clear_current()
-    bound.undo()
-    bound.redo()
-    bound.redraw()
+    bound.edits.remove_last()
+    bound.current.next()
+    bound.edits.flip_polarity()
+    bound.edits.clear()
+    bound.edits.undo()
+    bound.edits.redo()
+    bound.masks.redraw()
     layer.events.set_data()
     if role != "image":
         getattr(bound, f"new_{role}")()
-        bound.current_object = 1
+        bound.current.number = 1
         bound.sync()
-        for result in run_each(squares, bound.jobs(embedding)):
-            assert bound.accept(result) == ""
+        for result in run_each(squares, bound.edits.jobs(embedding)):
+            assert bound.edits.accept([result]) == ""
 
 
 def test_a_deleted_layer_is_told(viewer, bound, notices):
@@ -423,13 +425,13 @@ def test_deleted_labels_return_whole_with_the_next_prompt_only(
     points = bound.new_points()
     canvas.click(points, 10, 20)
     settle()
-    bound.next_object()
+    bound.current.next()
     canvas.click(points, 30, 40)
     bound.sync()
-    jobs = bound.jobs(embedding)
+    jobs = bound.edits.jobs(embedding)
     viewer.layers.remove(bound.labels)
     for result in run_each(squares, jobs):
-        bound.accept(result)
+        bound.edits.accept([result])
     assert bound.labels is None
     canvas.click(points, 30, 50)
     settle()
@@ -448,17 +450,17 @@ def test_a_new_object_gets_no_number_that_the_labels_use(viewer, canvas, bound, 
     data = np.zeros(HW, dtype=np.uint16)
     data[30:35, 2:7] = 6
     bound.labels = viewer.add_labels(data)
-    assert bound.current_object == 7
+    assert bound.current.number == 7
     canvas.click(bound.new_points(), 10, 20)
     settle()
     assert areas(bound) == {6: 25, 7: 25}
-    assert bound.next_object() == 8
+    assert bound.current.next() == 8
 
 
 def test_labels_that_cannot_take_the_mask_are_told_and_the_mask_is_kept(viewer, canvas, bound, settle):
     small = viewer.add_labels(np.zeros(HW, dtype=np.uint8))
     bound.labels = small
-    bound.current_object = 300
+    bound.current.number = 300
     canvas.click(bound.new_points(), 10, 20)
     [sentence] = settle()
     assert "Object 300 does not fit" in sentence
@@ -469,7 +471,7 @@ def test_labels_that_cannot_take_the_mask_are_told_and_the_mask_is_kept(viewer, 
 def test_the_users_own_layers_can_be_bound(viewer, canvas, bound, settle):
     points = viewer.add_points([(10, 20)], size=3)
     shapes = viewer.add_shapes([[[20, 20], [30, 40]]], shape_type="rectangle")
-    bound.current_object = 5
+    bound.current.number = 5
     bound.points, bound.shapes = points, shapes
     settle()
     assert set(areas(bound)) == {5}

@@ -17,35 +17,35 @@ def two(bound, canvas, settle):
         canvas.click(points, y, 20)
         canvas.drag(shapes, (y - 4, 40), (y, 44), (y + 4, 50))
         settle()
-        bound.next_object()
-    bound.current_object = 2
+        bound.current.next()
+    bound.current.number = 2
     return bound
 
 
 def test_choosing_a_label_chooses_the_object(two, notices):
     two.labels.selected_label = 1
-    assert two.current_object == 1
+    assert two.current.number == 1
     assert notices[-1] == "on_current"
 
 
 def test_choosing_an_object_chooses_the_label(two):
     assert two.labels.selected_label == 2
-    two.current_object = 1
+    two.current.number = 1
     assert two.labels.selected_label == 1
 
 
 def test_picking_a_mask_chooses_its_object_and_background_none(two, canvas):
     two.labels.mode = "pick"
     canvas.click(two.labels, 10, 20)
-    assert two.current_object == 1
+    assert two.current.number == 1
     canvas.click(two.labels, 2, 2)
     assert two.labels.selected_label == 0
-    assert two.current_object == 1
+    assert two.current.number == 1
 
 
 def test_an_object_too_large_for_the_labels_leaves_their_selection(two, viewer):
     two.labels = viewer.add_labels(np.zeros((40, 60), dtype=np.uint8))
-    two.current_object = 300
+    two.current.number = 300
     assert two.labels.selected_label != 300
 
 
@@ -56,14 +56,14 @@ def test_prompts_of_others_are_dimmed(two, canvas):
     assert dimmed(two.points, "face_color") == [True, False]
     assert dimmed(two.points, "border_color") == [True, False]
     assert dimmed(two.shapes, "edge_color") == [True, False]
-    two.current_object = 1
+    two.current.number = 1
     assert dimmed(two.points, "face_color") == [False, True]
     assert dimmed(two.shapes, "edge_color") == [False, True]
     canvas.click(two.points, 5, 5, modifiers=("Shift",))
     assert dimmed(two.points, "face_color") == [False, True, False]
     canvas.drag(two.shapes, (20, 5), (22, 8), (25, 12))
     assert dimmed(two.shapes, "edge_color") == [False, True, False]
-    two.undo()
+    two.edits.undo()
     assert dimmed(two.points, "face_color") == [False, True, False][: len(two.points.data)]
 
 
@@ -83,7 +83,7 @@ def test_the_user_s_own_translucent_colours_stay(bound, viewer):
     points = viewer.add_points([[1, 1], [2, 2]], face_color=[[1, 0, 0, 0.5], [0, 1, 0, 1]])
     points.features = {"object": [1, 1], "polarity": ["positive", "positive"]}
     bound.points = points
-    bound.current_object = 5
+    bound.current.number = 5
     np.testing.assert_allclose(points.face_color[:, 3], [0.5, DIMMED])
     bound.points = None
     np.testing.assert_allclose(points.face_color[:, 3], [0.5, 1])

@@ -12,8 +12,8 @@ from painting import paint
 
 def answer(bound, squares, embedding):
     bound.sync()
-    for result in run_each(squares, bound.jobs(embedding)):
-        assert bound.accept(result) == ""
+    for result in run_each(squares, bound.edits.jobs(embedding)):
+        assert bound.edits.accept([result]) == ""
 
 
 def painted_and_clicked(bound, squares, embedding):
@@ -21,19 +21,19 @@ def painted_and_clicked(bound, squares, embedding):
     points = bound.new_points()
     points.add([(20, 30)])
     answer(bound, squares, embedding)
-    bound.refine_current()
+    bound.edits.refine()
     answer(bound, squares, embedding)
     stroke = MaskCrop.from_mask(np.ones((2, 5), dtype=bool), (2, 3))
     paint(bound, 1, stroke)
-    bound.set_settings(1, threshold=-1.0)
+    bound.edits.set_settings(1, threshold=-1.0)
     return points
 
 
 def test_clearing_takes_clicks_strokes_and_the_hint_and_keeps_the_settings(bound, squares, embedding):
     points = painted_and_clicked(bound, squares, embedding)
     assert bound.labels.data[2, 3] == 1
-    assert bound.clear_current() == ""
-    cleared = bound.current
+    assert bound.edits.clear() == ""
+    cleared = bound.current.piece
     assert len(points.data) == 0
     assert not (bound.labels.data == 1).any()
     assert cleared.refined.empty
@@ -44,29 +44,29 @@ def test_clearing_takes_clicks_strokes_and_the_hint_and_keeps_the_settings(bound
     # a fresh click, alone: the third candidate, cut at the kept threshold, and no box or hint with it
     assert len(squares.decoded[-1].boxes_yx) == 0
     assert squares.decoded[-1].area is None
-    assert bound.current.mask.area == 7 * 7
+    assert bound.current.piece.mask.area == 7 * 7
 
 
 def test_clearing_is_one_step_and_comes_back_whole(bound, squares, embedding):
     points = painted_and_clicked(bound, squares, embedding)
-    before, shown = bound.current, bound.labels.data.copy()
-    bound.clear_current()
+    before, shown = bound.current.piece, bound.labels.data.copy()
+    bound.edits.clear()
     assert bound.document.undo_label == "clear object 1"
-    assert bound.undo() == ""
-    assert bound.current is before
+    assert bound.edits.undo() == ""
+    assert bound.current.piece is before
     np.testing.assert_array_equal(bound.labels.data, shown)
     assert list(points.features[OBJECT]) == [1]
-    bound.redo()
+    bound.edits.redo()
     assert len(points.data) == 0
     assert not (bound.labels.data == 1).any()
 
 
 def test_clearing_what_is_empty_is_no_step(bound):
     bound.new_points()
-    assert bound.clear_current() == ""
+    assert bound.edits.clear() == ""
     assert not bound.document.undo_label
     bound.sync()
-    assert bound.clear_current() == ""
+    assert bound.edits.clear() == ""
     assert not bound.document.undo_label
 
 
@@ -75,9 +75,9 @@ def test_a_label_of_another_tool_can_be_deleted_and_comes_back(bound):
     labels.data[5:9, 5:9] = 7
     labels.data[20:22, 20:22] = 8
     bound.new_points()
-    bound.current_object = 7
-    assert bound.delete_object(7) == ""
+    bound.current.number = 7
+    assert bound.edits.delete(7) == ""
     assert not (labels.data == 7).any()
     assert (labels.data == 8).sum() == 4
-    bound.undo()
+    bound.edits.undo()
     assert (labels.data == 7).sum() == 16

@@ -58,7 +58,7 @@ def _shown(viewer: Any) -> list[Any]:
 def _turn_to(binding: AnnotationBinding, image: Any, plane: PlaneRecord) -> None:
     binding.image = image
     show(binding.viewer, image, plane.source)
-    assert binding.plane().key.index == plane.source.index
+    assert binding.screen.plane().key.index == plane.source.index
 
 
 def test_the_annotated_planes_of_the_labels_layers_hold_the_same_pixels(saved, reopened):
@@ -96,19 +96,19 @@ def test_an_edit_is_answered_and_undone_without_a_trace(saved, reopened, squares
             _turn_to(binding, image, record)
             awaited = binding.sync().pending
             number = max((one for one in binding.document.objects if one < 60000), default=0) + 1
-            binding.current_object = number
+            binding.current.number = number
             if binding.points is None:
                 binding.new_points()
             binding.points.add(record.source.to_image([(20, 100)])[0])
             binding.sync()
-            embedding = SimpleNamespace(key="edit", image_hw=binding.plane().shape_yx)
-            for result in run_each(squares, binding.jobs(embedding)):
+            embedding = SimpleNamespace(key="edit", image_hw=binding.screen.plane().shape_yx)
+            for result in run_each(squares, binding.edits.jobs(embedding)):
                 if result.job.key[1] not in awaited:
-                    assert binding.accept(result) == ""
+                    assert binding.edits.accept([result]) == ""
             assert any(
                 not np.array_equal(now, then)
                 for now, then in zip(_shown(binding.viewer), before, strict=True)
             )
-            assert binding.undo() == ""
+            assert binding.edits.undo() == ""
             for now, then in zip(_shown(binding.viewer), before, strict=True):
                 np.testing.assert_array_equal(now, then)

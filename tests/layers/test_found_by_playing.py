@@ -377,3 +377,17 @@ def test_a_label_of_another_tool_that_is_erased_a_little_stays_where_it_is(at_wo
     assert 0 < len(erased) <= 20
     person.undo()
     np.testing.assert_array_equal(labels.data, before)
+
+
+def test_undo_after_a_look_at_another_image_shows_the_prompts_of_what_was_deleted(at_work):
+    person = at_work(TWO)
+    click(person, 10, 20)
+    person.delete(1)
+    person.choose_image("second")
+    click(person, 30, 30)
+    person.choose_image("first")
+    person.undo()
+    person.wait()
+    look = person.look().planes["first", (None, None)]
+    assert list(look.objects) == [1]
+    assert [row[3] for row in look.rows] == [(10, 20)]

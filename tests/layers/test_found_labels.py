@@ -37,14 +37,14 @@ def test_the_answer_takes_the_place_of_the_label_and_undo_brings_it_back(foreign
     answered = foreign.labels.data.copy()
     assert (answered[17:24, 27:34] == 9).any()
     assert (answered[2:6, 2:6] == 0).all()
-    foreign.undo()
+    foreign.edits.undo()
     np.testing.assert_array_equal(foreign.labels.data, before)
-    foreign.redo()
+    foreign.edits.redo()
     np.testing.assert_array_equal(foreign.labels.data, answered)
 
 
 def test_background_points_alone_wipe_no_label(foreign, canvas, settle, before):
-    foreign.polarity = "negative"
+    foreign.current.polarity = "negative"
     canvas.click(foreign.points, 3, 3)
     settle()
     np.testing.assert_array_equal(foreign.labels.data, before)

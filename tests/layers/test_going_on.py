@@ -49,8 +49,8 @@ def through_files(record: SessionRecord, folder) -> SessionRecord:
 
 def decode(binding: AnnotationBinding, squares) -> None:
     binding.sync()
-    for result in run_each(squares, binding.jobs(EMBEDDING)):
-        assert binding.accept(result) == ""
+    for result in run_each(squares, binding.edits.jobs(EMBEDDING)):
+        assert binding.edits.accept([result]) == ""
 
 
 def shown(binding: AnnotationBinding) -> list:
@@ -94,19 +94,19 @@ def annotated(bindings, squares) -> AnnotationBinding:
     labels = binding.viewer.add_labels(foreign, **PLACED)
     binding.viewer.dims.set_point(0, 1 + 5 * 1)
     binding.labels = labels
-    binding.current_object = 1
+    binding.current.number = 1
     points, shapes = binding.new_points(), binding.new_shapes()
     points.add((1, 14, 14))
     decode(binding, squares)
-    binding.set_settings(1, rule=OVERWRITE)
-    binding.current_object = 2
+    binding.edits.set_settings(1, rule=OVERWRITE)
+    binding.current.number = 2
     shapes.add_rectangles(box(1))
     decode(binding, squares)
     paint(binding, 2, MaskCrop((0, 40), np.ones((4, 4), dtype=bool)))
     binding.viewer.dims.set_point(0, 1 + 5 * 3)
-    binding.current_object = 3
+    binding.current.number = 3
     shapes.add_ellipses(np.array([[3, 10, 10], [3, 10, 20], [3, 20, 20], [3, 20, 10]]))
-    binding.current_object = 4
+    binding.current.number = 4
     shapes.add_paths(np.array([[3, 30, 5], [3, 30, 50]]))
     decode(binding, squares)
     assert binding.labels.data[1, 14, 14] == 1
@@ -128,16 +128,16 @@ def test_a_session_of_several_planes_comes_back_as_it_was(annotated, bindings, s
     assert reopen(again, [(again.image, image)]) == ""
     np.testing.assert_array_equal(again.labels.data, annotated.labels.data)
     assert shown(again) == shown(annotated)
-    assert again.plane().key.index == (1, None, None)
+    assert again.screen.plane().key.index == (1, None, None)
     for height in (1, 3):
         again.viewer.dims.set_point(0, 1 + 5 * height)
         assert again.sync().pending == ()
     assert len(squares.decoded) == decoded
-    assert again.current_object == 51  # a click begins something new
+    assert again.current.number == 51  # a click begins something new
 
     # what an object covered comes back when it goes
     again.viewer.dims.set_point(0, 1 + 5)
-    assert again.delete_object(1) == ""
+    assert again.edits.delete(1) == ""
     assert again.labels.data[1, 14, 14] == 50
     # and the record goes on with the same labels beneath
     assert record_of(again).planes[0].beneath is planes[0].beneath or np.array_equal(
@@ -149,7 +149,7 @@ def test_labels_beneath_are_not_copied_for_each_record(annotated):
     first, second = record_of(annotated), record_of(annotated)
     assert first.planes[0].beneath is second.planes[0].beneath
     annotated.viewer.dims.set_point(0, 1 + 5)
-    annotated.current_object = 60
+    annotated.current.number = 60
     annotated.points.add((1, 35, 35))
     annotated.sync()
     assert record_of(annotated).planes[0].beneath is first.planes[0].beneath
@@ -204,7 +204,7 @@ def test_two_images_keep_their_own_layers_and_objects(bindings, squares, tmp_pat
     second = binding.viewer.add_image(stack()[:, :, ::-1].copy(), name="other")
     binding.image = second
     binding.points = binding.labels = None
-    binding.current_object = 1
+    binding.current.number = 1
     binding.new_points().add((0, 20, 30))
     decode(binding, squares)
     paint(binding, 1, MaskCrop((0, 0), np.ones((2, 2), dtype=bool)))

@@ -42,16 +42,16 @@ def press(layer, key):
 def test_a_key_on_a_prompt_layer_reaches_its_binding(bound, kind):
     layer = getattr(bound, f"new_{kind}")()
     press(layer, "Q")
-    assert bound.polarity == "negative"
+    assert bound.current.polarity == "negative"
     press(layer, "Q")
-    assert bound.polarity == "positive"
-    before = bound.current_object
+    assert bound.current.polarity == "positive"
+    before = bound.current.number
     if kind == "points":
         layer.add((3, 4))
     else:
         layer.add_rectangles([[2, 2], [9, 9]])
     press(layer, "N")
-    assert bound.current_object == before + 1
+    assert bound.current.number == before + 1
 
 
 def test_shift_backspace_removes_the_last_prompt_and_no_single_letter_does(bound):
@@ -60,7 +60,7 @@ def test_shift_backspace_removes_the_last_prompt_and_no_single_letter_does(bound
     for key in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
         press(points, key)
     assert len(points.data) == 2
-    bound.current_object = 1  # N began another
+    bound.current.number = 1  # N began another
     press(points, "Shift-Backspace")
     assert len(points.data) == 1
 
@@ -72,10 +72,10 @@ def test_two_bindings_keep_to_their_own_layers(bound):
     points = other.new_points()
     bound.new_points()
     press(points, "Q")
-    assert (bound.polarity, other.polarity) == ("positive", "negative")
+    assert (bound.current.polarity, other.current.polarity) == ("positive", "negative")
     others_app.close()
     press(points, "Q")
-    assert bound.polarity == "positive"
+    assert bound.current.polarity == "positive"
 
 
 def test_on_a_layer_that_nobody_owns_the_keys_do_nothing(bound):
@@ -83,7 +83,7 @@ def test_on_a_layer_that_nobody_owns_the_keys_do_nothing(bound):
     for layer in (Points([(1, 1)]), Shapes()):
         for action in KEYS:
             press(layer, action.key)
-    assert bound.polarity == "positive"
+    assert bound.current.polarity == "positive"
 
 
 def test_no_other_kind_of_layer_is_touched():
@@ -110,9 +110,9 @@ def test_keys_go_through_the_objects_and_delete_one(bound):
     press(points, "N")
     points.add((9, 9))
     press(points, "Shift-N")
-    assert bound.current_object == 1
+    assert bound.current.number == 1
     press(points, "Shift-Delete")
-    assert (bound.current_object, list(bound.shown.objects)) == (2, [2])
+    assert (bound.current.number, list(bound.shown.objects)) == (2, [2])
 
 
 def test_none_of_napari_s_own_keys_is_taken():
@@ -126,18 +126,18 @@ def test_keys_choose_one_of_the_four_masks_also_on_the_masks_themselves(bound, s
     points = bound.new_points()
     points.add([(10, 15)])
     bound.sync()
-    for result in run_each(squares, bound.jobs(embedding)):
-        bound.accept(result)
-    assert bound.current.chosen == 2
+    for result in run_each(squares, bound.edits.jobs(embedding)):
+        bound.edits.accept([result])
+    assert bound.current.piece.chosen == 2
     press(points, "Alt-2")
-    assert bound.current.settings.choice == 1
-    assert bound.current.mask.area == 3 * 3
+    assert bound.current.piece.settings.choice == 1
+    assert bound.current.piece.mask.area == 3 * 3
     press(bound.labels, "Alt-1")
-    assert bound.current.mask.area == 7 * 7
+    assert bound.current.piece.mask.area == 7 * 7
     press(bound.labels, "Alt-0")
-    assert (bound.current.settings.choice, bound.current.chosen) == ("auto", 2)
-    bound.undo()
-    assert bound.current.settings.choice == 0
+    assert (bound.current.piece.settings.choice, bound.current.piece.chosen) == ("auto", 2)
+    bound.edits.undo()
+    assert bound.current.piece.settings.choice == 0
 
 
 def test_before_there_is_an_object_the_choice_is_for_new_ones(bound):
@@ -154,10 +154,10 @@ def test_on_the_masks_q_switches_between_brush_and_eraser(bound):
     assert labels.mode == "erase"
     press(labels, "Q")
     assert labels.mode == "paint"
-    assert bound.polarity == "positive"
+    assert bound.current.polarity == "positive"
     labels.mode = "pan_zoom"
     press(labels, "Q")
-    assert bound.polarity == "negative"
+    assert bound.current.polarity == "negative"
 
 
 def test_the_shown_key_is_the_users_where_they_chose_one():

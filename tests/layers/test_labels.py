@@ -384,7 +384,7 @@ def test_a_mask_wholly_outside_the_layer_is_said_to_be(bound, viewer, canvas, se
     canvas.click(bound.new_points(), 30, 20)
     (said,) = settle()
     assert "object 1 lies outside Labels layer “upper part”" in said
-    bound.next_object()
+    bound.current.next()
     canvas.click(bound.points, 6, 20)
     assert settle() == []
     assert set(np.unique(bound.labels.data)) == {0, 2}
@@ -400,7 +400,7 @@ def test_a_layer_of_ours_gets_room_for_more_than_65535_objects(viewer):
     assert layer.data.dtype == np.uint32
     assert (layer.data[:4, :4] == 65_535).all()
     assert np.count_nonzero(layer.data == 65_536) == 9
-    binding.undo()
+    binding.edits.undo()
     assert np.unique(layer.data).tolist() == [0, 65_535]
     binding.close()
 
@@ -411,6 +411,6 @@ def test_an_array_that_somebody_brought_is_not_replaced(viewer):
     data = np.zeros(HW, dtype=np.uint16)
     binding.labels = viewer.add_labels(data)
     stroke = BrushStroke(binding.shown.plane, 65_536, box(0, 0, 4, 4))
-    assert "does not fit" in binding.do(edits.paint(binding.document, [stroke]))
+    assert "does not fit" in binding.edits.do(edits.paint(binding.document, [stroke]))
     assert binding.labels.data is data
     binding.close()

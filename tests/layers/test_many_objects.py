@@ -29,7 +29,7 @@ def many():
     points.features = features
     embedding = SimpleNamespace(key="first", image_hw=(SIDE, SIDE))
     made = SimpleNamespace(binding=binding, points=points, squares=squares, places=places)
-    made.answer = lambda: binding.accept_each(run_each(squares, binding.jobs(embedding)))
+    made.answer = lambda: binding.edits.accept(run_each(squares, binding.edits.jobs(embedding)))
     binding.sync()
     assert made.answer() == ""
     yield made
@@ -66,7 +66,7 @@ def test_choosing_one_decodes_and_writes_nothing(many):
     before = binding.labels.data.copy()
     many.squares.decoded.clear()
     for number in (7, 250, 500):
-        binding.current_object = number
+        binding.current.number = number
         assert binding.sync().pending == ()
         assert many.answer() == ""
     assert many.squares.decoded == []
@@ -77,9 +77,9 @@ def test_deleting_one_and_undoing_it_leaves_the_others(many):
     binding = many.binding
     before = binding.labels.data.copy()
     many.squares.decoded.clear()
-    assert binding.delete_object(250) == ""
+    assert binding.edits.delete(250) == ""
     assert set(np.unique(before)) - set(np.unique(binding.labels.data)) == {250}
-    assert binding.undo() == ""
+    assert binding.edits.undo() == ""
     assert many.answer() == ""
     assert many.squares.decoded == []
     np.testing.assert_array_equal(before, binding.labels.data)

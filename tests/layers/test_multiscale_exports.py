@@ -35,13 +35,13 @@ def record(viewer):
     image = viewer.add_image([finest, finest[::4, ::4]], multiscale=True, contrast_limits=(0, SIDE))
     binding = AnnotationBinding(viewer)
     binding.image = image
-    assert binding.plane().shape_yx == (SIDE, SIDE)
+    assert binding.screen.plane().shape_yx == (SIDE, SIDE)
     binding.new_points().add((4800.25, 4700.5))
     binding.new_shapes().add_rectangles([[4300.5, 4310], [5299.25, 5289]])
     binding.sync()
     mask = np.ones((1000, 980), dtype=bool)
-    stroke = BrushStroke(binding.plane().plane, 1, MaskCrop(tuple(one.start for one in REGION), mask))
-    assert binding.do(edits.paint(binding.document, [stroke])) == ""
+    stroke = BrushStroke(binding.screen.plane().plane, 1, MaskCrop(tuple(one.start for one in REGION), mask))
+    assert binding.edits.do(edits.paint(binding.document, [stroke])) == ""
     yield Recorder().record(binding, viewer.layers, {})
     binding.close()
 

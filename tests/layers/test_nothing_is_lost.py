@@ -39,14 +39,14 @@ def test_undo_on_one_slice_leaves_the_prompts_and_masks_of_every_other(stacked, 
     drawn = stacked.labels.data.copy()
     assert [areas(plane) for plane in drawn[:3]] == [{1: 25}, {2: 25}, {3: 25}]
     stacked.viewer.dims.set_point(0, 0)
-    assert stacked.undo() == ""
+    assert stacked.edits.undo() == ""
     settle()
     # the last step was on the third slice, which is shown so that it can be seen
-    assert stacked.plane().key.index[0] == 2
+    assert stacked.screen.plane().key.index[0] == 2
     np.testing.assert_array_equal(stacked.labels.data[:2], drawn[:2])
     assert not stacked.labels.data[2].any()
     assert stacked.points.data[:, 0].tolist() == [0, 1]
-    stacked.redo()
+    stacked.edits.redo()
     settle()
     np.testing.assert_array_equal(stacked.labels.data, drawn)
     assert stacked.points.data[:, 0].tolist() == [0, 1, 2]
@@ -57,12 +57,12 @@ def test_a_number_is_one_object_in_the_whole_image_and_continues_only_when_asked
     click(stacked, canvas, settle, 1, 10, 20)
     assert areas(stacked.labels.data[1]) == {2: 25}
     stacked.viewer.dims.set_point(0, 2)
-    assert stacked.continue_object() == ""
+    assert stacked.current.carry_over() == ""
     click(stacked, canvas, settle, 2, 10, 20)
     assert areas(stacked.labels.data[2]) == {2: 25}
     assert [piece.plane.index[0] for piece in stacked.document.pieces_of(2)] == [1, 2]
     # settings are the object's, on every slice of it
-    stacked.set_settings(2, choice=3)
+    stacked.edits.set_settings(2, choice=3)
     assert [areas(plane) for plane in stacked.labels.data[:3]] == [{1: 25}, {2: 81}, {2: 81}]
 
 
@@ -70,21 +70,21 @@ def test_back_on_a_slice_the_object_that_was_in_hand_there_is_in_hand_again(stac
     click(stacked, canvas, settle, 0, 10, 20)
     click(stacked, canvas, settle, 1, 10, 20)
     stacked.viewer.dims.set_point(0, 0)
-    assert stacked.current_object == 1
+    assert stacked.current.number == 1
     stacked.viewer.dims.set_point(0, 4)
-    assert stacked.current_object == 3
+    assert stacked.current.number == 3
 
 
 def test_deleting_an_object_takes_all_its_slices_and_comes_back_in_one_step(stacked, canvas, settle):
     click(stacked, canvas, settle, 0, 10, 20)
     stacked.viewer.dims.set_point(0, 1)
-    stacked.continue_object()
+    stacked.current.carry_over()
     click(stacked, canvas, settle, 1, 10, 20)
     drawn = stacked.labels.data.copy()
-    assert stacked.delete_object(1) == ""
+    assert stacked.edits.delete(1) == ""
     assert not stacked.labels.data.any()
     assert len(stacked.points.data) == 0
-    stacked.undo()
+    stacked.edits.undo()
     np.testing.assert_array_equal(stacked.labels.data, drawn)
     assert len(stacked.points.data) == 2
 
@@ -101,9 +101,9 @@ def test_a_stroke_through_several_slices_is_one_step_and_belongs_to_its_object(s
     painted = labels.data.copy()
     assert painted[1, 30, 40] == painted[3, 30, 40] == 1
     assert sorted(piece.plane.index[0] for piece in stacked.document.pieces_of(1)) == [0, 1, 2, 3, 4]
-    stacked.undo()
+    stacked.edits.undo()
     np.testing.assert_array_equal(labels.data, before)
-    stacked.redo()
+    stacked.edits.redo()
     np.testing.assert_array_equal(labels.data, painted)
 
 
@@ -118,7 +118,7 @@ def test_undo_after_another_points_layer_was_chosen_leaves_that_layer_alone(boun
     settle()
     data, features = own.data.copy(), own.features.copy()
     for _ in range(3):
-        bound.undo()
+        bound.edits.undo()
         settle()
     np.testing.assert_array_equal(own.data, data)
     pd.testing.assert_frame_equal(own.features, features)
@@ -145,23 +145,23 @@ def test_a_deleted_prompt_layer_leaves_the_masks_and_its_clicks_come_back_in_a_n
     assert settle() == []
     canvas.click(again, 10, 24)
     settle()
-    assert len(bound.current.prompts) == 2
+    assert len(bound.current.piece.prompts) == 2
 
 
 def test_after_undo_and_redo_the_next_click_goes_to_the_object_in_hand(bound, canvas, settle):
     points = bound.new_points()
     canvas.click(points, 10, 20)
     settle()
-    bound.undo()
+    bound.edits.undo()
     canvas.click(points, 12, 20)
     settle()
     assert points.features[OBJECT].tolist() == [1]
-    bound.next_object()
+    bound.current.next()
     canvas.click(points, 30, 40)
     settle()
-    bound.undo()
-    bound.redo()
-    bound.undo()
+    bound.edits.undo()
+    bound.edits.redo()
+    bound.edits.undo()
     canvas.click(points, 30, 50)
     settle()
     assert points.features[OBJECT].tolist() == [1, 2]
@@ -171,8 +171,8 @@ def test_after_undo_and_redo_the_next_click_goes_to_the_object_in_hand(bound, ca
 def test_assigning_features_does_not_change_what_the_next_click_is(bound, canvas, settle):
     points = bound.new_points()
     canvas.click(points, 10, 20)
-    bound.next_object()
-    bound.polarity = "negative"
+    bound.current.next()
+    bound.current.polarity = "negative"
     points.features = points.features.copy()
     canvas.click(points, 30, 40)
     assert points.features[OBJECT].tolist() == [1, 2]
@@ -185,11 +185,11 @@ def test_two_clicks_cleared_undone_and_redone(bound, canvas, settle):
     canvas.click(points, 10, 24)
     settle()
     drawn = bound.labels.data.copy()
-    bound.clear_current()
-    bound.undo()
+    bound.edits.clear()
+    bound.edits.undo()
     np.testing.assert_array_equal(bound.labels.data, drawn)
     assert points.data.tolist() == [[10, 20], [10, 24]]
-    bound.redo()
+    bound.edits.redo()
     assert not bound.labels.data.any()
     assert len(points.data) == 0
 
@@ -200,7 +200,7 @@ def test_a_features_table_of_the_users_own_is_adopted(bound, canvas, settle):
     settle()
     with pytest.warns(RuntimeWarning, match="property used for face_color dropped"):
         points.features = pd.DataFrame({"mine": ["a"]})
-    bound.next_object()
+    bound.current.next()
     canvas.click(points, 30, 40)
     settle()
     assert points.features["mine"].iloc[0] == "a"
@@ -238,10 +238,10 @@ def test_whatever_table_takes_the_place_of_ours_everything_goes_on(bound, canvas
     point(10, 20)
     settle()
     layer.features = pd.DataFrame(table, index=[0])
-    bound.polarity = "negative"
-    bound.polarity = "positive"
-    bound.next_object()
-    bound.current_object = 300
+    bound.current.polarity = "negative"
+    bound.current.polarity = "positive"
+    bound.current.next()
+    bound.current.number = 300
     point(25, 40)
     settle()
     assert len(layer.data) == 2
@@ -250,13 +250,13 @@ def test_whatever_table_takes_the_place_of_ours_everything_goes_on(bound, canvas
             assert layer.features[name].iloc[0] == values[0]
     assert int(layer.features["object"].iloc[1]) == 300
     assert 300 in areas(bound.labels.data)
-    bound.remove_last()
+    bound.edits.remove_last()
     assert len(layer.data) == 1
-    bound.undo()
-    bound.undo()
-    bound.redo()
-    bound.clear_current()
-    bound.current_object = 300
+    bound.edits.undo()
+    bound.edits.undo()
+    bound.edits.redo()
+    bound.edits.clear()
+    bound.current.number = 300
     assert settle() is not None
 
 
@@ -265,14 +265,14 @@ def test_a_split_and_removing_a_prompt_are_two_steps(bound, canvas, settle):
     canvas.click(points, 10, 20)
     canvas.click(points, 30, 40)
     settle()
-    assert bound.split_current() == ""
+    assert bound.edits.split() == ""
     settle()
-    assert bound.remove_last() == ""
+    assert bound.edits.remove_last() == ""
     settle()
-    bound.undo()
+    bound.edits.undo()
     settle()
     assert sorted(points.features[OBJECT]) == [1, 2]
-    bound.undo()
+    bound.edits.undo()
     settle()
     assert points.features[OBJECT].tolist() == [1, 1]
 
@@ -285,7 +285,7 @@ def test_labels_in_a_large_layer_are_not_overwritten(bound, viewer, canvas, sett
     bound.image = viewer.add_image(np.broadcast_to(np.uint8(0), (8300, 8300)), contrast_limits=(0, 1))
     large[100:200, 100:200], large[300:400, 300:400] = 1, 3
     bound.labels = viewer.add_labels(large)
-    assert bound.current_object == 4
+    assert bound.current.number == 4
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, 864691135000000000])
@@ -293,7 +293,7 @@ def test_large_numbers_stay_what_they_are(bound, viewer, canvas, settle, number)
     labels = np.zeros(HW, dtype=np.uint64)
     labels[2:8, 2:8] = number
     bound.labels = viewer.add_labels(labels)
-    assert bound.current_object == number + 1
+    assert bound.current.number == number + 1
     points = bound.new_points()
     canvas.click(points, 20, 30)
     settle()
@@ -312,14 +312,14 @@ def test_other_data_of_the_same_shape_keeps_what_is_annotated(bound, canvas, set
     bound.labels.mode = "paint"
     bound.labels.paint((30, 50), 1)
     drawn, decoded = bound.labels.data.copy(), len(squares.decoded)
-    before = bound.plane()
+    before = bound.screen.plane()
     bound.image.data = np.ones(HW, dtype=np.uint8)
     settle()
     np.testing.assert_array_equal(bound.labels.data, drawn)
     assert len(squares.decoded) == decoded
-    assert bound.plane().key == before.key
-    assert bound.plane().display_key != before.display_key  # so that it is called stale
-    assert bound.undo() == ""
+    assert bound.screen.plane().key == before.key
+    assert bound.screen.plane().display_key != before.display_key  # so that it is called stale
+    assert bound.edits.undo() == ""
     assert areas(bound.labels.data) == {1: 25}
 
 

@@ -14,7 +14,7 @@ from app_on import app_on
 from discs import DiscPredictor
 from napari_samv1.app import actions, models
 from napari_samv1.app.models import ReadyModel
-from napari_samv1.layers import binding as binding_file
+from napari_samv1.layers import screen
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.layers.prompts import pair
@@ -32,7 +32,7 @@ class Annotation:
         self.predictor = predictor
         monkeypatch.setattr(models, "load", lambda choices, _ticket: ReadyModel(choices, predictor, 1e12))
         for owner, name in (
-            (binding_file, "displayed_plane"),
+            (screen, "displayed_plane"),
             (pair, "read_points"),
             (pair, "read_shapes"),
             (LabelWriter, "write"),

@@ -100,7 +100,7 @@ def test_the_coarsest_level_that_napari_keeps_stays_current(slide):
     kept = np.asarray(labels.data[-1])
     paint(slide, 2, box(0, 0, 300, 300))
     assert kept[0, 0] == 2
-    slide.undo()
+    slide.edits.undo()
     assert not kept.any()
 
 
@@ -165,7 +165,9 @@ def test_a_stack_of_planes_of_either_direction_is_shown(monkeypatch):
     labels = binding.new_labels()
     document = binding.document
     across = BrushStroke(Plane((None, 7, None)), 5, box(1, 10, 3, 12))
-    binding.do(edits.paint(document, [across, BrushStroke(Plane((2, None, None)), 6, box(20, 0, 22, 2))]))
+    binding.edits.do(
+        edits.paint(document, [across, BrushStroke(Plane((2, None, None)), 6, box(20, 0, 22, 2))])
+    )
     whole = np.asarray(labels.data[0])
     assert np.argwhere(whole == 5).tolist() == [[1, 7, 10], [1, 7, 11], [2, 7, 10], [2, 7, 11]]
     assert (whole[2] == 6).sum() == 4
@@ -204,7 +206,7 @@ def brush(label, size, *path, erase=False, **settings):
 
 
 def undo(binding, _labels, _canvas):
-    binding.undo()
+    binding.edits.undo()
 
 
 def preserve(_binding, labels, _canvas):
@@ -284,10 +286,10 @@ def test_a_stroke_is_one_step_to_undo(slide):
     labels.mode = "paint"
     Canvas(slide.viewer).drag(labels, (500, 500), (500, 600), (600, 600))
     assert slide.document.undo_label == "brush"
-    slide.undo()
+    slide.edits.undo()
     assert slide.document.undo_label == ""
     assert not np.asarray(labels.data[0][400:700, 400:700]).any()
-    slide.redo()
+    slide.edits.redo()
     assert np.asarray(labels.data[0][500, 550]) == 1
 
 
@@ -296,7 +298,7 @@ def test_a_click_picks_the_object_that_lies_there(slide):
     paint(slide, 70_000, box(60_000, 60_000, 60_001, 60_001))
     labels.mode = "pick"
     Canvas(slide.viewer).click(labels, 60_000.3, 59_999.8)
-    assert slide.current_object == 70_000
+    assert slide.current.number == 70_000
     Canvas(slide.viewer).click(labels, 60_000.3, 60_001.2)
     assert labels.selected_label == 0
 
@@ -333,7 +335,7 @@ def test_numbers_go_on_beyond_65535(slide):
     slide.new_labels()
     paint(slide, 65_536, box(0, 0, 2, 2))
     assert int(np.asarray(slide.labels.data[0][0, 0])) == 65_536
-    assert slide.next_object() == 65_537
+    assert slide.current.next() == 65_537
 
 
 def test_another_image_of_the_same_pixels_shows_its_own_objects(slide):
@@ -356,7 +358,7 @@ def test_a_saved_session_opens_as_a_pyramid_again(shape, tmp_path):
     strokes = [
         BrushStroke(plane, 70_000 + number, box(900, 800, 960, 1100)) for number, plane in enumerate(places)
     ]
-    assert binding.do(edits.paint(document, strokes)) == ""
+    assert binding.edits.do(edits.paint(document, strokes)) == ""
     record = Recorder().record(binding, binding.viewer.layers, {})
     folder = save_session(tmp_path / "s", record)
     again = annotating(shape)
@@ -382,11 +384,11 @@ def test_a_duplicate_keeps_what_was_shown_and_cannot_be_written(slide):
     data, state, _ = labels.as_layer_data_tuple()
     copied = slide.viewer.add_layer(Labels(deepcopy(data), **state))
     paint(slide, 2, box(6, 6, 8, 8))
-    slide.delete_object(1)
+    slide.edits.delete(1)
     assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
     assert np.unique(np.asarray(copied.data[0][:9, :9])).tolist() == [0, 1]
     slide.labels = copied
-    assert "several levels" in slide.redraw()
+    assert "several levels" in slide.masks.redraw()
     assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
 
 

@@ -19,15 +19,15 @@ def foreign(bound, viewer):
 
 
 def test_a_label_from_elsewhere_is_given_as_a_hint_with_its_box(foreign, embedding):
-    assert foreign.refine_current() == ""
+    assert foreign.edits.refine() == ""
     assert np.count_nonzero(foreign.labels.data == 9) == 16
-    (job,) = foreign.jobs(embedding)
+    (job,) = foreign.edits.jobs(embedding)
     assert job.request.prompts.boxes_yx.tolist() == [[2, 2, 5, 5]]
     assert job.request.prompts.area.area == 16
 
 
 def test_the_answer_takes_the_place_of_what_was_there(foreign, squares, canvas, settle):
-    foreign.refine_current()
+    foreign.edits.refine()
     canvas.click(foreign.new_points(), 20, 30)
     settle()
     assert (foreign.labels.data[17:24, 27:34] == 9).all()
@@ -40,12 +40,12 @@ def test_the_answer_takes_the_place_of_what_was_there(foreign, squares, canvas, 
 
 def test_undo_brings_the_old_pixels_back(foreign, settle, canvas):
     before = foreign.labels.data.copy()
-    foreign.refine_current()
+    foreign.edits.refine()
     canvas.click(foreign.new_points(), 3, 3, modifiers=("Shift",))
     settle()
     assert not np.array_equal(foreign.labels.data, before)
     for _ in range(3):
-        foreign.undo()
+        foreign.edits.undo()
     np.testing.assert_array_equal(foreign.labels.data, before)
     assert foreign.shown.get(9).refined.empty
 
@@ -56,7 +56,7 @@ def test_strokes_on_an_answer_stay(bound, canvas, settle):
     bound.labels.brush_size = 1
     bound.labels.mode = "paint"
     canvas.drag(bound.labels, (30, 30), (30, 32))
-    assert bound.refine_current() == ""
+    assert bound.edits.refine() == ""
     settle()
     assert bound.shown.get(1).painted_in.area == 3
     assert bound.shown.get(1).refined.area == 28
@@ -64,4 +64,4 @@ def test_strokes_on_an_answer_stay(bound, canvas, settle):
 
 def test_there_must_be_pixels(bound):
     bound.new_points()
-    assert "no pixels" in bound.refine_current()
+    assert "no pixels" in bound.edits.refine()

@@ -12,6 +12,7 @@ from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.prompts.features import make_points, make_shapes
 from napari_samv1.layers.recording import Recorder
+from napari_samv1.layers.reopening import go_on
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.folder import open_session, save_session
 
@@ -28,8 +29,8 @@ def test_prompts_put_back_through_a_transform_leave_every_object_answered(square
     binding = AnnotationBinding(viewer)
     binding.image, binding.points, binding.shapes = image, points, shapes
     binding.sync()
-    for result in run_each(squares, binding.jobs(embedding)):
-        binding.accept(result)
+    for result in run_each(squares, binding.edits.jobs(embedding)):
+        binding.edits.accept([result])
     assert binding.shown.pending == ()
 
     record = Recorder().record(binding, viewer.layers, {})
@@ -42,7 +43,7 @@ def test_prompts_put_back_through_a_transform_leave_every_object_answered(square
     again = AnnotationBinding(other)
     same = other.add_image(image.data, scale=image.scale, rotate=image.rotate, translate=image.translate)
     labels = other.add_labels(np.zeros((40, 60), dtype=np.uint16), scale=image.scale)
-    again.go_on(same, labels, opened.objects, pieces, {Plane(): opened.planes[0].order})
+    go_on(again, same, labels, opened.objects, pieces, {Plane(): opened.planes[0].order})
     # rounded on the way through the layers, and yet as it was
     assert again.sync().pending == ()
     assert not again.document.undo_label

@@ -86,12 +86,12 @@ def test_an_empty_store_is_written_where_objects_are_and_hardly_read(binding, st
 def test_labels_that_lie_in_a_store_are_kept_beneath_and_come_back(binding, store):
     store[100:110, 100:110] = 41
     bind(binding, store)
-    assert binding.current_object == 42
+    assert binding.current.number == 42
     paint(binding, 42, box(105, 105, 120, 120))
     # under the rule "keep" the label of another tool stays
     assert (store[100:110, 100:110] == 41).all()
     assert store[115, 115] == 42
-    binding.undo()
+    binding.edits.undo()
     assert store[115, 115] == 0
 
 
@@ -100,10 +100,10 @@ def test_a_label_of_another_tool_becomes_an_object_block_by_block(binding, store
     counted = Counted(store)
     bind(binding, counted)
     counted.read.clear()
-    binding.current_object = 7
-    assert binding.shows_label(7)
-    assert not binding.shows_label(8)
-    binding.refine_current()
+    binding.current.number = 7
+    assert binding.masks.shows(7)
+    assert not binding.masks.shows(8)
+    binding.edits.refine()
     assert binding.document.pieces_of(7)[0].mask == box(1990, 4000, 2010, 4001)
     assert max(size for size in counted.read if size < SIDE * SIDE) <= 2000 * 2000
 
@@ -168,12 +168,12 @@ def test_a_full_disk_is_a_sentence_and_the_object_stays(binding, store, monkeypa
     from napari_samv1.annotation.pieces import BrushStroke
 
     stroke = BrushStroke(binding.shown.plane, 1, box(0, 0, 9, 9))
-    sentence = binding.do(edits.paint(binding.document, [stroke]))
+    sentence = binding.edits.do(edits.paint(binding.document, [stroke]))
     assert "No space left on device" in sentence
     assert "save the session" in sentence
     assert binding.document.pieces_of(1)[0].mask.area == 81
     monkeypatch.undo()
-    assert binding.redraw() == ""
+    assert binding.masks.redraw() == ""
     assert (store[:9, :9] == 1).all()
 
 

@@ -58,10 +58,10 @@ def test_an_eraser_stroke_stays_through_a_later_click(clicked, canvas, settle):
 def test_a_stroke_is_one_step_to_undo_and_leaves_the_prompts(clicked, canvas):
     brush(clicked, canvas, 1, (10, 30), (10, 33), (13, 33))
     assert clicked.document.undo_label == "brush"
-    clicked.undo()
+    clicked.edits.undo()
     assert areas(clicked) == {1: 25}
     assert len(clicked.points.data) == 1
-    clicked.redo()
+    clicked.edits.redo()
     assert areas(clicked) == {1: 25 + 7}
 
 
@@ -69,7 +69,7 @@ def test_a_stroke_on_a_new_number_makes_an_object(clicked, canvas):
     brush(clicked, canvas, 7, (30, 30), (30, 34))
     assert clicked.shown.get(7).painted_in.area == 5
     assert clicked.shown.get(7).reason == ""
-    clicked.undo()
+    clicked.edits.undo()
     assert 7 not in clicked.shown.objects
     assert areas(clicked) == {1: 25}
 
@@ -84,7 +84,7 @@ def test_a_stroke_leaves_the_pixels_of_others_by_default_and_says_so(clicked, ca
 
 def test_an_overwriting_object_takes_the_pixels_and_gives_them_back(clicked, canvas):
     brush(clicked, canvas, 2, (30, 30), (30, 31))
-    clicked.set_settings(2, rule=OVERWRITE)
+    clicked.edits.set_settings(2, rule=OVERWRITE)
     brush(clicked, canvas, 2, (10, 18), (10, 22))
     assert areas(clicked) == {1: 20, 2: 7}
     erase(clicked, canvas, (10, 18), (10, 22))
@@ -110,11 +110,11 @@ def test_labels_from_elsewhere_become_an_object_under_the_eraser_and_survive_und
     erase(bound, canvas, (2, 2), (2, 5))
     assert areas(bound) == {9: 12}
     assert bound.shown.get(9).mask.area == 12
-    bound.undo()
+    bound.edits.undo()
     np.testing.assert_array_equal(bound.labels.data, data)
-    assert bound.undo() == ""
+    assert bound.edits.undo() == ""
     np.testing.assert_array_equal(bound.labels.data, data)
-    bound.redo()
+    bound.edits.redo()
     assert areas(bound) == {9: 12}
 
 
@@ -122,7 +122,7 @@ def test_undoing_older_steps_leaves_an_adopted_label(clicked, viewer, canvas):
     clicked.labels.data[30:34, 2:6] = 9  # another tool's
     erase(clicked, canvas, (30, 2), (30, 5))
     for _ in range(2):
-        clicked.undo()
+        clicked.edits.undo()
     assert areas(clicked) == {9: 16}
 
 

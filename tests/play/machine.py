@@ -108,9 +108,14 @@ class Playing(RuleBasedStateMachine):
             labels = self.person.labels_of(name)
             if labels is not None:
                 at = _at(index)
-                # an object without pixels takes none over that bear its number
-                objects = self.now.planes[name, index].objects.items()
-                self.beneath[name][1].give(at, [number for number, one in objects if not one.mask.empty])
+                # an object without pixels takes none over that bear its number, unless it was cleared of them
+                plane = self.now.planes[name, index]
+                taken = [
+                    number
+                    for number, one in plane.objects.items()
+                    if not one.mask.empty or plane.pixels is None or not (plane.pixels == number).any()
+                ]
+                self.beneath[name][1].give(at, taken)
         return self.now
 
     def _learn_labels(self) -> None:

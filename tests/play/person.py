@@ -78,7 +78,7 @@ class Person:
         """Switch to 3D, try a key or two there, and switch back."""
         self.viewer.dims.ndisplay = 3
         self.looked()
-        self._say(self.binding.undo())
+        self._say(self.binding.edits.undo())
         self.viewer.dims.ndisplay = 2
         self.looked()
 
@@ -137,7 +137,7 @@ class Person:
         if rows:
             self.binding.points.mode = "select"
             self.binding.points.selected_data = {rows[row % len(rows)]}
-            self.binding.flip_polarity()
+            self.binding.edits.flip_polarity()
             self.binding.points.selected_data = set()
             self.looked()
 
@@ -152,8 +152,8 @@ class Person:
     def draw(self, kind: str, start: Place, end: Place) -> None:
         """Add an ellipse, a polygon or a path from code, as another plugin might."""
         (y0, x0), (y1, x1) = start, end
-        if kind == "ellipse" and (y0 == y1 or x0 == x1):
-            return  # napari itself fails on an ellipse without an area, once it is looked at in 3D
+        if y0 == y1 or x0 == x1:
+            return  # napari itself fails on a shape without an area, once it is looked at in 3D
         shapes = self.binding.shapes or self.binding.new_shapes()
         corners = [(y0, x0), (y0, x1), (y1, x1), ((y0 + y1) / 2, (x0 + x1) / 2), (y1, x0)]
         vertices = {"ellipse": [corners[n] for n in (0, 1, 2, 4)], "polygon": corners, "path": corners[:3]}
@@ -167,7 +167,7 @@ class Person:
         """Turn the next prompt from foreground to background or back."""
         if self.binding.points is not None:
             self.binding.points.mode = "add"
-        self.binding.flip_polarity()
+        self.binding.edits.flip_polarity()
         self.looked()
 
     # Does: brush and bucket
@@ -211,42 +211,42 @@ class Person:
         self._set("rule", rule)
 
     def _set(self, name: str, value: Any) -> None:
-        self._do(lambda: self.binding.set_settings(self.current, **{name: value}))
+        self._do(lambda: self.binding.edits.set_settings(self.current, **{name: value}))
 
     # Does: objects
 
     def next_object(self) -> None:
-        self.binding.next_object()
+        self.binding.current.next()
         self.looked()
 
     def pick(self, number: int) -> None:
-        self.binding.current_object = number
+        self.binding.current.number = number
         self.looked()
 
     def refine(self) -> None:
-        self._do(self.binding.refine_current)
+        self._do(self.binding.edits.refine)
 
     def split(self, *, share_background: bool) -> None:
-        self._do(lambda: self.binding.split_current(share_background=share_background))
+        self._do(lambda: self.binding.edits.split(share_background=share_background))
 
     def clear(self) -> None:
-        self._do(self.binding.clear_current)
+        self._do(self.binding.edits.clear)
 
     def continue_object(self) -> None:
         """Go on with the object of the slice before."""
-        self._do(self.binding.continue_object)
+        self._do(self.binding.current.carry_over)
 
     def delete(self, number: int) -> None:
-        self._do(lambda: self.binding.delete_object(number))
+        self._do(lambda: self.binding.edits.delete(number))
 
     def remove_last(self) -> None:
-        self._do(self.binding.remove_last)
+        self._do(self.binding.edits.remove_last)
 
     def undo(self) -> None:
-        self._do(self.binding.undo)
+        self._do(self.binding.edits.undo)
 
     def redo(self) -> None:
-        self._do(self.binding.redo)
+        self._do(self.binding.edits.redo)
 
     def _do(self, action: Any) -> None:
         self._say(action())
@@ -389,14 +389,14 @@ class Person:
         """Wait until every object of the displayed plane has its mask."""
         while self._waiting:
             results, self._waiting = self._waiting, []
-            self._say(self.binding.accept_each(results))
+            self._say(self.binding.edits.accept(results))
             self.looked()
 
     def _ask(self) -> None:
         if self._waiting:
             return  # the one thread that decodes is busy
         try:
-            plane = self.binding.plane()
+            plane = self.binding.screen.plane()
         except NoPlaneError:
             return
         key = EmbeddingKey(
@@ -410,7 +410,7 @@ class Person:
             "cpu",
         )
         embedding: Any = SimpleNamespace(key=key, image_hw=plane.shape_yx)
-        self._waiting = run_each(self.predictor, self.binding.jobs(embedding))
+        self._waiting = run_each(self.predictor, self.binding.edits.jobs(embedding))
 
     def _say(self, sentence: str) -> None:
         if sentence:
@@ -421,12 +421,12 @@ class Person:
     @property
     def current(self) -> int:
         """The current object."""
-        return self.binding.current_object
+        return self.binding.current.number
 
     @property
     def plane(self) -> Index:
         """The displayed plane of the chosen image."""
-        return self.binding.plane().key.index
+        return self.binding.screen.plane().key.index
 
     @property
     def planes(self) -> list[Index]:
@@ -455,7 +455,7 @@ class Person:
     @property
     def next_prompts(self) -> dict[str, tuple[int, str]]:
         """Object and polarity that the next prompt of each bound layer will have, and those promised."""
-        promised = {"panel": (self.binding.current_object, str(self.binding.polarity))}
+        promised = {"panel": (self.binding.current.number, str(self.binding.current.polarity))}
         for name in ("points", "shapes"):
             layer = getattr(self.binding, name)
             if layer is not None:
@@ -470,7 +470,7 @@ class Person:
 
     def look(self) -> Look:
         """All that can be seen now."""
-        documents = {one.image.unique_id: one.document for one in self.binding.images}
+        documents = {one.image.unique_id: one.document for one in self.binding.images.with_pieces}
         planes = {}
         used = {id(layer) for own in self.layers_of.values() for layer in own if layer is not None}
         for name, image in self.images.items():
@@ -521,6 +521,9 @@ class Person:
             bound.append(self.binding.image)
         free = [layer for layer in self.viewer.layers if not any(layer is one for one in bound)]
         found = [f"{layer.name}: {one}" for layer in free for one in _ours_on(layer)]
+        if self.binding.image is not None:
+            # any image may be a channel that the model sees
+            found = [one for one in found if "ImageSight" not in one]
         if self.binding.image is None:
             for events in (self.viewer.layers.events, self.viewer.dims.events):
                 found += [f"viewer: {one}" for one in _ours_among(events)]

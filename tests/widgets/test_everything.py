@@ -291,20 +291,20 @@ def test_a_review_keeps_corrects_and_deletes_by_keys(everything, qtbot, hand_on)
     assert len(binding.document.objects) == count
     press(qtbot, everything.review.begin)
     order = sorted(binding.shown.objects.values(), key=lambda piece: (sureness(piece), piece.id))
-    assert binding.current_object == order[0].id
+    assert binding.current.number == order[0].id
     hand.key(Qt.Key.Key_K)
-    assert binding.current_object == order[1].id
+    assert binding.current.number == order[1].id
     hand.key(Qt.Key.Key_W)
     assert order[1].id not in binding.document.objects
-    assert binding.current_object == order[2].id
+    assert binding.current.number == order[2].id
     hand.key(Qt.Key.Key_J)
     assert panel.app.tools.tool == "click"
-    assert binding.current_object == order[2].id
+    assert binding.current.number == order[2].id
     y, x = order[2].drawn[0].vertices_yx[0]
     hand.click(y + 3, x)
     qtbot.waitUntil(lambda: len(binding.shown.get(order[2].id).drawn) == 2, timeout=5000)
     hand.key(Qt.Key.Key_K)
-    assert binding.current_object == order[3].id
+    assert binding.current.number == order[3].id
     everything.app.do(UNDO)
     everything.app.do(UNDO)
     assert order[1].id in binding.document.objects

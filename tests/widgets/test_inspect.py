@@ -256,7 +256,7 @@ def test_it_takes_model_image_and_prompts_from_the_open_panel(annotating, predic
     assert widget.sources.ready_model.predictor is predictor
     hand.click(*COIN)
     stored = panel.app.encoder.stored
-    qtbot.waitUntil(lambda: stored(panel.canvas.plane()) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: stored(panel.canvas.screen.plane()) is not None, timeout=10_000)
     qtbot.waitUntil(lambda: panel.canvas.labels is not None, timeout=10_000)
     widget.chooser.setCurrentIndex(SIMILARITY)
     press_look(qtbot, widget)

@@ -96,7 +96,7 @@ def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
     qtbot.mouseClick(panel.tools.pick, LEFT)
     hand.click(50_000, 50_000)
     qtbot.waitUntil(lambda: panel.app.tools.tool == "brush")
-    assert binding.current_object == 1
+    assert binding.current.number == 1
 
     binding.viewer.layers.selection.active = labels
     labels.mode = "erase"
@@ -125,7 +125,7 @@ def test_thousands_of_objects_are_seen_at_every_zoom(slide, qtbot):
         )
         for number in range(2500)
     ]
-    assert binding.do(edits.add(binding.document, pieces, label="objects")) == ""
+    assert binding.edits.do(edits.add(binding.document, pieces, label="objects")) == ""
     labels = binding.labels
     # the number of discs that a window of some hundred pixels shows
     for zoom, most in ((1.0, 12), (0.1, 400), (0.02, 2500)):

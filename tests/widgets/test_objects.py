@@ -66,7 +66,7 @@ def click_row(qtbot, objects, row: int) -> None:
 def test_picking_a_row_makes_its_object_current_and_clicks_correct_it(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     click_row(qtbot, panel.objects, 0)
-    assert binding.current_object == 1
+    assert binding.current.number == 1
     assert binding.labels.selected_label == 1
     decoded = len(two_objects.discs.decoded)
     two_objects.hand.click(COIN[0] - 25, COIN[1])
@@ -94,13 +94,13 @@ def test_arrows_move_through_the_list_and_delete_works_only_there(two_objects, a
     assert set(binding.shown.objects) == {1, 2}
     click_row(qtbot, panel.objects, 1)
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Up)
-    assert binding.current_object == 1
+    assert binding.current.number == 1
     qtbot.keyClick(panel.objects.view, Qt.Key.Key_Delete)
     answered(panel)
     assert set(binding.shown.objects) == {2}
     assert area(binding, 1) == 0
     assert area(binding, 2) > 0
-    assert binding.current_object == 2
+    assert binding.current.number == 2
     assert panel.objects.model.rowCount() == 1
 
 
@@ -262,7 +262,7 @@ def test_the_size_under_a_candidate_is_its_area(two_objects, qtbot):
 def test_a_key_takes_a_candidate_and_the_panel_shows_it(two_objects, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     qtbot.keyClick(two_objects.hand.canvas, Qt.Key.Key_4, Qt.KeyboardModifier.AltModifier)
-    assert binding.current.chosen == 3
+    assert binding.current.piece.chosen == 3
     assert panel.mask_choice.candidates[3].taken
     assert not panel.mask_choice.auto.isChecked()
     qtbot.keyClick(two_objects.hand.canvas, Qt.Key.Key_0, Qt.KeyboardModifier.AltModifier)
@@ -287,13 +287,13 @@ def test_keys_take_the_tools_go_back_and_delete(two_objects, answered, qtbot):
         qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{key}"), SHIFT)
         assert panel.app.tools.tool == tool
     qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
-    assert binding.current_object == 1
+    assert binding.current.number == 1
     qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
-    assert binding.current_object == 1
+    assert binding.current.number == 1
     qtbot.keyClick(canvas, Qt.Key.Key_Delete, SHIFT)
     answered(panel)
     assert list(binding.shown.objects) == [2]
-    assert binding.current_object == 2
+    assert binding.current.number == 2
 
 
 # Clean-up and overlaps
@@ -350,7 +350,7 @@ def test_an_object_may_take_the_pixels_of_others(two_objects, answered, qtbot):
     panel.rule.native.setFocus()
     qtbot.mouseClick(panel.cleanup_part.header, LEFT)
     qtbot.keyClick(panel.rule.native, Qt.Key.Key_Down)
-    assert binding.current.settings.rule == OVERWRITE
+    assert binding.current.piece.settings.rule == OVERWRITE
     assert binding.labels.data[COIN] == 2
     qtbot.mouseClick(panel.objects.undo, LEFT)
     assert binding.labels.data[COIN] == 1
@@ -396,7 +396,7 @@ def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, cho
     hand.click(*COIN)
     qtbot.waitUntil(lambda: panel.tools.click.isChecked())
     assert viewer.layers.selection.active is binding.points
-    assert binding.current_object == 7
+    assert binding.current.number == 7
     assert "Refine" in panel.guide.text()
     assert panel.objects.model.index(0).data(STATE) == "existing label"
     choose_from(panel.objects.more, panel.objects.refine)
@@ -451,7 +451,7 @@ def test_existing_labels_are_listed_from_the_start_and_picked_in_the_list(annota
     assert rows_of(panel) == {3: "existing label", 7: "existing label", 8: "new"}
     undo = binding.document.undo_label
     click_row(qtbot, panel.objects, 1)
-    assert binding.current_object == 7
+    assert binding.current.number == 7
     assert binding.labels.selected_label == 7
     assert "7 is an existing label" in panel.guide.text()
     assert binding.document.undo_label == undo
@@ -523,7 +523,7 @@ def test_an_ellipse_is_chosen_from_the_menu_and_drawn(annotating, choose_from, a
     annotating.hand.drag((90, 140), (150, 210))
     answered(panel)
     assert [str(kind) for kind in binding.shapes.shape_type] == ["ellipse"]
-    assert binding.current.prompts.area is not None
+    assert binding.current.piece.prompts.area is not None
     assert "as a hint" in panel.message.text()
 
 
@@ -535,11 +535,11 @@ def test_a_scribble_is_points_along_it_also_of_what_is_not_the_object(
     drag_path(annotating.hand, (100, 160), (120, 175), (130, 200))
     answered(panel)
     assert len(binding.shapes.data) == 1
-    assert binding.current.prompts.labels.tolist() == [1] * 8
+    assert binding.current.piece.prompts.labels.tolist() == [1] * 8
     qtbot.mouseClick(panel.tools.background, LEFT)
     drag_path(annotating.hand, (200, 160), (220, 175))
     answered(panel)
-    assert binding.current.prompts.labels.tolist() == [1] * 8 + [0] * 8
+    assert binding.current.piece.prompts.labels.tolist() == [1] * 8 + [0] * 8
 
 
 def test_brush_and_eraser_change_the_current_object_and_undo_takes_it_back(two_objects, answered, qtbot):
@@ -643,7 +643,7 @@ def test_an_object_goes_on_to_the_next_slice_where_that_is_asked_for(open_panel,
     binding.points.add((0, 60, 80))
     answered(panel)
     viewer.dims.set_point(0, 1)
-    assert binding.current_object == 2
+    assert binding.current.number == 2
     panel.objects.continued.trigger()
     binding.points.add((1, 60, 80))
     answered(panel)

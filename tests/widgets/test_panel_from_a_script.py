@@ -47,7 +47,7 @@ def docked(make_napari_viewer, discs, coins, hand_on, qtbot):
 
 
 def area(at) -> int:
-    return int((at.binding.labels.data == at.binding.current_object).sum())
+    return int((at.binding.labels.data == at.binding.current.number).sum())
 
 
 def press_undo(qtbot, at) -> None:
@@ -70,7 +70,7 @@ def test_the_panel_has_a_magicgui_container_of_value_widgets(docked):
 def test_a_script_s_threshold_changes_the_current_mask_at_once_and_undoably(docked, qtbot):
     panel, before = docked.panel, area(docked)
     panel.threshold.value = -3.0
-    assert docked.binding.current.settings.threshold == -3
+    assert docked.binding.current.piece.settings.threshold == -3
     wider = area(docked)
     assert wider > before
     assert panel.objects.undo.toolTip().startswith("Undo: threshold")
@@ -114,7 +114,7 @@ def test_several_values_in_a_row_all_count_and_are_told(docked):
         "cleanup": cleanup,
         "rule": "overwrite",
     }
-    settings = docked.binding.current.settings
+    settings = docked.binding.current.piece.settings
     assert (settings.threshold, settings.choice, settings.rule) == (1.5, 2, OVERWRITE)
     QApplication.processEvents()
     assert panel.cleanup.value == cleanup
@@ -142,9 +142,9 @@ def test_showing_another_object_is_no_edit(docked, qtbot):
     undo, objects = binding.document.undo_label, dict(binding.shown.objects)
     told = []
     panel.threshold.changed.connect(told.append)
-    binding.current_object = 1
+    binding.current.number = 1
     assert (panel.threshold.value, panel.mask.value) == (-2, 0)
-    binding.current_object = 2
+    binding.current.number = 2
     assert told == [-2, 0]
     assert binding.document.undo_label == undo
     assert dict(binding.shown.objects) == objects
@@ -180,24 +180,24 @@ def test_values_set_before_there_is_an_image_are_for_its_new_objects(
     assert panel.asdict() == expected
     hand_on(panel).click(*COIN)
     wait_until_idle(qtbot, panel)
-    made = panel.canvas.current.settings
+    made = panel.canvas.current.piece.settings
     assert (made.threshold, made.choice, made.rule) == (1, 3, OVERWRITE)
     del panel, viewer
     gc.collect()
 
 
 def test_a_wrong_value_is_refused_with_a_sentence_and_changes_nothing(docked):
-    panel, kept = docked.panel, docked.binding.current
+    panel, kept = docked.panel, docked.binding.current.piece
     for name, wrong in (("mask", 7), ("threshold", 99), ("rule", "under"), ("model", "vit_x"), ("inside", 0)):
         with pytest.raises(ValueError, match="must be"):
             getattr(panel, name).value = wrong
-    assert docked.binding.current is kept
+    assert docked.binding.current.piece is kept
     assert panel.asdict() == {**AS_NEW, "detail": "whole"}
 
 
 def test_a_container_s_update_sets_several(docked):
     docked.panel.settings.update({"mask": 1, "threshold": -1.0})
-    settings = docked.binding.current.settings
+    settings = docked.binding.current.piece.settings
     assert (settings.choice, settings.threshold) == (1, -1)
 
 
@@ -209,4 +209,4 @@ def test_napari_s_console_sets_values_too(docked):
     panel.cleanup.value = {"grow": 2}
     expected = {"threshold": 1.5, "cleanup": CleanUp(grow=2), "detail": "whole"}
     assert panel.asdict() == {**AS_NEW, **expected}
-    assert docked.binding.current.settings.threshold == 1.5
+    assert docked.binding.current.piece.settings.threshold == 1.5

@@ -109,7 +109,7 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     wait_until_idle(qtbot, panel)
     wait_until_autosaved(qtbot, panel)
     assert said(panel).endswith("Autosaved, not saved yet.")
-    annotating.binding.current_object = 1
+    annotating.binding.current.number = 1
     click(qtbot, session.save_again)
     wait_for_worker(qtbot, panel)
     assert session.keeper.is_saved
@@ -144,7 +144,7 @@ def test_an_opened_object_shows_its_candidates_and_logits_once_it_is_picked(
     annotating, open_panel, discs, coins, answers, qtbot, tmp_path
 ):
     annotate(qtbot, annotating)
-    annotating.binding.current_object = 2
+    annotating.binding.current.number = 2
     qtbot.wait(100)
     before = shown_pictures(annotating.panel)
     save_as(qtbot, annotating.panel, answers, tmp_path / "s")

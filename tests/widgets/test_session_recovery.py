@@ -50,7 +50,7 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     assert_same_picture(picture(binding), before)
     assert len(discs.decoded) == decoded
     # alive: a click more changes that object alone
-    binding.current_object = 2
+    binding.current.number = 2
     assert isinstance(binding.points, Points)
     binding.points.add((OTHER_COIN[0] + 25, OTHER_COIN[1]))
     qtbot.waitUntil(lambda: binding.labels.data[OTHER_COIN[0] + 25, OTHER_COIN[1]] == 2, timeout=60_000)
@@ -112,7 +112,7 @@ def leave(qtbot, open_panel, coins, name: str, *points) -> None:
     panel.viewer.add_image(coins, name=name)
     click(qtbot, panel.tools.click)
     for number, point in enumerate(points, start=1):
-        panel.canvas.current_object = number
+        panel.canvas.current.number = number
         panel.canvas.points.add(point)
         wait_until_idle(qtbot, panel)
     wait_until_autosaved(qtbot, panel)

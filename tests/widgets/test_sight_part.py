@@ -177,7 +177,7 @@ def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
     again = open_panel(make_napari_viewer(show=True))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     click(qtbot, again.session.open)
-    qtbot.waitUntil(lambda: bool(again.canvas.images), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(again.canvas.images.with_pieces), timeout=60_000)
     wait_until_idle(qtbot, again)
     assert again.sight == record.sight
     assert "Not found" not in again.session.status.text()

@@ -109,6 +109,11 @@ class Document:
         return sorted((plane for plane, sheet in self._sheets.items() if sheet.pieces), key=_sort_key)
 
     @property
+    def in_use(self) -> bool:
+        """Whether there are pieces, or steps that could bring some back."""
+        return bool(self.planes or self.undo_label or self.redo_label)
+
+    @property
     def undo_label(self) -> str:
         """Label of the step that undo reverts, or ""."""
         return self._history.undo_label

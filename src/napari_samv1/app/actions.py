@@ -12,28 +12,28 @@ FLIPPED: dict[Tool, Tool] = {"brush": "eraser", "eraser": "brush"}
 
 
 def _next(app: App) -> str:
-    app.canvas.next_object()
+    app.canvas.current.next()
     return ""
 
 
 def _previous(app: App) -> str:
     """Make the object before the current one in the list current; the first stays."""
-    shown, current = app.canvas.shown, app.canvas.current_object
+    shown, current = app.canvas.shown, app.canvas.current.number
     before = [] if shown is None else [number for number in shown.objects if number < current]
     if before:
-        app.canvas.current_object = max(before)
+        app.canvas.current.number = max(before)
     return ""
 
 
 def _delete(app: App) -> str:
     """Delete the current object; the next in the list becomes current, so that Delete goes on."""
     canvas = app.canvas
-    gone = canvas.current_object
-    sentence = canvas.delete_object(gone)
+    gone = canvas.current.number
+    sentence = canvas.edits.delete(gone)
     shown = canvas.shown
     if shown is not None and not sentence and shown.get(gone) is None and shown.objects:
         left = sorted(shown.objects)
-        canvas.current_object = next((number for number in left if number > gone), left[-1])
+        canvas.current.number = next((number for number in left if number > gone), left[-1])
     return sentence
 
 
@@ -42,7 +42,7 @@ def _flip(app: App) -> str:
     if tool in STROKES:
         app.tools.take(FLIPPED[tool])
     else:
-        app.canvas.flip_polarity()
+        app.canvas.edits.flip_polarity()
     return ""
 
 
@@ -52,7 +52,7 @@ def _polarity(foreground: bool) -> Callable[[App], str]:
     def run(app: App) -> str:
         if app.tools.tool in STROKES:
             return app.take_tool("brush" if foreground else "eraser")
-        app.canvas.polarity = "positive" if foreground else "negative"
+        app.canvas.current.polarity = "positive" if foreground else "negative"
         return ""
 
     return run
@@ -168,7 +168,7 @@ REMOVE_LAST = Action(
     "remove_last",
     "Remove last prompt",
     "Remove the newest click or shape of this object",
-    lambda app: app.canvas.remove_last(),
+    lambda app: app.canvas.edits.remove_last(),
     key="Shift-Backspace",
     in_words="remove the last prompt of this object",
 )
@@ -185,38 +185,38 @@ CLEAR = Action(
     "clear_object",
     "Clear object",
     "Remove this object's prompts and strokes; its number and settings stay",
-    lambda app: app.canvas.clear_current(),
+    lambda app: app.canvas.edits.clear(),
 )
 CONTINUE = Action(
     "continue_object",
     "Continue object of the last slice",
     "Give the next prompts on this slice to the object of the slice before",
-    lambda app: app.canvas.continue_object(),
+    lambda app: app.canvas.current.carry_over(),
 )
 REFINE = Action(
     "refine_object",
     "Refine this object",
     "Give its pixels to the model as a hint; also for an existing label. It does not cut: for that, Split",
-    lambda app: app.canvas.refine_current(),
+    lambda app: app.canvas.edits.refine(),
 )
 SPLIT = Action(
     "split",
     "Split",
     "Two objects in one? Click once on each of them, then Split: each click, box or shape becomes an object. "
     "Each gets a copy of all negative points (✕)",
-    lambda app: app.canvas.split_current(share_background=True),
+    lambda app: app.canvas.edits.split(share_background=True),
 )
 SPLIT_NEAREST = Action(
     "split_nearest",
     "Split, each negative point to the nearest",
     "As Split, but each negative point (✕) goes to the nearest object",
-    lambda app: app.canvas.split_current(share_background=False),
+    lambda app: app.canvas.edits.split(share_background=False),
 )
 UNDO = Action(
     "undo",
     "↶ Undo",
     "Undo",
-    lambda app: app.canvas.undo(),
+    lambda app: app.canvas.edits.undo(),
     key="Control-Z",
     in_words="undo",
     enabled=_can_undo,
@@ -225,7 +225,7 @@ REDO = Action(
     "redo",
     "↷ Redo",
     "Redo",
-    lambda app: app.canvas.redo(),
+    lambda app: app.canvas.edits.redo(),
     key="Control-Shift-Z",
     in_words="redo",
     enabled=_can_redo,

@@ -157,7 +157,7 @@ class App:
         """Make an object the current one."""
         with self.change():
             self._refusal = ""
-            self.canvas.current_object = number
+            self.canvas.current.number = number
 
     def set_setting(self, setting: str, value: Any) -> str:
         """Change a setting of the current object, or of new ones, in a step of its own; "" or a sentence."""
@@ -210,7 +210,7 @@ class App:
         """Encode the displayed plane as it is displayed now."""
         with self.change():
             try:
-                plane = self.canvas.plane()
+                plane = self.canvas.screen.plane()
             except NoPlaneError as error:
                 self._refusal = str(error)
                 return
@@ -230,7 +230,7 @@ class App:
         """Ask for another detail for the current object, or for new ones; "auto" is that of the screen."""
         with self.change():
             document, plane = self.canvas.document, self._plane()
-            known = document is not None and self.canvas.current_object in document.objects
+            known = document is not None and self.canvas.current.number in document.objects
             if detail == "auto" and known and plane is not None:
                 detail = self._detail_on_screen(plane)
             self._refusal = self.set_setting("detail", detail)
@@ -238,7 +238,7 @@ class App:
     def set_sight(self, sight: Sight) -> None:
         """Have the model see other channels, or other limits; what is encoded stays in use until anew."""
         with self.change():
-            self.canvas.sight = sight
+            self.canvas.screen.sight = sight
 
     def choose_model(self, choices: Choices, *, is_ready: bool) -> None:
         """Take another model or device; load it if its file is there."""
@@ -284,7 +284,7 @@ class App:
             return
         self._changing = True
         try:
-            with self.canvas.one_look():
+            with self.canvas.screen.one_look():
                 yield
                 self._again = True
                 while self._again and not self.closed:
@@ -305,7 +305,7 @@ class App:
         """Everything that a view shows, as it is now."""
         canvas, encoder = self.canvas, self.encoder
         plane, document, shown = self._plane(), canvas.document, canvas.shown
-        number, tool = canvas.current_object, self.tools.tool
+        number, tool = canvas.current.number, self.tools.tool
         detail, middle = ("whole", (0.0, 0.0)) if plane is None else self._looked_for(plane)
         piece = None if shown is None else shown.get(number)
         if tool in SHAPE_TOOLS:
@@ -323,12 +323,12 @@ class App:
             layers=canvas.bound,
             plane=plane,
             place=None if plane is None else plane.display_key,
-            in_3d=canvas.in_3d,
+            in_3d=canvas.screen.in_3d,
             encoding=encoder.status(plane, detail, middle),
             detail=detail,
             has_details=plane is not None and max(plane.shape_yx) > encoder.side,
             windows=() if plane is None else encoder.windows(plane),
-            sight=canvas.sight,
+            sight=canvas.screen.sight,
             limits=() if plane is None else plane.seen.limits,
             document=document,
             revision=0 if document is None else document.revision,
@@ -342,7 +342,7 @@ class App:
             is_foreign_label=self._is_foreign_label(number, piece),
             tool=tool,
             shape=self._shape,
-            polarity=canvas.polarity,
+            polarity=canvas.current.polarity,
             model=model,
             download=self._download,
             message=" ".join(words for words in (self._warning, about_masks) if words),
@@ -352,14 +352,14 @@ class App:
         """The detail at which the next prompt is answered, and the middle of the screen."""
         asked = self._settings.now().detail
         detail = self._detail_on_screen(plane) if asked == "auto" else asked
-        return detail, middle_of(self.canvas.part_on_screen())
+        return detail, middle_of(self.canvas.screen.part())
 
     def _detail_on_screen(self, plane: EncodedPlane) -> Detail:
-        return detail_for(self.canvas.part_on_screen(), plane.shape_yx, self.encoder.side)
+        return detail_for(self.canvas.screen.part(), plane.shape_yx, self.encoder.side)
 
     def _plane(self) -> EncodedPlane | None:
         try:
-            return self.canvas.plane()
+            return self.canvas.screen.plane()
         except NoPlaneError:
             return None
 
@@ -370,7 +370,7 @@ class App:
             return False
         looked_at = id(labels), number, shown.document.revision, shown.plane
         if looked_at != self._looked_at[0]:
-            self._looked_at = looked_at, self.canvas.shows_label(number)
+            self._looked_at = looked_at, self.canvas.masks.shows(number)
         return self._looked_at[1]
 
     # The canvas says that something happened
@@ -416,7 +416,7 @@ class App:
             return
         detail, _ = self._looked_for(plane)
         if detail != "whole":
-            window = next_ahead(self.encoder.grid(plane, detail), self.canvas.part_on_screen(), encoded)
+            window = next_ahead(self.encoder.grid(plane, detail), self.canvas.screen.part(), encoded)
             if window is not None:
                 self.encoder.encode_ahead(plane, window)
 
@@ -504,7 +504,7 @@ class App:
     def _recall(self, plane: EncodedPlane) -> None:
         """Fetch the current object's candidates, where they are no longer cached, as in an opened session."""
         shown, decoding = self.canvas.shown, self.canvas.decoding
-        piece = None if shown is None else shown.get(self.canvas.current_object)
+        piece = None if shown is None else shown.get(self.canvas.current.number)
         if shown is None or piece is None:
             return
         if piece.settings.by_region:
@@ -549,7 +549,7 @@ class App:
                     self.canvas.decoding.remember(result)
                     self._recalled = None if result.prediction is not None else self._recalled
             else:
-                self._refusal = self.canvas.accept_each(outcome.value or ())
+                self._refusal = self.canvas.edits.accept(outcome.value or ())
             self._encode_ahead()
 
     def _encoded(self, key: Hashable) -> None:
@@ -559,7 +559,7 @@ class App:
                 return
             recalled = key in self._encoded_to_recall
             self._encoded_to_recall.discard(key)
-            piece = shown.get(self.canvas.current_object)
+            piece = shown.get(self.canvas.current.number)
             # pieces of an earlier encoding stay; the object in hand is seen anew, where a person asked for it
             if piece is not None and len(piece.prompts) and not recalled:
                 shown.document.ask_again([piece.key])

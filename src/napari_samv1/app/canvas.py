@@ -35,20 +35,72 @@ class Read(Protocol):
     def problem(self) -> str: ...
 
 
-class Canvas(Protocol):
-    """Layers of prompts and masks on one image, with the image's document.
+class Screen(Protocol):
+    """The plane that is displayed."""
 
-    Methods that return a ``str`` return "" or a sentence for the panel.
-    """
+    sight: Sight  # what the model is to see of the image
+
+    @property
+    def in_3d(self) -> bool: ...
+    def plane(self) -> EncodedPlane:
+        """The displayed plane; raises ``NoPlaneError``."""
+
+    def part(self) -> Part:
+        """The part of the displayed plane that is on the screen; raises ``NoPlaneError``."""
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """While it lasts, the displayed plane is resolved once, as long as nobody moves the viewer."""
+
+
+class Current(Protocol):
+    """The object that the next prompt belongs to, and the prompt's polarity."""
+
+    number: int
+    polarity: Polarity
+
+    def next(self) -> int:
+        """Begin another object; its number."""
+
+    def carry_over(self) -> str:
+        """Go on with the object of the slice before; "" or a sentence."""
+
+
+class Masks(Protocol):
+    """The layer of masks."""
+
+    def shows(self, number: int) -> bool:
+        """Whether the displayed plane shows a label of this number."""
+
+
+class Edits(Protocol):
+    """Changes of objects; methods that return a ``str`` return "" or a sentence for the panel."""
+
+    def accept(self, results: Sequence[DecodeResult]) -> str: ...
+    def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str: ...
+    def flip_polarity(self) -> None: ...
+    def refine(self) -> str: ...
+    def split(self, *, share_background: bool = True) -> str: ...
+    def remove_last(self) -> str: ...
+    def clear(self) -> str: ...
+    def delete(self, object_id: int) -> str: ...
+    def undo(self) -> str: ...
+    def redo(self) -> str: ...
+
+
+class Canvas(Protocol):
+    """Layers of prompts and masks on one image, with the image's document."""
 
     decoding: Decoding
     new_detail: Detail  # asked for objects whose own is "auto", with their first prompt
-    current_object: int
-    polarity: Polarity
-    sight: Sight  # what the model is to see of the image
 
-    # Looking
-
+    @property
+    def screen(self) -> Screen: ...
+    @property
+    def current(self) -> Current: ...
+    @property
+    def masks(self) -> Masks: ...
+    @property
+    def edits(self) -> Edits: ...
     @property
     def image_name(self) -> str | None:
         """Name of the image that is segmented, None without one."""
@@ -63,39 +115,8 @@ class Canvas(Protocol):
     def shown(self) -> PlaneView | None:
         """The displayed plane's pieces. None without a plane."""
 
-    @property
-    def in_3d(self) -> bool: ...
-    def plane(self) -> EncodedPlane:
-        """The displayed plane; raises ``NoPlaneError``."""
-
-    def part_on_screen(self) -> Part:
-        """The part of the displayed plane that is on the screen; raises ``NoPlaneError``."""
-
-    def one_look(self) -> AbstractContextManager[None]:
-        """While it lasts, the displayed plane is resolved once, as long as nobody moves the viewer."""
-
-    def shows_label(self, number: int) -> bool: ...
-
-    def flip_polarity(self) -> None: ...
-
-    # Changing
-
     def sync(self) -> Read:
         """Read the prompts into the document, and write the masks that are known."""
-
-    def accept_each(self, results: Sequence[DecodeResult]) -> str: ...
-    def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str: ...
-    def next_object(self) -> int: ...
-    def continue_object(self) -> str: ...
-    def remove_last(self) -> str: ...
-    def clear_current(self) -> str: ...
-    def delete_object(self, object_id: int) -> str: ...
-    def refine_current(self) -> str: ...
-    def split_current(self, *, share_background: bool = True) -> str: ...
-    def undo(self) -> str: ...
-    def redo(self) -> str: ...
-
-    # Events
 
     def listen(
         self,

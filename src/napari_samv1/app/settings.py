@@ -22,7 +22,7 @@ class MovedSettings:
 
     def now(self) -> ObjectSettings:
         """The current object's settings, or else those of new ones, with what is not applied yet."""
-        document, number = self._canvas.document, self._canvas.current_object
+        document, number = self._canvas.document, self._canvas.current.number
         if document is None:
             return replace(FOR_NEW_OBJECTS, **self._early)
         shown = self._canvas.shown
@@ -36,7 +36,7 @@ class MovedSettings:
         if self._canvas.document is None:
             self._early[setting] = value
         else:
-            self._moved[setting, self._canvas.current_object] = value
+            self._moved[setting, self._canvas.current.number] = value
 
     def apply(self, *, as_one_drag: bool) -> str:
         """Give objects what was moved; "" or a sentence. A drag's values are one step to undo."""
@@ -44,7 +44,7 @@ class MovedSettings:
         sentences = []
         for (setting, number), value in moved.items():
             gesture = self._gesture.of(setting, number) if as_one_drag else None
-            sentences.append(self._canvas.set_settings(number, gesture=gesture, **{setting: value}))
+            sentences.append(self._canvas.edits.set_settings(number, gesture=gesture, **{setting: value}))
         return next((sentence for sentence in sentences if sentence), "")
 
     def give_to_new_image(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,15 @@ from napari_samv1.layers.labels.strokes import planes_touched
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
+
+
+@dataclass(frozen=True, eq=False)
+class BoundLayers:
+    """Layers that show the work on one image."""
+
+    points: Points | None = None
+    shapes: Shapes | None = None
+    labels: Labels | None = None
 
 
 @dataclass
@@ -46,9 +55,7 @@ class AnnotatedImage:
         self.image = image
         self.document = document
         self.data, self.shape, self.revision = image.data, shape_of(image), 0
-        self.points: Points | None = None
-        self.shapes: Shapes | None = None
-        self.labels: Labels | None = None
+        self.layers = BoundLayers()
         self.current: dict[Plane, int] = {}  # the object in hand on each plane when it was left
         self._sheets: dict[Plane, PlaneSheet] = {}
         self._foreign: tuple[Any, list[Plane]] | None = None
@@ -70,14 +77,11 @@ class AnnotatedImage:
         self.revision += 1
         return shape_of(self.image) == self.shape
 
-    def forget(self, layers: Sequence[Layer]) -> None:
+    def forget(self, taken: Sequence[Layer]) -> None:
         """Forget layers that another image's work is in now."""
-        if any(self.points is one for one in layers):
-            self.points = None
-        if any(self.shapes is one for one in layers):
-            self.shapes = None
-        if any(self.labels is one for one in layers):
-            self.labels = None
+        names = ("points", "shapes", "labels")
+        lost = [name for name in names if any(getattr(self.layers, name) is one for one in taken)]
+        self.layers = replace(self.layers, **dict.fromkeys(lost))
 
     def drop_writers(self) -> None:
         """Forget where masks go: it has to be found out anew."""

@@ -44,8 +44,13 @@ class OneObjectEach:
 
     def _pressed(self, layer: Points | Shapes, event: Any) -> None:
         binding = self._binding
-        adds = self.on and str(layer.mode) in BEGINNING and not binding.is_drawing
-        if adds and event.button == 1 and "Shift" not in event.modifiers and binding.polarity == POSITIVE:
+        adds = self.on and str(layer.mode) in BEGINNING and not binding.prompts.is_drawing
+        if (
+            adds
+            and event.button == 1
+            and "Shift" not in event.modifiers
+            and binding.current.polarity == POSITIVE
+        ):
             binding.sync()
-            if binding.current is not None and not binding.current.prompts.only_background:
-                binding.next_object()
+            if binding.current.piece is not None and not binding.current.piece.prompts.only_background:
+                binding.current.next()

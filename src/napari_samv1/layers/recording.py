@@ -52,7 +52,7 @@ class Recorder:
         """The record of images among the ``layers``, in their order; ``pixels`` are hashes by plane key."""
         every = [layer for layer in layers if isinstance(layer, Image)]
         present = [layer.unique_id for layer in every]
-        images = [one for one in binding.images if one.image.unique_id in present]
+        images = [one for one in binding.images.with_pieces if one.image.unique_id in present]
         images.sort(key=lambda one: present.index(one.image.unique_id))
         sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
         records = []
@@ -60,7 +60,9 @@ class Recorder:
             placed = _placed(annotated.image)
             document = annotated.document
             planes = document.planes
-            others = annotated.planes_with_labels(binding.labels_of(annotated), planes[0] if planes else None)
+            is_open = annotated is binding.images.opened
+            labels = binding.labels if is_open else annotated.layers.labels
+            others = annotated.planes_with_labels(labels, planes[0] if planes else None)
             own = []
             for plane in sorted({*planes, *others}, key=lambda one: one.sort_key):
                 sheet, view = annotated.sheet(plane), document.on(plane)
@@ -80,7 +82,7 @@ class Recorder:
                 own.append(PlaneRecord(kept[1], shape_yx, pieces, view.stack, beneath, channels))
             records.append(ImageRecord(tuple(document.objects.values()), tuple(own)))
         self._sources = sources
-        return SessionRecord(tuple(records), self.created, sight=binding.sight)
+        return SessionRecord(tuple(records), self.created, sight=binding.screen.sight)
 
     def _channels_of(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +10,14 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
+from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, make_labels
 from napari_samv1.layers.prompts.features import PromptLayer
+from napari_samv1.layers.prompts.show import fill
 from napari_samv1.records.display import Channel, Display
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.composite import label_image
@@ -41,7 +43,7 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
     """
     spare = [layer for layer in (binding.points, binding.shapes) if layer is not None and not len(layer.data)]
     earlier = [layer for layer in (binding.points, binding.shapes, binding.labels) if layer is not None]
-    binding.forget_all()
+    _forget_all(binding)
     for layer in earlier:
         if not any(layer is own for own in spare):
             layer.visible = False
@@ -52,7 +54,8 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
         labels, has_all = _labels_of(binding, image, planes)
         pieces = [piece for plane in planes for piece in plane.pieces]
         orders = {Plane(plane.source.index): plane.order for plane in planes}
-        problem = binding.go_on(
+        problem = go_on(
+            binding,
             image,
             labels,
             record.objects,
@@ -63,7 +66,7 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
         )
         _put_beneath(binding, labels)
         for plane in planes:
-            sheet = binding.annotated(image).sheet(Plane(plane.source.index))
+            sheet = binding.images.of(image).sheet(Plane(plane.source.index))
             sheet.pixels = plane.source.pixels
             if plane.beneath is not None and plane.beneath.shape == plane.shape_yx:
                 sheet.beneath = plane.beneath
@@ -71,6 +74,52 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
     if images:
         show(binding.viewer, images[0][0], images[0][1].planes[0].source)
     return next((problem for problem in problems if problem), "")
+
+
+def go_on(
+    binding: AnnotationBinding,
+    image: Image,
+    labels: Labels | None,
+    objects: Iterable[Object],
+    pieces: Iterable[Piece],
+    orders: Mapping[Plane, Sequence[int]],
+    *,
+    points: Points | None = None,
+    shapes: Shapes | None = None,
+) -> str:
+    """Go on with a document that was saved of an image; "" or a sentence.
+
+    ``labels`` holds the labels that are no object's. Layers for the prompts are made, or those that are
+    given and empty are filled; all given layers are in the viewer. Earlier annotations on this image are
+    forgotten.
+    """
+    binding.image = None
+    binding.images.drop(image)
+    binding.points = binding.shapes = binding.labels = None
+    binding.image = image
+    opened = binding.images.of(image)
+    pieces = list(pieces)
+    opened.document.restore(objects, pieces, orders)
+    binding.labels = labels
+    kinds = {shape.kind for piece in pieces for shape in piece.drawn}
+    binding.points, binding.shapes = points, shapes
+    fill(binding.prompts, opened)
+    if shapes is None and kinds - {"point"}:
+        binding.new_shapes()
+    if points is None and "point" in kinds:
+        binding.new_points()
+    problem = binding.masks.write(opened.document.planes)
+    binding.current.next()
+    return problem
+
+
+def _forget_all(binding: AnnotationBinding) -> None:
+    """Forget all annotations, on all images; the layers stay as they are, and none is bound."""
+    image = binding.image
+    binding.image = None
+    binding.images.forget_all()
+    binding.points = binding.shapes = binding.labels = None
+    binding.image = image
 
 
 def show(viewer: Any, image: Image, source: PlaneSource) -> None:

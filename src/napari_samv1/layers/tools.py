@@ -129,7 +129,7 @@ class CanvasTools:
     def _select_current(self, layer: Labels) -> None:
         # a pick on the background left 0, with which a brush would erase
         if layer.selected_label == 0:
-            layer.selected_label = self._binding.current_object
+            layer.selected_label = self._binding.current.number
 
     def _picked(self, layer: Labels, _event: Any) -> None:
         """After napari's own picking: a mask gives the earlier tool back, the background another try."""

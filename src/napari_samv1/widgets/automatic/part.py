@@ -249,7 +249,7 @@ class EverythingPart(QWidget):
         SettingsError
             If the model sees several channels, which no file has.
         """
-        choices, sight = self.app.encoder.choices, self.canvas.sight
+        choices, sight = self.app.encoder.choices, self.canvas.screen.sight
         if sight.channels == "visible":
             raise SettingsError(OF_ONE_LAYER)
         plane = self._plane()
@@ -307,7 +307,7 @@ class EverythingPart(QWidget):
         if canvas.image is None:
             raise ValueError("Choose an image first.")
         image = canvas.image
-        plane = canvas.plane()
+        plane = canvas.screen.plane()
         if encoder.model is None:
             raise ValueError(NO_MODEL)
         if math.prod(plane.shape_yx) > MOST_PIXELS:
@@ -317,7 +317,7 @@ class EverythingPart(QWidget):
         where: Where = self.where.currentData()
         places = [(plane, Place(plane.plane))]
         if where == "view":
-            top, left, bottom, right = map(round, canvas.part_on_screen())
+            top, left, bottom, right = map(round, canvas.screen.part())
             window = top, left, bottom - top + 1, right - left + 1
             if min(window[2:]) < 2:
                 raise ValueError(OUTSIDE)
@@ -332,7 +332,9 @@ class EverythingPart(QWidget):
             left_out = where == "rest"
             places = [(plane, Place(plane.plane, None if left_out else box, area, left_out))]
         elif where == "stack":
-            places = [(canvas.plane_beside(one), Place(one)) for one in planes_beside(image, plane.plane)]
+            places = [
+                (canvas.screen.plane_beside(one), Place(one)) for one in planes_beside(image, plane.plane)
+            ]
         return _Run(image, plane.data_revision, tuple(places), means, predictor)
 
     def _progressed(self, _key: object, told: Any) -> None:
@@ -381,7 +383,7 @@ class EverythingPart(QWidget):
         if known is None or known[0] != now:
             shown = None
             if image is not None:
-                shown = binding.annotated(image).shown(findings.plane, labels)
+                shown = binding.images.of(image).shown(findings.plane, labels)
             known = now, existing_on(document, findings.plane, findings.plane_hw, shown)
             self._existing[findings.plane] = known
         return known[1]
@@ -401,11 +403,11 @@ class EverythingPart(QWidget):
             return
         self.stop()
         binding = self.canvas
-        first = binding.next_object()
+        first = binding.current.next()
         step = accept(document, chosen, first, self.app.encoder.computation)
         self.preview.hide()
-        problem = binding.do(step)
-        binding.next_object()
+        problem = binding.edits.do(step)
+        binding.current.next()
         self._forget()
         self.app.sync()
         self.status.say(problem or f"{_objects(count)} made. Undo takes them back.")
@@ -472,11 +474,11 @@ class EverythingPart(QWidget):
         run, image = self._run, self.canvas.image
         if run is None or image is not run.image:
             return False
-        return self.canvas.annotated(image).revision == run.revision
+        return self.canvas.images.of(image).revision == run.revision
 
     def _plane(self) -> DisplayedPlane | None:
         try:
-            return self.canvas.plane()
+            return self.canvas.screen.plane()
         except NoPlaneError:
             return None
 

@@ -163,7 +163,7 @@ class ReviewPart(QWidget):
         show_plane(viewer, image, piece.plane)
         self._app.pick_object(piece.id)
         if not piece.mask.empty:
-            corners = binding.plane().to_layer(_corners(piece.mask))
+            corners = binding.screen.plane().to_layer(_corners(piece.mask))
             world = np.array([image.data_to_world(tuple(corner)) for corner in corners])
             _bring_into_view(viewer, world[:, list(viewer.dims.displayed)[-2:]])
 

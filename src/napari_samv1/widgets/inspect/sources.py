@@ -166,7 +166,7 @@ class Sources(QWidget):
             return Scene(model.predictor, image, plane, prompts)
         stored = panel.app.encoder.stored(full)
         fresh = stored is not None and stored.display_key == full.display_key and not is_overview
-        current = None if is_overview else panel.canvas.current
+        current = None if is_overview else panel.canvas.current.piece
         return Scene(
             model.predictor,
             image,
@@ -184,7 +184,7 @@ class Sources(QWidget):
     def _plane(self) -> tuple[Image, DisplayedPlane]:
         panel = self.panel
         if panel is not None and panel.canvas.image is not None:
-            return panel.canvas.image, panel.canvas.plane()
+            return panel.canvas.image, panel.canvas.screen.plane()
         if self.image.layer is None:
             raise NoPlaneError("Open an image, and choose it.")
         return self.image.layer, displayed_plane(self.viewer, self.image.layer)
@@ -192,7 +192,7 @@ class Sources(QWidget):
     def _prompts(self, image: Image, plane: DisplayedPlane) -> Prompts | None:
         panel = self.panel
         if panel is not None:
-            current = panel.canvas.current
+            current = panel.canvas.current.piece
             return None if current is None else current.prompts
         if self.points.layer is None:
             return None
@@ -206,7 +206,7 @@ class Sources(QWidget):
         image = panel.canvas.image
         where = "no image" if image is None else f"“{image.name}”"
         return (
-            f"As in the Segment Anything panel: {where}, object {panel.canvas.current_object}, "
+            f"As in the Segment Anything panel: {where}, object {panel.canvas.current.number}, "
             f"model {panel.model_chooser.short_name}."
         )
 

@@ -137,7 +137,7 @@ class CandidatePictures(QObject):
         preview.show(prediction, current.chosen, f"{image.name} logits", image, plane)
 
     def _why_no_logits(self) -> str:
-        current = self._binding.current
+        current = self._binding.current.piece
         if current is None:
             return "The logits show as soon as an object is picked that the model answered on this slice."
         if current.scores is None:

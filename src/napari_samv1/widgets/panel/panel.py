@@ -199,7 +199,7 @@ class SegmentAnythingPanel(QScrollArea):
     @property
     def sight(self) -> Sight:
         """What the model sees: which channels, between which limits."""
-        return self.canvas.sight
+        return self.canvas.screen.sight
 
     @sight.setter
     def sight(self, sight: Sight) -> None:
@@ -383,7 +383,7 @@ class SegmentAnythingPanel(QScrollArea):
         if image is None or state.plane is None or not wanted:
             self.outlines.hide()
         else:
-            self.outlines.show(image, self.canvas.plane(), state.windows)
+            self.outlines.show(image, self.canvas.screen.plane(), state.windows)
 
     def _show_list(self, state: State | None = None) -> None:
         state = self.app.state if state is None else state

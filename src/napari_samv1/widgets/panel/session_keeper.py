@@ -89,7 +89,7 @@ class SessionKeeper(QObject):
         if _alike(record, self._record) or (self._record is None and not record.object_count):
             return
         self._record = record
-        self._recorded_images = {one.image.unique_id for one in self._binding.images}
+        self._recorded_images = {one.image.unique_id for one in self._binding.images.with_pieces}
         if self._autosave is None:
             self._autosave = Autosave(seconds_between=SECONDS_BETWEEN, on_saved=self._tell)
         self.autosaved = False
@@ -117,7 +117,7 @@ class SessionKeeper(QObject):
         self.offer()
         self._retire()
         self._recorder.begin(record)
-        self._binding.sight = record.sight
+        self._binding.screen.sight = record.sight
         problem = reopen(self._binding, images)
         if folder is not None:
             self.saved(self.current(), folder)

@@ -1,0 +1,145 @@
+"""AnnotatedImages: the images of a viewer with their documents, and the layers that each was left with."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Hashable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+
+from napari_samv1.annotation.document import Document, Lookup
+from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.layers.annotated import AnnotatedImage, BoundLayers
+
+NOTHING_CHOSEN = "Choose an image layer to segment."
+
+
+class AnnotatedImages:
+    """All images that are or were annotated, of which at most one is open.
+
+    A layer of prompts or masks shows the work of one image, and of those that lie where it does. ``lookup``
+    finds answers to questions that were asked before.
+    """
+
+    def __init__(self, lookup: Lookup) -> None:
+        self.opened: AnnotatedImage | None = None
+        self._lookup = lookup
+        self._all: dict[Hashable, AnnotatedImage] = {}
+        self._left: AnnotatedImage | None = None  # the one that was open before
+        self._place: NDArray[np.floating] | None = None  # of the image that was left last
+
+    @property
+    def chosen(self) -> AnnotatedImage:
+        """The open one.
+
+        Raises
+        ------
+        NoPlaneError
+            If no image is open.
+        """
+        if self.opened is None:
+            raise NoPlaneError(NOTHING_CHOSEN)
+        return self.opened
+
+    @property
+    def with_pieces(self) -> list[AnnotatedImage]:
+        """All images that hold pieces, also those that are no longer chosen: for the record."""
+        return [one for one in self._all.values() if one.document.planes]
+
+    def of(self, layer: Image) -> AnnotatedImage:
+        """The annotation of an image that is or was open."""
+        return self._all[layer.unique_id]
+
+    def drop(self, layer: Image) -> None:
+        """Forget the annotation of one image, if it has any."""
+        self._all.pop(layer.unique_id, None)
+
+    def forget_all(self) -> None:
+        """Forget all annotations; none is open."""
+        self.opened = self._left = None
+        self._all.clear()
+
+    # Another image
+
+    def close(self, bound: BoundLayers) -> None:
+        """Close the open image, which remembers the layers that it had."""
+        left = self._left = self.opened
+        self.opened = None
+        if left is None:
+            return
+        self._place = left.image.extent.world
+        left.layers = bound
+        labels = bound.labels
+        if labels is not None and not left.document.in_use and not fills(left.image, labels.extent.world):
+            left.layers = replace(bound, labels=None)  # another image's, that were only passed through
+
+    def open(self, layer: Image) -> bool:
+        """Open an image's annotation, or else a new one; False where it is new."""
+        known = self._all.get(layer.unique_id)
+        if known is not None and known.data is not layer.data and not known.data_replaced():
+            known = None
+        self.opened = known or self._begun(layer)
+        self.opened.drop_writers()
+        return known is not None
+
+    def _begun(self, layer: Image) -> AnnotatedImage:
+        document = Document(self._lookup)
+        if self._left is not None:
+            document.defaults = self._left.document.defaults
+        self._all[layer.unique_id] = annotated = AnnotatedImage(layer, document)
+        return annotated
+
+    @property
+    def beside(self) -> bool:
+        """Whether the open image lies where the one that was left last does, as another channel."""
+        return self._place is None or fills(self.chosen.image, self._place)
+
+    def after_leaving(self, bound: BoundLayers) -> BoundLayers:
+        """Leave prompts and masks of an image to it: on one that lies elsewhere they mean nothing.
+
+        That one gets layers of its own with its first prompt. Prompt layers without a prompt serve any
+        image, and labels those that they lie on.
+        """
+        annotated = self._left is not None and self._left.document.in_use
+        if annotated or any(layer is not None and len(layer.data) for layer in (bound.points, bound.shapes)):
+            return BoundLayers()
+        if bound.labels is not None and not fills(self.chosen.image, bound.labels.extent.world):
+            return replace(bound, labels=None)
+        return bound
+
+    def after_coming_back(
+        self, bound: BoundLayers, present: Container[Layer], *, beside: bool
+    ) -> BoundLayers:
+        """An image that was annotated before gets the layers back that it had, and no others.
+
+        Only those that are still ``present``. One that lies ``beside`` the image that is left and shared a
+        layer with it goes on sharing all of them.
+        """
+        opened = self.opened
+        if opened is None:
+            return bound
+        names = [one.name for one in fields(BoundLayers)]
+        had: dict[str, Any] = {name: getattr(opened.layers, name) for name in names}
+        had = {name: layer if layer in present else None for name, layer in had.items()}
+        shared = any(layer is not None and layer is getattr(bound, name) for name, layer in had.items())
+        keeps = (beside and shared) or not opened.document.in_use
+        return replace(bound, **{name: one for name, one in had.items() if one is not None or not keeps})
+
+    def claim(self, *layers: Layer | None) -> None:
+        """Let layers show the open image alone, and those that lie where it does: others forget them."""
+        opened = self.opened
+        if opened is None:
+            return
+        taken = [layer for layer in layers if layer is not None]
+        for other in self._all.values():
+            if other is not opened and not fills(opened.image, other.image.extent.world):
+                other.forget(taken)
+
+
+def fills(image: Image, corners: NDArray[np.floating]) -> bool:
+    """Whether an image lies where another one was, as a channel does: its prompts then serve both."""
+    place = image.extent.world
+    return place.shape == corners.shape and np.allclose(place, corners)

@@ -1,0 +1,208 @@
+"""Edits: each edit of the open image's objects, shown in all of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_samv1.annotation import edits
+from napari_samv1.annotation.document import Document
+from napari_samv1.annotation.history import Step
+from napari_samv1.app.canvas import Read
+from napari_samv1.app.decoding import Decoding
+from napari_samv1.layers.annotated_images import NOTHING_CHOSEN, AnnotatedImages
+from napari_samv1.layers.current_object import CurrentObject
+from napari_samv1.layers.labels.bound import BoundLabels
+from napari_samv1.layers.prompts.pair import PromptPair
+from napari_samv1.layers.prompts.show import show_pieces
+from napari_samv1.layers.screen import Screen
+from napari_samv1.records.place import Plane
+
+if TYPE_CHECKING:
+    from napari_samv1.engine.embedding import Embedding
+    from napari_samv1.engine.jobs import DecodeJob, DecodeResult
+
+DRAWING = "Finish the shape first: it is still being drawn."
+
+
+class Edits:
+    """Changes the document of the open image; methods that return a ``str`` return "" or a sentence.
+
+    ``sync`` reads all prompts into the document, which comes before every edit of a person.
+    """
+
+    def __init__(
+        self,
+        images: AnnotatedImages,
+        screen: Screen,
+        prompts: PromptPair,
+        masks: BoundLabels,
+        current: CurrentObject,
+        decoding: Decoding,
+        sync: Callable[[], Read],
+    ) -> None:
+        self._images, self._screen, self._prompts = images, screen, prompts
+        self._masks, self._current = masks, current
+        self._decoding, self._sync = decoding, sync
+
+    def do(self, step: Step) -> str:
+        """Apply a step, and show it in all layers."""
+        opened = self._images.opened
+        if opened is None:
+            return NOTHING_CHOSEN
+        pieces = dict(step.pieces)
+        change = opened.document.apply(step)
+        show_pieces(self._prompts, opened, pieces)
+        return self._masks.write(change.planes) if change else ""
+
+    # Answers of the network
+
+    def jobs(self, embedding: Embedding) -> list[DecodeJob]:
+        """Jobs for the displayed plane's pending pieces."""
+        plane, opened = self._screen.place, self._images.opened
+        if plane is None or opened is None:
+            return []
+        return self._decoding.jobs(opened.document, plane, embedding)
+
+    def accept(self, results: Sequence[DecodeResult]) -> str:
+        """Take decoded masks, on whichever planes they were asked for, and write them at once.
+
+        Without a Labels layer one is made, unless the user has just deleted it: then with the next prompt.
+        """
+        sentences = []
+        for document, change in self._decoding.accept(results):
+            opened = self._images.opened
+            if change and opened is not None and document is opened.document:
+                sentences.append(self._masks.write(change.planes))
+        sentences += [result.error for result in results]
+        return next((sentence for sentence in sentences if sentence), "")
+
+    # Of the current object
+
+    def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str:
+        """Change an object's settings, or where there is none of that number those of new ones."""
+        opened = self._images.opened
+        if opened is None:
+            return ""
+        document = opened.document
+        if object_id not in document.objects:
+            document.defaults = replace(document.defaults, **changes)
+            return ""
+        return self.do(edits.set_settings(document, object_id, gesture=gesture, **changes))
+
+    def flip_polarity(self) -> None:
+        """Turn the selected points to the other polarity; where none is being selected, the next prompt's."""
+        self._prompts.flip_polarity()
+
+    def refine(self) -> str:
+        """Give the current object's pixels to the network as a hint.
+
+        The object's box goes with them where none is drawn. Also for a label that another tool made: it
+        becomes an object, that clicks can correct from then on.
+        """
+        document, plane, problem = self._ready()
+        if document is None or plane is None:
+            return problem
+        number = self._current.number
+        if refusal := self._masks.adopt(plane, number):
+            return refusal
+        step = edits.refine(document, plane, number)
+        if not step:
+            return f"Object {number} has no pixels on this plane that could be refined."
+        return self.do(step)
+
+    def split(self, *, share_background: bool = True) -> str:
+        """Make one object of each prompt of the current object on this plane.
+
+        The first keeps the number, the others get new ones; ``jobs`` then decodes them in one batch.
+        Background points go to all of them, as copies, or else each to the nearest. One step to undo.
+        """
+        document, plane, problem = self._ready()
+        if document is None or plane is None:
+            return problem
+        number = self._current.number
+        if refusal := self._masks.adopt(plane, number):
+            return refusal
+        step = edits.split(
+            document,
+            plane,
+            number,
+            self._current.first_free(),
+            shape_yx=self._screen.plane().shape_yx,
+            share_background=share_background,
+        )
+        if not step:
+            return f"To split object {number}, click once on each of the objects in it, then Split again."
+        return self.do(step)
+
+    # Removing
+
+    def remove_last(self) -> str:
+        """Remove the newest prompt of the current object on this plane."""
+        document, _, problem = self._ready()
+        if document is None:
+            return problem
+        number = self._current.number
+        if not self._prompts.remove_newest(self._screen.plane(), self._images.chosen.image, number):
+            return f"Object {number} has no prompts on this plane."
+        return self._sync().problem
+
+    def clear(self) -> str:
+        """Empty the current object on this plane: prompts, strokes and hint go, number and settings stay."""
+        document, plane, problem = self._ready()
+        if document is None or plane is None:
+            return problem
+        number = self._current.number
+        if refusal := self._masks.adopt(plane, number):
+            return refusal
+        return self.do(edits.clear(document, plane, number))
+
+    def delete(self, object_id: int) -> str:
+        """Remove an object on all planes: its prompts, its settings, its pixels.
+
+        Also a label that another tool made.
+        """
+        document, plane, problem = self._ready()
+        if document is None or plane is None:
+            return problem
+        if refusal := self._masks.adopt(plane, object_id):
+            return refusal
+        return self.do(edits.delete(document, [object_id]))
+
+    # Undo
+
+    def undo(self) -> str:
+        """Revert the last step, in prompts, settings and pixels."""
+        return self._travel(back=True)
+
+    def redo(self) -> str:
+        """Repeat the last undone step."""
+        return self._travel(back=False)
+
+    def _travel(self, *, back: bool) -> str:
+        document, plane, problem = self._ready()
+        opened = self._images.opened
+        if document is None or opened is None:
+            return problem
+        undone = document.undo() if back else document.redo()
+        if undone is None:
+            return ""
+        show_pieces(self._prompts, opened, undone.pieces)
+        problem = self._masks.write(undone.change.planes)
+        planes = sorted({own for own, _ in undone.pieces}, key=lambda own: own.sort_key)
+        if planes and plane not in planes:
+            # an undo that happens out of sight would look like none
+            self._screen.go_to(planes[0])
+        return problem
+
+    def _ready(self) -> tuple[Document | None, Plane | None, str]:
+        """Document and displayed plane, once all prompts are read and a gesture begins; or a sentence."""
+        if self._prompts.is_drawing:
+            return None, None, DRAWING
+        problem = self._sync().problem
+        self._prompts.new_gesture()
+        plane, opened = self._screen.place, self._images.opened
+        if plane is None or opened is None:
+            return None, None, problem
+        return opened.document, plane, problem
