@@ -152,12 +152,7 @@ class Encoder:
     @property
     def computation(self) -> Computation | None:
         """The model in use and this process, for the record of its answers."""
-        if self.model is None:
-            return None
-        if self._computation is None:
-            loaded = self.model.predictor.model
-            self._computation = Computation(loaded.name, self.model.choices.model, Environment.now())
-        return self._computation
+        return None if self.model is None else self._computation
 
     @property
     def busy(self) -> bool:
@@ -176,7 +171,13 @@ class Encoder:
         self._drop_encoding()
         if self._loading is not None:
             self._loading.cancel()
-        self._loading = self._worker.submit(LOAD, lambda ticket: models.load(choices, ticket))
+
+        def job(ticket: Ticket) -> tuple[ReadyModel, Environment]:
+            ready = models.load(choices, ticket)
+            # here: other plugins change the number of threads that the window's thread computes with
+            return ready, Environment.now()
+
+        self._loading = self._worker.submit(LOAD, job)
         self._on_change()
 
     def forget_model(self, choices: Choices) -> None:
@@ -384,7 +385,7 @@ class Encoder:
             self._on_change()
 
     def _loaded(self, outcome: Outcome) -> None:
-        if outcome.cancelled or (outcome.value is not None and outcome.value.choices != self.choices):
+        if outcome.cancelled or (outcome.value is not None and outcome.value[0].choices != self.choices):
             return
         self._loading = None
         if outcome.error is not None:
@@ -392,9 +393,11 @@ class Encoder:
             self._wanted = None
             self._on_error(outcome.error)
         else:
-            self.model, self._computation = outcome.value, None
+            self.model, environment = outcome.value
+            loaded = self.model.predictor.model
+            self._computation = Computation(loaded.name, self.model.choices.model, environment)
             if self._wanted is not None:
-                self._begin(self._wanted, outcome.value)
+                self._begin(self._wanted, self.model)
         self._on_change()
 
     def _encoded(self, outcome: Outcome) -> None:
