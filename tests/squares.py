@@ -39,6 +39,9 @@ class SquarePrediction:
     def stability(self, threshold: float = 0.0) -> tuple[float, ...]:
         return (0.9, 0.8, 0.7, 0.6)
 
+    def on_cpu(self) -> SquarePrediction:
+        return self
+
     def crop(self, index: int, threshold: float = 0.0) -> MaskCrop:
         mask = np.zeros(self.image_hw, dtype=bool)
         reach = HALF_SIDES[index] - int(threshold)

@@ -277,6 +277,18 @@ def test_wrong_hints_are_refused(predictor, hint, message):
         predictor.predict(predictor.embed(picture(64, 64)), CLICK, mask_hint=hint)
 
 
+def test_a_tensor_is_a_hint_too_and_is_checked_as_arrays_are(predictor):
+    embedding = predictor.embed(picture(64, 64))
+    hint = predictor.predict(embedding, CLICK).logits[1]
+    by_array = predictor.predict(embedding, CLICK, mask_hint=hint)
+    by_tensor = predictor.predict(embedding, CLICK, mask_hint=torch.from_numpy(hint).double())
+    np.testing.assert_array_equal(by_tensor.logits, by_array.logits)
+    with pytest.raises(ValueError, match=r"must be \(32, 32\) logits for this embedding, got \(3, 3\)"):
+        predictor.predict(embedding, CLICK, mask_hint=torch.zeros(3, 3))
+    with pytest.raises(ValueError, match="finite"):
+        predictor.predict(embedding, CLICK, mask_hint=torch.full((32, 32), torch.nan))
+
+
 def test_as_many_hints_as_prompts_are_needed(predictor):
     with pytest.raises(ValueError, match="each of 1 prompts, got 2"):
         predictor.predict_each(predictor.embed(picture(64, 64)), [CLICK], mask_hints=[None, None])

@@ -91,6 +91,25 @@ def test_prompts_of_different_kinds_are_streamed_in_their_order(predictor, embed
             np.testing.assert_allclose(one.logits, expected[one.index].logits[0], atol=1e-5)
 
 
+def test_batches_on_a_gpu_are_as_large_as_free_memory_allows(predictor, embedding, monkeypatch):
+    from napari_samv1.engine import predictor as module
+
+    class Elsewhere:
+        device = torch.device("cuda")
+        config = SMALL
+
+    monkeypatch.setattr(predictor, "model", Elsewhere())
+    height, width = embedding.frame.grid_hw
+    of_one = 2 * 4 * module.BATCH_NUMBERS * SMALL.channels * height * width
+    monkeypatch.setattr(module, "free_bytes", lambda device: 1000 * of_one)
+    monkeypatch.setattr(module, "BATCH_TOKENS", height * width)
+    assert predictor._batch_size(embedding) == 1000
+    monkeypatch.setattr(module, "free_bytes", lambda device: 10**18)
+    assert predictor._batch_size(embedding) == module.GPU_BATCH_TOKENS // (height * width)
+    monkeypatch.setattr(module, "free_bytes", lambda device: 0)
+    assert predictor._batch_size(embedding) == 1
+
+
 def test_an_embedding_of_another_model_is_refused(predictor, embedding):
     other = Predictor(LoadedModel(predictor.model.network, SMALL, Preparation(), "other", "1" * 64))
     with pytest.raises(ValueError, match="another model than other"):

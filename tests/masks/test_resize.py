@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 from napari_samv1.masks.resize import Placement, resize_logits
-from napari_samv1.masks.stability import stability_on_image, stability_score
+from napari_samv1.masks.stability import stability_of_each, stability_score
 from napari_samv1.masks.threshold import areas_above, threshold_crop, threshold_mask
 
 PLACEMENTS = {
@@ -156,7 +156,7 @@ def test_stability_is_counted_at_the_image_without_padding(placement):
         at_image = published(logits[None], placement)
         for threshold, offset in ((0.0, 1.0), (1.5, 0.5)):
             expected = (at_image > threshold + offset).sum() / (at_image > threshold - offset).sum()
-            got = stability_on_image(logits, placement, threshold, offset)
+            got = stability_of_each(logits[None], placement, threshold, offset)[0]
             assert got == pytest.approx(expected, abs=1e-4)
 
 
@@ -169,4 +169,4 @@ def test_stability_is_the_ratio_of_two_areas():
 
 def test_the_stability_of_nothing_is_zero():
     assert stability_score(np.full((3, 3), -9.0)) == 0.0
-    assert stability_on_image(np.full((84, 128), -9.0), PLACEMENTS["native"]) == 0.0
+    assert stability_of_each(np.full((1, 84, 128), -9.0), PLACEMENTS["native"]) == [0.0]

@@ -200,6 +200,34 @@ def test_prompts_decoded_together_equal_prompts_decoded_alone(small_sam):
 
 
 @torch.no_grad()
+def test_one_image_is_projected_once_for_many_objects_with_many_prompts(small_sam, monkeypatch):
+    # so many tokens that folding them would not pay
+    layer = small_sam.mask_decoder.transformer.layers[0].image_to_token
+    image = torch.randn(1, 48, small_sam.config.channels)
+    tokens = torch.randn(3, 40, small_sam.config.channels)
+    assert not layer._worth_folding(40)
+    sizes = []
+    query = layer.query.forward
+    monkeypatch.setattr(layer.query, "forward", lambda x: sizes.append(len(x)) or query(x))
+    got = layer.many_to_few(image, tokens, tokens)
+    assert sizes == [1]
+    for one, own in zip(got, tokens, strict=True):
+        torch.testing.assert_close(one[None], layer(image, own[None], own[None]))
+
+
+@torch.no_grad()
+def test_masks_drawn_in_one_piece_are_those_drawn_in_pieces(small_sam, monkeypatch):
+    from napari_samv1.model.mask_decoder import mask_generator
+
+    config, generator = small_sam.config, small_sam.mask_decoder.mask_generator
+    image, tokens = torch.randn(2, 6, 8, config.channels), torch.randn(2, 4, config.channels)
+    expected = generator(image, tokens)
+    for room in (2 * config.channels * 20, 10**9):
+        monkeypatch.setattr(mask_generator, "at_once_on", lambda device, most, room=room: room)
+        torch.testing.assert_close(generator(image, tokens), expected)
+
+
+@torch.no_grad()
 def test_nothing_that_is_given_is_changed(small_sam):
     image = torch.randn(1, 3, 20, 24)
     tokens = small_sam.encode(image)

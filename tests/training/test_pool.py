@@ -70,3 +70,19 @@ def test_a_pool_has_as_many_scenes_as_are_asked_for(tmp_path):
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
     draw_pool(tmp_path / "a", seed=5, scenes=2, side=32, shard=4)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()} == written
+
+
+def test_scenes_are_drawn_on_all_cores(tmp_path, monkeypatch):
+    counts = []
+    executor = pool_room.ProcessPoolExecutor
+
+    def counting(count, **given):
+        counts.append(count)
+        return executor(1, **given)
+
+    monkeypatch.setattr(pool_room, "ProcessPoolExecutor", counting)
+    monkeypatch.setattr(pool_room.os, "sched_getaffinity", lambda _: set(range(3)), raising=False)
+    draw_pool(tmp_path / "many", seed=5, scenes=5, side=32, shard=1)
+    draw_pool(tmp_path / "few", seed=5, scenes=2, side=32, shard=1)
+    draw_pool(tmp_path / "told", seed=5, scenes=2, side=32, shard=1, workers=1)
+    assert counts == [3, 2, 1]

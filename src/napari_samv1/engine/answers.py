@@ -114,4 +114,4 @@ class AnswerCache:
 
 
 def _size(prediction: Prediction) -> int:
-    return int(getattr(getattr(prediction, "logits", None), "nbytes", 1))
+    return int(getattr(prediction, "nbytes", 1))

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from napari_samv1.masks.on_device import cut_each
 from napari_samv1.masks.resize import Placement
-from napari_samv1.masks.threshold import cut_and_areas
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
+
+Drawn = Tensor | NDArray[np.float32]
+"""Maps of the decoder: where it left them, or as an array."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A mask that ``Predictor.stream`` drew: of prompt ``index``, the one of its four masks at ``mask``.
 
-    ``iou`` is its predicted quality, ``logits`` float32 (h, w).
+    ``iou`` is its predicted quality, ``drawn_hw`` the decoder's logits, float32 on the decoder's device.
     """
 
     index: int
     mask: int
     iou: float
-    logits: NDArray[np.float32] = field(repr=False)
+    drawn_hw: Drawn = field(repr=False)
     frame: Frame
+
+    @cached_property
+    def logits(self) -> NDArray[np.float32]:
+        """The logits, float32 (h, w), brought to the CPU."""
+        return on_cpu(self.drawn_hw)
 
     @property
     def placement(self) -> Placement:
@@ -38,8 +50,34 @@ class Candidate:
         Both in the image's pixels (Kirillov et al. 2023, appendix B). The stability is NaN where nothing
         lies above either threshold.
         """
-        crop, (smaller, larger) = cut_and_areas(
-            self.logits, self.placement, threshold, (threshold + offset, threshold - offset)
-        )
+        [found] = crops_and_stabilities([self], threshold, offset)
+        return found
+
+
+def crops_and_stabilities(
+    candidates: Sequence[Candidate], threshold: float = 0.0, offset: float = 1.0
+) -> list[tuple[MaskCrop, float]]:
+    """``crop_and_stability`` of candidates of one embedding, all together where a GPU drew them."""
+    if not candidates:
+        return []
+    found = cut_each(
+        stacked(candidates), candidates[0].placement, threshold, (threshold + offset, threshold - offset)
+    )
+    return [
         # single precision, as the published generator divides
-        return crop, float(np.float32(smaller) / np.float32(larger)) if larger else float("nan")
+        (crop, float(np.float32(smaller) / np.float32(larger)) if larger else float("nan"))
+        for crop, (smaller, larger) in found
+    ]
+
+
+def stacked(candidates: Sequence[Candidate]) -> Tensor:
+    """The logits of candidates, K h w, on the decoder's device."""
+    return torch.stack([torch.as_tensor(one.drawn_hw) for one in candidates])
+
+
+def on_cpu(drawn: Drawn) -> NDArray[np.float32]:
+    """The decoder's maps as an array; nothing is copied that is on the CPU."""
+    if isinstance(drawn, np.ndarray):
+        return drawn
+    own: NDArray[np.float32] = drawn.cpu().numpy()
+    return own

@@ -85,7 +85,7 @@ def _run_together(
         else:
             predictions = on.answer_each(prompts, detail, on_progress)
         return [
-            DecodeResult(job, own, derive(own, answering(job, own), job.settings, job.made_by))
+            DecodeResult(job, own.on_cpu(), derive(own, answering(job, own), job.settings, job.made_by))
             for job, own in zip(jobs, predictions, strict=True)
         ]
     except Cancelled:

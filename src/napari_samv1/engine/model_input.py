@@ -46,7 +46,7 @@ def model_input(
         patch=model.config.patch,
         sizing=preparation.sizing if sizing is None else sizing,
     )
-    pixels_bchw = prepare(rgb8, frame, preparation)
+    pixels_bchw = prepare(rgb8, frame, preparation, device=model.device)
     key = EmbeddingKey(
         pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
         weights=model.sha256,

@@ -107,7 +107,7 @@ class PlanePixels:
                 display, intensity = plane_display([pixels], self.intensity, self.gamma), self.intensity
             else:
                 display, intensity = self.display, self._limits_of(self.display)
-            resized = resized_window(displayed(pixels, display), frame, self.model.preparation)
+            resized = self._at_models_size(displayed(pixels, display), frame)
         else:
             display = self.display
             resized = self._resized(region, frame, display)
@@ -196,7 +196,10 @@ class PlanePixels:
         height, width = region.window_yxhw[2:]
         hw = min(frame.resized_hw[0], height), min(frame.resized_hw[1], width)
         rgb8 = displayed(self.source.read(region, hw), display)
-        return rgb8 if hw == frame.resized_hw else resized_window(rgb8, frame, self.model.preparation)
+        return rgb8 if hw == frame.resized_hw else self._at_models_size(rgb8, frame)
+
+    def _at_models_size(self, rgb8: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+        return resized_window(rgb8, frame, self.model.preparation, self.model.device)
 
     def _request(
         self,

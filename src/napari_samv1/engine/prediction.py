@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_samv1.engine.candidate import Drawn, on_cpu
 from napari_samv1.masks.choose import Choice, best_index
+from napari_samv1.masks.on_device import cut_each
 from napari_samv1.masks.resize import Placement
-from napari_samv1.masks.stability import stability_on_image
-from napari_samv1.masks.threshold import threshold_crop, threshold_mask
+from napari_samv1.masks.stability import stability_of_each
+from napari_samv1.masks.threshold import threshold_mask
 from napari_samv1.records.detail import Detail, checked_detail, detail_in_words
 from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
@@ -24,15 +27,15 @@ MOST_MASK_PIXELS = 1 << 28
 class Prediction:
     """Four candidate masks with their predicted quality.
 
-    ``logits`` is float32 (4, h, w), the decoder's whole map, padding included, and as such a mask hint for
-    the next call; ``iou`` is float32 (4,). Mask 0 answers unambiguous prompts, masks 1 to 3 offer a whole,
-    a part and a subpart. ``ambiguous`` says that the prompt was a single point or box. ``batch`` is the
-    object's place in the decoder batch and the batch's size: floating-point sums may depend on both.
-    ``asked`` and ``used`` are the details (``records.detail``) of an answer from a view of an image, ``key``
-    names the embedding of the region that it came from.
+    ``drawn_mhw`` are the decoder's four whole maps, padding included, float32 (4, h, w): an array, or a
+    tensor where the decoder left it; ``logits`` are the same. ``iou`` is float32 (4,). Mask 0 answers
+    unambiguous prompts, masks 1 to 3 offer a whole, a part and a subpart. ``ambiguous`` says that the prompt
+    was a single point or box. ``batch`` is the object's place in the decoder batch and the batch's size:
+    floating-point sums may depend on both. ``asked`` and ``used`` are the details (``records.detail``) of an
+    answer from a view of an image, ``key`` names the embedding of the region that it came from.
     """
 
-    logits: NDArray[np.float32] = field(repr=False)
+    drawn_mhw: Drawn = field(repr=False)
     iou: NDArray[np.float32]
     frame: Frame
     ambiguous: bool
@@ -41,12 +44,29 @@ class Prediction:
     used: float | Literal["whole"] = "whole"
     key: EmbeddingKey | None = None
 
+    @cached_property
+    def logits(self) -> NDArray[np.float32]:
+        """The four maps on the CPU, float32 (4, h, w); each is a mask hint for the next call."""
+        return on_cpu(self.drawn_mhw)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the maps."""
+        return self.drawn_mhw.nbytes
+
+    def on_cpu(self) -> Prediction:
+        """The same prediction, which holds nothing on another device."""
+        drawn = self.drawn_mhw
+        if isinstance(drawn, np.ndarray) or drawn.device.type == "cpu":
+            return self
+        return replace(self, drawn_mhw=self.logits)
+
     def stability(self, threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:
         """How little each mask changes as the threshold moves by ``offset`` either way: float32 (4,), 0..1.
 
         Counted at the image's resolution, padding excluded (Kirillov et al. 2023, appendix B).
         """
-        scores = [stability_on_image(logits, self.placement, threshold, offset) for logits in self.logits]
+        scores = stability_of_each(self.drawn_mhw, self.placement, threshold, offset)
         return np.array(scores, dtype=np.float32)
 
     def best(self, by: Choice = "auto") -> int:
@@ -61,7 +81,7 @@ class Prediction:
 
     def masks(self, threshold: float = 0.0) -> NDArray[np.bool_]:
         """All four masks at the image's resolution: bool (4, H, W); see ``mask``."""
-        return np.stack([self.mask(index, threshold) for index in range(len(self.logits))])
+        return np.stack([self.mask(index, threshold) for index in range(len(self.iou))])
 
     def mask(self, index: int, threshold: float = 0.0) -> NDArray[np.bool_]:
         """One mask at the image's resolution: bool (H, W).
@@ -81,7 +101,8 @@ class Prediction:
 
     def crop(self, index: int, threshold: float = 0.0) -> MaskCrop:
         """The same mask as its bounding box; nothing as large as the image is made."""
-        return threshold_crop(self.logits[index], self.placement, threshold)
+        [(crop, _)] = cut_each(self.drawn_mhw[index][None], self.placement, threshold)
+        return crop
 
     @property
     def region_yxhw(self) -> tuple[int, int, int, int]:

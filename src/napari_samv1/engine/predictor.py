@@ -16,7 +16,7 @@ from torch import Tensor
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.proposals import Proposer
-from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.candidate import Candidate, Drawn, on_cpu
 from napari_samv1.engine.decoder_images import DecoderImages
 from napari_samv1.engine.disk_store import DiskStore
 from napari_samv1.engine.embedding import Embedding
@@ -31,6 +31,7 @@ from napari_samv1.engine.view import ImageView
 from napari_samv1.images.files import open_source
 from napari_samv1.images.intensity import Intensity
 from napari_samv1.images.source import Source, as_plane, as_source, shape_of
+from napari_samv1.model.memory import free_bytes
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
@@ -43,8 +44,11 @@ Choose = Callable[[Sequence[Prompts], NDArray[np.float32]], NDArray[np.bool_]]
 BATCH_TOKENS = 2 * 64 * 64
 """Image tokens that one decoder batch may hold on a CPU: more would leave its cache, and be slower."""
 
-GPU_BATCHES = 32
-"""How many times as many it may hold elsewhere: about 2 GB."""
+GPU_BATCH_TOKENS = 256 * 64 * 64
+"""How many it may hold elsewhere where memory allows: more are no faster."""
+
+BATCH_NUMBERS = 8
+"""How many times its channels a token needs in a batch, with the masks; measured: 4 without them."""
 
 
 class Predictor:
@@ -203,7 +207,7 @@ class Predictor:
         self,
         embedding: Embedding,
         prompts: Sequence[Prompts],
-        mask_hints: Sequence[ArrayLike | None] | None,
+        mask_hints: Sequence[ArrayLike | Tensor | None] | None,
         *,
         frugal: bool,
     ) -> list[Prediction]:
@@ -258,7 +262,7 @@ class Predictor:
             if corrected[some[0]]:
                 first = self._predict_each(embedding, [one.first for one in asked], None, frugal=False)
                 hints = [
-                    answer.logits[answer.best() if one.candidate is None else one.candidate]
+                    answer.drawn_mhw[answer.best() if one.candidate is None else one.candidate]
                     for answer, one in zip(first, asked, strict=True)
                 ]
             return self._predict_each(embedding, asked, hints, frugal=False)
@@ -315,7 +319,7 @@ class Predictor:
         logits_bmhw = network.draw(attended.rows(torch.from_numpy(rows).to(attended.iou_bm.device)))
         which, masks = np.nonzero(chosen[rows])
         # indexing copies: what was not chosen does not live on as another one's base
-        logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)].cpu().numpy()
+        logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)]
         return [
             Candidate(first + int(rows[i]), int(mask), float(iou[rows[i], mask]), one, frame)
             for i, mask, one in zip(which, masks, logits, strict=True)
@@ -323,7 +327,11 @@ class Predictor:
 
     def _batch_size(self, embedding: Embedding) -> int:
         height, width = embedding.frame.grid_hw
-        tokens = BATCH_TOKENS if self.model.device.type == "cpu" else BATCH_TOKENS * GPU_BATCHES
+        device, tokens = self.model.device, BATCH_TOKENS
+        if device.type != "cpu":
+            # half of what is free: others may need some before the batch is through
+            room = free_bytes(device) // (2 * 4 * BATCH_NUMBERS * self.model.config.channels)
+            tokens = max(BATCH_TOKENS, min(GPU_BATCH_TOKENS, room))
         return max(1, tokens // (height * width))
 
     def _prompt_tokens(self, frame: Frame, prompts: Sequence[Prompts]) -> Tensor:
@@ -362,29 +370,37 @@ class Predictor:
 
     @torch.inference_mode()
     def _decode(
-        self, embedding: Embedding, prompts: Sequence[Prompts], hints: Sequence[NDArray[np.float32] | None]
+        self, embedding: Embedding, prompts: Sequence[Prompts], hints: Sequence[Drawn | None]
     ) -> list[Prediction]:
         """One batch of prompts with equally many points and boxes, all with a hint or none."""
         network, frame = self.model.network, embedding.frame
         prompt_tokens = self._prompt_tokens(frame, prompts)
         given = [hint for hint in hints if hint is not None]
-        hint_b1hw = torch.from_numpy(np.stack(given))[:, None].to(prompt_tokens.device) if given else None
+        hint_b1hw = _stacked_hints(given, prompt_tokens.device) if given else None
         logits, iou = network.decode(self.decoder_images.of(embedding), prompt_tokens, hint_b1hw)
-        logits_np, iou_np = logits.cpu().numpy(), iou.cpu().numpy()
+        iou_np = iou.cpu().numpy()
         may_be_ambiguous = not given and not self.model.preparation.box_only
         return [
-            Prediction(logits_np[i], iou_np[i], frame, may_be_ambiguous and one.is_single, (i, len(prompts)))
+            Prediction(logits[i], iou_np[i], frame, may_be_ambiguous and one.is_single, (i, len(prompts)))
             for i, one in enumerate(prompts)
         ]
 
 
-def _checked_hint(hint: ArrayLike, frame: Frame) -> NDArray[np.float32]:
-    array = np.asarray(hint, dtype=np.float32)
-    if array.shape != frame.logits_hw:
+def _stacked_hints(hints: Sequence[Drawn], device: torch.device) -> Tensor:
+    """Hints as B 1 h w; the decoder's own maps stay on its device."""
+    tensors = [hint for hint in hints if isinstance(hint, Tensor)]
+    if len(tensors) == len(hints):
+        return torch.stack(tensors)[:, None].to(device)
+    return torch.from_numpy(np.stack([on_cpu(hint) for hint in hints]))[:, None].to(device)
+
+
+def _checked_hint(hint: ArrayLike | Tensor, frame: Frame) -> Drawn:
+    given: Drawn = hint.float() if isinstance(hint, Tensor) else np.asarray(hint, dtype=np.float32)
+    if tuple(given.shape) != frame.logits_hw:
         raise ValueError(
-            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {array.shape}; "
+            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {tuple(given.shape)}; "
             f"take one of Prediction.logits"
         )
-    if not np.isfinite(array).all():
+    if not (given.isfinite() if isinstance(given, Tensor) else np.isfinite(given)).all():
         raise ValueError("a mask hint must be finite")
-    return array
+    return given

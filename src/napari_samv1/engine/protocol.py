@@ -42,6 +42,8 @@ class CandidateMasks(Protocol):
 
     def crop(self, index: int, threshold: float = 0.0) -> MaskCrop: ...
 
+    def on_cpu(self) -> CandidateMasks: ...
+
 
 class AnswersPrompts(Protocol):
     """Decodes prompts of several objects on one embedding; ``Predictor`` does."""

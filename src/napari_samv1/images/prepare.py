@@ -9,26 +9,31 @@ from PIL import Image
 from torch.nn import functional
 
 from napari_samv1.images.intensity import percentile_limits
+from napari_samv1.images.pillow_resize import PILLOW_FILTERS, resize_8bit
 from napari_samv1.records.frame import Frame
-from napari_samv1.records.preparation import Preparation, Resampling
-
-_PILLOW_FILTERS: dict[Resampling, Image.Resampling] = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
-
+from napari_samv1.records.preparation import Preparation
 
 Limits = tuple[float, float]
 """Two 8-bit values."""
 
+LARGE = 1 << 21
+"""Pixels from which on a GPU resizes faster than Pillow, the way there and back included."""
+
+CPU = torch.device("cpu")
+
 
 def prepare(
-    rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation, limits: Limits | None = None
+    rgb8: NDArray[np.uint8],
+    frame: Frame,
+    preparation: Preparation,
+    limits: Limits | None = None,
+    device: torch.device = CPU,
 ) -> torch.Tensor:
     """Resize the frame's window, bring it into the model's value range, pad: H W 3 -> 1 3 H W float32.
 
-    Pillow resizes with antialiasing and rounds to 8 bits, as the published predictor does. Padding comes
-    after normalisation, so that it is zero in the network's own range.
+    Pillow resizes with antialiasing and rounds to 8 bits, as the published predictor does; a CUDA ``device``
+    does the same to large windows. The result is on the CPU. Padding comes after normalisation, so that it is
+    zero in the network's own range.
 
     Raises
     ------
@@ -40,15 +45,19 @@ def prepare(
             f"expected a uint8 image of shape {(*frame.image_hw, 3)} to fit the frame, "
             f"got {rgb8.dtype} {rgb8.shape}; to_rgb8 makes one"
         )
-    window = resized_window(rgb8[frame.window_slices], frame, preparation)
+    window = resized_window(rgb8[frame.window_slices], frame, preparation, device)
     return arranged(window, frame, preparation, limits)
 
 
-def resized_window(rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation) -> NDArray[np.uint8]:
-    """The window's pixels (H, W, 3) at the model's size."""
+def resized_window(
+    rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation, device: torch.device = CPU
+) -> NDArray[np.uint8]:
+    """The window's pixels (H, W, 3) at the model's size; CUDA resizes large ones, bit for bit alike."""
     height, width = frame.resized_hw
+    if device.type == "cuda" and rgb8.shape[0] * rgb8.shape[1] >= LARGE and rgb8.shape[:2] != (height, width):
+        return resize_8bit(rgb8, (height, width), preparation.resampling, device)
     window = Image.fromarray(np.ascontiguousarray(rgb8))
-    return np.asarray(window.resize((width, height), _PILLOW_FILTERS[preparation.resampling]))
+    return np.asarray(window.resize((width, height), PILLOW_FILTERS[preparation.resampling]))
 
 
 def arranged(

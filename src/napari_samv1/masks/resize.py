@@ -7,6 +7,7 @@ is a weighted sum of at most four rows of the logits, and a region needs no more
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -101,19 +102,32 @@ def resize_block(logits_nhw: NDArray[np.float32], rows: AxisBlock, columns: Axis
     return block
 
 
+def resized_block(logits_khw: torch.Tensor, rows: AxisBlock, columns: AxisBlock) -> torch.Tensor:
+    """The same for K masks on the weights' device."""
+    below = logits_khw[:, rows.source, columns.source]
+    return rows.weights @ (below @ columns.weights.T)
+
+
 def axis_blocks(
-    logits_hw: tuple[int, ...], placement: Placement
+    logits_hw: Sequence[int], placement: Placement, device: torch.device | None = None
 ) -> tuple[tuple[AxisBlock, ...], tuple[AxisBlock, ...]]:
-    """The weights of both axes, in blocks that cover the window."""
+    """The weights of both axes, in blocks that cover the window; on the CPU unless a device is named."""
     height, width = (
-        _axis_blocks(logits_hw[axis], placement.input_hw[axis], placement.resized_hw[axis], size)
+        _axis_blocks(logits_hw[axis], placement.input_hw[axis], placement.resized_hw[axis], size, device)
         for axis, size in enumerate(placement.window_yxhw[2:])
     )
     return height, width
 
 
 @lru_cache(maxsize=64)
-def _axis_blocks(size: int, input_size: int, resized_size: int, window_size: int) -> tuple[AxisBlock, ...]:
+def _axis_blocks(
+    size: int, input_size: int, resized_size: int, window_size: int, device: torch.device | None
+) -> tuple[AxisBlock, ...]:
+    if device is not None:
+        return tuple(
+            AxisBlock(block.target, block.source, block.weights.to(device))
+            for block in _axis_blocks(size, input_size, resized_size, window_size, None)
+        )
     to_input, input_weights = _taps(size, input_size)
     to_window, window_weights = _taps(resized_size, window_size)
     sources = to_input[to_window].reshape(window_size, 4)

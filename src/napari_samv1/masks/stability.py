@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_samv1.masks.on_device import areas_of_each
 from napari_samv1.masks.resize import Placement
-from napari_samv1.masks.threshold import areas_above
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def stability_score(logits_hw: ArrayLike, threshold: float = 0.0, offset: float = 1.0) -> float:
@@ -19,12 +24,15 @@ def stability_score(logits_hw: ArrayLike, threshold: float = 0.0, offset: float 
     return smaller / larger if larger else 0.0
 
 
-def stability_on_image(
-    logits_hw: ArrayLike, placement: Placement, threshold: float = 0.0, offset: float = 1.0
-) -> float:
-    """The stability of the decoder's logits (h, w) counted at the image's resolution, without padding.
+def stability_of_each(
+    logits_khw: Tensor | NDArray[np.float32],
+    placement: Placement,
+    threshold: float = 0.0,
+    offset: float = 1.0,
+) -> list[float]:
+    """The stability of K of the decoder's maps, on any device, counted in the image without padding.
 
     The published definition exactly, and only blocks that an outline crosses are computed for it.
     """
-    smaller, larger = areas_above(logits_hw, placement, (threshold + offset, threshold - offset))
-    return smaller / larger if larger else 0.0
+    areas = areas_of_each(logits_khw, placement, (threshold + offset, threshold - offset))
+    return [smaller / larger if larger else 0.0 for smaller, larger in areas]

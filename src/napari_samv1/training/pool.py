@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -58,10 +59,10 @@ def draw_pool(
     side: int = 384,
     shares: Shares = SHARES,
     shard: int = 64,
-    workers: int = 2,
+    workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Draw what is missing of a pool of ``scenes`` scenes.
+    """Draw what is missing of a pool of ``scenes`` scenes, on all processor cores unless told how many.
 
     Raises
     ------
@@ -77,7 +78,8 @@ def draw_pool(
     if not missing:
         return
     # spawned processes are all started at once, each of them importing everything
-    with ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context("spawn")) as processes:
+    count = min(usable_cores() if workers is None else workers, len(missing))
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as processes:
         jobs = [
             processes.submit(draw_shard, folder, seed, i, side, shares, shard=shard, scenes=wanted[i])
             for i in missing
@@ -88,6 +90,13 @@ def draw_pool(
             done += wanted[i]
             if on_progress is not None:
                 on_progress(done, total)
+
+
+def usable_cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _held(labels: Path) -> int:

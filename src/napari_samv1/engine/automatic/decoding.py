@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from napari_samv1.engine.automatic.found import FoundObject
+from napari_samv1.engine.candidate import crops_and_stabilities
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.predictor import Choose, Predictor
 from napari_samv1.masks.packed import PackedCrop
@@ -36,8 +37,8 @@ def decode(
     region = Region(plane, embedding.frame.window_yxhw)
     threshold = np.float32(stability_thresh)
     for done, candidates in predictor.stream(embedding, prompts, choose, batch=settings.points_per_batch):
-        for one in candidates:
-            crop, stability = one.crop_and_stability(offset=settings.stability_score_offset)
+        found = crops_and_stabilities(candidates, offset=settings.stability_score_offset)
+        for one, (crop, stability) in zip(candidates, found, strict=True):
             # NaN, of a mask that is nowhere, reaches no threshold
             if threshold > 0 and not stability >= threshold:
                 continue

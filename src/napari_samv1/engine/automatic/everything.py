@@ -274,7 +274,7 @@ def embed_window(
         sizing=preparation.sizing if sizing is None else sizing,
         window_yxhw=window,
     )
-    pixels_bchw = prepare(rgb8, frame, preparation)
+    pixels_bchw = prepare(rgb8, frame, preparation, device=model.device)
     key = EmbeddingKey(
         pixels=xxhash.xxh3_128_hexdigest(pixels_bchw.numpy().data),
         weights=model.sha256,

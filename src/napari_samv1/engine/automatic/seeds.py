@@ -13,7 +13,7 @@ from napari_samv1.engine.automatic.decoding import OnDecoded
 from napari_samv1.engine.automatic.found import FoundObject
 from napari_samv1.engine.automatic.overlap import keep_by_masks
 from napari_samv1.engine.automatic.proposals import Proposals
-from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.candidate import Candidate, crops_and_stabilities, stacked
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.masks.packed import PackedCrop
@@ -159,10 +159,9 @@ def clicked(
     every = proposals.prompts()
     prompts = [every[index] for index in chosen]
     for _, candidates in predictor.stream(embedding, prompts, _best_mask, batch=settings.points_per_batch):
-        yield [
-            _weighed(replace(one, index=chosen[one.index]), prompts[one.index], proposals, settings)
-            for one in candidates
-        ]
+        asked = [prompts[one.index] for one in candidates]
+        placed = [replace(one, index=chosen[one.index]) for one in candidates]
+        yield _weighed(placed, asked, proposals, settings)
 
 
 def outlined(
@@ -176,16 +175,12 @@ def outlined(
     for start in range(0, len(chosen), settings.points_per_batch):
         some = chosen[start : start + settings.points_per_batch]
         prompts = [region_prompts(embedding, proposals, index) for index in some]
-        answers = []
-        for index, one, prediction in zip(
-            some, prompts, predictor.predict_each(embedding, prompts), strict=True
-        ):
+        candidates = []
+        for index, prediction in zip(some, predictor.predict_each(embedding, prompts), strict=True):
             mask = prediction.best()
-            candidate = Candidate(
-                index, mask, float(prediction.iou[mask]), prediction.logits[mask], embedding.frame
-            )
-            answers.append(_weighed(candidate, one, proposals, settings))
-        yield answers
+            iou, drawn = float(prediction.iou[mask]), prediction.drawn_mhw[mask]
+            candidates.append(Candidate(index, mask, iou, drawn, embedding.frame))
+        yield _weighed(candidates, prompts, proposals, settings)
 
 
 def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Prompts:
@@ -208,26 +203,40 @@ def without_doubles(objects: Sequence[FoundObject], settings: AutomaticSettings)
 
 
 def _weighed(
-    candidate: Candidate, prompts: Prompts, proposals: Proposals, settings: AutomaticSettings
-) -> Answer:
-    crop, stability = candidate.crop_and_stability(offset=settings.stability_score_offset)
-    shape = MaskCrop.from_mask(candidate.logits > 0)
-    evidence = Evidence(
-        candidate.iou,
-        0.0 if np.isnan(stability) else stability,
-        _agreement(candidate, proposals),
-        float(proposals.scores[candidate.index]),
-        *_by_chances(shape, candidate.frame.logits_hw, proposals),
-    )
-    return Answer(candidate.index, PackedCrop.of(crop), crop.area, prompts, candidate.mask, evidence, shape)
+    candidates: Sequence[Candidate],
+    prompts: Sequence[Prompts],
+    proposals: Proposals,
+    settings: AutomaticSettings,
+) -> list[Answer]:
+    if not candidates:
+        return []
+    # on the decoder's grid, where the proposals are
+    masks = (stacked(candidates) > 0).cpu().numpy()
+    answers = []
+    for one, mask, own, (crop, stability) in zip(
+        candidates,
+        masks,
+        prompts,
+        crops_and_stabilities(candidates, offset=settings.stability_score_offset),
+        strict=True,
+    ):
+        shape = MaskCrop.from_mask(mask)
+        evidence = Evidence(
+            one.iou,
+            0.0 if np.isnan(stability) else stability,
+            _agreement(mask, one.index, proposals),
+            float(proposals.scores[one.index]),
+            *_by_chances(shape, one.frame.logits_hw, proposals),
+        )
+        answers.append(Answer(one.index, PackedCrop.of(crop), crop.area, own, one.mask, evidence, shape))
+    return answers
 
 
-def _agreement(candidate: Candidate, proposals: Proposals) -> float:
+def _agreement(mask: NDArray[np.bool_], index: int, proposals: Proposals) -> float:
     """Intersection over union of a mask and the region that was proposed; 1 where none was."""
     if proposals.regions is None:
         return 1.0
-    own = proposals.regions[candidate.index]
-    mask = candidate.logits > 0
+    own = proposals.regions[index]
     both = np.count_nonzero(mask[own.region] & own.mask)
     either = np.count_nonzero(mask) + own.area - both
     return both / either if either else 0.0

@@ -39,8 +39,8 @@ class Attention(nn.Module):
         queries = self.query(queries_bnc)
         if len(keys_bhmd) == 1:
             queries = queries.reshape(1, batch * count, -1)
-        mixed = functional.scaled_dot_product_attention(self._by_head(queries), keys_bhmd, values_bhmd)
-        return self.projection(mixed.transpose(1, 2).reshape(batch, count, -1))
+        mixed = self._mixed(self._by_head(queries), keys_bhmd, values_bhmd)
+        return self.projection(mixed.reshape(batch, count, -1))
 
     def few_to_many(self, queries_btc: Tensor, keys_bnc: Tensor, values_bnc: Tensor) -> Tensor:
         """Few queries look at many tokens."""
@@ -60,7 +60,8 @@ class Attention(nn.Module):
         count = keys_btc.shape[1]
         if not self._worth_folding(count):
             batch = max(len(queries_bnc), len(keys_btc))
-            return self(queries_bnc.expand(batch, -1, -1), keys_btc, values_btc)
+            queries = self._by_head(self.query(queries_bnc)).expand(batch, -1, -1, -1)
+            return self.projection(self._mixed(queries, *self.remember(keys_btc, values_btc)))
         keys, values = self.remember(keys_btc, values_btc)
         keys = keys * self.scale
         folded = torch.matmul(keys, self._head_weights(self.query)).flatten(1, 2)  # B HT C
@@ -72,6 +73,10 @@ class Attention(nn.Module):
         # every head's attention sums to one, so that each adds its share of the bias
         seen = torch.matmul(values, to_channels) + self.projection.bias / self.heads
         return torch.matmul(attention.mT, seen.flatten(1, 2))
+
+    def _mixed(self, queries_bhnd: Tensor, keys_bhmd: Tensor, values_bhmd: Tensor) -> Tensor:
+        mixed = functional.scaled_dot_product_attention(queries_bhnd, keys_bhmd, values_bhmd)
+        return mixed.transpose(1, 2).flatten(2)  # B N HD
 
     def _worth_folding(self, count: int) -> bool:
         return count * self.heads < self.key.out_features

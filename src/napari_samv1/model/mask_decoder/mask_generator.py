@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_samv1.model.layers import linear
+from napari_samv1.model.layers import at_once_on, linear
 from napari_samv1.model.mask_decoder.iou_mlp import ThreeLayerMlp
 
 TOKENS_AT_ONCE = 1024
-"""How many tokens are upscaled at a time: their pixels, 2 MB in float32, stay in a processor's cache."""
+"""How many tokens a CPU upscales at a time: their pixels, 2 MB in float32, stay in its cache."""
 
 
 class MaskGenerator(nn.Module):
@@ -33,8 +33,11 @@ class MaskGenerator(nn.Module):
         weights = [mlp(token) for mlp, token in zip(self.weights, mask_tokens_bmc.unbind(1), strict=True)]
         weights_bmc = torch.stack(weights, dim=1)
         tokens_bnc = image_bhwc.flatten(1, 2)
-        at_once = max(1, TOKENS_AT_ONCE // len(tokens_bnc))
-        logits = torch.cat([self._weigh(some, weights_bmc) for some in tokens_bnc.split(at_once, 1)], dim=2)
+        numbers = 2 * tokens_bnc.shape[2]  # of one token, upscaled
+        tokens = at_once_on(tokens_bnc.device, TOKENS_AT_ONCE * numbers) // numbers
+        parts = tokens_bnc.split(max(1, tokens // len(tokens_bnc)), 1)
+        weighed = [self._weigh(some, weights_bmc) for some in parts]
+        logits = torch.cat(weighed, dim=2) if len(weighed) > 1 else weighed[0]
         batch, height, width, _ = image_bhwc.shape
         # B M h w (row column) (row column) -> rows together, columns together
         nested = logits.view(batch, -1, height, width, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
