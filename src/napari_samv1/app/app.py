@@ -329,7 +329,7 @@ class App:
             has_details=plane is not None and max(plane.shape_yx) > encoder.side,
             windows=() if plane is None else encoder.windows(plane),
             sight=canvas.screen.sight,
-            limits=() if plane is None else plane.limits,
+            limits=() if plane is None else plane.seen.limits,
             document=document,
             revision=0 if document is None else document.revision,
             objects={} if shown is None else dict(shown.objects),
@@ -661,7 +661,7 @@ def _by_region(
             ticket.report((done, total))
 
         results = run_each(predictor, jobs, report)
-        if any(key not in pixels for key in (plane.key, *plane.channels_key)):
+        if any(key not in pixels for key in (plane.key, *(one.key for one in plane.seen.images))):
             pixels.update(plane.hashes())
         return results
 

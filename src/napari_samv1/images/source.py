@@ -107,7 +107,7 @@ class ArraySource:
     @property
     def in_memory(self) -> bool:
         """All levels are arrays in memory, none mapped from a file."""
-        return all(isinstance(level, np.ndarray) and _mapped_file(level) is None for level in self.levels)
+        return all(map(at_hand, self.levels))
 
     @cached_property
     def identity(self) -> SourceIdentity:
@@ -188,6 +188,13 @@ class ArraySource:
         for cut in planes:
             digest.update(plain_bytes(self._fetch(level, cut)))
         return f"xxh3-128:{digest.hexdigest()}"
+
+
+def at_hand(array: Any) -> bool:
+    """Whether an array is in memory, or says that what it is made of is."""
+    if isinstance(array, np.ndarray):
+        return _mapped_file(array) is None
+    return getattr(array, "in_memory", None) is True
 
 
 def as_source(image: Any, *, ndim: int | None = None) -> Source:

@@ -256,7 +256,7 @@ class EverythingPart(QWidget):
         intensity = None if plane is None else plane.intensity
         if sight.limits != "displayed":
             # by default each image has its own percentiles
-            [(_, known)] = ((None, None),) if plane is None else plane.limits
+            [(_, known)] = ((None, None),) if plane is None else plane.seen.limits
             intensity = None if sight.limits == "plane" else known
         image = self.canvas.image
         if image is not None and not image.rgb and str(image.dtype) == "uint8" and intensity == (0.0, 255.0):
