@@ -35,7 +35,7 @@ Window = tuple[int, int, int, int]
 """First row, first column, height, width."""
 
 GRID_MARGIN = 0.3
-"""How far below the asked scores a grid's masks are kept, so that a slider finds more of them."""
+"""Margin below the asked scores within which a grid's masks are kept, so that a slider finds more of them."""
 
 GRID_OVERLAP = 0.9
 """Overlap of boxes from which on a grid's masks are the same one, whatever is asked for."""

@@ -13,7 +13,7 @@ from napari_samv1.images.files import TIFF_SUFFIXES
 from napari_samv1.images.source import ReadError
 
 SUFFIXES = TIFF_SUFFIXES | {".png", ".jpg", ".jpeg", ".npy", ".zarr"}
-"""What a folder is searched for; a file that is named is tried whatever it is called."""
+"""Suffixes searched for in a folder; a file that is named is tried with any suffix."""
 
 
 @dataclass(frozen=True)

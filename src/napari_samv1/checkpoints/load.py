@@ -28,7 +28,7 @@ from napari_samv1.model.sam import Sam
 from napari_samv1.records.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparation
 
 SHOWN = 3
-"""How many tensors an error names; the rest it counts."""
+"""Number of tensors that an error names; the rest it counts."""
 
 WIDE = 256
 """Token width from which on the MLPs are most of an encoder's work."""

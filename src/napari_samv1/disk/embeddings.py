@@ -156,7 +156,7 @@ class EmbeddingFolder:
                     part.unlink()
 
     def _entries(self) -> Iterator[tuple[int, int, Path]]:
-        """When each was last used, its bytes, its path."""
+        """Yield the time of last use, bytes and path of each embedding."""
         for path in self.folder.glob(f"[0-9a-f][0-9a-f]/{NAME}"):
             with suppress(OSError):
                 status = path.stat()

@@ -25,7 +25,7 @@ from napari_samv1.model.weights import Places, Unchanged
 logger = logging.getLogger(__name__)
 
 MOST = 3
-"""How many recordings of encodings a network keeps."""
+"""Largest number of recorded encodings that a network keeps."""
 
 SHARE = 4
 """They may hold so much of the device's memory at most, together."""

@@ -17,7 +17,7 @@ from napari_samv1.records.requests import EncodingRequest
 VARIABLE = "NAPARI_SAMV1_EMBEDDINGS_MB"
 MOST_BYTES = 1 << 30
 FREE_SHARE = 4
-"""What part of the free memory embeddings may take further."""
+"""Divisor that gives the share of free memory for more embeddings."""
 
 
 class EmbeddingStore(Protocol):

@@ -24,7 +24,7 @@ from napari_samv1.records.requests import SourceIdentity
 Array = NDArray[Any]
 
 MOST_PIXELS = 1 << 24
-"""How many pixels one read may hold: of more, every second, third, ... row and column is read."""
+"""Largest number of pixels in one read: of more, every second, third, ... row and column is read."""
 
 OVERVIEW_PIXELS = 1_000_000
 """Up to how many pixels a level is looked at as a whole, for its hash or for the range of its values."""

@@ -124,7 +124,7 @@ class Linear(nn.Linear):
 
 
 HIDDEN_AT_ONCE = 2**21
-"""How many hidden values of an MLP exist at a time on a CPU, 8 MB in float32: they stay in its cache."""
+"""Largest number of hidden values of an MLP at a time on a CPU, 8 MB in float32: they stay in its cache."""
 
 
 class Mlp(nn.Module):

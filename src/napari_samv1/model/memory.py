@@ -1,4 +1,4 @@
-"""When memory runs out: how it is recognised, let go of, and told."""
+"""Out-of-memory errors: recognising them, releasing memory, and the message."""
 
 from __future__ import annotations
 

@@ -51,4 +51,4 @@ BUNDLED = Preparation(side=448, minmax=True, percentiles=(0.1, 99.9))
 """The bundled model's: dim microscopy images are as good as bright ones, and no hot pixel dims them."""
 
 PREPARATIONS = {"published": PUBLISHED, "medsam": MEDSAM, "bundled": BUNDLED}
-"""What a user may choose for a checkpoint of their own."""
+"""Preparations that a user can choose for their own checkpoint."""

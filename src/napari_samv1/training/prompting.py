@@ -22,7 +22,7 @@ ONE_LEVEL = (0.35, 0.3, 0.5, 0.2)
 NESTED = (0.35, 1.0, 1.0, 0.6)
 SEVERAL = (1.0, 0.1, 0.1, 0.1)
 SAME = (0.4, 0.4, 0.4, 0.4)
-"""How much each of the four masks counts: after a single prompt for something without levels; after a click
+"""Weights of the four masks: after a single prompt for something without levels; after a click
 that may mean a part or its whole (rare, and all that tells the masks apart); after several prompts, or a
 hint."""
 

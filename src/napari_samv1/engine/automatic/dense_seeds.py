@@ -25,7 +25,7 @@ PEAK = 0.25
 APART = 0.5
 """Least distance between two centres, in radii."""
 REACH = 0.8
-"""How far from a centre a pixel's vote may fall, in radii of the pixel's own object."""
+"""Largest distance of a pixel's vote from a centre, in radii of the pixel's own object."""
 SUPPORT = 0.25
 """Least share of its disc that a seed's own pixels must fill."""
 SPREAD = 0.2

@@ -13,23 +13,23 @@ from napari_samv1.model.image_encoder.windows import join_windows, split_windows
 from napari_samv1.model.layers import Linear, at_once, at_once_on, linear
 
 LOGITS_AT_ONCE = 2**20
-"""How many attention logits exist at a time on a CPU, 4 MB: of more, the allocator returns the pages every
+"""Largest number of attention logits at a time on a CPU, 4 MB: of more, the allocator returns the pages every
 time."""
 
 ROWS_AT_ONCE = 256
-"""How many queries share a matrix product at least: packing the keys for fewer outweighs multiplying them."""
+"""Fewest queries that share a matrix product: packing the keys for fewer outweighs multiplying them."""
 
 MANY_KEYS = 1024
 """From so many keys on, a mask of a number for each pair is more traffic than wider queries and keys."""
 
 WIDEST_FLASH = 256
-"""How wide the queries and keys of flash attention can be."""
+"""Largest width of the queries and keys of flash attention."""
 
 FLASH_STEP = 8
-"""What their width must be a multiple of."""
+"""Divisor of the width that flash attention requires."""
 
 PROJECTED_AT_ONCE = 2**22
-"""How many queries', keys' and values' numbers of windows exist at a time on a CPU, 16 MB in float32."""
+"""Largest number of query, key and value elements of windows at a time on a CPU, 16 MB in float32."""
 
 
 @dataclass(frozen=True, eq=False)

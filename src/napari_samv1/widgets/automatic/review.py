@@ -27,7 +27,7 @@ LEAST_ON_SCREEN, MOST_ON_SCREEN = 40, 0.8
 """An object smaller than so many screen pixels, or larger than this part of the canvas, is zoomed to."""
 
 IN_VIEW = 0.15
-"""What part of the canvas an object that is zoomed to takes."""
+"""Share of the canvas for an object that is zoomed to."""
 
 
 class ReviewPart(QWidget):
