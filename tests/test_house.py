@@ -1,8 +1,9 @@
-"""The house as a whole: no circle of imports between files, no class and no room that grows too large."""
+"""The house as a whole: no circle of imports, no class and no room that grows too large, plain docstrings."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -57,3 +58,15 @@ def test_no_room_is_a_fifth_of_the_lines():
     )
     [(largest, count)] = lines.most_common(1)
     assert count < lines.total() / 5, f"{largest}: {count} of {lines.total()} lines"
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb():
+    asking = re.compile(r"(what|where|whether|which|that|who|how|those|nobody)\b", re.IGNORECASE)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    found = [
+        f"{name}: {text}"
+        for name, path in FILES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, documented) and asking.match(text := ast.get_docstring(node) or "")
+    ]
+    assert found == []

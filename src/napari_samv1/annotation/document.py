@@ -110,7 +110,7 @@ class Document:
 
     @property
     def in_use(self) -> bool:
-        """Whether there are pieces, or steps that could bring some back."""
+        """True if there are pieces, or steps that could bring some back."""
         return bool(self.planes or self.undo_label or self.redo_label)
 
     @property

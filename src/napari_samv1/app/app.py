@@ -364,7 +364,7 @@ class App:
             return None
 
     def _is_foreign_label(self, number: int, piece: Piece | None) -> bool:
-        """Whether the current number is a label of another tool, that is no object of ours yet."""
+        """True if the current number is another tool's label and no object yet."""
         shown, labels = self.canvas.shown, self.canvas.bound[-1]
         if shown is None or labels is None or piece is not None:
             return False
@@ -593,7 +593,7 @@ class App:
 
     @property
     def busy(self) -> bool:
-        """Whether a thread computes, or something touched is to be read soon."""
+        """True while a thread computes, or an edit waits to be read."""
         return self._reading_soon or self._decoder.busy or self.encoder.busy
 
     def on_change(self, view: View) -> Callable[[], None]:

@@ -218,7 +218,7 @@ class Encoder:
         return found
 
     def is_encoding(self, plane: EncodedPlane) -> bool:
-        """Whether this plane's encoding is under way or waits for the model."""
+        """True while this plane's encoding is under way or waits for the model."""
         return self._wanted is not None and self._wanted.key == plane.key
 
     def encode(self, plane: EncodedPlane, window: Window | None = None) -> None:

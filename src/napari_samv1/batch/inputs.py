@@ -1,4 +1,4 @@
-"""What a command line names as its inputs, and where each one's outputs go."""
+"""Inputs named on a command line, and the paths of their outputs."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class StagedEncoder:
 
     @property
     def recorded(self) -> int:
-        """How many recordings are kept."""
+        """Number of recordings kept."""
         return len(self._recorded)
 
     def _recording(self, pixels_bchw: Tensor, windows: tuple[int, ...]) -> RecordedEncoding | None:

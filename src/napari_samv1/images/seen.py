@@ -1,4 +1,4 @@
-"""What a model is to see of a plane: one image or several, between limits that become numbers in a worker."""
+"""Images of a plane for the model: one or several, between limits that become numbers in a worker."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Seen:
 
     @property
     def made_of(self) -> dict[str, Hashable]:
-        """What an encoding is made of beside its contrast, by words for a person."""
+        """Return the channels and slices of an encoding, in words for a person."""
         return {
             "channels": tuple(one.key for one in self.images),
             "slices": tuple(one.projection for one in self.images),
@@ -163,7 +163,7 @@ class Seen:
     # Limits
 
     def _rule(self, image: SeenImage) -> Hashable:
-        """What an image's limits depend on, beside its data."""
+        """Return the settings on which an image's limits depend, beside its data."""
         if self.sight.limits == "displayed":
             return image.intensity
         if self.sight.limits == "fixed":

@@ -111,7 +111,7 @@ class ArraySource:
 
     @cached_property
     def identity(self) -> SourceIdentity:
-        """What tells this image from others; reads a few of its pixels, once."""
+        """Identity of the image, from a few of its pixels, read once."""
         shape, *coarser = self.shapes
         return SourceIdentity(
             shape=shape,
@@ -191,7 +191,7 @@ class ArraySource:
 
 
 def at_hand(array: Any) -> bool:
-    """Whether an array is in memory, or says that what it is made of is."""
+    """Return True if an array, or the arrays that it is made of, are in memory."""
     if isinstance(array, np.ndarray):
         return _mapped_file(array) is None
     return getattr(array, "in_memory", None) is True

@@ -100,7 +100,7 @@ class AnnotatedImages:
 
     @property
     def beside(self) -> bool:
-        """Whether the open image lies where the one that was left last does, as another channel."""
+        """True if the open image lies where the last one lay, as another channel."""
         return self._place is None or fills(self.chosen.image, self._place)
 
     def after_leaving(self, bound: BoundLayers) -> BoundLayers:
@@ -146,6 +146,6 @@ class AnnotatedImages:
 
 
 def fills(image: Image, corners: NDArray[np.floating]) -> bool:
-    """Whether an image lies where another one was, as a channel does: its prompts then serve both."""
+    """Return True if an image lies where another one was, as a channel does: its prompts then serve both."""
     place = image.extent.world
     return place.shape == corners.shape and np.allclose(place, corners)

@@ -148,7 +148,7 @@ class AnnotationBinding:
         self._tell_view = on_view
 
     def owns(self, layer: Layer) -> bool:
-        """Whether a layer is one of the bound ones."""
+        """Return True if a layer is bound."""
         return any(layer is own for own in self.bound)
 
     def press(self, name: str, *, on_plane: bool = False) -> bool:
@@ -437,7 +437,7 @@ class AnnotationBinding:
         self._tell_edited(problem or opened.kept_out(strokes))
 
     def _begin_stroke(self, object_id: int) -> Drawing | None:
-        """Where a stroke on a live pyramid goes; None where no plane is shown."""
+        """Begin a stroke on a live pyramid; None where no plane is shown."""
         plane, opened = self.screen.place, self.images.opened
         if plane is None or opened is None:
             return None

@@ -1,4 +1,4 @@
-"""What an Image layer shows, as one plane of pixels that the model can see."""
+"""Displayed plane of an Image layer, as pixels for the model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OVERVIEW_PIXELS = 4096 * 4096
 
 @dataclass(frozen=True)
 class PlaneKey:
-    """Which plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
+    """Key of a plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
 
     layer_id: Hashable
     index: tuple[int | None, ...]
@@ -76,7 +76,7 @@ class DisplayedPlane:
 
     @cached_property
     def seen(self) -> Seen:
-        """What the model is to see: what was given, or this layer alone as it is displayed."""
+        """Images for the model: the given ones, or this layer alone as it is displayed."""
         if self.given is not None:
             return self.given
         return Seen(self.plane, self.shape_yx, (self.as_image(),))
@@ -166,7 +166,7 @@ class DisplayedPlane:
         return recorded == hash_pixels(self.read())
 
     def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
-        """Which points lie on a pixel of the plane: (N, 2) to (N,)."""
+        """Return True for each point on a pixel of the plane: (N, 2) to (N,)."""
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
         inside = (points >= -0.5) & (points < np.asarray(self.shape_yx) - 0.5)
         return np.asarray(inside.all(axis=1), dtype=bool)
@@ -191,7 +191,7 @@ class DisplayedPlane:
         return np.array([0 if index is None else index for index in self.key.index], dtype=np.float64)
 
     def shows(self, coordinates: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the layer's data coordinates (N, ndim) lie on this slice: (N,)."""
+        """Return True for each of the layer's data coordinates (N, ndim) on this slice: (N,)."""
         points = np.asarray(coordinates, dtype=np.float64)
         on_slice = np.ones(len(points), dtype=bool)
         for axis, index in enumerate(self.key.index):

@@ -13,7 +13,7 @@ from napari_samv1.records.display import Projection, Slab
 
 
 def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> Projection | None:
-    """How napari projects the slices around a plane of an Image layer; None where it shows a single one.
+    """Return napari's projection of the slices around a plane of an Image layer; None for a single slice.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def _slices(viewer: Any, layer: Image, axis: int, own: int, margins: tuple[float
 
 
 def _at(viewer: Any, layer: Image, axis: int, own: int, offset: float) -> float:
-    """Where a place beside the slider's lies on an axis of the layer."""
+    """Return the position on an axis of the layer of a place beside the slider's."""
     world = np.array(viewer.dims.point, dtype=np.float64)
     world[own] += offset
     return float(from_viewer_world(viewer, layer, world)[axis])

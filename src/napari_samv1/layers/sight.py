@@ -1,4 +1,4 @@
-"""What the model sees of the chosen image: the layer alone, or the visible images that lie on it."""
+"""Channels of the chosen image for the model: the layer alone, or the visible images that lie on it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ImageSight:
 
     @property
     def sight(self) -> Sight:
-        """What the model is to see."""
+        """Channels and limits for the model."""
         return self._sight
 
     @sight.setter
@@ -124,7 +124,7 @@ class ImageSight:
 
 
 def lies_on(layer: Image, image: Image) -> bool:
-    """Whether an image has the pixels of another one, of equal number and in the same places."""
+    """Return True if an image has as many pixels as another one, in the same places."""
     if layer.ndim != image.ndim or _shape(layer) != _shape(image):
         return False
     corners = np.vstack([np.zeros(image.ndim), np.diag(_shape(image))])

@@ -33,7 +33,7 @@ Painted = tuple[int, MaskCrop, Rule]
 
 
 class LabelImage(Protocol):
-    """What is read of a label image: its size, type and regions."""
+    """Protocol of a label image: its size, type and regions."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -55,7 +55,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Painting:
-    """What to write into the label image, and what lies under the objects then.
+    """Pixels to write into the label image, and the labels that then lie under the objects.
 
     The patches may overlap, and agree where they do.
     """
@@ -196,7 +196,7 @@ def _area(region: Region) -> int:
 
 
 def _claimed(values: Labels, origin_yx: tuple[int, int], stack: Iterable[Painted]) -> NDArray[np.bool_]:
-    """Where an object lies whose label is shown: the label is taken to be the object's."""
+    """Return the mask of an object whose label is shown: the label counts as the object's."""
     claimed = np.zeros(values.shape, dtype=bool)
     for label, part, mask, _ in _parts(stack, origin_yx, values.shape):
         claimed[part] |= mask & (values[part] == label)

@@ -1,4 +1,4 @@
-"""How a model wants its pixels: part of a checkpoint as much as its weights are."""
+"""Preparation of pixels for a model: part of a checkpoint as much as its weights are."""
 
 from __future__ import annotations
 

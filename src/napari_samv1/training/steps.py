@@ -44,7 +44,7 @@ def pixels(crops: Sequence[Crop], preparation: Preparation, device: torch.device
 
 
 class Step:
-    """What all stages share: the network, the head, the device and its precision."""
+    """State shared by all stages: the network, the head, the device and its precision."""
 
     def __init__(self, network: Sam, head: FirstStageHead, preparation: Preparation, half: bool) -> None:
         self.network = network

@@ -138,7 +138,7 @@ def _cut(labels: NDArray[np.int32], hearts: NDArray[np.intp], scores: NDArray[np
 
 
 def _enclosed(inside: Map, rim: Map, labels: NDArray[np.int32]) -> Iterator[Seed]:
-    """What rims close off, at several strengths of the rims, unless ``labels`` or weaker rims have it."""
+    """Yield regions that rims enclose, at several strengths, unless ``labels`` or weaker rims have them."""
     area = np.bincount(labels.ravel())
     for growth, strength in enumerate(RIMS, 1):
         basins, count = ndimage.label(rim < strength)
@@ -195,7 +195,7 @@ def _chance(logits: Map) -> Map:
 def _evidence(
     inside: Map, centre: Map, radius: Map, filled: NDArray[np.bool_], votes_yx: Map
 ) -> tuple[Map, Map]:
-    """How much speaks for a centre at each pixel, 0 to 1, and the radius of what lies there."""
+    """Return the evidence for a centre at each pixel, 0 to 1, and the radius of the object there."""
     height, width = inside.shape
     weights = (inside / (np.pi * radius**2))[filled]  # all votes for one object sum to about 1
     rows = np.clip(np.rint(votes_yx[0][filled]), 0, height - 1).astype(int)

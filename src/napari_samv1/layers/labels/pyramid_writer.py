@@ -66,7 +66,7 @@ class PyramidWriter:
         return True
 
     def has_label(self, label: int) -> bool:
-        """Whether the plane has an object of that number."""
+        """Return True if the plane has an object of that number."""
         return any(own == label for own, _, _ in self._pyramid.on(self._plane).painted)
 
     def pixels_of(self, _label: int) -> MaskCrop:
@@ -78,7 +78,7 @@ class PyramidWriter:
         return {}
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
-        """Whether the layer shows a label on all of some pixels."""
+        """Return True if the layer shows a label on all of some pixels."""
         rows, columns = pixels.region
         for top in range(rows.start, rows.stop, 4 * TILE):
             for left in range(columns.start, columns.stop, 4 * TILE):

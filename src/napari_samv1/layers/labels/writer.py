@@ -76,7 +76,7 @@ class LabelWriter:
 
     @property
     def has_written(self) -> bool:
-        """Whether objects are in the layer; before, it is not known which of its pixels are theirs."""
+        """True once objects are in the layer; before, no pixel can be told to be theirs."""
         return bool(self._painted)
 
     def write(self, view: PlaneView) -> bool:
@@ -136,7 +136,7 @@ class LabelWriter:
         return stroke
 
     def brush_strokes(self, stroke: Stroke) -> list[BrushStroke]:
-        """What a stroke does to objects, in the image plane's pixels: what it painted, and what it erased."""
+        """Return a stroke's painted and erased masks, in the image plane's pixels."""
         parts = [(label, pixels, False) for label, pixels in stroke.painted()]
         parts += [(label, pixels, True) for label, pixels in stroke.erased()]
         placed = (
@@ -157,21 +157,21 @@ class LabelWriter:
         return np.asarray(self._layer.data[self._grid.index])
 
     def has_label(self, label: int) -> bool:
-        """Whether the layer shows a label on this plane."""
+        """Return True if the layer shows a label on this plane."""
         return self._may_hold(label) and any((values == label).any() for _, values in self._blocks())
 
     def pixels_of_each(self, labels: Sequence[int]) -> dict[int, MaskCrop]:
-        """Where the layer shows each of several labels; those that it does not show are left out."""
+        """Return the mask of each of several labels; labels that the layer does not show are left out."""
         return {
             label: self._grid.plane_pixels(crop, self._plane_shape) for label, crop in self._shown(labels)
         }
 
     def pixels_of(self, label: int) -> MaskCrop:
-        """Where the layer shows a label, in the image plane's pixels."""
+        """Return the mask of a label, in the image plane's pixels."""
         return self.pixels_of_each([label]).get(label, EMPTY)
 
     def _may_hold(self, label: int) -> bool:
-        """Whether a label may be in the layer, without reading it."""
+        """Return True if a label may be in the layer, without reading it."""
         if label > np.iinfo(self._layer.data.dtype).max:
             return False
         data = self._layer.data
@@ -197,7 +197,7 @@ class LabelWriter:
         return [(label, joined(crops)) for label, crops in sorted(found.items())]
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
-        """Whether the layer shows a label on all of some of the image plane's pixels."""
+        """Return True if the layer shows a label on all of some of the image plane's pixels."""
         on_grid = self._on_grid(pixels)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
         return bool(np.all(plane[on_grid.region][on_grid.mask] == label))

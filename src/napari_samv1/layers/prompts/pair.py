@@ -97,7 +97,7 @@ class PromptPair:
             self.follow(kind, None)
 
     def set_next(self, object_id: int, polarity: Polarity) -> None:
-        """What the next prompt will be, in whichever layer."""
+        """Set the object and polarity of the next prompt, in either layer."""
         changed = (object_id, polarity) != (self.object_id, self.polarity)
         self.object_id, self.polarity = object_id, polarity
         for followed in self._followed.values():
@@ -146,13 +146,13 @@ class PromptPair:
         self._gesture_over = False
 
     def end_gesture(self) -> None:
-        """What comes after a finished click or drag belongs to the next gesture."""
+        """End a gesture: later changes belong to the next one."""
         if self._gesture_over:
             self.gesture += 1
             self._gesture_over = False
 
     def is_read(self, plane: Plane, revision: int) -> bool:
-        """Whether a plane of a document was read, as the layers and the document are now."""
+        """Return True if a plane of a document was read since the layers and the document last changed."""
         places = tuple(followed.placed for followed in self._followed.values())
         now = plane, revision, places, tuple(snapshot(layer) for layer in self.layers)
         known, self._last_read = self._last_read, now
@@ -220,7 +220,7 @@ class PromptPair:
         self.new_gesture()
 
     def _touched(self, image: Image, plane: DisplayedPlane) -> tuple[bool, list[Plane]]:
-        """Whether any layer's rows changed since the last reading, and on which other planes."""
+        """Return whether any layer's rows changed since the last reading, and on which other planes."""
         touched, others = False, set()
         for kind, followed in self._followed.items():
             now = snapshot(followed.layer)

@@ -131,7 +131,7 @@ def _to_image(
 
 
 def rows_on_plane(plane: DisplayedPlane, image: Image, layer: PromptLayer) -> NDArray[np.bool_]:
-    """Which prompts of a layer lie on the displayed slice, inside of the image or not."""
+    """Return True for each prompt of a layer on the displayed slice, inside of the image or not."""
     if len(layer.data) == 0:
         return np.zeros(0, dtype=bool)
     if isinstance(layer, Points):

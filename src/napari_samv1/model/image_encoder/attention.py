@@ -34,7 +34,7 @@ PROJECTED_AT_ONCE = 2**22
 
 @dataclass(frozen=True, eq=False)
 class AttentionTables:
-    """What attention on one grid needs besides the weights, prepared once.
+    """Tables of attention on one grid, prepared once.
 
     ``places_nc`` marks every key's row and column by a one each, where the relative terms go into queries and
     keys.
@@ -155,7 +155,7 @@ def attend(
 
 
 def terms_as_columns(grid_hw: tuple[int, int], head_width: int) -> bool:
-    """Whether, off the CPU, the relative terms are further columns of queries and keys, or else a mask.
+    """Return True if, off the CPU, the relative terms are columns of queries and keys, and not a mask.
 
     Columns where there are many keys, as in the global blocks, and the kernel is wide enough: no number for
     each pair exists then, neither as a logit nor in a mask. A mask for few, as in windows: the columns would

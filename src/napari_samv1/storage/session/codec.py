@@ -93,7 +93,7 @@ class Shared:
         return kept[1]
 
     def keep(self, values: Iterable[Any]) -> dict[str, Json]:
-        """What was written of these values, by name; the rest is forgotten."""
+        """Keep the table entries of these values, by name; the rest is dropped."""
         self._names = {id(value): self._names[id(value)] for value in values}
         self.written = {name: self.written[name] for _, name in self._names.values()}
         return self.written

@@ -131,7 +131,7 @@ def local_sample(source: PlaneSource) -> tuple[str, str]:
 
 
 def local_file(source: PlaneSource) -> Path:
-    """Where an image was opened from, if that is on this machine.
+    """Return the path that an image was opened from, if it is on this machine.
 
     Raises
     ------

@@ -47,7 +47,7 @@ SIZINGS: tuple[Sizing, ...] = ("native", "padded", "stretched")
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of one object. ``differing`` counts pixels, None where the mask could not be made again.
+    """Replay of one object. ``differing`` counts pixels, None where the mask could not be made again.
 
     ``note`` is a sentence on what was not as recorded, or "".
     """
@@ -103,7 +103,7 @@ def replay(
 
 @dataclass(frozen=True)
 class _Means:
-    """What the caller gave in place of what is recorded, and the models that were loaded so far."""
+    """The caller's replacements for recorded models and images, and the models loaded so far."""
 
     image: Path | None
     model: Path | None
@@ -223,7 +223,7 @@ def _computation(piece: Piece) -> Computation:
 
 
 def count_differing(first: MaskCrop, second: MaskCrop) -> int:
-    """How many pixels only one of two masks holds."""
+    """Count the pixels that only one of two masks holds."""
     region = joint_region(first.region, second.region)
     return int(np.count_nonzero(first.within(region) != second.within(region)))
 
@@ -285,7 +285,7 @@ def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:
 
 
 def _difference(embedding: Embedding, key: EmbeddingKey, recorded: Environment) -> str:
-    """What is not as it was when the session was made, as a sentence, or ""."""
+    """Return a sentence on a difference from the environment of the session, or ""."""
     now, changed = Environment.now(), []
     if embedding.key.device != key.device:
         changed.append(f"device {key.device} then, {embedding.key.device} now")

@@ -131,7 +131,7 @@ class ReviewPart(QWidget):
         self.words.setVisible(True)
 
     def _is_current(self) -> bool:
-        """Whether a walk is under way on the image that is shown; one on another image ends."""
+        """Return True if a review is under way on the displayed image; one on another image ends."""
         if self._review is None:
             return False
         if self._canvas.document is not self._document:
