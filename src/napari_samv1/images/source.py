@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import getattr_static
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -213,7 +214,11 @@ def as_source(image: Any, *, ndim: int | None = None) -> Source:
         levels = tuple(image)
     else:
         if not _is_array(image):
-            if not isinstance(image, str | os.PathLike) and hasattr(image, "identity"):
+            # hasattr would find the identity by reading pixels
+            if (
+                not isinstance(image, str | os.PathLike)
+                and getattr_static(image, "identity", None) is not None
+            ):
                 own: Source = image
                 return own
             image = np.asarray(image)

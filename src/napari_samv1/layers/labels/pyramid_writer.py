@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from napari.layers import Image, Labels
 
 from napari_samv1.annotation.document import PlaneView
+from napari_samv1.annotation.order import moved_ids
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError
 from napari_samv1.layers.labels.pyramid import DTYPE, TILE, pyramid_of
-from napari_samv1.layers.labels.writer import changed_labels
+from napari_samv1.layers.labels.writer import alike
 from napari_samv1.masks.paint import Painted
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 
@@ -96,3 +97,13 @@ class PyramidWriter:
 
     def labels_beneath(self) -> None:
         """Labels that are no object's: none."""
+
+
+def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
+    """The labels in which two stacks differ: by mask, rule or place."""
+    old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
+    changed = moved_ids(tuple(old), tuple(new))
+    for label in dict.fromkeys((*old, *new)):
+        if label not in old or label not in new or not alike(old[label], new[label]):
+            changed.add(label)
+    return sorted(changed)
