@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_samv1.annotation.document import Document, Lookup
@@ -56,6 +56,12 @@ class AnnotatedImages:
     def drop(self, layer: Image) -> None:
         """Forget the annotation of one image, if it has any."""
         self._all.pop(layer.unique_id, None)
+
+    def labels_deleted(self, layer: Labels, *, bound: bool) -> None:
+        """Forget a deleted layer in every image that it served; the open one if it was ``bound``."""
+        for one in self._all.values():
+            if bound if one is self.opened else one.layers.labels is layer:
+                one.labels_deleted(layer)
 
     def forget_all(self) -> None:
         """Forget all annotations; none is open."""

@@ -456,6 +456,8 @@ class AnnotationBinding:
 
     def _layer_removed(self, event: Any) -> None:
         gone, image = event.value, self.image
+        if isinstance(gone, Labels):
+            self.images.labels_deleted(gone, bound=gone is self.labels)
         if image is not None and gone is image:
             self.image = None
         elif gone is self.points:
