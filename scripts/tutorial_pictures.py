@@ -8,6 +8,8 @@ Needs a display; on Linux without one run it under ``xvfb-run -a -s "-screen 0 1
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,8 @@ def main() -> None:
 
 def opened(sample: str) -> tuple[Any, SegmentAnythingPanel]:
     """A window with a sample image and the panel."""
+    # nothing of the last window is offered back in this one
+    os.environ["NAPARI_SAMV1_STATE"] = tempfile.mkdtemp(prefix="napari-samv1-pictures-")
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*WINDOW)
     viewer.open_sample("napari-samv1", sample)

@@ -40,6 +40,9 @@ class OnePlane:
     def pending(self) -> tuple[int, ...]:
         return self.view.pending
 
+    def changed_since(self, revision: int) -> list[int]:
+        return self.view.changed_since(revision)
+
     @property
     def undo_label(self) -> str:
         return self.document.undo_label

@@ -1,8 +1,9 @@
-"""The house as a whole: no circle of imports between files, no class and no room that grows too large."""
+"""The house as a whole: no circle of imports, no class and no room that grows too large, plain docstrings."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -57,3 +58,18 @@ def test_no_room_is_a_fifth_of_the_lines():
     )
     [(largest, count)] = lines.most_common(1)
     assert count < lines.total() / 5, f"{largest}: {count} of {lines.total()} lines"
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb():
+    asking = re.compile(
+        r"\s*(what|where|when|whether|which|that|who|whose|how|those|nobody)\b", re.IGNORECASE
+    )
+    found = [
+        f"{name}:{node.lineno}: {node.value.value}"
+        for name, path in FILES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        # also a string after an assignment, which documents a constant or a field
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node.value.value, str) and asking.match(node.value.value)
+    ]
+    assert found == []

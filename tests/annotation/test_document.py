@@ -490,3 +490,23 @@ def test_a_plane_that_was_looked_at_before_a_document_is_restored_shows_what_is_
     assert not view.stack
     assert not view.pending
     assert document.revision > revision
+
+
+def test_a_plane_tells_which_pieces_changed_since_a_revision(session, answer):
+    session.point({1: point(10, 20), 2: point(30, 40)})
+    answer()
+    begun = session.document.revision
+    assert session.changed_since(begun) == []
+    session.set(2, threshold=1.5)
+    changed = session.document.revision
+    assert session.changed_since(begun) == [2]
+    session.delete(1)
+    assert session.changed_since(begun) == [1, 2]
+    assert session.changed_since(changed) == [1]
+    session.undo()
+    session.undo()
+    assert session.changed_since(changed) == [2, 1]
+    opened = session.document.revision
+    piece = session.get(2)
+    session.document.restore([session.document.objects[2]], [piece], {session.plane: [2]})
+    assert sorted(session.changed_since(opened)) == [1, 2], "one went, one came"

@@ -211,3 +211,10 @@ def test_one_changed_pixel_of_a_small_image_is_another_image():
     other = GREY.copy()
     other[350, 351] += 1
     assert as_source(other).identity != as_source(GREY).identity
+
+
+def test_a_source_stays_as_it_is_and_is_not_read_for_it():
+    array = CountingArray((50, 60), lambda y, x: y + x)
+    source = as_source(array)
+    assert as_source(source) is source
+    assert array.reads == 0

@@ -391,3 +391,20 @@ def test_undo_after_a_look_at_another_image_shows_the_prompts_of_what_was_delete
     look = person.look().planes["first", (None, None)]
     assert list(look.objects) == [1]
     assert [row[3] for row in look.rows] == [(10, 20)]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_labels_of_another_tool_do_not_come_back_after_their_layer_was_deleted(at_work, elsewhere):
+    person = at_work(TWO)
+    person.add_own_layers()
+    person.bind_labels(0)
+    labels = person.binding.labels
+    person.paint((35, 10), (35, 20))
+    person.clear()
+    if elsewhere:
+        person.choose_image("second")
+    person.viewer.layers.remove(labels)
+    again = at_work(TWO)
+    again.open(person.save())
+    pixels = again.look().planes["first", (None, None)].pixels
+    assert pixels is None or not pixels.any()

@@ -181,17 +181,3 @@ def test_pixels_reach_half_a_pixel_beyond_their_centres(viewer):
     plane = displayed_plane(viewer, viewer.add_image(np.zeros((5, 6))))
     points = [(-0.5, -0.5), (-0.51, 0), (4.49, 5.49), (4.5, 0), (0, 5.5)]
     assert plane.contains(points).tolist() == [True, False, True, False, False]
-
-
-def test_a_projection_of_several_slices_is_not_taken_for_one(viewer):
-    """The model would see the middle slice, and answer a click on what only the projection shows."""
-    layer = viewer.add_image(np.zeros((9, 20, 20)), scale=(2, 1, 1), projection_mode="mean")
-    viewer.dims.set_point(0, 8)
-    viewer.dims.margin_left, viewer.dims.margin_right = (2.5, 0, 0), (2.5, 0, 0)
-    with pytest.raises(NoPlaneError, match=r"mean of 3 slices.*thickness to 0"):
-        displayed_plane(viewer, layer)
-    layer.projection_mode = "none"
-    assert displayed_plane(viewer, layer).key.index == (4, None, None)
-    layer.projection_mode = "max"
-    viewer.dims.margin_left = viewer.dims.margin_right = (0.5, 0, 0)
-    assert displayed_plane(viewer, layer).key.index == (4, None, None)

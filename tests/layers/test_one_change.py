@@ -1,4 +1,4 @@
-"""Counted: plane resolutions, repaints, decodings and reads of one change, for n and 2n objects."""
+"""Counted: plane resolutions, repaints, decodings, reads and looks at objects, for n and 2n objects."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from napari_samv1.app import actions, models
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.layers import screen
 from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.layers.labels import writer
 from napari_samv1.layers.labels.writer import LabelWriter
-from napari_samv1.layers.prompts import pair
+from napari_samv1.layers.prompts import pair, read
 from napari_samv1.layers.prompts.features import OBJECT
+from napari_samv1.masks import paint
+from napari_samv1.records.drawn import DrawnShape
 
 SIDE, APART = 200, 20
 
@@ -37,7 +40,16 @@ class Annotation:
             (pair, "read_shapes"),
             (LabelWriter, "write"),
         ):
-            self._count(monkeypatch, owner, name)
+            self._count(self.counted, monkeypatch, owner, name)
+        self.looked_at: Counter[str] = Counter()
+        looks: list[tuple[Any, str]] = [
+            (read, "drawn_point"),
+            (DrawnShape, "is_close"),
+            (writer, "alike"),
+            (paint, "_corners"),
+        ]
+        for owner, name in looks:
+            self._count(self.looked_at, monkeypatch, owner, name)
         viewer = ViewerModel()
         self.canvas = AnnotationBinding(viewer)
         self.app, self.moments = app_on(self.canvas)
@@ -55,17 +67,20 @@ class Annotation:
         assert all(not piece.pending for piece in self.app.state.objects.values())
         assert len(self.app.state.objects) == count
 
-    def _count(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    def _count(
+        self, counted_in: Counter[str], monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+    ) -> None:
         real = getattr(owner, name)
 
         def counted(*arguments: Any, **named: Any) -> Any:
-            self.counted[name] += 1
+            counted_in[name] += 1
             return real(*arguments, **named)
 
         monkeypatch.setattr(owner, name, counted)
 
     def begin(self) -> None:
         self.counted.clear()
+        self.looked_at.clear()
         self.predictor.decoded.clear()
 
     def pass_by(self) -> None:
@@ -144,6 +159,51 @@ def test_twice_as_many_objects_are_no_more_looks_reads_writes_and_decodings(anno
         at.settle()
         counts.append((dict(at.counted), list(at.predictor.decoded)))
     assert counts[0] == counts[1]
+
+
+def click_a_new_object(at: Annotation) -> None:
+    at.app.do(actions.NEXT_OBJECT)
+    at.points.add([(1, 190, 190)])
+
+
+def draw_a_box(at: Annotation) -> None:
+    assert at.canvas.shapes is not None
+    at.canvas.shapes.add_rectangles([[(1, 100, 100), (1, 100, 120), (1, 120, 120), (1, 120, 100)]])
+
+
+def split(at: Annotation) -> None:
+    at.points.add([(1, 100, 100)])
+    at.settle()
+    at.app.do(actions.SPLIT)
+
+
+EDITS = {
+    "move a point": move_a_point,
+    "click a new object": click_a_new_object,
+    "draw a box": draw_a_box,
+    "split": split,
+    "threshold": CHANGES["threshold"],
+    "delete": CHANGES["delete"],
+    "undo": CHANGES["undo"],
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_looks_at_no_other_object_however_many_there_are(annotation, name):
+    looked_at = []
+    for count in (20, 40):
+        at = annotation(count)
+        at.canvas.new_shapes()
+        at.settle()
+        move_a_point(at)  # the step that undo reverts
+        at.settle()
+        at.begin()
+        EDITS[name](at)
+        at.settle()
+        at.app.sync()
+        looked_at.append(dict(at.looked_at))
+    assert looked_at[0] == looked_at[1]
+    assert max(looked_at[0].values()) < 10
 
 
 def test_a_view_that_changes_something_is_told_once_more(annotation):

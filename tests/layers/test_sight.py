@@ -43,7 +43,7 @@ class Seen:
 
     @property
     def names(self):
-        return [name for name, _ in self.plane.limits]
+        return [name for name, _ in self.plane.seen.limits]
 
 
 LAYERS = {
@@ -160,7 +160,7 @@ def test_what_changes_a_channel_is_told_and_makes_it_stale(viewer, name):
     CHANGES[name](other)
     assert seen.told
     assert seen.plane.display_key != before.display_key
-    assert (seen.plane.channels_key != before.channels_key) == (name == "hidden")
+    assert (seen.plane.seen.made_of != before.seen.made_of) == (name == "hidden")
     seen.sight.close()
     told = seen.told
     other.opacity = 0.1
@@ -209,7 +209,7 @@ def test_percentiles_of_a_slice_are_its_own_and_of_the_stack_are_the_same_on_all
         assert of_slices.plane.seen_pixels().intensity == (100 * z, 100 * z + top)
         assert of_stack.plane.seen_pixels().intensity == (0, 900 + top)
     # what was found is known from then on, without a read
-    assert of_slices.plane.limits[0][1] == (400, 400 + top)
+    assert of_slices.plane.seen.limits[0][1] == (400, 400 + top)
 
 
 def test_the_contrast_on_the_screen_is_nothing_to_limits_that_are_found(viewer):
@@ -225,7 +225,7 @@ def test_the_contrast_on_the_screen_is_nothing_to_limits_that_are_found(viewer):
 def test_fixed_limits_are_known_without_a_read(viewer):
     image = viewer.add_image(stack())
     plane = Seen(viewer, image, Sight(limits="fixed", fixed=(5, 60))).plane
-    assert plane.limits == (("Image", (5.0, 60.0)),)
+    assert plane.seen.limits == (("Image", (5.0, 60.0)),)
     assert plane.seen_pixels().intensity == (5.0, 60.0)
 
 
@@ -233,8 +233,8 @@ def test_each_channel_has_its_own_percentiles(viewer):
     image = viewer.add_image(ramp(20, 5), name="image")
     viewer.add_image(ramp(1, 1), name="dim", colormap="green", blending="additive")
     seen = Seen(viewer, image, Sight("visible", "plane", (0, 100)))
-    assert seen.plane.limits == (("image", None), ("dim", None))
-    display = seen.plane.display()
+    assert seen.plane.seen.limits == (("image", None), ("dim", None))
+    display = seen.plane.seen.display()
     assert isinstance(display, Display)
     assert [(one.low, one.high) for one in display.channels] == [(0, 23 * 20 + 31 * 5), (0, 23 + 31)]
     green = ((0, 0, 0, 1), (0, 1, 0, 1))

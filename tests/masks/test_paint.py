@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_samv1.masks.covered import Covered
-from napari_samv1.masks.paint import compose, repaint
+from napari_samv1.masks.paint import Stack, compose, repaint
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.settings import KEEP, OVERWRITE, Rule
 
@@ -55,7 +55,7 @@ class Canvas:
 
     def become(self, stack, changed, **options):
         before = self.labels.copy()
-        self.last = repaint(self.labels, self.stack, stack, changed, self.covered, **options)
+        self.last = repaint(self.labels, Stack(self.stack), Stack(stack), changed, self.covered, **options)
         np.testing.assert_array_equal(self.labels, before)
         for patch in self.last.patches:
             self.labels[patch.region][patch.changed] = patch.values[patch.changed]
@@ -223,7 +223,7 @@ def test_an_object_that_jumps_across_a_large_image_costs_two_small_regions():
     square = np.ones((10, 10), dtype=bool)
     here = (1, MaskCrop((0, 0), square), KEEP)
     there = (1, MaskCrop((8000, 8000), square), KEEP)
-    painting = repaint(labels, [here], [there], [1], Covered())
+    painting = repaint(labels, Stack([here]), Stack([there]), [1], Covered())
     assert len(painting.patches) == 2
     assert labels.read == 200
 
@@ -234,19 +234,19 @@ def test_a_small_correction_of_a_large_object_reads_the_difference():
     large = (1, MaskCrop((100, 100), mask), KEEP)
     bitten = mask.copy()
     bitten[500:505, 500:507] = False
-    repaint(labels, [large], [(1, MaskCrop((100, 100), bitten), KEEP)], [1], Covered())
+    repaint(labels, Stack([large]), Stack([(1, MaskCrop((100, 100), bitten), KEEP)]), [1], Covered())
     assert labels.read == 35
 
 
 def test_a_covering_across_tiles_is_remembered_and_forgotten():
     labels = np.full((600, 700), 9, dtype=np.int32)
     everything = (2, MaskCrop.from_mask(np.ones((600, 700), dtype=bool)), OVERWRITE)
-    painting = repaint(labels, [], [everything], [2], Covered())
+    painting = repaint(labels, Stack(), Stack([everything]), [2], Covered())
     region = (slice(250, 530), slice(10, 700))
     np.testing.assert_array_equal(painting.covered.within(region, labels.dtype), 9)
     assert not Covered().within(region, labels.dtype).any()
     painted = np.full_like(labels, 2)
-    back = repaint(painted, [everything], [], [2], painting.covered)
+    back = repaint(painted, Stack([everything]), Stack(), [2], painting.covered)
     assert (back.patches[0].values == 9).all()
     assert not back.covered.tiles
     assert painting.covered.tiles
@@ -255,11 +255,11 @@ def test_a_covering_across_tiles_is_remembered_and_forgotten():
 def test_labels_that_do_not_fit_are_refused():
     square = MaskCrop((0, 0), np.ones((2, 2), dtype=bool))
     with pytest.raises(ValueError, match="label 300 does not fit into uint8, which ends at 255"):
-        repaint(np.zeros((5, 5), np.uint8), [], [(300, square, KEEP)], [300], Covered())
+        repaint(np.zeros((5, 5), np.uint8), Stack(), Stack([(300, square, KEEP)]), [300], Covered())
     with pytest.raises(ValueError, match="must hold integers, got float64"):
-        repaint(np.zeros((5, 5)), [], [(3, square, KEEP)], [3], Covered())
+        repaint(np.zeros((5, 5)), Stack(), Stack([(3, square, KEEP)]), [3], Covered())
     with pytest.raises(ValueError, match="outside a label image of shape"):
-        repaint(np.zeros((1, 5), int), [], [(3, square, KEEP)], [3], Covered())
+        repaint(np.zeros((1, 5), int), Stack(), Stack([(3, square, KEEP)]), [3], Covered())
 
 
 @pytest.mark.parametrize(
@@ -268,3 +268,26 @@ def test_labels_that_do_not_fit_are_refused():
 def test_impossible_rules_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Rule(*arguments)
+
+
+def test_a_changed_stack_is_the_one_made_anew():
+    one, two, three = rectangle(1, 0, 0, 2, 2), rectangle(2, 3, 3, 6, 7), rectangle(3, 1, 1, 4, 4)
+    elsewhere = rectangle(2, 0, 5, 1, 7)
+    stack = Stack([one, two])
+    for anew, changes in (
+        ([one, elsewhere], {2: elsewhere}),
+        ([two, one], {}),
+        ([three, one, two], {3: three}),
+        ([two], {}),
+        ([], {}),
+        ([three], {3: three}),
+    ):
+        changed = stack.changed(tuple(label for label, *_ in anew), changes)
+        assert list(changed.order) == [label for label, *_ in anew]
+        assert [changed.by_label[label] for label in changed.order] == anew
+        for top, left in np.ndindex(7, 8):
+            pixel = slice(top, top + 1), slice(left, left + 1)
+            assert changed.meeting(pixel) == Stack(anew).meeting(pixel)
+    assert stack.order == (1, 2)
+    assert [stack.by_label[label] for label in stack.order] == [one, two]
+    assert Stack().changed((3,), {3: three}).meeting((slice(1, 2), slice(1, 2))) == [three]

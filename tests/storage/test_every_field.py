@@ -25,7 +25,7 @@ from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.computation import Computation, Environment
-from napari_samv1.records.display import Channel, Display, Paint
+from napari_samv1.records.display import Channel, Display, Paint, Projection, Slab
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
@@ -120,6 +120,12 @@ channels = st.builds(
     ),
     rgb=st.booleans(),
     pixels=texts,
+    projection=st.none()
+    | st.builds(
+        Projection,
+        st.sampled_from(["mean", "max", "min", "sum"]),
+        st.tuples(st.builds(Slab, st.integers(0, 9), st.integers(-9, 0), st.integers(1, 9))),
+    ),
 )
 displays = st.builds(Display, st.lists(channels, min_size=1, max_size=3).map(tuple))
 sights = st.builds(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
+import torch
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_samv1.cli import main
 from napari_samv1.storage.session.folder import open_session
-from session_steps import click, wait_for_worker, wait_until_idle
+from session_steps import COIN, click, wait_for_worker, wait_until_idle
 
 
 def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
@@ -45,3 +48,19 @@ def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
     said = capsys.readouterr().out
     assert said.count("identical") >= 2
     assert "differ" not in said
+
+
+def test_the_number_of_threads_on_record_is_that_of_the_thread_that_computes(annotating, qtbot, monkeypatch):
+    """Other plugins change that of the window's thread, and sums of other threads round otherwise."""
+    at = annotating
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7 if is_main() else 3)
+    at.panel.app.choose_model(at.panel.app.encoder.choices, is_ready=True)
+    at.hand.click(*COIN)
+    qtbot.waitUntil(lambda: at.binding.labels is not None, timeout=60_000)
+    wait_until_idle(qtbot, at.panel)
+    [piece] = at.binding.shown.objects.values()
+    assert piece.answer.made_by.environment.threads == 3
+
+
+def is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -9,7 +9,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_samv1.checkpoints.load import load_model
 from napari_samv1.cli import main
+from napari_samv1.engine.predictor import Predictor
 from napari_samv1.records.sight import Sight
 from napari_samv1.storage.session.folder import open_session
 from session_steps import click, wait_for_worker, wait_until_idle
@@ -185,6 +187,58 @@ def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
     wait_until_idle(qtbot, again)
     [piece] = again.canvas.shown.objects.values()
     assert [piece.mask, piece.answer.request.embedding_key.display] == looks
+
+
+@pytest.mark.parametrize("detail", ["whole", 2.0])
+def test_a_thick_slice_is_seen_annotated_in_the_middle_and_replayed(
+    open_panel, hand_on, coins, qtbot, tmp_path, monkeypatch, capsys, detail
+):
+    """Each slice holds a third of the coins: only the projection shows all."""
+    thirds = np.zeros((5, *coins.shape), np.uint16)
+    for z in range(5):
+        thirds[z, z % 3 :: 3] = coins[z % 3 :: 3]
+    tifffile.imwrite(tmp_path / "thirds.tif", thirds)
+    panel = open_panel()
+    viewer = panel.viewer
+    viewer.open(tmp_path / "thirds.tif")
+    image = panel.image.layer = viewer.layers["thirds"]
+    image.contrast_limits = (0, 255)
+    viewer.dims.set_point(0, 2)
+    panel.app.set_detail(detail)
+    click(qtbot, panel.tools.click)
+    viewer.reset_view()
+    qtbot.wait(60)
+    click(qtbot, panel.encoding.encode)
+    qtbot.waitUntil(lambda: panel.encoding.sentence.text().startswith("ready"), timeout=120_000)
+    image.projection_mode = "max"
+    viewer.dims.margin_left = viewer.dims.margin_right = (1, 0, 0)
+    qtbot.waitUntil(lambda: "slices changed since encoding" in panel.encoding.sentence.text())
+    assert panel.seen.found.text() == "thirds (max of 3 slices): 0 to 255"
+    click(qtbot, panel.encoding.encode)
+    qtbot.waitUntil(lambda: panel.encoding.sentence.text().startswith("ready"), timeout=120_000)
+    hand_on(panel).click(56, 101)
+    qtbot.waitUntil(lambda: panel.canvas.labels is not None, timeout=120_000)
+    wait_until_idle(qtbot, panel)
+    labels = panel.canvas.labels.data
+    assert np.unique(np.nonzero(labels)[0]).tolist() == [2]
+    # the coin, as it is found in the whole picture
+    [piece] = panel.canvas.shown.objects.values()
+    view = Predictor(load_model("tiny", device="cpu")).on_image(coins, intensity=(0.0, 255.0))
+    prediction = view.answer(piece.prompts, detail)
+    expected, mask = prediction.mask(prediction.best()), piece.mask.to_mask(coins.shape)
+    assert (expected & mask).sum() > 0.99 * (expected | mask).sum()
+
+    folder = tmp_path / "session"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(folder), ""))
+    click(qtbot, panel.session.save_as)
+    wait_for_worker(qtbot, panel)
+    assert main(["replay", str(folder)]) == 0
+    assert "identical" in capsys.readouterr().out
+    # without the slices around it, it cannot be repeated, and that is said
+    tifffile.imwrite(tmp_path / "slice.tif", thirds[2])
+    assert main(["replay", str(folder), "--image", str(tmp_path / "slice.tif")]) != 0
+    said = capsys.readouterr()
+    assert "the model saw several slices" in said.out + said.err
 
 
 def test_a_channel_that_is_gone_is_named_and_the_rest_is_opened(

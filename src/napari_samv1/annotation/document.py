@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from types import MappingProxyType
 
 from napari_samv1.annotation.change import Change
@@ -37,8 +38,16 @@ class _Sheet:
     order: list[int] = field(default_factory=list)
     boxes: Boxes = field(default_factory=Boxes)
     waiting: dict[int, None] = field(default_factory=dict)  # pending pieces, the last touched last
+    touched: dict[int, int] = field(default_factory=dict)  # revision of each one's last change, the last last
 
-    def empty(self) -> None:
+    def touch(self, object_id: int, revision: int) -> None:
+        """Note that a piece changed, came or went."""
+        self.touched.pop(object_id, None)
+        self.touched[object_id] = revision
+
+    def empty(self, revision: int) -> None:
+        for object_id in list(self.pieces):
+            self.touch(object_id, revision)
         self.pieces.clear()
         self.order.clear()
         self.waiting.clear()
@@ -64,6 +73,11 @@ class PlaneView:
     def get(self, object_id: int) -> Piece | None:
         """One object's piece, or None."""
         return self._sheet.pieces.get(object_id)
+
+    def changed_since(self, revision: int) -> list[int]:
+        """Objects whose pieces came, changed or went after a revision of the document, the last first."""
+        last_first = reversed(self._sheet.touched.items())
+        return [one for one, _ in takewhile(lambda touched: touched[1] > revision, last_first)]
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -110,7 +124,7 @@ class Document:
 
     @property
     def in_use(self) -> bool:
-        """Whether there are pieces, or steps that could bring some back."""
+        """True if there are pieces, or steps that could bring some back."""
         return bool(self.planes or self.undo_label or self.redo_label)
 
     @property
@@ -173,7 +187,7 @@ class Document:
         self.objects, self._history = {one.id: one for one in objects}, History()
         self.revision += 1
         for sheet in self._sheets.values():
-            sheet.empty()  # in place: views of it stay alive
+            sheet.empty(self.revision)  # in place: views of it stay alive
         self._put((piece.key, piece) for piece in pieces)
         for plane, order in orders.items():
             sheet = self._sheet(plane)
@@ -250,6 +264,7 @@ class Document:
                 continue
             self.revision += 1
             touched.add((plane, object_id))
+            sheet.touch(object_id, self.revision)
             sheet.waiting.pop(object_id, None)
             if new is None:
                 del sheet.pieces[object_id]

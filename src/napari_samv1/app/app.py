@@ -329,7 +329,7 @@ class App:
             has_details=plane is not None and max(plane.shape_yx) > encoder.side,
             windows=() if plane is None else encoder.windows(plane),
             sight=canvas.screen.sight,
-            limits=() if plane is None else plane.limits,
+            limits=() if plane is None else plane.seen.limits,
             document=document,
             revision=0 if document is None else document.revision,
             objects={} if shown is None else dict(shown.objects),
@@ -364,7 +364,7 @@ class App:
             return None
 
     def _is_foreign_label(self, number: int, piece: Piece | None) -> bool:
-        """Whether the current number is a label of another tool, that is no object of ours yet."""
+        """True if the current number is another tool's label and no object yet."""
         shown, labels = self.canvas.shown, self.canvas.bound[-1]
         if shown is None or labels is None or piece is not None:
             return False
@@ -593,7 +593,7 @@ class App:
 
     @property
     def busy(self) -> bool:
-        """Whether a thread computes, or something touched is to be read soon."""
+        """True while a thread computes, or an edit waits to be read."""
         return self._reading_soon or self._decoder.busy or self.encoder.busy
 
     def on_change(self, view: View) -> Callable[[], None]:
@@ -661,7 +661,7 @@ def _by_region(
             ticket.report((done, total))
 
         results = run_each(predictor, jobs, report)
-        if any(key not in pixels for key in (plane.key, *plane.channels_key)):
+        if any(key not in pixels for key in (plane.key, *(one.key for one in plane.seen.images))):
             pixels.update(plane.hashes())
         return results
 

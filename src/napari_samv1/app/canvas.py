@@ -69,7 +69,7 @@ class Masks(Protocol):
     """The layer of masks."""
 
     def shows(self, number: int) -> bool:
-        """Whether the displayed plane shows a label of this number."""
+        """True if the displayed plane shows a label of this number."""
 
 
 class Edits(Protocol):

@@ -19,7 +19,7 @@ from napari_samv1.app.models import Choices, ReadyModel
 from napari_samv1.app.sentences import sentence_of
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
 from napari_samv1.checkpoints.registry import MODELS
-from napari_samv1.images.seen_pixels import SeenPixels
+from napari_samv1.images.seen import Seen, SeenPixels
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.detail import Detail, detail_in_words
 from napari_samv1.records.preparation import PREPARATIONS, PUBLISHED
@@ -76,9 +76,7 @@ class EncodedPlane(Protocol):
     @property
     def shape_yx(self) -> tuple[int, int]: ...
     @property
-    def channels_key(self) -> tuple[Hashable, ...]: ...
-    @property
-    def limits(self) -> tuple[tuple[str, tuple[float, float] | None], ...]: ...
+    def seen(self) -> Seen: ...
     @property
     def is_read_wholly(self) -> bool: ...
     def seen_pixels(self) -> SeenPixels: ...
@@ -92,7 +90,7 @@ class Stored:
 
     embedding: Embedding
     display_key: Hashable
-    channels_key: Hashable
+    made_of: dict[str, Hashable]
     data_revision: int
 
 
@@ -106,7 +104,7 @@ class Viewed:
     view: ImageView
     key: Hashable
     display_key: Hashable
-    channels_key: Hashable
+    made_of: dict[str, Hashable]
     data_revision: int
 
 
@@ -154,12 +152,7 @@ class Encoder:
     @property
     def computation(self) -> Computation | None:
         """The model in use and this process, for the record of its answers."""
-        if self.model is None:
-            return None
-        if self._computation is None:
-            loaded = self.model.predictor.model
-            self._computation = Computation(loaded.name, self.model.choices.model, Environment.now())
-        return self._computation
+        return None if self.model is None else self._computation
 
     @property
     def busy(self) -> bool:
@@ -178,7 +171,13 @@ class Encoder:
         self._drop_encoding()
         if self._loading is not None:
             self._loading.cancel()
-        self._loading = self._worker.submit(LOAD, lambda ticket: models.load(choices, ticket))
+
+        def job(ticket: Ticket) -> tuple[ReadyModel, Environment]:
+            ready = models.load(choices, ticket)
+            # here: other plugins change the number of threads that the window's thread computes with
+            return ready, Environment.now()
+
+        self._loading = self._worker.submit(LOAD, job)
         self._on_change()
 
     def forget_model(self, choices: Choices) -> None:
@@ -214,12 +213,12 @@ class Encoder:
         view = plane.view(self.model.predictor, self._store)
         key = plane.key, next(self._serial)
         found = self._views[plane.key] = Viewed(
-            view, key, plane.display_key, plane.channels_key, plane.data_revision
+            view, key, plane.display_key, plane.seen.made_of, plane.data_revision
         )
         return found
 
     def is_encoding(self, plane: EncodedPlane) -> bool:
-        """Whether this plane's encoding is under way or waits for the model."""
+        """True while this plane's encoding is under way or waits for the model."""
         return self._wanted is not None and self._wanted.key == plane.key
 
     def encode(self, plane: EncodedPlane, window: Window | None = None) -> None:
@@ -323,7 +322,8 @@ class Encoder:
         if found.data_revision != plane.data_revision:
             return EncodingStatus(Encoding.STALE, f"the image's data changed since{needed}", hint)
         if found.display_key != plane.display_key:
-            what = "contrast" if found.channels_key == plane.channels_key else "channels"
+            differing = (name for name, now in plane.seen.made_of.items() if found.made_of[name] != now)
+            what = next(differing, "contrast")
             sentence = f"{what} changed since encoding; still in use{needed}"
             return EncodingStatus(Encoding.STALE, sentence, hint)
         # pixels may have been changed in place, of which napari says nothing
@@ -385,7 +385,7 @@ class Encoder:
             self._on_change()
 
     def _loaded(self, outcome: Outcome) -> None:
-        if outcome.cancelled or (outcome.value is not None and outcome.value.choices != self.choices):
+        if outcome.cancelled or (outcome.value is not None and outcome.value[0].choices != self.choices):
             return
         self._loading = None
         if outcome.error is not None:
@@ -393,9 +393,11 @@ class Encoder:
             self._wanted = None
             self._on_error(outcome.error)
         else:
-            self.model, self._computation = outcome.value, None
+            self.model, environment = outcome.value
+            loaded = self.model.predictor.model
+            self._computation = Computation(loaded.name, self.model.choices.model, environment)
             if self._wanted is not None:
-                self._begin(self._wanted, outcome.value)
+                self._begin(self._wanted, self.model)
         self._on_change()
 
     def _encoded(self, outcome: Outcome) -> None:
@@ -413,7 +415,7 @@ class Encoder:
         if embedding is not None:
             self._learn(plane)
             self._stored[plane.key] = Stored(
-                embedding, plane.display_key, plane.channels_key, plane.data_revision
+                embedding, plane.display_key, plane.seen.made_of, plane.data_revision
             )
             self._stored.move_to_end(plane.key)
             self._bound()

@@ -35,7 +35,7 @@ Window = tuple[int, int, int, int]
 """First row, first column, height, width."""
 
 GRID_MARGIN = 0.3
-"""How far below the asked scores a grid's masks are kept, so that a slider finds more of them."""
+"""Margin below the asked scores within which a grid's masks are kept, so that a slider finds more of them."""
 
 GRID_OVERLAP = 0.9
 """Overlap of boxes from which on a grid's masks are the same one, whatever is asked for."""
@@ -50,7 +50,7 @@ COUNTED_TO = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where on a plane to look: all of it, or a drawn ``area``, or all but it where it is ``left_out``.
+    """Part of a plane to look at: all of it, a drawn ``area``, or all but the area if it is ``left_out``.
 
     ``window`` bounds the seeds: what is on the screen, or the area's box.
     """
@@ -61,7 +61,7 @@ class Place:
     left_out: bool = False
 
     def holds(self, crop: MaskCrop) -> bool:
-        """Whether most of a mask lies where is looked."""
+        """True if most of a mask lies in the part that is looked at."""
         if self.area is None:
             return True
         shared = np.count_nonzero(crop.mask & self.area.within(crop.region)) / max(1, crop.area)
@@ -95,7 +95,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Means:
-    """How a run decides: by seeds or a grid, the calibration of its scores, and what it dropped already."""
+    """Means of a run: seeds or a grid, the calibration of its scores, and the thresholds already applied."""
 
     is_seeded: bool
     calibration: Calibration
@@ -124,7 +124,7 @@ def loosened(settings: AutomaticSettings, *, is_seeded: bool) -> AutomaticSettin
 
 
 def means_of(predictor: object, settings: AutomaticSettings) -> Means:
-    """How settings are followed with a model.
+    """Make the means by which a model follows some settings.
 
     Raises
     ------
@@ -181,7 +181,7 @@ class _Gatherer:
         self.boxes = np.zeros((0, 4), dtype=np.int64)
 
     def take(self, objects: Sequence[FoundObject]) -> Batch | None:
-        """What came since, with its overlaps; None where nothing did."""
+        """Take the objects found since the last call, with their overlaps; None if there are none."""
         new, self.taken = objects[self.taken :], len(objects)
         items, pairs, shared = [], [], []
         boxes = np.array([one.box for one in new], dtype=np.int64).reshape(-1, 4)
@@ -222,7 +222,7 @@ def _share_of_smaller(crop: MaskCrop, area: int, other: FoundObject) -> float:
 
 
 class PlaneFindings:
-    """What was found on one plane, and what of it filters keep; filtering decodes nothing."""
+    """Objects found on one plane, and those that the filters keep; filtering decodes nothing."""
 
     def __init__(self, plane: Plane, plane_hw: tuple[int, int], means: Means) -> None:
         self.plane, self.plane_hw, self.means = plane, plane_hw, means
@@ -390,11 +390,11 @@ class Findings:
 
     @property
     def count(self) -> int:
-        """How many were found before filtering."""
+        """Number of objects found before filtering."""
         return sum(len(one.items) for one in self.planes.values())
 
     def hides_some(self, settings: AutomaticSettings) -> bool:
-        """Whether settings ask for less sure objects than the run looked for."""
+        """True if the settings ask for less certain objects than the run looked for."""
         least = self.means.settings
         return (
             settings.pred_iou_thresh < least.pred_iou_thresh
@@ -506,7 +506,7 @@ class Review:
 
     @property
     def left(self) -> int:
-        """How many are still to be looked at."""
+        """Number of objects still to be looked at."""
         return sum(1 for _ in self._open())
 
     def seen(self, piece: Piece) -> None:

@@ -1,4 +1,4 @@
-"""When one movement of a person's hand ends, and the next begins."""
+"""End of one hand movement and beginning of the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person is told of an error that ended a job."""
+"""Sentences for the errors that end a job."""
 
 from __future__ import annotations
 

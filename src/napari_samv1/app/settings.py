@@ -48,7 +48,7 @@ class MovedSettings:
         return next((sentence for sentence in sentences if sentence), "")
 
     def give_to_new_image(self) -> None:
-        """What was set before there was an image is what its new objects begin with."""
+        """Give a new image's objects the settings that were made before there was an image."""
         document = self._canvas.document
         if document is not None and self._early:
             document.defaults = replace(document.defaults, **self._early)
@@ -56,5 +56,5 @@ class MovedSettings:
 
     @property
     def waiting(self) -> bool:
-        """Whether anything is to be applied."""
+        """True if a setting waits to be applied."""
         return bool(self._moved)

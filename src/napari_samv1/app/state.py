@@ -72,7 +72,7 @@ class State:
 
     @property
     def foreground(self) -> bool:
-        """Whether the next prompt, or the brush in hand, adds to the object."""
+        """True if the next prompt, or the brush in hand, adds to the object."""
         return self.tool == "brush" if self.tool in STROKES else self.polarity == "positive"
 
     @property
@@ -81,5 +81,5 @@ class State:
         return "brush" if self.foreground else "eraser"
 
     def differs(self, other: State, *names: str) -> bool:
-        """Whether any of these fields has another value than in another state."""
+        """Return True if any of these fields differs from another state's."""
         return any(getattr(self, name) != getattr(other, name) for name in names)

@@ -1,4 +1,4 @@
-"""Where tasks run: on threads of this process, or on a dask.distributed cluster."""
+"""Schedulers of tasks: threads of this process, or a dask.distributed cluster."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
 
 
 def finished_or_broken(task: Task) -> Outcome | None:
-    """What needs no worker: finished outputs, and files that are not there."""
+    """Outcomes that need no worker: finished outputs and missing files."""
     try:
         return finished(task)
     except Exception as error:

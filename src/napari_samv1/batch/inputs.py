@@ -1,4 +1,4 @@
-"""What a command line names as its inputs, and where each one's outputs go."""
+"""Inputs named on a command line, and the paths of their outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_samv1.images.files import TIFF_SUFFIXES
 from napari_samv1.images.source import ReadError
 
 SUFFIXES = TIFF_SUFFIXES | {".png", ".jpg", ".jpeg", ".npy", ".zarr"}
-"""What a folder is searched for; a file that is named is tried whatever it is called."""
+"""Suffixes searched for in a folder; a file that is named is tried with any suffix."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is written for an image, whole or not at all, and the record by which it is known to be finished."""
+"""Outputs of an image, written whole or not at all, and the record that marks them as finished."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ MICROMETRE = ("micron", "um", "µm", "\\u00B5m", "micrometer", "\u03bcm")
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What a file says of its axes: a letter for each of the image's, and the size of a pixel.
+    """Axes as a file describes them: a letter for each of the image's, and the size of a pixel.
 
     ``size_yx`` is in ``unit``; ("pixel", 1 x 1) where it says nothing.
     """
@@ -37,7 +37,7 @@ class Calibrated:
 
     @property
     def world(self) -> World:
-        """Where a plane's pixels lie."""
+        """Return the placement of a plane's pixels in the world."""
         height, width = self.size_yx
         return World(((height, 0, 0), (0, width, 0)), (self.unit, self.unit))
 

@@ -85,7 +85,7 @@ def overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _matches(iou: NDArray[np.float64], threshold: float) -> int:
-    """How many objects can be matched one to one at an IoU of the threshold or more."""
+    """Count the objects that can be matched one to one at an IoU of the threshold or more."""
     # above one half no object has a second partner
     hits = iou >= threshold
     if threshold > 0.5 or max(hits.sum(axis=0).max(initial=0), hits.sum(axis=1).max(initial=0)) <= 1:

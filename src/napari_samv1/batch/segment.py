@@ -65,7 +65,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task. ``error`` is a sentence, and "" where nothing failed."""
+    """Outcome of a task. ``error`` is a sentence, and "" where nothing failed."""
 
     path: Path
     status: Status

@@ -30,7 +30,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """How files are segmented: the model, the planes, their intensities, and what is written.
+    """Settings of a run over files: the model, the planes, their intensities, and the output formats.
 
     ``channel`` and ``plane`` choose what is segmented; by default every plane of the image. ``intensity`` is
     two limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles.

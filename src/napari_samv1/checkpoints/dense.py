@@ -23,7 +23,7 @@ FORMAT = "napari-samv1 dense head 1"
 
 
 def head_path(weights: Path) -> Path:
-    """Where the head of a weight file lies, if there is one."""
+    """Return the path of a weight file's head, or None."""
     return weights.with_name(f"{weights.stem}-dense.pt")
 
 

@@ -1,4 +1,4 @@
-"""Where and in which precision a network runs."""
+"""Device and precision of a network."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cuda_has_bfloat16(device: torch.device) -> bool:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16, so that it is faster than float32."""
+    """Return True if the processor multiplies in bfloat16, which makes it faster than float32."""
     if sys.platform == "darwin":
         return False  # torch has no fast bfloat16 products there, whatever the processor can
     capabilities = getattr(torch.cpu, "get_capabilities", None)

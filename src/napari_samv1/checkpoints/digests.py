@@ -35,5 +35,5 @@ class Digests:
         return f"{algorithm}:{getattr(self, algorithm)}"
 
     def match(self, expected: str) -> bool:
-        """Whether the content is the one published as ``algorithm:hexadecimal``."""
+        """Return True if the content has the digest published as ``algorithm:hexadecimal``."""
         return self.tagged(expected.partition(":")[0]) == expected

@@ -47,7 +47,7 @@ def download(model: KnownModel, on_progress: OnProgress = lambda done, total: No
 
 
 def partial_bytes(model: KnownModel) -> int:
-    """How much of the file an unfinished download has left."""
+    """Return the size of the part that an unfinished download left."""
     return Part.of(model.path).size
 
 

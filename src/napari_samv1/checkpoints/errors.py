@@ -1,4 +1,4 @@
-"""What can go wrong with a weight file, told in one sentence."""
+"""Errors of weight files, each told in one sentence."""
 
 from __future__ import annotations
 

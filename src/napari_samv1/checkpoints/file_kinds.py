@@ -1,4 +1,4 @@
-"""What a file is, from its first bytes: said before anything else of it is read."""
+"""Kinds of files, told from their first bytes before anything else is read."""
 
 from __future__ import annotations
 

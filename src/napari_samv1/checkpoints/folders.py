@@ -1,4 +1,4 @@
-"""Where downloaded weight files and kept embeddings lie."""
+"""Folders of downloaded weight files and of embeddings kept on disk."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def cache_folder() -> Path:
 
 
 def models_folder() -> Path:
-    """Where weight files lie."""
+    """Return the folder of weight files."""
     return cache_folder() / "models"
 
 
 def embeddings_folder() -> Path:
-    """Where embeddings lie that are kept on disk, unless another folder is named."""
+    """Return the default folder of embeddings kept on disk."""
     return cache_folder() / "embeddings"
 
 
 def weights_path(filename: str) -> Path:
-    """Where a weight file of this name lies or would lie; a name that leads elsewhere is refused."""
+    """Return the path of a weight file of this name; a name that leads out of the folder is refused."""
     is_plain = filename not in {"", ".", ".."} and not set(filename) & set('/\\:\0<>|?*"')
     if not is_plain:
         raise CheckpointError(f"expected the plain name of a file, without any folder, got {filename!r}")

@@ -77,7 +77,7 @@ class _Shapes:
 
 
 def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
-    """How many layers have tensors; a gap in their numbers shows as a missing tensor later."""
+    """Count the layers that have tensors; a gap in their numbers shows as a missing tensor later."""
     return len({found.group(1) for name in tensors if (found := re.match(pattern, name))})
 
 

@@ -28,7 +28,7 @@ from napari_samv1.model.sam import Sam
 from napari_samv1.records.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparation
 
 SHOWN = 3
-"""How many tensors an error names; the rest it counts."""
+"""Number of tensors that an error names; the rest it counts."""
 
 WIDE = 256
 """Token width from which on the MLPs are most of an encoder's work."""
@@ -158,7 +158,7 @@ def build_network(
 
 
 def takes_dtype(name: str, config: SamConfig) -> bool:
-    """Whether a parameter, by our name, is float32 only if the whole network is.
+    """Return True if a parameter, by our name, is float32 only if the whole network is.
 
     Those of the image encoder's stages: pixels, prompts and masks are little work, and their exactness shows.
     So are the MLPs of a narrow network, and half of what rounding would move its masks by.
@@ -168,7 +168,7 @@ def takes_dtype(name: str, config: SamConfig) -> bool:
 
 
 def _known_file(known: KnownModel, download: bool) -> tuple[Path, str]:
-    """Where the file lies, and its verified hash."""
+    """Return the path of the file and its verified hash."""
     if not known.is_on_disk:
         if known.is_bundled:
             raise CheckpointError(f"{known.path} is missing from the installation; reinstall napari-samv1")

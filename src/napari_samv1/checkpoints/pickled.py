@@ -52,7 +52,7 @@ HARMLESS = TABLES | {
         )
     ),
 }
-"""What stands beside weights in files that trainers write. It is passed over like anything else that is no
+"""Names found beside weights in files that trainers write. They are passed over like anything else that is no
 weight; a file that names more than this is refused, as whoever made it meant it to be executed."""
 
 RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}

@@ -28,7 +28,7 @@ class LoadedHead:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What ``load_model`` returns; ``sha256`` is that of the weight file and identifies the weights.
+    """Model made by ``load_model``; ``sha256`` is that of the weight file and identifies the weights.
 
     ``dense`` finds objects without prompts; only some models have it. ``compiled``: torch compiles the image
     encoder for each size of image that it meets.
@@ -48,5 +48,5 @@ class LoadedModel:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the image encoder's stages compute in; pixels, prompts and masks are float32 in any case."""
+        """Precision of the image encoder's stages; pixels, prompts and masks are float32 in any case."""
         return next(self.network.image_encoder.stages.parameters()).dtype

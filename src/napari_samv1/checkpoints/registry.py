@@ -45,7 +45,7 @@ class KnownModel:
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or would lie once downloaded."""
+        """Path of the file, downloaded or not."""
         if self.is_bundled:
             return Path(__file__).parent / "bundled" / self.filename
         return weights_path(self.filename)

@@ -49,7 +49,7 @@ RELATIVES = (
 
 
 def relative_of(names: Collection[str]) -> str | None:
-    """What a file with these tensor names is instead, and what to do; None if nothing gives it away."""
+    """Name the network that has these tensors instead, and say what to do; None if no name is recognised."""
     for kind, remedy, marks in RELATIVES:
         if any(mark in name for name in names for mark in marks):
             return f"{kind}: {remedy}"

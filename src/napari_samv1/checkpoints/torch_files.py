@@ -138,7 +138,7 @@ def _require_sum(mapped: mmap.mmap, part: zipfile.ZipInfo) -> None:
 
 
 def _following(mapped: mmap.mmap, order: list[Any], storages: dict[str, Storage], at: int) -> dict[str, int]:
-    """Where each storage begins, by its key: one after the other from ``at``."""
+    """Return the start of each storage by its key, one after the other from ``at``."""
     starts = {}
     for key in order:
         storage = storages.get(key) if isinstance(key, str) else None

@@ -151,7 +151,7 @@ def _connect(url: str, part: Part) -> http.client.HTTPResponse | None:
 
 
 def _resumed_at(response: http.client.HTTPResponse, part: Part) -> int:
-    """Where the answer's first byte belongs: 0 where the server cannot, or must not, resume."""
+    """Return the position of the response's first byte: 0 where the server cannot, or must not, resume."""
     if response.status != 206:
         return 0
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))

@@ -64,7 +64,7 @@ def published_names(table: Mapping[Any, Any]) -> list[tuple[Any, str]]:
 
 
 def _prefix(name: str) -> str | None:
-    """What stands before the network's parts, with its dot; None where none of them is named."""
+    """Return the prefix of the network's parts with its dot, None where none of them is named."""
     steps = name.split(".")
     place = next((place for place, step in enumerate(steps) if step in PARTS), None)
     return None if place is None else "".join(f"{step}." for step in steps[:place])

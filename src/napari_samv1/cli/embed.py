@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.view import ImageView
 
 LARGEST_SHARE = 0.9
-"""What share of the cache an image may take: more would push out what was just encoded."""
+"""Largest share of the cache for one image: more would push out what was just encoded."""
 
 
 def run(words: list[str]) -> int:

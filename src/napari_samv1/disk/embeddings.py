@@ -44,7 +44,7 @@ class KeptEmbedding:
 
 @dataclass(frozen=True)
 class Occupied:
-    """How many embeddings a folder holds, how many bytes they take, and how many they may take."""
+    """Number of embeddings in a folder, their bytes, and the most bytes that they may take."""
 
     count: int
     nbytes: int
@@ -74,7 +74,7 @@ class EmbeddingFolder:
         self._seen_bytes: int | None = None
 
     def path(self, request: EncodingRequest) -> Path:
-        """Where the embedding of a request lies or would lie."""
+        """Return the path of a request's embedding, stored or not."""
         digest = request.digest
         return self.folder / digest[:2] / f"{digest}.safetensors"
 
@@ -104,7 +104,7 @@ class EmbeddingFolder:
             self._stop_writing(error)
 
     def occupied(self) -> Occupied:
-        """What the folder holds now."""
+        """Return the number of embeddings in the folder and their bytes."""
         sizes = [size for _, size, _ in self._entries()]
         return Occupied(len(sizes), sum(sizes), self.most_bytes)
 
@@ -156,7 +156,7 @@ class EmbeddingFolder:
                     part.unlink()
 
     def _entries(self) -> Iterator[tuple[int, int, Path]]:
-        """When each was last used, its bytes, its path."""
+        """Yield the time of last use, bytes and path of each embedding."""
         for path in self.folder.glob(f"[0-9a-f][0-9a-f]/{NAME}"):
             with suppress(OSError):
                 status = path.stat()
@@ -196,7 +196,7 @@ def _written(request: EncodingRequest, kept: KeptEmbedding) -> bytes:
 
 
 def _read(content: bytes, request: EncodingRequest) -> KeptEmbedding | None:
-    """What a file holds, if all of it is sound and of this request."""
+    """Read an embedding from a file, if all of it is sound and of this request."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(LONGEST_HEADER, len(content) - 8):
         return None

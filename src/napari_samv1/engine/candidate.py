@@ -40,7 +40,7 @@ class Candidate:
 
     @property
     def placement(self) -> Placement:
-        """Where the logits lie on the image."""
+        """Placement of the logits on the image."""
         frame = self.frame
         return Placement(frame.image_hw, frame.window_yxhw, frame.resized_hw, frame.input_hw)
 

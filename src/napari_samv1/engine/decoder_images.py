@@ -15,7 +15,7 @@ MOST = 3
 
 
 class DecoderImages:
-    """What the decoder makes of the last few embeddings before it sees any prompt. Threads may share it."""
+    """The decoder's prompt-free tensors of the last few embeddings. Threads may share it."""
 
     def __init__(self, network: Sam) -> None:
         self._network = network

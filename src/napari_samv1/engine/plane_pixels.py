@@ -29,7 +29,7 @@ from napari_samv1.records.requests import EncodingRequest, ModelIdentity, Roundi
 
 @dataclass(frozen=True, eq=False)
 class PreparedRegion:
-    """What the network gets for a request, and the key of what comes of it; pixels 1 3 H W on the CPU."""
+    """Input of the network for a request, and the key of its embedding; pixels 1 3 H W on the CPU."""
 
     request: EncodingRequest
     frame: Frame

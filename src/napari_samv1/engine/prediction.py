@@ -1,4 +1,4 @@
-"""What the decoder answers to one object's prompts."""
+"""Answer of the decoder to one object's prompts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Prediction:
         return replace(self, drawn_mhw=self.logits)
 
     def stability(self, threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:
-        """How little each mask changes as the threshold moves by ``offset`` either way: float32 (4,), 0..1.
+        """Stability of each mask as the threshold moves by ``offset`` either way: float32 (4,), 0..1.
 
         Counted at the image's resolution, padding excluded (Kirillov et al. 2023, appendix B).
         """
@@ -125,6 +125,6 @@ class Prediction:
 
     @property
     def placement(self) -> Placement:
-        """Where the logits lie on the image."""
+        """Placement of the logits on the image."""
         frame = self.frame
         return Placement(frame.image_hw, frame.window_yxhw, frame.resized_hw, frame.input_hw)

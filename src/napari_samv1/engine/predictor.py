@@ -45,10 +45,10 @@ BATCH_TOKENS = 2 * 64 * 64
 """Image tokens that one decoder batch may hold on a CPU: more would leave its cache, and be slower."""
 
 GPU_BATCH_TOKENS = 256 * 64 * 64
-"""How many it may hold elsewhere where memory allows: more are no faster."""
+"""Largest number of tokens in a batch off the CPU where memory allows: more are no faster."""
 
 BATCH_NUMBERS = 8
-"""How many times its channels a token needs in a batch, with the masks; measured: 4 without them."""
+"""Numbers per channel that a token needs in a batch, with the masks; measured: 4 without them."""
 
 
 class Predictor:

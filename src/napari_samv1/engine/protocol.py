@@ -1,4 +1,4 @@
-"""What decoding asks of a predictor and of its predictions: the network's, and those of doubles in tests."""
+"""Protocols of a predictor and of its predictions: the network's, and those of doubles in tests."""
 
 from __future__ import annotations
 

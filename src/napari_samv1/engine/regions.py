@@ -92,7 +92,7 @@ class RegionGrid:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Where prompts are decoded next: a window at a detail, and the windows of that detail tried before."""
+    """Next place to decode prompts: a window at a detail, and the windows of that detail tried before."""
 
     detail: Used
     window: Window
@@ -118,7 +118,7 @@ class RegionRule:
         return self._at_or_coarser(checked_detail(detail), box, box)
 
     def next(self, prompts: Prompts, attempt: Attempt, prediction: Prediction) -> Attempt | None:
-        """What comes after an attempt; None where its prediction stands."""
+        """Return the attempt after this one; None where its prediction stands."""
         if attempt.detail == "whole":
             return None
         reach = mask_reach(prediction)
@@ -150,7 +150,7 @@ class RegionRule:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a mask reaches: its box, and how many edges of its region it meets that are not the image's."""
+    """Reach of a mask: its box, and the number of edges of its region, not the image's, that it meets."""
 
     box: Box
     edges: int

@@ -25,7 +25,7 @@ from napari_samv1.model.weights import Places, Unchanged
 logger = logging.getLogger(__name__)
 
 MOST = 3
-"""How many recordings of encodings a network keeps."""
+"""Largest number of recorded encodings that a network keeps."""
 
 SHARE = 4
 """They may hold so much of the device's memory at most, together."""
@@ -118,7 +118,7 @@ class StagedEncoder:
 
     @property
     def recorded(self) -> int:
-        """How many recordings are kept."""
+        """Number of recordings kept."""
         return len(self._recorded)
 
     def _recording(self, pixels_bchw: Tensor, windows: tuple[int, ...]) -> RecordedEncoding | None:

@@ -17,7 +17,7 @@ from napari_samv1.records.requests import EncodingRequest
 VARIABLE = "NAPARI_SAMV1_EMBEDDINGS_MB"
 MOST_BYTES = 1 << 30
 FREE_SHARE = 4
-"""What part of the free memory embeddings may take further."""
+"""Divisor that gives the share of free memory for more embeddings."""
 
 
 class EmbeddingStore(Protocol):
@@ -136,7 +136,7 @@ def free_memory() -> int | None:
 
 
 def most_bytes(held: int, bound: int | None = None) -> int:
-    """How many bytes embeddings may take that take ``held`` now; ``bound`` is the setting's by default."""
+    """Return the most bytes for embeddings that take ``held`` now; ``bound`` is the setting's by default."""
     bound = _most_bytes() if bound is None else bound
     free = free_memory()
     return bound if free is None else min(bound, held + free // FREE_SHARE)

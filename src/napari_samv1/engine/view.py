@@ -41,7 +41,7 @@ class ImageView:
 
     @property
     def plane(self) -> Plane:
-        """Which plane of the image."""
+        """Plane of the image."""
         return self.pixels.plane
 
     @property

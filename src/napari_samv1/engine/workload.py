@@ -1,4 +1,4 @@
-"""How much work an encoding is, so that its time can be told before it starts."""
+"""Work of an encoding, from which its time is told before it starts."""
 
 from __future__ import annotations
 

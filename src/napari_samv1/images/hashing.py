@@ -1,4 +1,4 @@
-"""What identifies the pixels of a plane."""
+"""Hashes that identify the pixels of a plane."""
 
 from __future__ import annotations
 

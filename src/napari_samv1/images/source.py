@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import getattr_static
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ from napari_samv1.records.requests import SourceIdentity
 Array = NDArray[Any]
 
 MOST_PIXELS = 1 << 24
-"""How many pixels one read may hold: of more, every second, third, ... row and column is read."""
+"""Largest number of pixels in one read: of more, every second, third, ... row and column is read."""
 
 OVERVIEW_PIXELS = 1_000_000
 """Up to how many pixels a level is looked at as a whole, for its hash or for the range of its values."""
@@ -107,11 +108,11 @@ class ArraySource:
     @property
     def in_memory(self) -> bool:
         """All levels are arrays in memory, none mapped from a file."""
-        return all(isinstance(level, np.ndarray) and _mapped_file(level) is None for level in self.levels)
+        return all(map(at_hand, self.levels))
 
     @cached_property
     def identity(self) -> SourceIdentity:
-        """What tells this image from others; reads a few of its pixels, once."""
+        """Identity of the image, from a few of its pixels, read once."""
         shape, *coarser = self.shapes
         return SourceIdentity(
             shape=shape,
@@ -190,6 +191,13 @@ class ArraySource:
         return f"xxh3-128:{digest.hexdigest()}"
 
 
+def at_hand(array: Any) -> bool:
+    """Return True if an array, or the arrays that it is made of, are in memory."""
+    if isinstance(array, np.ndarray):
+        return _mapped_file(array) is None
+    return getattr(array, "in_memory", None) is True
+
+
 def as_source(image: Any, *, ndim: int | None = None) -> Source:
     """Anything that holds an image as a source; a source stays as it is. Reads nothing.
 
@@ -206,7 +214,11 @@ def as_source(image: Any, *, ndim: int | None = None) -> Source:
         levels = tuple(image)
     else:
         if not _is_array(image):
-            if not isinstance(image, str | os.PathLike) and hasattr(image, "identity"):
+            # hasattr would find the identity by reading pixels
+            if (
+                not isinstance(image, str | os.PathLike)
+                and getattr_static(image, "identity", None) is not None
+            ):
                 own: Source = image
                 return own
             image = np.asarray(image)

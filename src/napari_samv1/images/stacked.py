@@ -27,7 +27,7 @@ class StackedSource:
 
     @cached_property
     def identity(self) -> SourceIdentity:
-        """What tells these images from others, in this order."""
+        """Identity of these images, in this order."""
         first, *others = (source.identity for source in self.sources)
         for other in others:
             if other.shape != first.shape:

@@ -1,4 +1,4 @@
-"""Where a token of the image encoder looks: attention, recomputed from queries, keys and positions.
+"""Attention of the image encoder's tokens, recomputed from queries, keys and positions.
 
 The network itself never keeps its attention; what is needed for it is heard during one encoding, which ends
 after the block in question.
@@ -25,7 +25,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class TokenAttention:
-    """Where one token looks: ``maps_hyx`` (heads, h, w) over the whole grid, 0 outside of its window.
+    """Attention of one token: ``maps_hyx`` (heads, h, w) over the whole grid, 0 outside of its window.
 
     ``window_yxhw`` is the part of the grid that it can see (first row, first column, height, width).
     ``padding_h`` is each head's share on the zeros that fill incomplete windows: with it a head sums to 1.
@@ -49,7 +49,7 @@ class BlockAttention:
         return self.qkv_hwc.shape[0], self.qkv_hwc.shape[1]
 
     def of_token(self, token_yx: tuple[int, int]) -> TokenAttention:
-        """Where the token at (row, column) of the grid looks.
+        """Return the attention of the token at (row, column) of the grid.
 
         Raises
         ------

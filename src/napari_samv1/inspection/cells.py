@@ -1,4 +1,4 @@
-"""Where the cells of an array (tokens, logits, pixels) lie on the image."""
+"""Placement of an array's cells (tokens, logits, pixels) on the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the mask decoder's tokens look on the image, recomputed from queries and keys."""
+"""Attention of the mask decoder's tokens to the image, recomputed from queries and keys."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
 
 
 def decoder_tokens(prompts: Prompts) -> tuple[str, ...]:
-    """What each token of the decoder stands for, in its order."""
+    """Return the meaning of each token of the decoder, in its order."""
     names = ["IoU token", *(f"mask token {index}" for index in range(MASKS))]
     for number, label in enumerate(prompts.labels, start=1):
         names.append(f"point {number} ({'foreground' if label == FOREGROUND else 'background'})")

@@ -1,4 +1,4 @@
-"""What the network adds to a token to say where it is; no image needed."""
+"""Position encodings that the network adds to its tokens; no image needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts of the image mean the same to the network as a chosen part does."""
+"""Similarity of every part of the image to a chosen part, in the network's features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How firmly the network stands by its masks: thresholds, offsets, and images with less detail."""
+"""Stability of masks under other thresholds, other offsets, and images with less detail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other attention windows, and another size of the input, make of the same prompts."""
+"""Masks of the same prompts with other attention windows and other input sizes."""
 
 from __future__ import annotations
 

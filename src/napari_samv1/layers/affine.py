@@ -59,7 +59,7 @@ def from_viewer_world(viewer: Any, layer: Layer, world: ArrayLike | None = None)
 
 
 def _unit_factors(source: Sequence[Any], target: Sequence[Any]) -> Coordinates:
-    """What a coordinate in the source's units is multiplied by, for each of the last common axes."""
+    """Return the factor from the source's units for each of the last common axes."""
     shared = min(len(source), len(target))
     pairs = zip(source[-shared:], target[-shared:], strict=True)
     return np.array([_unit_factor(own, other) for own, other in pairs], dtype=np.float64)

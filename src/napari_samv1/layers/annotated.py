@@ -93,6 +93,13 @@ class AnnotatedImage:
                 sheet.earlier = sheet.writer
             sheet.writer = None
 
+    def labels_deleted(self, layer: Labels) -> None:
+        """Forget a layer and the labels of other tools that it held: they went with it."""
+        self.forget([layer])
+        self._foreign = None
+        for sheet in self._sheets.values():
+            sheet.writer = sheet.earlier = sheet.beneath = None
+
     # Labels
 
     def write(self, labels: Labels, planes: Iterable[Plane]) -> str:

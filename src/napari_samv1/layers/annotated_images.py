@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_samv1.annotation.document import Document, Lookup
@@ -57,6 +57,12 @@ class AnnotatedImages:
         """Forget the annotation of one image, if it has any."""
         self._all.pop(layer.unique_id, None)
 
+    def labels_deleted(self, layer: Labels, *, bound: bool) -> None:
+        """Forget a deleted layer in every image that it served; the open one if it was ``bound``."""
+        for one in self._all.values():
+            if bound if one is self.opened else one.layers.labels is layer:
+                one.labels_deleted(layer)
+
     def forget_all(self) -> None:
         """Forget all annotations; none is open."""
         self.opened = self._left = None
@@ -94,7 +100,7 @@ class AnnotatedImages:
 
     @property
     def beside(self) -> bool:
-        """Whether the open image lies where the one that was left last does, as another channel."""
+        """True if the open image lies where the last one lay, as another channel."""
         return self._place is None or fills(self.chosen.image, self._place)
 
     def after_leaving(self, bound: BoundLayers) -> BoundLayers:
@@ -140,6 +146,6 @@ class AnnotatedImages:
 
 
 def fills(image: Image, corners: NDArray[np.floating]) -> bool:
-    """Whether an image lies where another one was, as a channel does: its prompts then serve both."""
+    """Return True if an image lies where another one was, as a channel does: its prompts then serve both."""
     place = image.extent.world
     return place.shape == corners.shape and np.allclose(place, corners)

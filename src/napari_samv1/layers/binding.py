@@ -148,7 +148,7 @@ class AnnotationBinding:
         self._tell_view = on_view
 
     def owns(self, layer: Layer) -> bool:
-        """Whether a layer is one of the bound ones."""
+        """Return True if a layer is bound."""
         return any(layer is own for own in self.bound)
 
     def press(self, name: str, *, on_plane: bool = False) -> bool:
@@ -437,7 +437,7 @@ class AnnotationBinding:
         self._tell_edited(problem or opened.kept_out(strokes))
 
     def _begin_stroke(self, object_id: int) -> Drawing | None:
-        """Where a stroke on a live pyramid goes; None where no plane is shown."""
+        """Begin a stroke on a live pyramid; None where no plane is shown."""
         plane, opened = self.screen.place, self.images.opened
         if plane is None or opened is None:
             return None
@@ -456,6 +456,8 @@ class AnnotationBinding:
 
     def _layer_removed(self, event: Any) -> None:
         gone, image = event.value, self.image
+        if isinstance(gone, Labels):
+            self.images.labels_deleted(gone, bound=gone is self.labels)
         if image is not None and gone is image:
             self.image = None
         elif gone is self.points:

@@ -36,7 +36,7 @@ class CurrentObject:
 
     @property
     def polarity(self) -> Polarity:
-        """Whether the next prompt is foreground ("positive") or background ("negative")."""
+        """Polarity of the next prompt: "positive" (foreground) or "negative" (background)."""
         return self._prompts.polarity
 
     @polarity.setter

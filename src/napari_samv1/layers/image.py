@@ -1,10 +1,11 @@
-"""What an Image layer shows, as one plane of pixels that the model can see."""
+"""Displayed plane of an Image layer, as pixels for the model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,16 +14,13 @@ from napari.layers import Image
 from numpy.typing import ArrayLike, NDArray
 
 from napari_samv1.app.canvas import NoPlaneError
-from napari_samv1.images.displayed import displayed
 from napari_samv1.images.hashing import SAMPLE, hash_pixels
-from napari_samv1.images.intensity import limits_of
-from napari_samv1.images.seen_pixels import SeenPixels
-from napari_samv1.images.source import ArraySource, Source
-from napari_samv1.images.stacked import StackedSource
+from napari_samv1.images.seen import Limits, Seen, SeenImage, SeenPixels
+from napari_samv1.images.source import ArraySource
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
-from napari_samv1.records.display import Channel, Display, Paint
-from napari_samv1.records.place import Plane, Region
-from napari_samv1.records.sight import AS_DISPLAYED, Sight
+from napari_samv1.layers.projection import projection_of
+from napari_samv1.records.display import PLAIN, Paint, Projection
+from napari_samv1.records.place import Plane
 
 if TYPE_CHECKING:
     from napari_samv1.engine.predictor import Predictor
@@ -31,12 +29,10 @@ if TYPE_CHECKING:
 
 OVERVIEW_PIXELS = 4096 * 4096
 
-Limits = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class PlaneKey:
-    """Which plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
+    """Key of a plane: ``index`` is the position on the layer's axes, None on the displayed ones."""
 
     layer_id: Hashable
     index: tuple[int | None, ...]
@@ -52,9 +48,7 @@ class DisplayedPlane:
     the layer's pixels one pixel of the plane spans: more than 1 for an overview at a coarser level, which is
     only looked at and never annotated.
 
-    ``sight`` is what the model is to see of it, ``channels`` the planes that are composed for that, the
-    lowest first, each with its ``paint``: none where it is this plane alone, in grey. ``found`` are limits
-    that were found in pixels so far.
+    ``seen`` is what the model is to see of it: by default the layer as displayed, in grey.
     """
 
     key: PlaneKey
@@ -68,10 +62,7 @@ class DisplayedPlane:
     rgb: bool
     levels: tuple[Any, ...] = field(repr=False)
     _slices: tuple[int | slice, ...] = field(repr=False)
-    sight: Sight = AS_DISPLAYED
-    channels: tuple[DisplayedPlane, ...] = ()
-    paint: Paint = field(default=Paint(), repr=False)
-    found: dict[Hashable, Limits] = field(default_factory=dict, repr=False)
+    given: Seen | None = field(default=None, repr=False)
 
     @property
     def level(self) -> int:
@@ -83,29 +74,32 @@ class DisplayedPlane:
         """The plane of the image."""
         return Plane(self.key.index)
 
+    @cached_property
+    def seen(self) -> Seen:
+        """Images for the model: the given ones, or this layer alone as it is displayed."""
+        if self.given is not None:
+            return self.given
+        return Seen(self.plane, self.shape_yx, (self.as_image(),))
+
+    def as_image(self, paint: Paint = PLAIN, projection: Projection | None = None) -> SeenImage:
+        """The plane as one of the images that the model is to see."""
+        return SeenImage(
+            key=self.key,
+            image=self.key.layer_id,
+            revision=self.data_revision,
+            name=self.name,
+            pixels_hash=self.pixels_hash,
+            source=self.source,
+            intensity=self.intensity,
+            gamma=self.gamma,
+            paint=paint,
+            projection=projection,
+        )
+
     @property
     def display_key(self) -> Hashable:
         """The plane, its data and how the model is to see it: an encoding made under another one is stale."""
-        if self._is_as_displayed:
-            return self.key, self.data_revision, self.intensity, self.gamma
-        looks = tuple(
-            (one.key, one.data_revision, one._limits_key(self.sight), one.gamma, one.paint)
-            for one in self._seen
-        )
-        return self.key, self.data_revision, looks
-
-    @property
-    def channels_key(self) -> tuple[Hashable, ...]:
-        """The keys of all planes that the model is to see."""
-        return tuple(one.key for one in self._seen)
-
-    @property
-    def _is_as_displayed(self) -> bool:
-        return not self.channels and self.sight.limits == "displayed"
-
-    @property
-    def _seen(self) -> tuple[DisplayedPlane, ...]:
-        return self.channels or (self,)
+        return self.key, self.data_revision, self.seen.key
 
     @property
     def source(self) -> ArraySource:
@@ -131,7 +125,7 @@ class DisplayedPlane:
 
     def view(self, predictor: Predictor, cache: EmbeddingStore | None = None) -> ImageView:
         """The plane for a model, as it is to be seen now; reads nothing yet."""
-        if self._is_as_displayed:
+        if self.seen.is_as_displayed:
             return predictor.on_image(
                 self.source, intensity=self.intensity, gamma=self.gamma, plane=self.plane, cache=cache
             )
@@ -139,83 +133,22 @@ class DisplayedPlane:
         from napari_samv1.engine.store import MemoryStore
         from napari_samv1.engine.view import ImageView
 
-        pixels = PlanePixels(
-            predictor.model, self._seen_source, self.plane, self.shape_yx, display=self.display
-        )
+        seen = self.seen
+        pixels = PlanePixels(predictor.model, seen.source, self.plane, self.shape_yx, display=seen.display)
         return ImageView(predictor, pixels, MemoryStore() if cache is None else cache)
 
     def seen_pixels(self) -> SeenPixels:
-        """The plane's pixels as the model is to see them. Reads; call it in a worker."""
-        if self._is_as_displayed:
+        """The pixels as the model is to see them. Reads; call it in a worker."""
+        if self.seen.is_as_displayed:
             pixels = self.read()
             return SeenPixels(pixels, self.intensity, self.gamma, hashes={self.key: hash_pixels(pixels)})
-        display = self.display()
-        whole = Region(self.plane, (0, 0, *self.shape_yx))
-        pixels = self._seen_source.read(whole, self.shape_yx)
-        if display.is_single:
-            (channel,) = display.channels
-            return SeenPixels(pixels, (channel.low, channel.high), channel.gamma, hashes=self.hashes())
-        return SeenPixels(displayed(pixels, display), None, 1.0, display, self.hashes())
-
-    def display(self) -> Display:
-        """The numbers by which the model is to see the plane; finds limits in pixels: call it in a worker."""
-        return self._display([one._limits(self.sight) for one in self._seen], self.hashes())
-
-    @property
-    def limits(self) -> tuple[tuple[str, Limits | None], ...]:
-        """The names of what the model is to see and their limits, None where those are not found yet."""
-        return tuple((one.name, one._known_limits(self.sight)) for one in self._seen)
+        return replace(self.seen.pixels(), hashes=self.hashes())
 
     def hashes(self) -> dict[Hashable, str]:
-        """``pixels_hash`` of this plane and all its channels, by their keys. Reads; call it in a worker."""
-        return {one.key: one.pixels_hash() for one in (self, *self.channels)}
-
-    @property
-    def _is_itself(self) -> bool:
-        return not self.channels or self.channels_key == (self.key,)
-
-    @property
-    def _seen_source(self) -> Source:
-        if self._is_itself:
-            return self.source
-        return StackedSource(tuple(one.source for one in self.channels))
-
-    def _display(self, limits: Sequence[Limits], hashes: Mapping[Hashable, str]) -> Display:
-        return Display(
-            tuple(
-                Channel(*own, one.gamma, one.paint, one.rgb, "" if self._is_itself else hashes[one.key])
-                for one, own in zip(self._seen, limits, strict=True)
-            )
+        """``pixels_hash`` of this plane and of all that is seen, by key. Reads; call it in a worker."""
+        return (
+            self.seen.hashes() if self.seen.is_alone else {self.key: self.pixels_hash(), **self.seen.hashes()}
         )
-
-    def _limits_key(self, sight: Sight) -> Hashable:
-        """What the plane's limits depend on, beside its data."""
-        if sight.limits == "displayed":
-            return self.intensity
-        if sight.limits == "fixed":
-            return sight.fixed
-        return sight.limits, sight.percentiles
-
-    def _known_limits(self, sight: Sight) -> Limits | None:
-        if sight.limits == "displayed":
-            return limits_of(np.zeros((1, 1), self.source.dtype), self.intensity)
-        return sight.fixed if sight.limits == "fixed" else self.found.get(self._found_key(sight))
-
-    def _found_key(self, sight: Sight) -> Hashable:
-        place = self.key if sight.limits == "plane" else (self.key.layer_id, self.axes)
-        return place, self.data_revision, self._limits_key(sight)
-
-    def _limits(self, sight: Sight) -> Limits:
-        known = self._known_limits(sight)
-        if sight.limits in ("displayed", "fixed") or (known is not None and not self.source.in_memory):
-            return known or sight.fixed
-        # brings torch, which a window that opens does not wait for
-        from napari_samv1.images.limits import percentiles_of_plane, percentiles_of_stack
-
-        # what is at hand may have been changed in place, of which napari says nothing
-        find = percentiles_of_plane if sight.limits == "plane" else percentiles_of_stack
-        known = self.found[self._found_key(sight)] = find(self.source, self.plane, sight.percentiles)
-        return known
 
     def pixels_hash(self) -> str:
         """Hash of the plane's pixels, of a sample of them where they are many and not in memory.
@@ -232,23 +165,8 @@ class DisplayedPlane:
             return recorded == f"{SAMPLE}{self.source.identity.sample}"
         return recorded == hash_pixels(self.read())
 
-    def glimpse(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[Any] | None:
-        """Some rows and columns as the model sees them, 8-bit RGB (R, C, 3); None where that means a read."""
-        limits = [known for _, known in self.limits if known is not None]
-        places = np.ix_(np.asarray(rows), np.asarray(columns))
-        if len(limits) < len(self._seen) or any(
-            not isinstance(one.levels[one.level], np.ndarray) for one in self._seen
-        ):
-            return None
-        planes = [one.read()[places] for one in self._seen]
-        stacked = np.concatenate([one if one.ndim == 3 else one[..., np.newaxis] for one in planes], axis=2)
-        if stacked.dtype.kind == "f":
-            stacked = np.nan_to_num(stacked)
-        single = stacked[..., 0] if stacked.shape[2] == 1 else stacked
-        return displayed(single, self._display(limits, {one.key: "" for one in self._seen}))
-
     def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
-        """Which points lie on a pixel of the plane: (N, 2) to (N,)."""
+        """Return True for each point on a pixel of the plane: (N, 2) to (N,)."""
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
         inside = (points >= -0.5) & (points < np.asarray(self.shape_yx) - 0.5)
         return np.asarray(inside.all(axis=1), dtype=bool)
@@ -273,7 +191,7 @@ class DisplayedPlane:
         return np.array([0 if index is None else index for index in self.key.index], dtype=np.float64)
 
     def shows(self, coordinates: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the layer's data coordinates (N, ndim) lie on this slice: (N,)."""
+        """Return True for each of the layer's data coordinates (N, ndim) on this slice: (N,)."""
         points = np.asarray(coordinates, dtype=np.float64)
         on_slice = np.ones(len(points), dtype=bool)
         for axis, index in enumerate(self.key.index):
@@ -286,7 +204,8 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
     """The plane of an Image layer that the viewer shows, at full resolution; reads no pixels.
 
     Single-channel images are seen through the layer's contrast limits and gamma, RGB as it is.
-    ``data_revision`` tells apart the arrays that the layer held one after another.
+    ``data_revision`` tells apart the arrays that the layer held one after another. Of a thick slice, the one
+    in the middle is annotated, and the projection that napari shows is seen.
 
     Raises
     ------
@@ -308,30 +227,10 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
             raise NoPlaneError(f'The slider is outside of image "{layer.name}": move it back.')
         else:
             index.append(int(np.floor(point[axis] + 0.5)))
-            if slices := _slices_shown(viewer, layer, axis):
-                raise NoPlaneError(
-                    f'The view shows the {layer.projection_mode} of {slices} slices of image "{layer.name}", '
-                    "and the model sees one: set the slider's slice thickness to 0 (right-click on it)."
-                )
-    return plane_at(layer, tuple(index), data_revision=data_revision)
-
-
-def _slices_shown(viewer: Any, layer: Image, axis: int) -> int:
-    """How many slices along an axis napari projects into one picture; 0 where it shows a single one."""
-    if str(layer.projection_mode) == "none":
-        return 0
-    own = viewer.dims.ndim - layer.ndim + axis
-    margins = viewer.dims.margin_left[own], viewer.dims.margin_right[own]
-    if not any(margins):
-        return 0
-    ends = []
-    for margin in (-margins[0], margins[1]):
-        world = np.array(viewer.dims.point, dtype=np.float64)
-        world[own] += margin
-        ends.append(from_viewer_world(viewer, layer, world)[axis])
-    size = _level_shapes(layer)[0][axis]
-    first, last = np.clip(np.floor(np.sort(ends) + 0.5), 0, size - 1).astype(int)
-    return int(last - first + 1) if last > first else 0
+    plane = plane_at(layer, tuple(index), data_revision=data_revision)
+    projection = projection_of(viewer, layer, tuple(index))
+    seen = Seen(plane.plane, plane.shape_yx, (plane.as_image(projection=projection),))
+    return replace(plane, given=seen)
 
 
 def plane_at(

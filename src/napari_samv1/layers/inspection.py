@@ -21,7 +21,7 @@ MADE_HERE = "napari-samv1 inspection"
 
 
 def is_picture(layer: Layer) -> bool:
-    """Whether a layer shows the inside of a model, and is no image to look at."""
+    """Return True if a layer shows the inside of a model and is no image to segment."""
     return MADE_HERE in layer.metadata
 
 
@@ -52,7 +52,7 @@ class Picture:
 
 
 def placement(picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> dict[str, Any]:
-    """What places a picture on an image's plane; without an image, on its own pixels.
+    """Return layer settings that place a picture on an image's plane, or without one on its own pixels.
 
     The picture's own axes come first, then all of the image's.
     """

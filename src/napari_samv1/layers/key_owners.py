@@ -12,7 +12,7 @@ class KeyOwner(Protocol):
     """An annotation, as its layers' keys see it."""
 
     def owns(self, layer: Layer) -> bool:
-        """Whether it uses a layer as its image, for its prompts or for its labels."""
+        """Return True if it uses a layer as its image, for its prompts or for its labels."""
 
     def press(self, name: str, *, on_plane: bool = False) -> bool:
         """Carry out the action of a key; False where it needs a plane and none is shown."""

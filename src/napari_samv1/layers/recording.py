@@ -1,4 +1,4 @@
-"""What a session's record says of napari's layers: which plane it was, where from, and where in the world."""
+"""Records of napari's layers for a session: the plane, its source, and its place in the world."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Recorder:
 
 
 def _placed(image: Image) -> _Placed:
-    """What a plane's source says beside the plane itself: name, origin, and place in the world."""
+    """Return a plane's name, origin, and place in the world."""
     axes = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
     corners = tuple(float(value) for corner in axes for value in image.data_to_world(tuple(corner)))
     return image.name, path_of(image), str(image.source.sample), corners, str(image.units)
@@ -142,7 +142,7 @@ def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> Plane
 
 
 def world_of(layer: Layer, corners: Coordinates, axes: tuple[int, int]) -> World:
-    """Where a plane lies whose pixels (0, 0), (1, 0) and (0, 1) are at ``corners`` (3, ndim) of the layer."""
+    """Place a plane in the world, whose pixels (0, 0), (1, 0) and (0, 1) are at ``corners`` (3, ndim)."""
     origin, down, right = (
         np.asarray(layer.data_to_world(tuple(corner)), dtype=np.float64)[list(axes)] for corner in corners
     )

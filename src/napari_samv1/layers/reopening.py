@@ -132,7 +132,7 @@ def show(viewer: Any, image: Image, source: PlaneSource) -> None:
 
 
 def could_be(image: Image, source: PlaneSource) -> bool:
-    """Whether an image has the shape and type of the one that was annotated."""
+    """Return True if an image has the shape and type of the annotated one."""
     first: Any = image.data[0] if image.multiscale else image.data
     return (
         tuple(first.shape[: image.ndim]) == source.image_shape
@@ -190,7 +190,7 @@ def channels_of(record: SessionRecord) -> list[ImageRecord]:
 
 
 def shown_channels(record: SessionRecord) -> dict[str, Channel]:
-    """How each channel was last displayed, by the hash of its pixels."""
+    """Return the last display of each channel, by the hash of its pixels."""
     shown = {}
     for plane in record.planes:
         for piece in plane.pieces:

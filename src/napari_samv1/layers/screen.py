@@ -34,7 +34,7 @@ class Screen:
 
     @property
     def in_3d(self) -> bool:
-        """Whether the viewer shows 3D."""
+        """True if the viewer shows 3D."""
         return bool(self._viewer.dims.ndisplay == 3)
 
     def plane(self) -> DisplayedPlane:
@@ -65,7 +65,7 @@ class Screen:
 
     @property
     def sight(self) -> Sight:
-        """What the model is to see of the image."""
+        """Channels and limits of the image for the model."""
         return self._sight.sight
 
     @sight.setter
@@ -74,7 +74,7 @@ class Screen:
 
     @property
     def place(self) -> Plane | None:
-        """Which plane of the image is shown; None without one."""
+        """Displayed plane of the image; None without one."""
         try:
             return self.plane().plane
         except NoPlaneError:

@@ -1,4 +1,4 @@
-"""What the model sees of the chosen image: the layer alone, or the visible images that lie on it."""
+"""Channels of the chosen image for the model: the layer alone, or the visible images that lie on it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Layer
 
-from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.images.seen import Limits, Seen, SeenImage
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.connections import Connections
-from napari_samv1.layers.image import DisplayedPlane, Limits, plane_at
+from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.inspection import is_picture
+from napari_samv1.layers.projection import projection_of
 from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.records.display import GREY, Paint
 from napari_samv1.records.sight import Sight
@@ -34,18 +35,19 @@ class ImageSight:
         self._found: dict[Hashable, Limits] = {}
         self._revisions: dict[Hashable, int] = {}  # of images whose data was replaced
         self._layers = Connections()
-        self._images = Connections()
+        self._looks = Connections()
         self._layers.connect(viewer.layers.events, "inserted removed reordered", self._layers_changed)
+        self._layers.connect(viewer.dims.events, "margin_left margin_right", self._slices_changed)
         self._follow()
 
     def close(self) -> None:
         """Let go of the layers."""
         self._layers.close()
-        self._images.close()
+        self._looks.close()
 
     @property
     def sight(self) -> Sight:
-        """What the model is to see."""
+        """Channels and limits for the model."""
         return self._sight
 
     @sight.setter
@@ -55,19 +57,35 @@ class ImageSight:
             self._on_change()
 
     def complete(self, plane: DisplayedPlane, image: Image) -> DisplayedPlane:
-        """The plane with the channels that the model is to see of it; reads no pixels."""
+        """The plane with what the model is to see of it; reads no pixels.
+
+        Raises
+        ------
+        NoPlaneError
+            If napari shows nothing of a thick slice.
+        """
         if self._sight.channels == "layer":
-            return replace(plane, sight=self._sight, found=self._found)
-        channels: list[DisplayedPlane] = []
+            images = [plane.as_image(projection=projection_of(self._viewer, image, plane.key.index))]
+        else:
+            images = self._images_on(plane, image)
+        seen = Seen(
+            plane.plane,
+            plane.shape_yx,
+            tuple(images),
+            is_alone=[one.key for one in images] == [plane.key],
+            sight=self._sight,
+            found=self._found,
+        )
+        return replace(plane, given=seen)
+
+    def _images_on(self, plane: DisplayedPlane, image: Image) -> list[SeenImage]:
+        images: list[SeenImage] = []
         for layer in self._channels(image):
-            try:
-                own = plane if layer is image else plane_at(layer, plane.key.index, level=plane.level)
-            except NoPlaneError:
-                continue
-            revision = self._revisions.get(layer.unique_id, 0)
-            paint = paint_of(layer, is_lowest=not channels)
-            channels.append(replace(own, data_revision=revision, paint=paint, found=self._found))
-        return replace(plane, sight=self._sight, channels=tuple(channels), found=self._found)
+            own = plane if layer is image else plane_at(layer, plane.key.index, level=plane.level)
+            projection = projection_of(self._viewer, layer, plane.key.index)
+            shown = own.as_image(paint_of(layer, is_lowest=not images), projection)
+            images.append(replace(shown, revision=self._revisions.get(layer.unique_id, 0)))
+        return images
 
     def _channels(self, image: Image) -> list[Image]:
         """Visible images that lie where one does, the lowest first; itself where none is visible."""
@@ -84,16 +102,20 @@ class ImageSight:
         self._seen_changed()
 
     def _follow(self) -> None:
-        self._images.close()
+        self._looks.close()
         for layer in self._viewer.layers:
             if isinstance(layer, Image) and not is_picture(layer):
-                self._images.connect(layer.events, f"{LOOK_EVENTS} {TRANSFORM_EVENTS}", self._seen_changed)
-                self._images.connect(layer.events, "data", self._data_changed)
+                self._looks.connect(layer.events, f"{LOOK_EVENTS} {TRANSFORM_EVENTS}", self._seen_changed)
+                self._looks.connect(layer.events, "data", self._data_changed)
+                self._looks.connect(layer.events, "projection_mode", self._slices_changed)
 
     def _data_changed(self, event: Any) -> None:
         layer: Layer = event.source
         self._revisions[layer.unique_id] = self._revisions.get(layer.unique_id, 0) + 1
         self._seen_changed()
+
+    def _slices_changed(self, _event: Any = None) -> None:
+        self._on_change()
 
     def _seen_changed(self, _event: Any = None) -> None:
         # alone, the image's own contrast and data are followed where it is bound
@@ -102,7 +124,7 @@ class ImageSight:
 
 
 def lies_on(layer: Image, image: Image) -> bool:
-    """Whether an image has the pixels of another one, of equal number and in the same places."""
+    """Return True if an image has as many pixels as another one, in the same places."""
     if layer.ndim != image.ndim or _shape(layer) != _shape(image):
         return False
     corners = np.vstack([np.zeros(image.ndim), np.diag(_shape(image))])

@@ -1,4 +1,4 @@
-"""Which of the four masks answers a prompt."""
+"""Choice among the four masks."""
 
 from __future__ import annotations
 

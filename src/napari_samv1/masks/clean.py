@@ -18,7 +18,7 @@ _GAUSSIAN_REACH = 4.0  # standard deviations after which the filter is cut off
 
 @dataclass(frozen=True)
 class CleanUp:
-    """What is done to a mask, in this order; the defaults leave it as it is.
+    """Clean-up of a mask, in this order; the defaults leave it as it is.
 
     ``fill_holes`` fills what the mask encloses. ``drop_islands`` drops pieces of fewer pixels than that,
     and ``keep_largest`` all but the largest. ``smooth`` is the standard deviation in pixels of a Gaussian

@@ -44,7 +44,7 @@ def divide(mask: MaskCrop, places_yx: Iterable[ArrayLike]) -> list[MaskCrop]:
 
 
 def share_a_piece(mask: MaskCrop, places_yx: Iterable[ArrayLike]) -> bool:
-    """Whether one piece of a mask holds two of the places."""
+    """Return True if one piece of a mask holds two of the places."""
     pieces = label(mask.mask, connectivity=2)
     pixels = [pixel for place in places_yx if (pixel := _pixel_in(mask, place)) is not None]
     return len({int(pieces[pixel]) for pixel in pixels}) < len(pixels)

@@ -14,7 +14,7 @@ object are remembered in ``Covered``, as the image shows them no more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ Painted = tuple[int, MaskCrop, Rule]
 
 
 class LabelImage(Protocol):
-    """What is read of a label image: its size, type and regions."""
+    """Protocol of a label image: its size, type and regions."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -55,7 +55,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Painting:
-    """What to write into the label image, and what lies under the objects then.
+    """Pixels to write into the label image, and the labels that then lie under the objects.
 
     The patches may overlap, and agree where they do.
     """
@@ -82,8 +82,8 @@ def compose(beneath_hw: Labels, origin_yx: tuple[int, int], stack: Iterable[Pain
 
 def repaint(
     labels: LabelImage,
-    before: Sequence[Painted],
-    after: Sequence[Painted],
+    before: Stack,
+    after: Stack,
     changed: Collection[int],
     covered: Covered,
     *,
@@ -95,8 +95,8 @@ def repaint(
     ----------
     labels : array, (H, W)
         The image as it is now; only the regions in question are read, and nothing is written.
-    before, after : sequence of Painted
-        The stack as it was and as it is, lowest first, one object for each label.
+    before, after : Stack
+        The stack as it was and as it is.
     changed : collection of int
         The labels in which the stacks differ: in mask, rule or place.
     covered : Covered
@@ -110,14 +110,12 @@ def repaint(
     ValueError
         If a label does not fit the image's type, or a mask not its size.
     """
-    old_stack, new_stack = ({painted[0]: painted for painted in stack} for stack in (before, after))
-    below, above = Stack(before), Stack(after)
-    own = Stack([painted for painted in after if painted[0] in adopted])
-    order_kept = [painted[0] for painted in before] == [painted[0] for painted in after]
+    own = Stack([after.by_label[label] for label in adopted if label in after.by_label])
+    order_kept = before.order == after.order
     patches = []
     covered_after = covered
     for label in changed:
-        old, new = old_stack.get(label), new_stack.get(label)
+        old, new = before.by_label.get(label), after.by_label.get(label)
         crops = [painted[1] for painted in (old, new) if painted is not None]
         for crop in crops:
             _check_fits(label, crop, labels)
@@ -128,10 +126,10 @@ def repaint(
                 continue
             region, origin = touched.region, touched.origin_yx
             current = np.asarray(labels[region])
-            ours = _claimed(current, origin, below.meeting(region))
+            ours = _claimed(current, origin, before.meeting(region))
             ours |= _claimed(current, origin, own.meeting(region))
             beneath = np.where(ours, covered.within(region, current.dtype), current)
-            neighbours = above.meeting(region)
+            neighbours = after.meeting(region)
             values = compose(beneath, origin, neighbours)
             np.copyto(values, current, where=~touched.mask)
             hidden = np.where(_claimed(values, origin, neighbours), beneath, 0).astype(current.dtype)
@@ -141,20 +139,46 @@ def repaint(
 
 
 class Stack:
-    """A stack of objects, of which those near a region are found without looking at each."""
+    """Objects of a label image, the lowest first, one for each label; those near a region are found fast."""
 
-    def __init__(self, painted: Sequence[Painted]) -> None:
-        self._painted = painted
-        boxes = [(*crop.origin_yx, *crop.mask.shape) for _, crop, _ in painted]
+    def __init__(self, painted: Iterable[Painted] = ()) -> None:
+        self.by_label = {one[0]: one for one in painted}
+        self.order = tuple(self.by_label)
+        boxes = [_corners(crop) for _, crop, _ in self.by_label.values()]
         self._boxes = np.array(boxes, dtype=np.int64).reshape(-1, 4)
-        self._boxes[:, 2:] += self._boxes[:, :2]
+
+    def changed(self, order: tuple[int, ...], changes: Mapping[int, Painted]) -> Stack:
+        """The stack in an ``order`` of labels, some of them with other objects; what is not in it goes."""
+        stack = Stack()
+        stack.order = order
+        rows = {label: row for row, label in enumerate(self.order)}
+        if order == self.order:
+            stack.by_label = {**self.by_label, **changes}
+            stack._boxes = self._boxes.copy()
+        else:
+            stack.by_label = {label: changes.get(label) or self.by_label[label] for label in order}
+            stack._boxes = np.zeros((len(order), 4), dtype=np.int64)
+            kept = [(row, rows[label]) for row, label in enumerate(order) if label in rows]
+            if kept:
+                here, before = np.array(kept).T
+                stack._boxes[here] = self._boxes[before]
+            rows = {label: row for row, label in enumerate(order)}
+        for label, (_, crop, _) in changes.items():
+            stack._boxes[rows[label]] = _corners(crop)
+        return stack
 
     def meeting(self, region: Region) -> list[Painted]:
         """The objects whose boxes meet a region, in their order."""
         rows, columns = region
         top, left, bottom, right = self._boxes.T
         meets = (top < rows.stop) & (bottom > rows.start) & (left < columns.stop) & (right > columns.start)
-        return [self._painted[place] for place in np.flatnonzero(meets).tolist()]
+        return [self.by_label[self.order[place]] for place in np.flatnonzero(meets).tolist()]
+
+
+def _corners(crop: MaskCrop) -> tuple[int, int, int, int]:
+    """The box around a mask: top, left, bottom, right."""
+    (top, left), (height, width) = crop.origin_yx, crop.mask.shape
+    return top, left, top + height, left + width
 
 
 def _check_fits(label: int, crop: MaskCrop, labels: LabelImage) -> None:
@@ -196,7 +220,7 @@ def _area(region: Region) -> int:
 
 
 def _claimed(values: Labels, origin_yx: tuple[int, int], stack: Iterable[Painted]) -> NDArray[np.bool_]:
-    """Where an object lies whose label is shown: the label is taken to be the object's."""
+    """Return the mask of an object whose label is shown: the label counts as the object's."""
     claimed = np.zeros(values.shape, dtype=bool)
     for label, part, mask, _ in _parts(stack, origin_yx, values.shape):
         claimed[part] |= mask & (values[part] == label)

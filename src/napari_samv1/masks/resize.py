@@ -24,7 +24,7 @@ _SPAN = 256  # pixels per dense block of weights: small enough to be mostly non-
 
 @dataclass(frozen=True)
 class Placement:
-    """How the decoder's logits lie on an image; the numbers are those of the encoding's frame.
+    """Placement of the decoder's logits on an image; the numbers are those of the encoding's frame.
 
     The logits cover ``input_hw`` model pixels, of which the upper left ``resized_hw`` are the window
     (first row, first column, height, width) of the image; the rest is padding.

@@ -41,7 +41,7 @@ def threshold_crop(logits_hw: ArrayLike, placement: Placement, threshold: float 
 
 
 def areas_above(logits_hw: ArrayLike, placement: Placement, thresholds: Sequence[float]) -> list[int]:
-    """How many of the image's pixels lie above each threshold; padding does not count."""
+    """Count the image's pixels above each threshold; padding does not count."""
     logits = np.asarray(logits_hw, dtype=np.float32)
     rows, columns = axis_blocks(logits.shape, placement)
     lowest, highest = _bounds(logits, rows, columns)

@@ -27,7 +27,7 @@ class Recording:
 
 
 def can_record(device: torch.device) -> bool:
-    """Whether a device records: CUDA alone."""
+    """Return True if a device records: CUDA alone."""
     return device.type == "cuda"
 
 

@@ -1,4 +1,4 @@
-"""What two boxes of the network share."""
+"""Layers used by several parts of the network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def in_smaller_chunks(divisor: int = 8) -> Iterator[None]:
 
 
 def at_once(most: int) -> int:
-    """How much of something may exist at a time: ``most``, or less within ``in_smaller_chunks``."""
+    """Return the largest chunk at a time: ``most``, or less within ``in_smaller_chunks``."""
     # a context is nothing that torch.compile can follow, and short memory nothing that it is for
     return most if torch.compiler.is_compiling() else max(1, most // _DIVISOR.get())
 
@@ -87,7 +87,7 @@ def _room_on(device: torch.device) -> int:
 
 
 def _measure_room(device: torch.device) -> int:
-    """How many float32 numbers one tensor may have on a device."""
+    """Return the most float32 numbers of one tensor on a device."""
     return free_bytes(device) // (4 * ROOM_SHARE)
 
 
@@ -124,7 +124,7 @@ class Linear(nn.Linear):
 
 
 HIDDEN_AT_ONCE = 2**21
-"""How many hidden values of an MLP exist at a time on a CPU, 8 MB in float32: they stay in its cache."""
+"""Largest number of hidden values of an MLP at a time on a CPU, 8 MB in float32: they stay in its cache."""
 
 
 class Mlp(nn.Module):

@@ -1,4 +1,4 @@
-"""When memory runs out: how it is recognised, let go of, and told."""
+"""Out-of-memory errors: recognising them, releasing memory, and the message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: CUDA has an error of its own, the CPU and MPS only say so in words."""
+    """Return True if memory ran out: CUDA has an error of its own, the CPU and MPS only say so in words."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and any(words in str(error) for words in ("out of memory", "not enough memory"))

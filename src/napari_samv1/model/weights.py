@@ -1,4 +1,4 @@
-"""Whether weights are still what something was made from."""
+"""Detection of changed weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Places:
-    """Where parameters stand in their modules, found once: walking through all modules takes milliseconds."""
+    """Places of parameters in their modules, found once: walking through all modules takes milliseconds."""
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._places = [
@@ -32,7 +32,7 @@ class Unchanged:
         self._versions = _versions(parameters)
 
     def are(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether nothing was put into their place and nothing was written into them."""
+        """Return True if the parameters were neither replaced nor written to."""
         return _versions(parameters) == self._versions and all(
             now.data_ptr() == then.data_ptr() and now.dtype == then.dtype
             for now, then in zip(parameters, self._held, strict=True)

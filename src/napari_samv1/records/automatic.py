@@ -14,7 +14,7 @@ Mode = Literal["auto", "seeds", "grid"]
 
 @dataclass(frozen=True)
 class AutomaticSettings:
-    """What is asked for, and what is kept; the names and defaults are the published generator's.
+    """Settings of an automatic run; the names and defaults are the published generator's.
 
     ``mode`` is "grid" (points on a grid), "seeds" (a point for each object that a dense head proposes) or
     "auto" (seeds where the model has such a head). ``detail`` is model pixels per image pixel, "whole" (the

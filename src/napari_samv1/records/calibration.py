@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a mask, each 0 to 1.
+    """Evidence for a mask, each 0 to 1.
 
     ``iou`` is what the decoder predicts, ``agreement`` the mask's IoU with the proposed region, ``seed`` the
     proposal's score. By the dense head's maps, ``outline`` says how much of the mask's outline is rim,
@@ -29,7 +29,7 @@ BY_IOU = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What one model's scores are worth.
+    """Calibration of one model's scores.
 
     ``iou`` and ``stability`` are as much as the published thresholds are to the published model: one that
     trusts its masks less loses all of them at 0.88. ``click`` and ``region`` make the IoU to be expected of

@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Environment:
-    """What computed an answer: on the same machine, the same environment gives the same bits."""
+    """Environment of an answer: on the same machine, an equal one gives the same bits."""
 
     package: str
     python: str

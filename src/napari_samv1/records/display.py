@@ -11,6 +11,8 @@ Colour = tuple[float, float, float, float]
 
 Blending = Literal["opaque", "translucent", "additive", "minimum", "multiplicative"]
 
+ProjectionMode = Literal["mean", "max", "min", "sum"]
+
 GREY: tuple[Colour, ...] = ((0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0))
 
 
@@ -42,21 +44,61 @@ class Paint:
         object.__setattr__(self, "opacity", float(self.opacity))
 
 
+PLAIN = Paint()
+"""Black to white, over whatever lies beneath."""
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Slices along an axis of the image, ``start`` to before ``stop``, counted from the annotated one."""
+
+    axis: int
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if self.axis < 0 or not self.start < self.stop:
+            raise ValueError(
+                f"a slab is an axis from 0 on, its first slice, and the one beyond its last, got {self}"
+            )
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The slices that are seen as one, and what is seen of them: their mean, maximum, minimum or sum."""
+
+    mode: ProjectionMode
+    slabs: tuple[Slab, ...]
+
+    def __post_init__(self) -> None:
+        slabs = tuple(self.slabs)
+        if self.mode not in get_args(ProjectionMode):
+            raise ValueError(f"mode must be one of {get_args(ProjectionMode)}, got {self.mode!r}")
+        if not slabs or len({slab.axis for slab in slabs}) < len(slabs):
+            raise ValueError(f"a projection has a slab along one axis or more, each once, got {slabs}")
+        object.__setattr__(self, "slabs", slabs)
+
+    def __str__(self) -> str:
+        counts = " x ".join(str(slab.stop - slab.start) for slab in self.slabs)
+        return f"{self.mode} of {counts} slices"
+
+
 @dataclass(frozen=True)
 class Channel:
     """One channel as displayed: ``low`` and ``high`` are the ends of its colours, ``gamma`` lies between.
 
     An image that is ``rgb`` already is one channel: its three colours take the same limits, and of the paint
     only blending and opacity count. ``pixels`` is the hash of the plane that the channel is, "" where it is
-    the annotated one and alone.
+    the annotated one and alone. Of a thick slice, ``projection`` says which slices are seen.
     """
 
     low: float
     high: float
     gamma: float = 1.0
-    paint: Paint = Paint()
+    paint: Paint = PLAIN
     rgb: bool = False
     pixels: str = ""
+    projection: Projection | None = None
 
     def __post_init__(self) -> None:
         low, high, gamma = float(self.low), float(self.high), float(self.gamma)
@@ -89,7 +131,7 @@ class Display:
     def is_single(self) -> bool:
         """One channel of the image itself that its limits and gamma say all of."""
         first, *others = self.channels
-        return not others and first.paint == Paint() and not first.pixels
+        return not others and (first.paint, first.pixels, first.projection) == (PLAIN, "", None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values. A single channel is written as it always was, so that kept embeddings are found."""

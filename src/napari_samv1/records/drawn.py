@@ -39,8 +39,9 @@ class DrawnShape:
 
 def all_close(first: tuple[DrawnShape, ...], second: tuple[DrawnShape, ...]) -> bool:
     """The same prompts in the same order, up to rounding."""
-    return len(first) == len(second) and all(
-        one.is_close(other) for one, other in zip(first, second, strict=True)
+    return first is second or (
+        len(first) == len(second)
+        and all(one.is_close(other) for one, other in zip(first, second, strict=True))
     )
 
 

@@ -161,7 +161,7 @@ class Frame:
         return logits_yx
 
     def contains(self, points_yx: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the image points (N, 2) lie on a pixel of the window."""
+        """Return True for each of the image points (N, 2) on a pixel of the window."""
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
         first = np.array(self.window_yxhw[:2]) - 0.5
         beyond = first + self.window_yxhw[2:]

@@ -130,7 +130,7 @@ def joint_region(first: Region, second: Region) -> Region:
 
 
 def overlap(first: Region, second: Region) -> bool:
-    """Whether two regions share a pixel."""
+    """Return True if two regions share a pixel."""
     return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 
 

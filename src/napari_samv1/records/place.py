@@ -72,7 +72,7 @@ class Plane:
         return points
 
     def shows(self, coordinates: ArrayLike) -> NDArray[np.bool_]:
-        """Which coordinates of the image (N, ndim) lie on this slice: (N,)."""
+        """Return True for each of the image's coordinates (N, ndim) on this slice: (N,)."""
         points = np.asarray(coordinates, dtype=np.float64)
         on_slice = np.ones(len(points), dtype=bool)
         for axis, own in enumerate(self.index):

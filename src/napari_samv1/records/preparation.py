@@ -1,4 +1,4 @@
-"""How a model wants its pixels: part of a checkpoint as much as its weights are."""
+"""Preparation of pixels for a model: part of a checkpoint as much as its weights are."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ BUNDLED = Preparation(side=448, minmax=True, percentiles=(0.1, 99.9))
 """The bundled model's: dim microscopy images are as good as bright ones, and no hot pixel dims them."""
 
 PREPARATIONS = {"published": PUBLISHED, "medsam": MEDSAM, "bundled": BUNDLED}
-"""What a user may choose for a checkpoint of their own."""
+"""Preparations that a user can choose for their own checkpoint."""

@@ -87,7 +87,7 @@ class Prompts:
         object.__setattr__(self, "candidate", None if candidate is None else int(candidate))
 
     def __len__(self) -> int:
-        """How many points and boxes there are together."""
+        """Number of points and boxes together."""
         return len(self.points_yx) + len(self.boxes_yx)
 
     def __eq__(self, other: object) -> bool:
@@ -122,7 +122,7 @@ class Prompts:
 
     @property
     def first(self) -> Prompts:
-        """What all other prompts are taken to correct: the boxes, or else the first foreground point.
+        """Prompts that the others correct: the boxes, or else the first foreground point.
 
         By their kind and order, not by time: a box counts as first whenever it was drawn. Background points
         alone correct nothing, so that all of them are first.

@@ -13,7 +13,7 @@ CHOICES: tuple[Choice, ...] = ("auto", 0, 1, 2, 3)
 
 @dataclass(frozen=True)
 class Rule:
-    """What an object may do to pixels that show another label; ``label`` is the one to stay inside of."""
+    """Overlap rule for pixels that show another label; ``label`` is the one to stay inside of."""
 
     kind: Literal["keep", "overwrite", "inside"] = "keep"
     label: int = 0
@@ -31,7 +31,7 @@ OVERWRITE = Rule("overwrite")
 
 @dataclass(frozen=True)
 class ObjectSettings:
-    """How an object's mask is made from the network's answer, and where it may be painted.
+    """Settings that make an object's mask from the network's answer, and the rule for painting it.
 
     ``threshold`` is in logits; ``cleanup`` a ``masks.clean.CleanUp`` or None; ``rule`` says what happens to
     pixels that others own. With ``clicked_piece`` the answer to a single click loses the pieces that do not

@@ -14,7 +14,7 @@ DEFAULT_PERCENTILES = (0.1, 99.9)
 
 @dataclass(frozen=True)
 class Sight:
-    """What the model is to see of an image: which channels, between which limits.
+    """Channels of an image for the model, and their limits.
 
     ``channels`` is the annotated layer alone, in grey, or all visible images that lie where it does, in their
     colours. ``limits`` are those that are displayed, ``percentiles`` of the plane or of the whole stack, or

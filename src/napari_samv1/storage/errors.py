@@ -1,4 +1,4 @@
-"""What can go wrong with a session's files."""
+"""Errors of a session's files."""
 
 from __future__ import annotations
 

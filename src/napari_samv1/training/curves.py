@@ -1,4 +1,4 @@
-"""What a run noted of its steps: read, thinned, drawn."""
+"""Curves of a training run: read, thinned, drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the evidence for automatic masks is worth: fitted on held-out scenes, where the truth is known."""
+"""Calibration of the evidence for automatic masks, fitted on held-out scenes with known objects."""
 
 from __future__ import annotations
 

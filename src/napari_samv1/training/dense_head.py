@@ -141,7 +141,7 @@ def new_head(config: DenseHeadConfig, seed: int) -> DenseHead:
 
 
 def _is_inner(name: str, parameter: nn.Parameter) -> bool:
-    """Whether Muon moves a parameter: every kernel but those of the last layer."""
+    """Return True if Muon updates a parameter: every kernel but those of the last layer."""
     return parameter.ndim > 1 and not name.startswith("maps")
 
 

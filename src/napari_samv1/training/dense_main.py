@@ -1,4 +1,4 @@
-"""What `napari-samv1 train --dense-head MODEL` does: rounds, calibration, a file beside the weights."""
+"""Steps of `napari-samv1 train --dense-head MODEL`: rounds, calibration, a file beside the weights."""
 
 from __future__ import annotations
 

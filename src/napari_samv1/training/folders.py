@@ -1,4 +1,4 @@
-"""Where runs keep their scenes, states and curves."""
+"""Folders of a run's scenes, states and curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where training starts from: weights that already know what a position is.
+"""Initial weights of training, which tell positions apart from the start.
 
 Every choice is a starting value of the published network, nothing is added to it. From plain random weights
 the prompted stage sits at empty masks for hundreds of steps, because a mask token must first discover that

@@ -38,7 +38,7 @@ FIGURES = (
 )
 STATE_SECONDS = 120
 KEPT = 0.3
-"""How much of the checkpoint that a run went on from stays in what it gives, unless it is told otherwise:
+"""Default share of the checkpoint that a run continued from in its result:
 weights in between are better on images unlike those trained on than either end (Wortsman et al. 2022, Robust
 fine-tuning of zero-shot models)."""
 

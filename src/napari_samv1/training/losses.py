@@ -1,4 +1,4 @@
-"""How wrong is a mask, a score, a dense map."""
+"""Losses of masks, scores and dense maps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
 
 
 def widened(masks: Tensor, reach: int) -> Tensor:
-    """Where a pixel of a bool mask is at most ``reach`` rows and columns away."""
+    """Dilate a bool mask by ``reach`` rows and columns."""
     near = masks.clone()
     for axis in (-2, -1):
         done = 0

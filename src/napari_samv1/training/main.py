@@ -1,4 +1,4 @@
-"""What `napari-samv1 train` does, in order: scenes, steps, scores, weights, card."""
+"""Steps of `napari-samv1 train`, in order: scenes, training steps, scores, weights, card."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def _predictor(run: Run) -> Predictor:
 
 
 def _commit() -> str:
-    """Which code this is, as git names it, with "-dirty" where it was changed since."""
+    """Return the git commit of this code, with "-dirty" if it was changed since."""
     here = Path(__file__)
     try:
         for command in (

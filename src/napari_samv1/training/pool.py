@@ -100,7 +100,7 @@ def usable_cores() -> int:
 
 
 def _held(labels: Path) -> int:
-    """How many scenes a shard holds."""
+    """Count the scenes of a shard."""
     return len(np.load(labels, mmap_mode="r")) if labels.exists() else 0
 
 

@@ -22,7 +22,7 @@ ONE_LEVEL = (0.35, 0.3, 0.5, 0.2)
 NESTED = (0.35, 1.0, 1.0, 0.6)
 SEVERAL = (1.0, 0.1, 0.1, 0.1)
 SAME = (0.4, 0.4, 0.4, 0.4)
-"""How much each of the four masks counts: after a single prompt for something without levels; after a click
+"""Weights of the four masks: after a single prompt for something without levels; after a click
 that may mean a part or its whole (rare, and all that tells the masks apart); after several prompts, or a
 hint."""
 
@@ -259,7 +259,7 @@ def _visible(levels: NDArray[np.uint16]) -> list[tuple[int, int, tuple[slice, sl
 def _four_masks(
     levels: NDArray[np.uint16], mask: NDArray[np.bool_], clicked: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """What a click may mean: the one in mind, then part, object, group; the nearest where one is absent."""
+    """Target masks of a click: the intended one, part, object, group; the nearest where one is absent."""
     here = [levels[level] == levels[level][clicked] if levels[level][clicked] else None for level in range(3)]
     part, whole, group = here
     middle = next(m for m in (whole, part, group, mask) if m is not None)

@@ -1,4 +1,4 @@
-"""What a run is made of: everything that its result depends on, besides the code."""
+"""Recipe of a run: everything that its result depends on, besides the code."""
 
 from __future__ import annotations
 
@@ -96,19 +96,19 @@ class Recipe:
         return self.dense_steps + self.where_steps + self.prompt_steps
 
     def is_dense(self, step: int) -> bool:
-        """Whether a step (0-based) belongs to the first stage."""
+        """Return True if a step (0-based) belongs to the first stage."""
         return step < self.dense_steps
 
     def is_where(self, step: int) -> bool:
-        """Whether a step teaches the decoder alone where prompts point."""
+        """Return True if a step trains the decoder alone to follow the place of a prompt."""
         return self.dense_steps <= step < self.dense_steps + self.where_steps
 
     def is_late(self, step: int) -> bool:
-        """Whether a step sees the larger, more crowded scenes."""
+        """Return True if a step sees the larger, more crowded scenes."""
         return self.goes_on or self._prompted(step) >= self.late_from
 
     def is_large(self, step: int) -> bool:
-        """Whether a step's crops are about as large as the images that the model is used on."""
+        """Return True if a step's crops are about as large as the images that the model is used on."""
         return self.goes_on or self._prompted(step) >= self.large_from
 
     def grids_at(self, step: int) -> Grids:
@@ -130,7 +130,7 @@ class Recipe:
         return self.prompt_rate * min(1.0, (step + 1) / 60) * max(0.02, 1 - step / self.prompt_steps)
 
     def _prompted(self, step: int) -> float:
-        """How far into the last stage a step is, in steps of a run that is not short."""
+        """Return a step's place in the last stage, in steps of a full-length run."""
         into = step - self.dense_steps - self.where_steps
         return into * max(1.0, SHORT / max(1, self.prompt_steps))
 

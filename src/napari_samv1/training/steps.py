@@ -25,12 +25,12 @@ from napari_samv1.training.prompting import (
 from napari_samv1.training.targets import dense_targets
 
 SCORE_WEIGHT = 4.0
-"""How much a mask's predicted IoU counts beside the mask."""
+"""Weight of a mask's predicted IoU beside the mask."""
 REFINED, ROUGH = 0.2, 0.1
-"""How many of the second rounds repeat the prompt with one of its answers as a hint, or with a rough mask of
-the object; the others correct the answer."""
+"""Shares of the second rounds that repeat the prompt with one of its answers as a hint, or with a rough mask
+of the object; the others correct the answer."""
 CARRIED = 0.8
-"""How many corrections come with the answer's logits as a hint, as in the plugin; scripts may give none."""
+"""Share of corrections with the answer's logits as a hint, as in the plugin; scripts may give none."""
 DENSE_CLICKS = 8
 DECODED_TOKENS = 4 * 1024
 """Image tokens times prompts that one image of a step decodes; at least four prompts."""
@@ -44,7 +44,7 @@ def pixels(crops: Sequence[Crop], preparation: Preparation, device: torch.device
 
 
 class Step:
-    """What all stages share: the network, the head, the device and its precision."""
+    """State shared by all stages: the network, the head, the device and its precision."""
 
     def __init__(self, network: Sam, head: FirstStageHead, preparation: Preparation, half: bool) -> None:
         self.network = network

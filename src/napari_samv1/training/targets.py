@@ -1,4 +1,4 @@
-"""What the encoder is asked about every pixel in the dense stage."""
+"""Targets of the dense stage for every pixel."""
 
 from __future__ import annotations
 

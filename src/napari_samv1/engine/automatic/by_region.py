@@ -195,7 +195,7 @@ class _Finder:
         self._again([one for one in found if self._is_cut_off(one)], detail)
 
     def _again(self, cut_off: Sequence[FoundObject], detail: Used) -> None:
-        """What meets an edge of its region: answered as a click is, where it fits."""
+        """Decode objects that meet an edge of their region again, as clicks, in a region that holds them."""
         # a proposed region is cut off as well
         prompts = list({one.prompts.clicked: None for one in cut_off})
         if not prompts:
@@ -247,7 +247,7 @@ class _Cell:
     columns: tuple[float, float]
 
     def owns(self, points_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which points (N, 2); one on the border of two cells belongs to the first of them."""
+        """Return True for each point (N, 2) inside; the border of two cells belongs to the first of them."""
         inside = [
             (low < own) & (own <= high)
             for own, (low, high) in zip(points_yx.T, (self.rows, self.columns), strict=True)

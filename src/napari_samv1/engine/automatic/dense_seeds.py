@@ -25,7 +25,7 @@ PEAK = 0.25
 APART = 0.5
 """Least distance between two centres, in radii."""
 REACH = 0.8
-"""How far from a centre a pixel's vote may fall, in radii of the pixel's own object."""
+"""Largest distance of a pixel's vote from a centre, in radii of the pixel's own object."""
 SUPPORT = 0.25
 """Least share of its disc that a seed's own pixels must fill."""
 SPREAD = 0.2
@@ -138,7 +138,7 @@ def _cut(labels: NDArray[np.int32], hearts: NDArray[np.intp], scores: NDArray[np
 
 
 def _enclosed(inside: Map, rim: Map, labels: NDArray[np.int32]) -> Iterator[Seed]:
-    """What rims close off, at several strengths of the rims, unless ``labels`` or weaker rims have it."""
+    """Yield regions that rims enclose, at several strengths, unless ``labels`` or weaker rims have them."""
     area = np.bincount(labels.ravel())
     for growth, strength in enumerate(RIMS, 1):
         basins, count = ndimage.label(rim < strength)
@@ -195,7 +195,7 @@ def _chance(logits: Map) -> Map:
 def _evidence(
     inside: Map, centre: Map, radius: Map, filled: NDArray[np.bool_], votes_yx: Map
 ) -> tuple[Map, Map]:
-    """How much speaks for a centre at each pixel, 0 to 1, and the radius of what lies there."""
+    """Return the evidence for a centre at each pixel, 0 to 1, and the radius of the object there."""
     height, width = inside.shape
     weights = (inside / (np.pi * radius**2))[filled]  # all votes for one object sum to about 1
     rows = np.clip(np.rint(votes_yx[0][filled]), 0, height - 1).astype(int)

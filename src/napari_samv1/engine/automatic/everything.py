@@ -155,7 +155,7 @@ def in_regions(
 
 
 def proposer_for(predictor: Predictor, settings: AutomaticSettings) -> Proposer | None:
-    """What finds seeds; None for a grid of points.
+    """Return the proposer of seeds; None for a grid of points.
 
     Raises
     ------

@@ -77,7 +77,7 @@ class FoundObject:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What ``segment_everything`` found. ``complete`` is False where it was cancelled under way.
+    """Objects found by ``segment_everything``. ``complete`` is False if it was cancelled.
 
     ``mode`` is the one that was used: "seeds", "grid", or "prompts" where they were given. ``ids`` are the
     objects' labels, by default 1, 2, ... in their order.
@@ -98,7 +98,7 @@ class Found:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What the label image is stored in: uint16, uint32 for labels above 65,535."""
+        """Type of the label image: uint16, or uint32 for labels above 65,535."""
         return np.dtype(np.uint16 if max(self.ids, default=0) <= np.iinfo(np.uint16).max else np.uint32)
 
     def labels(self, window_yxhw: tuple[int, int, int, int] | None = None) -> NDArray[Any]:

@@ -45,7 +45,7 @@ def _crops(size: int, count: int, overlap: int) -> list[tuple[int, int]]:
 
 
 def points_in(layer: int, settings: AutomaticSettings) -> int:
-    """How many points along each side are asked in a crop of a layer."""
+    """Return the number of points along each side of a crop of a layer."""
     return int(settings.points_per_side / settings.crop_n_points_downscale_factor**layer)
 
 

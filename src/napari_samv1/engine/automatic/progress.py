@@ -38,7 +38,7 @@ class Progress:
 
 
 SHARES = 100
-"""What a region counts in a callback's ``total``."""
+"""Steps that a region counts in a callback's ``total``."""
 
 
 class Share:

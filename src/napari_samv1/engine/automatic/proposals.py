@@ -49,7 +49,7 @@ class Proposals:
         return len(self.points_yx)
 
     def prompts(self) -> list[Prompts]:
-        """What the decoder is asked: a point each, and its box where there is one."""
+        """Return prompts for the decoder: a point each, and its box where there is one."""
         boxes = [()] * len(self) if self.boxes_yx is None else [[box] for box in self.boxes_yx]
         return [
             Prompts(points_yx=[point], labels=[1], boxes_yx=box)

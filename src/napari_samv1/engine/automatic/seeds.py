@@ -35,7 +35,7 @@ SETTLED = 0.7
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What a mask's scores must reach with one model; 0 or less drops nothing."""
+    """Least scores of a mask with one model; 0 or less drops nothing."""
 
     iou: float
     stability: float
@@ -141,7 +141,7 @@ def decode_seeds(
 
 
 def _is_settled(proposals: Proposals, index: int, settled: NDArray[np.float32]) -> bool:
-    """Whether good masks lie already where an object is proposed."""
+    """Return True if good masks lie already where an object is proposed."""
     if proposals.regions is None:
         return False
     region = proposals.regions[index]
@@ -243,7 +243,7 @@ def _agreement(mask: NDArray[np.bool_], index: int, proposals: Proposals) -> flo
 
 
 def _by_chances(mask: MaskCrop, grid_hw: tuple[int, int], proposals: Proposals) -> tuple[float, float, float]:
-    """How much of a mask's outline is rim, how much rim crosses its inside, how much of it is filled."""
+    """Return the shares of rim on a mask's outline, of rim across its inside, and of filled pixels."""
     if proposals.chances is None:
         return 1.0, 0.0, 1.0
     if mask.empty:

@@ -32,7 +32,7 @@ def roundness(crop: MaskCrop) -> float:
 
 
 def at_border(one: FoundObject, image_hw: tuple[int, int]) -> bool:
-    """Whether an object has a pixel in the image's first or last row or column."""
+    """Return True if an object has a pixel in the image's first or last row or column."""
     y0, x0, y1, x1 = one.box
     return one.area > 0 and (y0 == 0 or x0 == 0 or y1 == image_hw[0] - 1 or x1 == image_hw[1] - 1)
 

@@ -66,7 +66,7 @@ class BoundLabels:
         return ""
 
     def shows(self, number: int) -> bool:
-        """Whether the displayed plane of the layer shows a number."""
+        """Return True if the displayed plane of the layer shows a number."""
         plane, opened = self._screen.place, self._images.opened
         if plane is None or opened is None or self.layer is None:
             return False

@@ -1,4 +1,4 @@
-"""What was found, as a Labels layer that is looked at only, exactly on the image, while it is wanted."""
+"""Preview of found objects: a read-only Labels layer, exactly on the image."""
 
 from __future__ import annotations
 

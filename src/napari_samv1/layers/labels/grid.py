@@ -1,4 +1,4 @@
-"""Where a plane's masks lie in a Labels layer, whose pixels may be others than the image's."""
+"""Placement of a plane's masks in a Labels layer, whose pixels may differ from the image's."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def make_labels(
 
 
 def lacks_room(layer: Labels, number: int) -> bool:
-    """Whether a layer that was made here needs a wider type for an object's number."""
+    """Return True if a layer that was made here needs a wider type for an object's number."""
     return layer in _OWN and number > np.iinfo(layer.data.dtype).max
 
 
@@ -119,7 +119,7 @@ def highest_label(layer: Labels) -> int:
 
 
 def is_large(data: Any) -> bool:
-    """Whether labels are too many to look at each time."""
+    """Return True if labels have too many pixels to be looked at each time."""
     return bool(np.prod(data.shape, dtype=np.float64) > COUNTED_EACH_TIME)
 
 

@@ -116,7 +116,7 @@ class LivePyramid:
             self._draw_coarsest()
 
     def is_given(self, level: int, plane: Plane, regions: Sequence[Region]) -> bool:
-        """Whether what was read last of a level holds one of a plane's regions."""
+        """Return True if the last read of a level holds one of a plane's regions."""
         given = self._given.get(level)
         if given is None:
             return True

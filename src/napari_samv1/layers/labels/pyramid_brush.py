@@ -30,7 +30,7 @@ NAPARIS = "napari.layers.labels."
 
 @dataclass(frozen=True)
 class Drawing:
-    """Where a stroke goes: the plane, and the rule of the object that is painted."""
+    """Target of a stroke: the plane, and the rule of the painted object."""
 
     plane: Plane
     rule: Rule

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from napari.layers import Image, Labels
 
 from napari_samv1.annotation.document import PlaneView
+from napari_samv1.annotation.order import moved_ids
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError
 from napari_samv1.layers.labels.pyramid import DTYPE, TILE, pyramid_of
-from napari_samv1.layers.labels.writer import changed_labels
+from napari_samv1.layers.labels.writer import alike
 from napari_samv1.masks.paint import Painted
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 
@@ -66,7 +67,7 @@ class PyramidWriter:
         return True
 
     def has_label(self, label: int) -> bool:
-        """Whether the plane has an object of that number."""
+        """Return True if the plane has an object of that number."""
         return any(own == label for own, _, _ in self._pyramid.on(self._plane).painted)
 
     def pixels_of(self, _label: int) -> MaskCrop:
@@ -78,7 +79,7 @@ class PyramidWriter:
         return {}
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
-        """Whether the layer shows a label on all of some pixels."""
+        """Return True if the layer shows a label on all of some pixels."""
         rows, columns = pixels.region
         for top in range(rows.start, rows.stop, 4 * TILE):
             for left in range(columns.start, columns.stop, 4 * TILE):
@@ -96,3 +97,13 @@ class PyramidWriter:
 
     def labels_beneath(self) -> None:
         """Labels that are no object's: none."""
+
+
+def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
+    """The labels in which two stacks differ: by mask, rule or place."""
+    old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
+    changed = moved_ids(tuple(old), tuple(new))
+    for label in dict.fromkeys((*old, *new)):
+        if label not in old or label not in new or not alike(old[label], new[label]):
+            changed.add(label)
+    return sorted(changed)

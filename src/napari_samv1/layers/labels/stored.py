@@ -8,7 +8,7 @@ import numpy as np
 
 
 def is_stored(data: Any) -> bool:
-    """Whether labels lie in a file or a store, and not in memory."""
+    """Return True if labels lie in a file or a store, not in memory."""
     return isinstance(data, np.memmap) or not isinstance(data, np.ndarray)
 
 

@@ -17,7 +17,7 @@ Index = Sequence[int | slice]
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """What one stroke did to a plane of labels: the values before and after, in a region.
+    """Change of a plane of labels by one stroke: the values before and after, in a region.
 
     ``touched`` is where it changed any.
     """

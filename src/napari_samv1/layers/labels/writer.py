@@ -18,7 +18,7 @@ from napari_samv1.layers.labels.make import LabelsError, blocks, highest_label, 
 from napari_samv1.layers.labels.stored import flush, is_stored
 from napari_samv1.layers.labels.strokes import Stroke, read_stroke
 from napari_samv1.masks.covered import Covered, beneath_objects
-from napari_samv1.masks.paint import Painted, repaint
+from napari_samv1.masks.paint import Painted, Stack, repaint
 from napari_samv1.masks.tiled import joined
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop, Region
 from napari_samv1.records.settings import OVERWRITE
@@ -43,7 +43,8 @@ class LabelWriter:
         self._grid = label_grid(labels, image, plane)
         self._layer = labels
         self._plane_shape, self._plane = plane.shape_yx, plane.plane
-        self._painted: tuple[Painted, ...] = ()
+        self._painted = Stack()
+        self._written = 0  # the document's revision then
         self._covered = Covered()
         self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
         self._unseen: tuple[int, ...] = ()
@@ -59,7 +60,7 @@ class LabelWriter:
         grid, other = self._grid, earlier._grid
         if earlier._layer is self._layer and (grid.index, grid.shape_yx) == (other.index, other.shape_yx):
             self._covered_before = (
-                earlier._beneath_in_layer() if earlier._painted else earlier._covered_before
+                earlier._beneath_in_layer() if earlier.has_written else earlier._covered_before
             )
 
     @property
@@ -76,8 +77,8 @@ class LabelWriter:
 
     @property
     def has_written(self) -> bool:
-        """Whether objects are in the layer; before, it is not known which of its pixels are theirs."""
-        return bool(self._painted)
+        """True once objects are in the layer; before, no pixel can be told to be theirs."""
+        return bool(self._painted.order)
 
     def write(self, view: PlaneView) -> bool:
         """Bring the layer up to date and redraw it; False when nothing had to change.
@@ -90,23 +91,23 @@ class LabelWriter:
         """
         if len(self._sampled) > 2 * len(view.objects) + 64:
             self._sampled.clear()
-        painted = {label for label, _, _ in self._painted}
-        objects = view.objects
-        known = [objects[object_id] for object_id in view.stack]
-        # an object without a mask yet must not wipe pixels that bear its number
-        target = tuple(self._as_painted(one) for one in known if not one.mask.empty or one.id in painted)
-        changed = changed_labels(self._painted, target)
+        revision, objects = view.document.revision, view.objects
+        target, changed = self._target(view)
         self._unseen = tuple(
             label
-            for label, crop, _ in target
-            if label in changed and crop.empty and not objects[label].mask.empty
+            for label in changed
+            if label in target.by_label and target.by_label[label][1].empty and not objects[label].mask.empty
         )
         self._check_numbers(changed)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
         uncovered = self._uncover(plane, changed)
-        taken_over = self._taken_over(changed)
-        self._beneath_is_known &= not taken_over
-        before = (*self._painted, *taken_over)
+        if not changed:
+            self._written = revision
+            return False
+        before = self._painted
+        if taken_over := self._taken_over(changed):
+            self._beneath_is_known = False
+            before = before.changed((*before.order, *taken_over), taken_over)
         painting = repaint(plane, before, target, changed, self._covered)
         patches = [patch for patch in painting.patches if patch.changed.any()]
         try:
@@ -119,10 +120,36 @@ class LabelWriter:
                 f"Labels layer “{self._layer.name}” could not be written to its file: {error}. The objects "
                 f"are kept: save the session, or choose another layer."
             ) from error
-        self._painted, self._covered = target, painting.covered
+        self._painted, self._covered, self._written = target, painting.covered, revision
         if patches or uncovered:
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return bool(patches)
+
+    def _target(self, view: PlaneView) -> tuple[Stack, list[int]]:
+        """The stack that is to be shown, and the labels in which it differs: by mask, rule or place.
+
+        Looks at those pieces alone that changed since the last writing.
+        """
+        painted, objects = self._painted.by_label, view.objects
+        changes: dict[int, Painted] = {}
+        gone = set()
+        for object_id in view.changed_since(self._written):
+            piece, old = objects.get(object_id), painted.get(object_id)
+            if piece is None:
+                gone |= {object_id} & painted.keys()
+            # an object without a mask yet must not wipe pixels that bear its number
+            elif old is not None or not piece.mask.empty:
+                new = self._as_painted(piece)
+                if old is None or not alike(old, new):
+                    changes[object_id] = new
+        shown = len(painted.keys() | changes.keys()) - len(gone)
+        order = view.stack
+        if shown < len(order):
+            order = tuple(one for one in order if one in painted or one in changes)
+        moved = moved_ids(self._painted.order, order)
+        if not changes and not gone and not moved:
+            return self._painted, []
+        return self._painted.changed(order, changes), sorted({*changes, *gone, *moved})
 
     def take_stroke(self, atoms: Iterable[Any]) -> Stroke | None:
         """Take back what napari has just painted on this plane, for the session to decide upon.
@@ -136,7 +163,7 @@ class LabelWriter:
         return stroke
 
     def brush_strokes(self, stroke: Stroke) -> list[BrushStroke]:
-        """What a stroke does to objects, in the image plane's pixels: what it painted, and what it erased."""
+        """Return a stroke's painted and erased masks, in the image plane's pixels."""
         parts = [(label, pixels, False) for label, pixels in stroke.painted()]
         parts += [(label, pixels, True) for label, pixels in stroke.erased()]
         placed = (
@@ -157,25 +184,25 @@ class LabelWriter:
         return np.asarray(self._layer.data[self._grid.index])
 
     def has_label(self, label: int) -> bool:
-        """Whether the layer shows a label on this plane."""
+        """Return True if the layer shows a label on this plane."""
         return self._may_hold(label) and any((values == label).any() for _, values in self._blocks())
 
     def pixels_of_each(self, labels: Sequence[int]) -> dict[int, MaskCrop]:
-        """Where the layer shows each of several labels; those that it does not show are left out."""
+        """Return the mask of each of several labels; labels that the layer does not show are left out."""
         return {
             label: self._grid.plane_pixels(crop, self._plane_shape) for label, crop in self._shown(labels)
         }
 
     def pixels_of(self, label: int) -> MaskCrop:
-        """Where the layer shows a label, in the image plane's pixels."""
+        """Return the mask of a label, in the image plane's pixels."""
         return self.pixels_of_each([label]).get(label, EMPTY)
 
     def _may_hold(self, label: int) -> bool:
-        """Whether a label may be in the layer, without reading it."""
+        """Return True if a label may be in the layer, without reading it."""
         if label > np.iinfo(self._layer.data.dtype).max:
             return False
         data = self._layer.data
-        if not (is_large(data) and is_stored(data)) or any(label == own for own, _, _ in self._painted):
+        if not (is_large(data) and is_stored(data)) or label in self._painted.by_label:
             return True
         return label <= highest_label(self._layer)
 
@@ -197,7 +224,7 @@ class LabelWriter:
         return [(label, joined(crops)) for label, crops in sorted(found.items())]
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
-        """Whether the layer shows a label on all of some of the image plane's pixels."""
+        """Return True if the layer shows a label on all of some of the image plane's pixels."""
         on_grid = self._on_grid(pixels)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
         return bool(np.all(plane[on_grid.region][on_grid.mask] == label))
@@ -222,7 +249,8 @@ class LabelWriter:
 
     def _beneath_in_layer(self) -> NDArray[Any] | None:
         labels = np.asarray(self._layer.data[self._grid.index])
-        return beneath_objects(labels, [(label, crop) for label, crop, _ in self._painted], self._covered)
+        painted = [(label, self._painted.by_label[label][1]) for label in self._painted.order]
+        return beneath_objects(labels, painted, self._covered)
 
     def _as_painted(self, known: Piece) -> Painted:
         return known.id, self._on_grid(known.mask), known.settings.rule
@@ -255,26 +283,14 @@ class LabelWriter:
             plane.write(whole, np.where(covered, beneath, plane[whole]).astype(plane.dtype), covered)
         return bool(covered.any())
 
-    def _taken_over(self, changed: list[int]) -> list[Painted]:
+    def _taken_over(self, changed: list[int]) -> dict[int, Painted]:
         """Pixels that bear the number of an object not painted before: from now on they are the object's."""
-        painted = {label for label, _, _ in self._painted}
-        new = [label for label in changed if label not in painted]
-        if not new:
-            return []
-        return [(label, crop, OVERWRITE) for label, crop in self._shown(new)]
+        new = [label for label in changed if label not in self._painted.by_label]
+        return {label: (label, crop, OVERWRITE) for label, crop in self._shown(new)} if new else {}
 
 
-def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
-    """The labels in which two stacks differ: by mask, rule or place."""
-    old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
-    changed = moved_ids(tuple(old), tuple(new))
-    for label in dict.fromkeys((*old, *new)):
-        if label not in old or label not in new or not _alike(old[label], new[label]):
-            changed.add(label)
-    return sorted(changed)
-
-
-def _alike(old: Painted, new: Painted) -> bool:
+def alike(old: Painted, new: Painted) -> bool:
+    """Compare two states of an object, by mask and rule."""
     return old[2] == new[2] and (old[1] is new[1] or old[1] == new[1])
 
 

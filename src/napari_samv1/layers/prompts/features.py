@@ -99,11 +99,11 @@ def show_polarity(layer: PromptLayer) -> None:
     """Make polarity visible without colour vision: discs and crosses, following the feature."""
     if not isinstance(layer, Points) or len(layer.data) == 0:
         return
-    negative = is_negative(layer).copy()
-    shown = np.array([str(symbol) for symbol in layer.symbol])
-    wrong = np.where(negative, shown != SYMBOLS[NEGATIVE], shown == SYMBOLS[NEGATIVE])
+    negative, symbols = is_negative(layer), layer.symbol
+    cross = type(symbols[0])(SYMBOLS[NEGATIVE])
+    wrong = negative != np.array([symbol is cross for symbol in symbols])
     if wrong.any():
-        shown = shown.astype(object)
+        shown = np.array([str(symbol) for symbol in symbols], dtype=object)
         shown[wrong & negative] = SYMBOLS[NEGATIVE]
         shown[wrong & ~negative] = SYMBOLS[POSITIVE]
         layer.symbol = list(shown)
@@ -182,7 +182,12 @@ def _whole(value: object) -> int:
 def is_negative(layer: PromptLayer) -> NDArray[np.bool_]:
     if POLARITY not in layer.features:
         return np.zeros(len(layer.data), dtype=bool)
-    return np.asarray(layer.features[POLARITY].astype(str) == NEGATIVE, dtype=bool)
+    column = layer.features[POLARITY]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        # by their few words, as turning thousands of values into text takes milliseconds
+        codes = [code for code, word in enumerate(column.cat.categories) if str(word) == NEGATIVE]
+        return np.isin(column.cat.codes.to_numpy(), codes)
+    return np.asarray(column.astype(str) == NEGATIVE, dtype=bool)
 
 
 def set_next(layer: PromptLayer, *, object_id: int | None = None, polarity: Polarity | None = None) -> None:

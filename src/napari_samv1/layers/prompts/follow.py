@@ -75,7 +75,7 @@ class PromptBinding:
             self.layer.mouse_drag_callbacks.remove(self._pressed)
 
     def set_next(self, object_id: int, polarity: Polarity) -> None:
-        """What the layer's next prompt will be."""
+        """Set the object and polarity of the layer's next prompt."""
         self._object_id, self._polarity = object_id, polarity
         self._setting = True
         try:

@@ -24,7 +24,8 @@ from napari_samv1.records.place import Plane
 class PairRead:
     """Prompts of one plane as drawn, by object; () where an object had some.
 
-    Prompts on ``other_planes`` changed as well.
+    Of those objects alone whose prompts may differ from the document's. Prompts on ``other_planes`` changed
+    as well.
     """
 
     rows: Mapping[int, tuple[DrawnShape, ...]]
@@ -50,6 +51,9 @@ class PromptPair:
         # objects whose prompts each layer showed on a plane when last read, with those of their prompts
         # that are the document's and were never in this layer
         self._shown: dict[tuple[type[Layer], Plane], dict[int, tuple[DrawnShape, ...]]] = {}
+        self._read: dict[tuple[type[Layer], Plane], ReadPrompts] = {}
+        self._compared: dict[Plane, int] = {}  # the document's revision when all of a plane's were compared
+        self._doubtful: dict[Plane, set[int]] = {}  # objects to be compared again all the same
         self._snapshots: dict[type[Layer], Snapshot] = {}
         self._last_read: object = None
 
@@ -88,6 +92,8 @@ class PromptPair:
         else:
             self._snapshots.pop(kind, None)
         self._shown = {key: shown for key, shown in self._shown.items() if key[0] is not kind}
+        self._read = {key: read for key, read in self._read.items() if key[0] is not kind}
+        self._compared.clear()
         self._last_read = None
         self.new_gesture()
 
@@ -97,7 +103,7 @@ class PromptPair:
             self.follow(kind, None)
 
     def set_next(self, object_id: int, polarity: Polarity) -> None:
-        """What the next prompt will be, in whichever layer."""
+        """Set the object and polarity of the next prompt, in either layer."""
         changed = (object_id, polarity) != (self.object_id, self.polarity)
         self.object_id, self.polarity = object_id, polarity
         for followed in self._followed.values():
@@ -146,13 +152,13 @@ class PromptPair:
         self._gesture_over = False
 
     def end_gesture(self) -> None:
-        """What comes after a finished click or drag belongs to the next gesture."""
+        """End a gesture: later changes belong to the next one."""
         if self._gesture_over:
             self.gesture += 1
             self._gesture_over = False
 
     def is_read(self, plane: Plane, revision: int) -> bool:
-        """Whether a plane of a document was read, as the layers and the document are now."""
+        """Return True if a plane of a document was read since the layers and the document last changed."""
         places = tuple(followed.placed for followed in self._followed.values())
         now = plane, revision, places, tuple(snapshot(layer) for layer in self.layers)
         known, self._last_read = self._last_read, now
@@ -165,32 +171,44 @@ class PromptPair:
         takes no prompts away.
         """
         touched, others = self._touched(image, plane)
+        place, kinds = plane.plane, (Points, Shapes)
         notes: list[str] = []
-        named: set[int] = set()
-        read: list[tuple[type[Layer], Mapping[int, tuple[DrawnShape, ...]]]] = []
-        for kind, layer in ((Points, self.points), (Shapes, self.shapes)):
+        asked = self._doubtful.pop(place, set())
+        for kind, layer in zip(kinds, (self.points, self.shapes), strict=True):
+            before = self._read.get((kind, place))
             if isinstance(layer, Points):
-                result = read_points(plane, image, layer)
+                result = read_points(plane, image, layer, before)
             elif layer is not None:
-                result = read_shapes(plane, image, layer)
+                result = read_shapes(plane, image, layer, before)
             else:
                 result = ReadPrompts()
+            self._read[kind, place] = result
             notes += result.notes
-            shown = self._shown.setdefault((kind, plane.plane), {})
-            for object_id, own in result.rows.items():
+            shown = self._shown.setdefault((kind, place), {})
+            for object_id in result.changed & result.rows.keys():
                 if object_id not in shown:
-                    shown[object_id] = _missing(own, _of_kind(kind, view.get(object_id)))
-            named.update(shown)
-            read.append((kind, result.rows))
-        rows: dict[int, tuple[DrawnShape, ...]] = dict.fromkeys(named, ())
-        for kind, found in read:
-            shown = self._shown[kind, plane.plane]
-            for object_id in named:
-                if object_id in shown:
-                    rows[object_id] += shown[object_id] + found.get(object_id, ())
-                else:
-                    rows[object_id] += _of_kind(kind, view.get(object_id))
+                    shown[object_id] = _missing(result.rows[object_id], _of_kind(kind, view.get(object_id)))
+            asked |= result.changed
+        if place in self._compared:
+            asked |= set(view.changed_since(self._compared[place]))
+        else:
+            asked |= {object_id for kind in kinds for object_id in self._shown[kind, place]}
+        self._compared[place] = view.document.revision
+        rows: dict[int, tuple[DrawnShape, ...]] = {}
+        for object_id in sorted(asked):
+            if any(object_id in self._shown[kind, place] for kind in kinds):
+                parts = (self._prompts_of(kind, place, object_id, view) for kind in kinds)
+                rows[object_id] = tuple(shape for part in parts for shape in part)
         return PairRead(rows, tuple(dict.fromkeys(notes)), tuple(others)), touched
+
+    def _prompts_of(
+        self, kind: type[Layer], place: Plane, object_id: int, view: PlaneView
+    ) -> tuple[DrawnShape, ...]:
+        """An object's prompts in a layer of one kind, or those of the document that it never showed."""
+        shown = self._shown[kind, place]
+        if object_id in shown:
+            return shown[object_id] + self._read[kind, place].rows.get(object_id, ())
+        return _of_kind(kind, view.get(object_id))
 
     def write(self, image: Image, changes: Sequence[RowChange]) -> None:
         """Bring both layers from prompts before to prompts after; no gesture of anybody."""
@@ -204,6 +222,9 @@ class PromptPair:
     def forget_rows(self) -> None:
         """Another image: nothing is known of which prompts its planes showed."""
         self._shown.clear()
+        self._read.clear()
+        self._compared.clear()
+        self._doubtful.clear()
         self._last_read = None
         self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
 
@@ -214,13 +235,15 @@ class PromptPair:
     def _write(self, kinds: Iterable[type[Layer]], image: Image, changes: Sequence[RowChange]) -> None:
         for kind in kinds:
             for change in write_rows(self._followed[kind].layer, image, changes):
-                self._shown.setdefault((kind, change.plane.plane), {})[change.object_id] = ()
+                place = change.plane.plane
+                self._shown.setdefault((kind, place), {})[change.object_id] = ()
+                self._doubtful.setdefault(place, set()).add(change.object_id)
         self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
         self.set_next(self.object_id, self.polarity)
         self.new_gesture()
 
     def _touched(self, image: Image, plane: DisplayedPlane) -> tuple[bool, list[Plane]]:
-        """Whether any layer's rows changed since the last reading, and on which other planes."""
+        """Return whether any layer's rows changed since the last reading, and on which other planes."""
         touched, others = False, set()
         for kind, followed in self._followed.items():
             now = snapshot(followed.layer)

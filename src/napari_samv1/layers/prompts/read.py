@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,16 +23,25 @@ SMALLEST_BOX = 2.0
 
 @dataclass(frozen=True)
 class ReadPrompts:
-    """Prompts of one layer on one plane as they were drawn, by object, and sentences on what is unusable."""
+    """Prompts of one layer on one plane as they were drawn, by object, and sentences on what is unusable.
+
+    ``changed`` are the objects with other prompts than in the reading before; those of others are taken from
+    it. ``values`` are each object's rows as bytes, which are compared.
+    """
 
     rows: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    changed: frozenset[int] = frozenset()
+    values: Mapping[int, bytes] = field(default_factory=dict, repr=False)
 
 
-def read_points(plane: DisplayedPlane, image: Image, layer: Points) -> ReadPrompts:
+def read_points(
+    plane: DisplayedPlane, image: Image, layer: Points, before: ReadPrompts | None = None
+) -> ReadPrompts:
     """All points on a plane, in its pixels, through the layers' transforms."""
+    before = before or ReadPrompts()
     if len(layer.data) == 0:
-        return ReadPrompts()
+        return ReadPrompts(changed=frozenset(before.rows))
     coordinates = _to_image(plane, image, layer, np.asarray(layer.data))
     on_slice = plane.shows(coordinates)
     points_yx = plane.from_layer(coordinates)
@@ -44,19 +53,28 @@ def read_points(plane: DisplayedPlane, image: Image, layer: Points) -> ReadPromp
         notes.append(f"{_points(count, f'outside of image “{plane.name}”')} ignored.")
     if count := int(np.count_nonzero(on_slice & inside & (objects < 1))):
         notes.append(f"{_points(count, 'without an object number from 1 on')} ignored.")
-    rows: dict[int, list[DrawnShape]] = {}
-    for row in np.flatnonzero(on_slice & inside & (objects >= 1)):
-        rows.setdefault(int(objects[row]), []).append(drawn_point(points_yx[row], bool(positive[row])))
-    return ReadPrompts({number: tuple(own) for number, own in rows.items()}, tuple(notes))
+    usable = np.flatnonzero(on_slice & inside & (objects >= 1))
+    points_yx, positive = points_yx[usable], positive[usable]
+    text = np.column_stack([points_yx, positive]).tobytes()
+    width = len(text) // max(len(usable), 1)
+    values = [text[start : start + width] for start in range(0, len(text), width or 1)]
+
+    def point(row: int) -> DrawnShape:
+        return drawn_point(points_yx[row], bool(positive[row]))
+
+    return _taken(before, objects[usable].tolist(), values, point, notes)
 
 
-def read_shapes(plane: DisplayedPlane, image: Image, layer: Shapes) -> ReadPrompts:
+def read_shapes(
+    plane: DisplayedPlane, image: Image, layer: Shapes, before: ReadPrompts | None = None
+) -> ReadPrompts:
     """All usable shapes on a plane, every vertex in its pixels.
 
     Rectangles, polygons and ellipses are always around an object; paths and lines are points along them.
     """
+    before = before or ReadPrompts()
     if len(layer.data) == 0:
-        return ReadPrompts()
+        return ReadPrompts(changed=frozenset(before.rows))
     shapes = _Mapped(plane, image, layer)
     objects, negative, kinds = object_ids(layer), is_negative(layer), layer.shape_type
     low_yx, high_yx = shapes.bounds_yx()
@@ -64,7 +82,8 @@ def read_shapes(plane: DisplayedPlane, image: Image, layer: Shapes) -> ReadPromp
     too_narrow = ~((high_yx - low_yx).min(axis=1) >= SMALLEST_BOX)
     outside = (np.clip(high_yx, -0.5, edge) - np.clip(low_yx, -0.5, edge)).min(axis=1) <= 0
     reasons: Counter[str] = Counter()
-    rows: dict[int, list[DrawnShape]] = {}
+    usable: list[int] = []
+    drawn: list[DrawnShape] = []
     for row in np.flatnonzero(shapes.on_slice):
         kind, is_path = str(kinds[row]), str(kinds[row]) in PATHS
         named = f"background {kind}" if negative[row] else kind
@@ -80,7 +99,8 @@ def read_shapes(plane: DisplayedPlane, image: Image, layer: Shapes) -> ReadPromp
             reasons[f"{kind} outside of image “{plane.name}” ignored"] += 1
         else:
             shape = DrawnShape(cast("Kind", kind), shapes.vertices_yx(row), not negative[row])
-            rows.setdefault(int(objects[row]), []).append(shape)
+            usable.append(int(row))
+            drawn.append(shape)
             if is_path:
                 reasons[f"{named} read as {SCRIBBLE_POINTS} points along it at most"] += 1
             elif not is_box(shape):
@@ -89,7 +109,33 @@ def read_shapes(plane: DisplayedPlane, image: Image, layer: Shapes) -> ReadPromp
         f"{reason[0].upper()}{reason[1:]}{f' ({count} times)' if count > 1 else ''}."
         for reason, count in reasons.items()
     )
-    return ReadPrompts({number: tuple(own) for number, own in rows.items()}, notes)
+    values = [
+        f"{shape.kind} {shape.positive} {len(shape.vertices_yx)} ".encode() + shape.vertices_yx.tobytes()
+        for shape in drawn
+    ]
+    return _taken(before, objects[usable].tolist(), values, drawn.__getitem__, notes)
+
+
+def _taken(
+    before: ReadPrompts,
+    objects: Sequence[int],
+    values: Sequence[bytes],
+    shape_of: Callable[[int], DrawnShape],
+    notes: Iterable[str],
+) -> ReadPrompts:
+    """The prompts of rows: those of the reading before, or made anew where an object's rows differ."""
+    # bytes, not lists of them, of which thousands would set off the garbage collection
+    by_object: dict[int, bytes] = {}
+    for number, value in zip(objects, values, strict=True):
+        by_object[number] = by_object[number] + value if number in by_object else value
+    changed = {number for number, own in by_object.items() if before.values.get(number) != own}
+    made: dict[int, list[DrawnShape]] = {}
+    for row, number in enumerate(objects):
+        if number in changed:
+            made.setdefault(number, []).append(shape_of(row))
+    rows = {number: tuple(made[number]) if number in changed else before.rows[number] for number in by_object}
+    gone = before.values.keys() - by_object.keys()
+    return ReadPrompts(rows, tuple(notes), frozenset(changed | gone), by_object)
 
 
 def _is_outside(plane: DisplayedPlane, path_yx: Coordinates) -> bool:
@@ -131,7 +177,7 @@ def _to_image(
 
 
 def rows_on_plane(plane: DisplayedPlane, image: Image, layer: PromptLayer) -> NDArray[np.bool_]:
-    """Which prompts of a layer lie on the displayed slice, inside of the image or not."""
+    """Return True for each prompt of a layer on the displayed slice, inside of the image or not."""
     if len(layer.data) == 0:
         return np.zeros(0, dtype=bool)
     if isinstance(layer, Points):

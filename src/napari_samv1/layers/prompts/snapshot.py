@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,30 +13,45 @@ from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.prompts.features import PromptLayer, is_negative, object_ids
 from napari_samv1.records.place import Plane
 
+POINTS = ("point",)
 Row = tuple[bytes, str, int, bool]
 """Vertices, kind, object, whether negative."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All rows of a layer, comparable."""
+    """All rows of a layer, comparable: arrays as bytes, which thousands of rows take no time to compare."""
 
-    rows: tuple[Row, ...]
+    vertices: bytes
+    lengths: tuple[int, ...]  # in bytes, of each row; one that all share of points
+    kinds: tuple[str, ...]
+    numbers: bytes
+    negative: bytes
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows one by one."""
+        numbers = np.frombuffer(self.numbers, dtype=np.int64).tolist()
+        negative = np.frombuffer(self.negative, dtype=bool).tolist()
+        is_points = self.kinds == POINTS
+        lengths = (
+            self.lengths * (len(self.vertices) // max(self.lengths[0], 1)) if is_points else self.lengths
+        )
+        kinds = self.kinds * len(lengths) if is_points else self.kinds
+        ends = itertools.accumulate(lengths)
+        vertices = [self.vertices[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        return list(zip(vertices, kinds, numbers, negative, strict=False))
 
 
 def snapshot(layer: PromptLayer) -> Snapshot:
     """The rows of a layer as they are now."""
-    numbers, negative = object_ids(layer), is_negative(layer)
+    numbers, negative = object_ids(layer).tobytes(), is_negative(layer).tobytes()
     if isinstance(layer, Points):
-        data = np.ascontiguousarray(layer.data, dtype=np.float64)
-        width, text = data.itemsize * data.shape[1], data.tobytes()
-        vertices = [text[start : start + width] for start in range(0, len(text), width)]
-        kinds = ["point"] * len(vertices)
-    else:
-        vertices = [np.asarray(shape, dtype=np.float64).tobytes() for shape in layer.data]
-        kinds = [str(kind) for kind in layer.shape_type]
-    rows = zip(vertices, kinds, numbers.tolist(), negative.tolist(), strict=False)
-    return Snapshot(tuple(rows))
+        data = np.asarray(layer.data, dtype=np.float64)
+        return Snapshot(data.tobytes(), (data.itemsize * layer.ndim,), POINTS, numbers, negative)
+    vertices = [np.asarray(shape, dtype=np.float64).tobytes() for shape in layer.data]
+    kinds = tuple(str(kind) for kind in layer.shape_type)
+    return Snapshot(b"".join(vertices), tuple(map(len, vertices)), kinds, numbers, negative)
 
 
 def changed_planes(

@@ -13,28 +13,28 @@ from napari_samv1.model.image_encoder.windows import join_windows, split_windows
 from napari_samv1.model.layers import Linear, at_once, at_once_on, linear
 
 LOGITS_AT_ONCE = 2**20
-"""How many attention logits exist at a time on a CPU, 4 MB: of more, the allocator returns the pages every
+"""Largest number of attention logits at a time on a CPU, 4 MB: of more, the allocator returns the pages every
 time."""
 
 ROWS_AT_ONCE = 256
-"""How many queries share a matrix product at least: packing the keys for fewer outweighs multiplying them."""
+"""Fewest queries that share a matrix product: packing the keys for fewer outweighs multiplying them."""
 
 MANY_KEYS = 1024
 """From so many keys on, a mask of a number for each pair is more traffic than wider queries and keys."""
 
 WIDEST_FLASH = 256
-"""How wide the queries and keys of flash attention can be."""
+"""Largest width of the queries and keys of flash attention."""
 
 FLASH_STEP = 8
-"""What their width must be a multiple of."""
+"""Divisor of the width that flash attention requires."""
 
 PROJECTED_AT_ONCE = 2**22
-"""How many queries', keys' and values' numbers of windows exist at a time on a CPU, 16 MB in float32."""
+"""Largest number of query, key and value elements of windows at a time on a CPU, 16 MB in float32."""
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionTables:
-    """What attention on one grid needs besides the weights, prepared once.
+    """Tables of attention on one grid, prepared once.
 
     ``places_nc`` marks every key's row and column by a one each, where the relative terms go into queries and
     keys.
@@ -155,7 +155,7 @@ def attend(
 
 
 def terms_as_columns(grid_hw: tuple[int, int], head_width: int) -> bool:
-    """Whether, off the CPU, the relative terms are further columns of queries and keys, or else a mask.
+    """Return True if, off the CPU, the relative terms are columns of queries and keys, and not a mask.
 
     Columns where there are many keys, as in the global blocks, and the kernel is wide enough: no number for
     each pair exists then, neither as a logit nor in a mask. A mask for few, as in windows: the columns would

@@ -17,7 +17,7 @@ NormWeights = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class BlockTables:
-    """What a block computes from its weights alone, on one grid: prepared once for any number of images."""
+    """Tables of a block from its weights alone, on one grid, prepared once for any number of images."""
 
     attention: AttentionTables
     norm_attention: NormWeights
@@ -56,7 +56,7 @@ class GlobalBlock(nn.Module):
         return tokens_bhwc + self.mlp(_normalised(self.norm_mlp, tokens_bhwc, weights))
 
     def normalised(self, tokens_bhwc: Tensor, tables: BlockTables | None = None) -> Tensor:
-        """What the attention sees of the tokens."""
+        """Normalise the tokens for the attention."""
         weights = None if tables is None else tables.norm_attention
         return _normalised(self.norm_attention, tokens_bhwc, weights)
 

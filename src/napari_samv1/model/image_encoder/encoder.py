@@ -89,7 +89,7 @@ class ImageEncoder(nn.Module):
         return self.channel_projection(x) if index == len(self.stages) - 1 else x
 
     def tables(self, image_bchw: Tensor, windows: Sequence[int]) -> EncoderTables | None:
-        """What all images of a size share, prepared once; None in training, where weights change."""
+        """Return the tables of a size, prepared once; None in training, where weights change."""
         if torch.is_grad_enabled():
             return None
         grid_hw = (image_bchw.shape[2] // self.patch, image_bchw.shape[3] // self.patch)

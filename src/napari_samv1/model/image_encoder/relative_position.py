@@ -1,4 +1,4 @@
-"""How much a token cares about another one's offset, by height and by width."""
+"""Decomposed relative positions: terms for a token's offset from another one, by height and by width."""
 
 from __future__ import annotations
 

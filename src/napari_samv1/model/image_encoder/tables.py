@@ -1,4 +1,4 @@
-"""What the encoder computes from its weights alone, prepared once for a grid and kept."""
+"""Tables of the encoder from its weights alone, prepared once for a grid and kept."""
 
 from __future__ import annotations
 

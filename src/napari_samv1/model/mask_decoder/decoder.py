@@ -19,7 +19,7 @@ MASKS = 4
 
 @dataclass(frozen=True, eq=False)
 class DecoderImage:
-    """What decoding needs of one image and no prompt changes: computed once, used by every prompt.
+    """Prompt-free tensors of one image: computed once, used by every prompt.
 
     ``tokens_bnc`` are the image tokens, ``encoding_bnc`` their positions; ``plain_bnc`` is the image without
     a mask hint, ``placed_bnc`` that with its positions, ``remembered`` the first attention's keys and values

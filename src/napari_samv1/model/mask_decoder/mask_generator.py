@@ -10,7 +10,7 @@ from napari_samv1.model.layers import at_once_on, linear
 from napari_samv1.model.mask_decoder.iou_mlp import ThreeLayerMlp
 
 TOKENS_AT_ONCE = 1024
-"""How many tokens a CPU upscales at a time: their pixels, 2 MB in float32, stay in its cache."""
+"""Number of tokens that a CPU upscales at a time: their pixels, 2 MB in float32, stay in its cache."""
 
 
 class MaskGenerator(nn.Module):

@@ -47,7 +47,7 @@ ReadLabels = Callable[[tuple[int, ...], Region], "NDArray[Any] | None"]
 
 @dataclass(frozen=True)
 class Grid:
-    """What is written: size and type of the label image, its axes from the slowest on, and its place.
+    """Layout of the output: size and type of the label image, its axes from the slowest on, and its place.
 
     ``scale`` and ``origin`` are those of rows and columns, ``units`` UDUNITS-2 names or what a layer says.
     """

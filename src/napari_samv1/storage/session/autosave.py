@@ -28,7 +28,7 @@ LOCK_SUFFIX = ".lock"
 
 
 def autosave_root() -> Path:
-    """Where autosaved sessions lie: below ``NAPARI_SAMV1_STATE``, else the platform's folder for state."""
+    """Return the folder of autosaved sessions: ``NAPARI_SAMV1_STATE``, else the platform's for state."""
     chosen = os.environ.get(VARIABLE, "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute() / "sessions"

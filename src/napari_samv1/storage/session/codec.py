@@ -32,7 +32,7 @@ from napari_samv1.annotation.pieces import (
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.masks.drawn import prompts_of
 from napari_samv1.records.computation import Computation, Environment
-from napari_samv1.records.display import Blending, Channel, Display, Paint
+from napari_samv1.records.display import Blending, Channel, Display, Paint, Projection, ProjectionMode, Slab
 from napari_samv1.records.drawn import DrawnShape
 from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
@@ -66,7 +66,7 @@ from napari_samv1.storage.utf8 import utf8
 FORMAT = "napari-samv1 session"
 VERSION = 2
 MOST_ERRORS = 20
-MOST_CHANNELS, MOST_COLOURS = 64, 1024
+MOST_CHANNELS, MOST_COLOURS, MOST_AXES = 64, 1024, 64
 
 Json = Any
 Beneath = Mapping[str, NDArray[Any]]
@@ -93,7 +93,7 @@ class Shared:
         return kept[1]
 
     def keep(self, values: Iterable[Any]) -> dict[str, Json]:
-        """What was written of these values, by name; the rest is forgotten."""
+        """Keep the table entries of these values, by name; the rest is dropped."""
         self._names = {id(value): self._names[id(value)] for value in values}
         self.written = {name: self.written[name] for _, name in self._names.values()}
         return self.written
@@ -213,6 +213,7 @@ TRUTH = Kind({"type": "boolean"})
 NUMBER = Kind({"type": "number"}, lambda value, _: float(value), lambda value, _: float(value))
 ABOVE_ZERO = Kind({"type": "number", "exclusiveMinimum": 0}, NUMBER.write, NUMBER.read)
 NATURAL = Kind({"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, lambda value, _: int(value))
+WHOLE = Kind({"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}, lambda value, _: int(value))
 POSITIVE = Kind({"type": "integer", "minimum": 1, "maximum": 2**31 - 1}, lambda value, _: int(value))
 ID = Kind({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, lambda value, _: int(value))
 SIZE = listed(POSITIVE, 2, 2)
@@ -344,6 +345,14 @@ PAINT = record(
     Member("blending", one_of(*get_args(Blending))),
     Member("opacity", UNIT),
 )
+SLAB = record(Slab, Member("axis", NATURAL), Member("start", WHOLE), Member("stop", WHOLE))
+PROJECTION = record(
+    Projection,
+    Member("mode", one_of(*get_args(ProjectionMode))),
+    Member("slabs", listed(SLAB, 1, MOST_AXES)),
+    description="Slices that were seen as one: along an axis, from start to before stop, counted from the "
+    "annotated one.",
+)
 CHANNEL = record(
     Channel,
     Member("low", NUMBER),
@@ -355,6 +364,7 @@ CHANNEL = record(
         "pixels",
         described(TEXT, "Hash of the channel's plane, which the plane's channels name; empty: the plane's."),
     ),
+    Member("projection", optional(PROJECTION), default=None),
 )
 DISPLAY = record(
     Display,

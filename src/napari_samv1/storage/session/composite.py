@@ -1,4 +1,4 @@
-"""What the label image shows of a recorded plane."""
+"""Label image of a recorded plane."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PlaneLabels:
         )
 
     def is_empty(self, region: Region) -> bool:
-        """Whether nothing is near a region."""
+        """Return True if no object is near a region."""
         beneath = self._beneath is not None and bool(self._beneath[region].any())
         return not beneath and not self._composite.meeting(region)
 

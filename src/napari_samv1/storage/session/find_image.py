@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_samv1.images.files import open_source
 from napari_samv1.images.hashing import SAMPLE, hash_pixels
 from napari_samv1.images.slide import slide_levels
-from napari_samv1.images.source import ReadError, Source, as_source, shape_of
+from napari_samv1.images.source import ArraySource, ReadError, Source, as_source, shape_of
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneSource
@@ -39,18 +39,55 @@ def read_plane(
     SessionError
         If the image is not found, cannot be read, or holds other pixels.
     """
-    if file is not None:
-        image, name = _read(Path(file)), str(file)
-    elif source.sample:
-        image, name = _sample(source.sample), f"the sample {source.sample}"
-    else:
-        image, name = _recorded(source), source.path
+    image, name = _image(source, file)
     plane = _plane_of(image, source, shape_yx, name)
+    _check(plane, source, name)
+    return plane
+
+
+def _image(source: PlaneSource, file: str | os.PathLike[str] | None) -> tuple[NDArray[Any], str]:
+    """The recorded image, or what is given instead, and its name for a person."""
+    if file is not None:
+        return _read(Path(file)), str(file)
+    if source.sample:
+        return _sample(source.sample), f"the sample {source.sample}"
+    return _recorded(source), source.path
+
+
+def _check(plane: NDArray[Any], source: PlaneSource, name: str) -> None:
+    """Refuse pixels that are not the recorded ones."""
     if str(plane.dtype.newbyteorder("=")) != source.dtype:
         raise SessionError(f"{name} is {plane.dtype}, the annotated image was {source.dtype}")
     if source.pixels and hash_pixels(plane) != source.pixels:
         raise SessionError(f"{name} holds other pixels than the image that was annotated")
-    return plane
+
+
+def open_slices(
+    source: PlaneSource, shape_yx: tuple[int, int], file: str | os.PathLike[str] | None = None
+) -> tuple[ArraySource, Plane]:
+    """The recorded plane's whole image, for the slices around the plane.
+
+    Raises
+    ------
+    SessionError
+        As ``read_plane`` does, and if there is nothing but the plane.
+    """
+    if source.pixels.startswith(SAMPLE):
+        opened, plane = open_plane(source, shape_yx, file)
+    else:
+        image, name = _image(source, file)
+        sides = image.shape[:-1] if source.rgb else image.shape
+        if sides != source.image_shape:
+            raise SessionError(
+                f"the model saw several slices, and {name} is {image.shape}: give all of the image, "
+                f"{source.image_shape}, with --image"
+            )
+        plane = Plane(source.index)
+        _check(image[plane.slices()][..., :3] if source.rgb else image[plane.slices()], source, name)
+        opened = as_source(image, ndim=len(source.image_shape))
+    if not isinstance(opened, ArraySource):
+        raise SessionError(f"image {source.name} has no slices to project")
+    return opened, plane
 
 
 def open_plane(
@@ -94,7 +131,7 @@ def local_sample(source: PlaneSource) -> tuple[str, str]:
 
 
 def local_file(source: PlaneSource) -> Path:
-    """Where an image was opened from, if that is on this machine.
+    """Return the path that an image was opened from, if it is on this machine.
 
     Raises
     ------

@@ -101,7 +101,7 @@ class FolderWriter:
         self._beneath: dict[int, tuple[NDArray[Any], str]] = {}
 
     def write(self, record: SessionRecord, copies: dict[str, bytes] | None = None) -> None:
-        """What ``session.json`` needs comes before it; what only the last one needed goes after it."""
+        """Write the files of ``session.json`` before it; remove those of the last one after it."""
         beneath = tuple(self._write_beneath(plane.beneath) for plane in record.planes)
         self._beneath = {
             id(plane.beneath): (plane.beneath, digest)

@@ -34,7 +34,7 @@ LEAST_MEMORY_BYTES = 1 << 33
 """Assumed where the system does not tell."""
 USUAL_LABEL_BYTES = 1 << 30
 MOST_COMPRESSED = 300
-"""How many times smaller a label image may have become that is larger than usual."""
+"""Largest compression ratio of a label image that is larger than usual."""
 MOST_COORDINATE = 1e12
 
 Json = Any

@@ -15,7 +15,7 @@ from napari_samv1.records.sight import AS_DISPLAYED, Sight
 
 @dataclass(frozen=True)
 class World:
-    """Where a plane's pixels lie in the world: ``matrix`` (2, 3) maps (row, column, 1) to it."""
+    """Placement of a plane's pixels in the world: ``matrix`` (2, 3) maps (row, column, 1) to it."""
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]] = ((1, 0, 0), (0, 1, 0))
     units: tuple[str, str] = ("pixel", "pixel")
@@ -40,7 +40,7 @@ class World:
 
 @dataclass(frozen=True)
 class PlaneSource:
-    """Which pixels were annotated: a plane of an image, where it came from, and what identifies it.
+    """Source of the annotated pixels: a plane of an image, its origin, and its hash.
 
     ``image_shape`` is the image's without its colours; ``index`` the place on its axes, None on the two that
     are the plane's rows and columns. At a coarser ``level`` a pixel of the plane spans ``factors_yx`` pixels.

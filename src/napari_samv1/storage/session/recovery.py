@@ -1,4 +1,4 @@
-"""What earlier processes could not close: sessions that autosave left."""
+"""Sessions that autosave left when a process ended without closing them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Recoverable:
 
     @property
     def title(self) -> str:
-        """What a person recognises it by."""
+        """Title by which a person recognises the session."""
         if self.record is None:
             return f"a damaged session ({self.folder.name})"
         names = ", ".join(dict.fromkeys(plane.source.name for plane in self.record.planes)) or "no image"
@@ -88,7 +88,7 @@ def _is_folder(entry: Path) -> bool:
 
 
 def _is_held(folder: Path) -> bool:
-    """Whether the process that saves into a folder lives, on whatever system: its lock ends with it."""
+    """Return True if the process that saves into a folder lives, on any system: its lock ends with it."""
     try:
         with lock_of(folder):
             return False

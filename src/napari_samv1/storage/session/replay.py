@@ -23,16 +23,17 @@ from napari_samv1.engine.predictor import Predictor
 from napari_samv1.engine.store import MemoryStore
 from napari_samv1.engine.view import ImageView
 from napari_samv1.images.displayed import displayed
+from napari_samv1.images.projected import projected
 from napari_samv1.images.source import Source
 from napari_samv1.images.stacked import OnePlaneSource, StackedSource
 from napari_samv1.records.computation import Computation, Environment
-from napari_samv1.records.display import Display
+from napari_samv1.records.display import Channel, Display
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop, joint_region
 from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.preparation import Sizing
 from napari_samv1.storage.errors import SessionError
-from napari_samv1.storage.session.find_image import open_plane
+from napari_samv1.storage.session.find_image import open_plane, open_slices
 from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ SIZINGS: tuple[Sizing, ...] = ("native", "padded", "stretched")
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of one object. ``differing`` counts pixels, None where the mask could not be made again.
+    """Replay of one object. ``differing`` counts pixels, None where the mask could not be made again.
 
     ``note`` is a sentence on what was not as recorded, or "".
     """
@@ -102,7 +103,7 @@ def replay(
 
 @dataclass(frozen=True)
 class _Means:
-    """What the caller gave in place of what is recorded, and the models that were loaded so far."""
+    """The caller's replacements for recorded models and images, and the models loaded so far."""
 
     image: Path | None
     model: Path | None
@@ -141,7 +142,7 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
     if not answered:
         return
     source, place = open_plane(plane.source, plane.shape_yx, means.image)
-    channels: dict[str, Source] = {}
+    channels: dict[Channel, Source] = {}
 
     def made_by(piece: Piece) -> tuple[str, str]:
         return repr(_key(piece)), repr(_computation(piece))
@@ -153,28 +154,32 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
         predictor = Predictor(means.model_of(key, computation))
         seen = source, place
         if key.display is not None:
-            own = OnePlaneSource(source, place)
-            seen = _composed(key.display, plane, own, channels), Plane()
+            sources = [_opened(channel, plane, channels, means) for channel in key.display.channels]
+            seen = StackedSource(tuple(sources)), Plane()
         embedding = _embed(predictor, *seen, plane.shape_yx, key)
         note = _difference(embedding, key, computation.environment)
         for piece in objects:
             yield _compare(predictor, embedding, piece, note)
 
 
-def _composed(display: Display, plane: PlaneRecord, own: Source, opened: dict[str, Source]) -> Source:
-    """The channels of a display as one source; other images than the plane's own are opened once."""
-    sources = []
-    for channel in display.channels:
-        if channel.pixels in ("", plane.source.pixels):
-            sources.append(own)
-            continue
-        if channel.pixels not in opened:
-            recorded = [one for one in plane.channels if one.pixels == channel.pixels]
-            if not recorded:
-                raise SessionError("the session does not say which image one of the channels was")
-            opened[channel.pixels] = OnePlaneSource(*open_plane(recorded[0], plane.shape_yx))
-        sources.append(opened[channel.pixels])
-    return StackedSource(tuple(sources))
+def _opened(channel: Channel, plane: PlaneRecord, opened: dict[Channel, Source], means: _Means) -> Source:
+    """The pixels that the model saw of a channel: of the plane itself or of another image, opened once."""
+    if channel in opened:
+        return opened[channel]
+    recorded, file = plane.source, means.image
+    if channel.pixels not in ("", plane.source.pixels):
+        named = [one for one in plane.channels if one.pixels == channel.pixels]
+        if not named:
+            raise SessionError("the session does not say which image one of the channels was")
+        recorded, file = named[0], None
+    if channel.projection is None:
+        source: Source
+        source, place = open_plane(recorded, plane.shape_yx, file)
+    else:
+        slices, place = open_slices(recorded, plane.shape_yx, file)
+        source = projected(slices, channel.projection)
+    found = opened[channel] = OnePlaneSource(source, place)
+    return found
 
 
 def _unanswered(piece: Piece) -> _Result:
@@ -218,7 +223,7 @@ def _computation(piece: Piece) -> Computation:
 
 
 def count_differing(first: MaskCrop, second: MaskCrop) -> int:
-    """How many pixels only one of two masks holds."""
+    """Count the pixels that only one of two masks holds."""
     region = joint_region(first.region, second.region)
     return int(np.count_nonzero(first.within(region) != second.within(region)))
 
@@ -280,7 +285,7 @@ def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:
 
 
 def _difference(embedding: Embedding, key: EmbeddingKey, recorded: Environment) -> str:
-    """What is not as it was when the session was made, as a sentence, or ""."""
+    """Return a sentence on a difference from the environment of the session, or ""."""
     now, changed = Environment.now(), []
     if embedding.key.device != key.device:
         changed.append(f"device {key.device} then, {embedding.key.device} now")

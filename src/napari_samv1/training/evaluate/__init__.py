@@ -1,1 +1,1 @@
-"""How good a model is: the score tables of the release, from images whose objects are known."""
+"""Evaluation of a model: the score tables of the release, from images with labelled objects."""

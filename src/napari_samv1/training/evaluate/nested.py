@@ -1,4 +1,4 @@
-"""Whether the three masks of one click mean part, object and group, and a second click settles which."""
+"""Score of nested scenes: one click's masks as part, object and group, settled by a second click."""
 
 from __future__ import annotations
 

@@ -435,7 +435,7 @@ SHARES: Shares = {
     "nested": 0.16,
     "histology": 0.05,
 }
-"""How much of a pool is of each kind."""
+"""Share of each kind in a pool."""
 
 LATE_SHARES: Shares = {
     "crowd": 0.22,

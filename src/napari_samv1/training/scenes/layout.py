@@ -1,4 +1,4 @@
-"""Where objects lie: scattered, clumped, in rows; free, touching or one upon another."""
+"""Layouts of objects: scattered, clumped, in rows; free, touching or overlapping."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Layout:
 
     @property
     def count(self) -> int:
-        """How many labels there are."""
+        """Number of labels."""
         return len(self.clump) - 1
 
 
@@ -103,5 +103,5 @@ def lay(
 
 
 def room_for(hw: tuple[int, int], radius: float, cover: float) -> int:
-    """How many discs of a radius cover a fraction of the plane."""
+    """Return the number of discs of a radius that cover a fraction of the plane."""
     return max(1, int(cover * hw[0] * hw[1] / (np.pi * radius**2)))

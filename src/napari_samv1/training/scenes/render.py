@@ -17,7 +17,7 @@ def per_label(rng: np.random.Generator, layout: Layout, middle: float, spread: f
 
 
 def shading(rng: np.random.Generator, depth: NDArray[np.float32]) -> Field:
-    """How brightness runs from centre to rim, about 1: flat, dome, hollow, or rimmed."""
+    """Draw the brightness from centre to rim, about 1: flat, dome, hollow, or rimmed."""
     pick = rng.random()
     inner = np.clip(depth, 0, 1)
     if pick < 0.35:
@@ -70,7 +70,7 @@ def spots(rng: np.random.Generator, layout: Layout, radius: float) -> Field:
 
 
 def background(rng: np.random.Generator, hw: tuple[int, int], strength: float) -> Field:
-    """What lies behind the objects: textures about 0."""
+    """Draw the background: textures about 0."""
     field = strength * any_texture(rng, hw, np.exp(rng.uniform(np.log(2), np.log(80))))
     if rng.random() < 0.5:
         field = field + strength * any_texture(rng, hw, np.exp(rng.uniform(np.log(10), np.log(200))))

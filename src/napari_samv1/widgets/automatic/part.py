@@ -84,7 +84,7 @@ OUTSIDE = "Nothing of the image is on the screen."
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """What a run looks at: planes of an image as it is displayed, each with a place on it."""
+    """Planes of a run: those of an image as it is displayed, each with the part to look at."""
 
     image: Image
     revision: int
@@ -220,7 +220,7 @@ class EverythingPart(QWidget):
 
     @property
     def settings(self) -> AutomaticSettings:
-        """What the controls say."""
+        """Settings shown by the controls."""
         asked = replace(
             self._base,
             mode=self.mode.currentData(),
@@ -256,7 +256,7 @@ class EverythingPart(QWidget):
         intensity = None if plane is None else plane.intensity
         if sight.limits != "displayed":
             # by default each image has its own percentiles
-            [(_, known)] = ((None, None),) if plane is None else plane.limits
+            [(_, known)] = ((None, None),) if plane is None else plane.seen.limits
             intensity = None if sight.limits == "plane" else known
         image = self.canvas.image
         if image is not None and not image.rgb and str(image.dtype) == "uint8" and intensity == (0.0, 255.0):
@@ -294,7 +294,7 @@ class EverythingPart(QWidget):
             self._show_state()
 
     def _planned(self) -> _Run:
-        """What the controls ask for now.
+        """Return the run that the controls ask for now.
 
         Raises
         ------
@@ -370,7 +370,7 @@ class EverythingPart(QWidget):
     # ---- what was found
 
     def kept_on(self, findings: PlaneFindings) -> list[int]:
-        """What the filters keep of a plane's findings, and is new there."""
+        """Return a plane's findings that the filters keep and that are new there."""
         return findings.kept(self.settings, self._existing_on(findings))
 
     def _existing_on(self, findings: PlaneFindings) -> Existing:
@@ -470,7 +470,7 @@ class EverythingPart(QWidget):
             self.discard()
 
     def _is_current(self) -> bool:
-        """Whether the image is still the one that was looked at, with the same pixels."""
+        """Return True if the image is still the one that was looked at, with the same pixels."""
         run, image = self._run, self.canvas.image
         if run is None or image is not run.image:
             return False

@@ -27,7 +27,7 @@ LEAST_ON_SCREEN, MOST_ON_SCREEN = 40, 0.8
 """An object smaller than so many screen pixels, or larger than this part of the canvas, is zoomed to."""
 
 IN_VIEW = 0.15
-"""What part of the canvas an object that is zoomed to takes."""
+"""Share of the canvas for an object that is zoomed to."""
 
 
 class ReviewPart(QWidget):
@@ -131,7 +131,7 @@ class ReviewPart(QWidget):
         self.words.setVisible(True)
 
     def _is_current(self) -> bool:
-        """Whether a walk is under way on the image that is shown; one on another image ends."""
+        """Return True if a review is under way on the displayed image; one on another image ends."""
         if self._review is None:
             return False
         if self._canvas.document is not self._document:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.predictor import Predictor
-    from napari_samv1.images.seen_pixels import SeenPixels
+    from napari_samv1.images.seen import SeenPixels
     from napari_samv1.inspection import ModelInput
     from napari_samv1.layers.image import DisplayedPlane
     from napari_samv1.layers.inspection import Picture

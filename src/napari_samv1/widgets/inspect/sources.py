@@ -1,4 +1,4 @@
-"""Whose model, image and prompts are looked at: the open panel's, or a choice of one's own."""
+"""Source of the inspected model, image and prompts: the open panel's, or a choice of one's own."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class CandidatePictures(QObject):
                 threshold=current.settings.threshold,
                 side=side,
                 colour=colour,
-                glimpse=plane.glimpse,
+                glimpse=plane.seen.glimpse,
             )
             self._made_of = made_of
             self._choice.show_pictures(tuple(self._made.pictures), self._made.like)

@@ -198,7 +198,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     @property
     def sight(self) -> Sight:
-        """What the model sees: which channels, between which limits."""
+        """Channels and limits for the model."""
         return self.canvas.screen.sight
 
     @sight.setter

@@ -63,7 +63,7 @@ class SessionKeeper(QObject):
 
     @property
     def is_saved(self) -> bool:
-        """Whether all that was last recorded is in a session folder, or there is nothing to save."""
+        """True if the last record is in a session folder, or there is nothing to save."""
         record = self._record
         return record is None or not record.object_count or _alike(record, self._saved)
 
@@ -171,7 +171,7 @@ class SessionKeeper(QObject):
 
 
 def _alike(record: SessionRecord, other: SessionRecord | None) -> bool:
-    """Whether two records of one process hold the same: pieces are replaced, never changed."""
+    """Return True if two records of one process are equal: pieces are replaced, never changed."""
     return (
         other is not None
         and record.sight == other.sight

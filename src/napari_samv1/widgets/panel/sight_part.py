@@ -92,7 +92,7 @@ class SightPart(QWidget):
 
     @property
     def title(self) -> str:
-        """What the model sees, in a line."""
+        """Channels and limits for the model, in a line."""
         seen = self._state.limits
         what = "the layer" if self._state.sight.channels == "layer" else _count(len(seen))
         return f"Model sees: {what}, {SHORT[self._state.sight.limits]}"

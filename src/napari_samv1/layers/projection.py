@@ -1,0 +1,58 @@
+"""The slices that napari projects into one picture: a thick slice of an Image layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.layers.affine import from_viewer_world
+from napari_samv1.records.display import Projection, Slab
+
+
+def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> Projection | None:
+    """Return napari's projection of the slices around a plane of an Image layer; None for a single slice.
+
+    Raises
+    ------
+    NoPlaneError
+        If napari shows nothing of them, as it does along an axis that is mirrored.
+    """
+    mode: Any = str(layer.projection_mode)
+    if mode == "none":
+        return None
+    slabs = []
+    for axis, at in enumerate(index):
+        own = viewer.dims.ndim - layer.ndim + axis
+        margins = float(viewer.dims.margin_left[own]), float(viewer.dims.margin_right[own])
+        if at is None or not any(margins):
+            continue
+        start, stop = _slices(viewer, layer, axis, own, margins)
+        if stop - start > 1:
+            slabs.append(Slab(axis, start, stop))
+    return Projection(mode, tuple(slabs)) if slabs else None
+
+
+def _slices(viewer: Any, layer: Image, axis: int, own: int, margins: tuple[float, float]) -> tuple[int, int]:
+    """The first slice and the one beyond the last, counted from the slice in the middle."""
+    middle, low, high = (_at(viewer, layer, axis, own, offset) for offset in (0.0, -margins[0], margins[1]))
+    if low > high:
+        raise NoPlaneError(
+            f'napari shows nothing of a thick slice of image "{layer.name}", which is mirrored along this '
+            "axis: set the slider's slice thickness to 0 (right-click on it)."
+        )
+    # as napari rounds them
+    first, beyond = int(np.round(low)), int(np.round(high))
+    if np.isclose(beyond, high) or beyond == first:
+        beyond += 1
+    at = int(np.floor(middle + 0.5))
+    return first - at, beyond - at
+
+
+def _at(viewer: Any, layer: Image, axis: int, own: int, offset: float) -> float:
+    """Return the position on an axis of the layer of a place beside the slider's."""
+    world = np.array(viewer.dims.point, dtype=np.float64)
+    world[own] += offset
+    return float(from_viewer_world(viewer, layer, world)[axis])

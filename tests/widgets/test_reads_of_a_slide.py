@@ -1,0 +1,99 @@
+"""A slide of 100,000 x 100,000 pixels in the real window: who reads it, where, and how much."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+
+import dask
+import dask.array
+import pytest
+
+import napari_samv1
+from lazy import CountingArray, pyramid
+from session_steps import click, wait_until_idle
+
+SIDE = 100_000
+PITCH, RADIUS = 250, 60
+PACKAGE = napari_samv1.__path__[0]
+REGION = 448 * 448
+
+
+def discs(y, x):
+    away = (y % PITCH - PITCH // 2) ** 2 + (x % PITCH - PITCH // 2) ** 2
+    return 40 + 140 * (away < RADIUS**2) + (7 * y + 13 * x) % 31
+
+
+class Watched(CountingArray):
+    """Notes the reads of the package: on the main thread or not, and their pixels."""
+
+    def __init__(self, level, noted):
+        super().__init__(level.shape, level.function, level.dtype)
+        self.noted = noted
+
+    def __getitem__(self, cut):
+        pixels = super().__getitem__(cut)
+        if _is_of_the_package(sys._getframe(1)):
+            is_main = threading.current_thread() is threading.main_thread()
+            self.noted.append((is_main, math.prod(pixels.shape)))
+        return pixels
+
+
+def _is_of_the_package(frame):
+    """True if one of our files called, and napari's own drawing is not between."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(PACKAGE):
+            return True
+        if "/napari/layers/base/" in name.replace("\\", "/"):
+            return False  # napari slices what it shows
+        frame = frame.f_back
+    return False
+
+
+@pytest.fixture
+def slide(open_panel, hand_on, qtbot):
+    """The panel on the slide; dask reads on the thread that asks, so that the thread says who asked."""
+    with dask.config.set(scheduler="synchronous"):
+        yield _opened(open_panel(), hand_on, qtbot)
+
+
+def _opened(panel, hand_on, qtbot):
+    noted = []
+    levels = [
+        dask.array.from_array(Watched(level, noted), chunks=512, asarray=False)
+        for level in pyramid((SIDE, SIDE), discs, 9)
+    ]
+    panel.viewer.add_image(levels, name="slide", multiscale=True, contrast_limits=(0, 255))
+    click(qtbot, panel.tools.click)
+    qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
+    panel.viewer.reset_view()
+    return panel, hand_on(panel), noted
+
+
+def test_five_far_clicks_read_regions_alone_and_nothing_on_the_main_thread(slide, qtbot):
+    panel, hand, noted = slide
+    camera = panel.viewer.scene.camera if hasattr(panel.viewer, "scene") else panel.viewer.camera
+    cells = [(1, 1), (1, 398), (200, 200), (398, 2), (397, 397)]
+    for number, cell in enumerate(cells, 1):
+        y, x = (PITCH * own + PITCH // 2 for own in cell)
+        camera.zoom, camera.center = 1.5, (y, x)
+        qtbot.wait(300)
+        hand.click(y, x)
+        qtbot.waitUntil(
+            lambda n=number: panel.app.state.piece is not None and _count(panel) == n, timeout=60_000
+        )
+        wait_until_idle(qtbot, panel)
+        mask = panel.app.state.piece.mask
+        assert mask.area == pytest.approx(math.pi * RADIUS**2, rel=0.15)
+        (top, left), (height, width) = mask.origin_yx, mask.mask.shape
+        assert (top + height / 2, left + width / 2) == pytest.approx((y, x), abs=8)
+        click(qtbot, panel.objects.next_object)
+    assert [pixels for is_main, pixels in noted if is_main] == []
+    assert max(pixels for _, pixels in noted) <= 4 * REGION
+    assert panel.labels.layer.data[0].shape == (SIDE, SIDE)
+
+
+def _count(panel):
+    return len(panel.app.state.objects)
