@@ -166,6 +166,7 @@ def test_all_benchmarks_are_all_but_those_for_gpus(monkeypatch, tmp_path, capsys
 
     monkeypatch.setattr(main, "RESULTS", tmp_path / "results.md")
     monkeypatch.setattr(main.subprocess, "run", started)
+    monkeypatch.setattr(main, "machine", lambda: "a machine")  # asks the system by a command
     monkeypatch.setattr("sys.argv", ["benchmarks"])
     assert main.main() == 0
     assert run == [name for name in main.NAMES if name != "gpu"]
