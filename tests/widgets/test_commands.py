@@ -53,7 +53,10 @@ def test_a_script_docks_the_widget(title, viewer):
 
 @pytest.mark.parametrize("title", WIDGETS)
 def test_the_menu_docks_the_widget(title, viewer):
-    get_app_model().commands.execute_command(WIDGETS[title]).result()
+    commands = get_app_model().commands
+    # napari before 0.9 names a widget's command by its title
+    name = next(one for one in (WIDGETS[title], f"{NAME}:{title}") if one in commands)
+    commands.execute_command(name).result()
     QApplication.processEvents()
     [widget] = docked(viewer)
     assert isinstance(widget, CLASSES[title])

@@ -69,7 +69,7 @@ def test_a_click_is_answered_at_the_detail_of_the_screen(zoomed, qtbot):
     assert abs(height - 28) <= 5
     assert abs(width - 28) <= 5
     # the screen shows all of it again; the object keeps its detail, and the next one has another
-    zoomed.hand.zoom_to(0.4, (450, 620))
+    zoomed.hand.zoom_to(0.2, (450, 620))
     assert zoomed.app.state.detail == 1.0
     click(qtbot, zoomed.panel.objects.next_object)
     assert zoomed.app.state.detail == "whole"
