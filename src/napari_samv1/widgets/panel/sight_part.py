@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QHBoxLayout, QWidget
 
 from napari_samv1.app.state import State
+from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.sight import LimitRule, SeenChannels, Sight
 from napari_samv1.widgets.shared.look import narrow_combo, note
 
@@ -47,7 +48,7 @@ class SightPart(QWidget):
         for combo, titles in entries:
             for value, (title, tip) in titles.items():
                 combo.addItem(title, value)
-                combo.setItemData(combo.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+                combo.setItemData(combo.count() - 1, plain(tip), Qt.ItemDataRole.ToolTipRole)
         self.channels.setToolTip("What the model sees of the image")
         self.limits.setToolTip("Which values are the darkest and the brightest to the model")
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
