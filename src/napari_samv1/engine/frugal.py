@@ -13,7 +13,7 @@ from napari_samv1.engine.progress import OnProgress
 from napari_samv1.engine.staged import forget_recordings, staged_encoder
 from napari_samv1.model.capture import can_record
 from napari_samv1.model.layers import in_smaller_chunks
-from napari_samv1.model.memory import is_out_of_memory, release, too_little
+from napari_samv1.model.memory import if_there_is_memory, release, too_little
 from napari_samv1.model.sam import Sam
 
 Item = TypeVar("Item")
@@ -62,19 +62,19 @@ def encode_frugally(
         return encode(network, pixels_bchw)
 
     device = pixels_bchw.device
-    tokens = _if_there_is_memory(encode_first)
+    tokens = if_there_is_memory(encode_first)
     if tokens is not None:
         return tokens
     forget_recordings(network)
     release(device)
     with in_smaller_chunks():
-        tokens = _if_there_is_memory(lambda: encode(network, pixels_bchw))
+        tokens = if_there_is_memory(lambda: encode(network, pixels_bchw))
         if tokens is not None:
             _tell(f"Memory ran short on {device}: the image was encoded in smaller pieces, which is slower.")
             return tokens
         release(device)
         if device.type != "cpu":
-            tokens = _if_there_is_memory(lambda: encode(_on_cpu(network), pixels_bchw.cpu()))
+            tokens = if_there_is_memory(lambda: encode(_on_cpu(network), pixels_bchw.cpu()))
             if tokens is not None:
                 _tell(f"Memory did not suffice on {device}: the image was encoded on the CPU.")
                 return tokens
@@ -93,7 +93,7 @@ def in_halves(
     MemoryError
         If it does not suffice for one.
     """
-    made = _if_there_is_memory(lambda: work(items))
+    made = if_there_is_memory(lambda: work(items))
     if made is not None:
         return made
     release(device)
@@ -102,16 +102,6 @@ def in_halves(
     _tell(f"Memory ran short on {device}: masks were made in smaller batches, which is slower.")
     half = (len(items) + 1) // 2
     return [one for part in (items[:half], items[half:]) for one in in_halves(part, work, device)]
-
-
-def _if_there_is_memory(work: Callable[[], Made]) -> Made | None:
-    try:
-        return work()
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-    # what the failed attempt held is let go of only here, behind the exception
-    return None
 
 
 def _on_cpu(network: Sam) -> Sam:

@@ -34,11 +34,9 @@ def cut_each(
     thresholds: Sequence[float] = (),
 ) -> list[tuple[MaskCrop, list[int]]]:
     """``cut_and_areas`` of K masks, float32 on one device."""
-    if not isinstance(logits_khw, np.ndarray) and logits_khw.device.type != "cpu":
-        there = logits_khw
-        found = _if_there_is_memory(lambda: cut_together(there, placement, threshold, thresholds))
-        if found is not None:
-            return found
+    found = _on_gpu(logits_khw, lambda there: cut_together(there, placement, threshold, thresholds))
+    if found is not None:
+        return found
     return [cut_and_areas(one, placement, threshold, thresholds) for one in _on_cpu(logits_khw)]
 
 
@@ -46,11 +44,9 @@ def areas_of_each(
     logits_khw: Tensor | NDArray[np.float32], placement: Placement, thresholds: Sequence[float]
 ) -> list[list[int]]:
     """``areas_above`` of K masks, float32 on one device."""
-    if not isinstance(logits_khw, np.ndarray) and logits_khw.device.type != "cpu":
-        there = logits_khw
-        found = _if_there_is_memory(lambda: areas_together(there, placement, thresholds))
-        if found is not None:
-            return found
+    found = _on_gpu(logits_khw, lambda there: areas_together(there, placement, thresholds))
+    if found is not None:
+        return found
     return [areas_above(one, placement, thresholds) for one in _on_cpu(logits_khw)]
 
 
@@ -78,16 +74,15 @@ def _on_cpu(logits_khw: Tensor | NDArray[np.float32]) -> NDArray[np.float32]:
     return logits_khw if isinstance(logits_khw, np.ndarray) else np.asarray(logits_khw.cpu())
 
 
-def _if_there_is_memory(work: Callable[[], Found]) -> Found | None:
-    from napari_samv1.model.memory import is_out_of_memory
+def _on_gpu(
+    logits_khw: Tensor | NDArray[np.float32], work: Callable[[Tensor], list[Found]]
+) -> list[Found] | None:
+    """Do some work on a GPU's logits; None where they lie elsewhere, or memory runs out for it."""
+    if isinstance(logits_khw, np.ndarray) or logits_khw.device.type == "cpu":
+        return None
+    from napari_samv1.model.memory import if_there_is_memory
 
-    try:
-        return work()
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-    # what the failed attempt held is let go of only here, behind the exception
-    return None
+    return if_there_is_memory(lambda: work(logits_khw))
 
 
 def _at_once(placement: Placement) -> int:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
+
+Made = TypeVar("Made")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -13,6 +17,17 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError)
         and any(words in str(error) for words in ("out of memory", "not enough memory"))
     )
+
+
+def if_there_is_memory(work: Callable[[], Made]) -> Made | None:
+    """Do some work; None where memory runs out for it."""
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # memory held by the failed attempt is released only here, behind the exception
+    return None
 
 
 def release(device: torch.device) -> None:
