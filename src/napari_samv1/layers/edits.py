@@ -101,16 +101,9 @@ class Edits:
         The object's box goes with them where none is drawn. Also for a label that another tool made: it
         becomes an object, that clicks can correct from then on.
         """
-        document, plane, problem = self._ready()
-        if document is None or plane is None:
-            return problem
-        number = self._current.number
-        if refusal := self._masks.adopt(plane, number):
-            return refusal
-        step = edits.refine(document, plane, number)
-        if not step:
-            return f"Object {number} has no pixels on this plane that could be refined."
-        return self.do(step)
+        return self._change(
+            edits.refine, nothing="Object {number} has no pixels on this plane that could be refined."
+        )
 
     def split(self, *, share_background: bool = True) -> str:
         """Make one object of each prompt of the current object on this plane.
@@ -118,23 +111,17 @@ class Edits:
         The first keeps the number, the others get new ones; ``jobs`` then decodes them in one batch.
         Background points go to all of them, as copies, or else each to the nearest. One step to undo.
         """
-        document, plane, problem = self._ready()
-        if document is None or plane is None:
-            return problem
-        number = self._current.number
-        if refusal := self._masks.adopt(plane, number):
-            return refusal
-        step = edits.split(
-            document,
-            plane,
-            number,
-            self._current.first_free(),
-            shape_yx=self._screen.plane().shape_yx,
-            share_background=share_background,
+        return self._change(
+            lambda document, plane, number: edits.split(
+                document,
+                plane,
+                number,
+                self._current.first_free(),
+                shape_yx=self._screen.plane().shape_yx,
+                share_background=share_background,
+            ),
+            nothing="To split object {number}, click once on each of the objects in it, then Split again.",
         )
-        if not step:
-            return f"To split object {number}, click once on each of the objects in it, then Split again."
-        return self.do(step)
 
     # Removing
 
@@ -150,25 +137,38 @@ class Edits:
 
     def clear(self) -> str:
         """Empty the current object on this plane: prompts, strokes and hint go, number and settings stay."""
-        document, plane, problem = self._ready()
-        if document is None or plane is None:
-            return problem
-        number = self._current.number
-        if refusal := self._masks.adopt(plane, number):
-            return refusal
-        return self.do(edits.clear(document, plane, number))
+        return self._change(edits.clear)
 
     def delete(self, object_id: int) -> str:
         """Remove an object on all planes: its prompts, its settings, its pixels.
 
         Also a label that another tool made.
         """
+        return self._change(
+            lambda document, _plane, number: edits.delete(document, [number]), object_id=object_id
+        )
+
+    def _change(
+        self,
+        step_of: Callable[[Document, Plane, int], Step],
+        *,
+        object_id: int | None = None,
+        nothing: str = "",
+    ) -> str:
+        """Carry out a step on an object, the current one by default, which may be another tool's label.
+
+        ``nothing`` is the sentence for a step without a change; its ``{number}`` is the object's.
+        """
         document, plane, problem = self._ready()
         if document is None or plane is None:
             return problem
-        if refusal := self._masks.adopt(plane, object_id):
+        number = self._current.number if object_id is None else object_id
+        if refusal := self._masks.adopt(plane, number):
             return refusal
-        return self.do(edits.delete(document, [object_id]))
+        step = step_of(document, plane, number)
+        if nothing and not step:
+            return nothing.format(number=number)
+        return self.do(step)
 
     # Undo
 
