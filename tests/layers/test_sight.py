@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_samv1.images.hashing import hash_pixels
+from napari_samv1.layers import image as image_module
 from napari_samv1.layers.image import displayed_plane
 from napari_samv1.layers.sight import ImageSight
 from napari_samv1.records.display import GREY, Display, Paint
@@ -239,3 +241,15 @@ def test_each_channel_has_its_own_percentiles(viewer):
     assert [(one.low, one.high) for one in display.channels] == [(0, 23 * 20 + 31 * 5), (0, 23 + 31)]
     green = ((0, 0, 0, 1), (0, 1, 0, 1))
     assert [one.paint for one in display.channels] == [Paint(GREY), Paint(green, "additive")]
+
+
+def test_each_plane_that_is_composed_is_hashed_once(viewer, monkeypatch):
+    image = viewer.add_image(ramp(1, 0), contrast_limits=(0, 99))
+    viewer.add_image(ramp(0, 1), contrast_limits=(0, 99), blending="additive")
+    sight = ImageSight(viewer, lambda: None)
+    sight.sight = Sight(channels="visible")
+    hashed = []
+    monkeypatch.setattr(image_module, "hash_pixels", lambda pixels: hashed.append(1) or hash_pixels(pixels))
+    seen = sight.complete(displayed_plane(viewer, image), image).seen_pixels()
+    assert len(hashed) == 2
+    assert sorted(seen.hashes.values()) == sorted(channel.pixels for channel in seen.display.channels)

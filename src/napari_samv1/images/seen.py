@@ -135,21 +135,25 @@ class Seen:
 
     def pixels(self) -> SeenPixels:
         """The plane's pixels by the numbers of the display. Reads; call it in a worker."""
-        display = self.display()
+        hashes = self.hashes()
+        display = self._found_display(hashes)
         pixels = self.source.read(Region(self.plane, (0, 0, *self.shape_yx)), self.shape_yx)
         if display.is_single:
             (channel,) = display.channels
-            return SeenPixels(pixels, (channel.low, channel.high), channel.gamma)
-        return SeenPixels(displayed(pixels, display), None, 1.0, display)
+            return SeenPixels(pixels, (channel.low, channel.high), channel.gamma, hashes=hashes)
+        return SeenPixels(displayed(pixels, display), None, 1.0, display, hashes)
 
     def display(self) -> Display:
         """The numbers of the display; finds limits in pixels: call it in a worker."""
-        hashes = [] if self.is_alone else list(self.hashes().values())
-        return self._display([self._limits(one) for one in self.images], *hashes)
+        return self._found_display({} if self.is_alone else self.hashes())
 
     def hashes(self) -> dict[Hashable, str]:
         """Hashes of the planes of all images, by their keys. Reads; call it in a worker."""
         return {one.key: one.pixels_hash() for one in self.images}
+
+    def _found_display(self, hashes: Mapping[Hashable, str]) -> Display:
+        own = () if self.is_alone else hashes.values()
+        return self._display([self._limits(one) for one in self.images], *own)
 
     def _display(self, limits: Sequence[Limits], *hashes: str) -> Display:
         own = hashes if len(hashes) == len(self.images) else [""] * len(self.images)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -142,13 +142,15 @@ class DisplayedPlane:
         if self.seen.is_as_displayed:
             pixels = self.read()
             return SeenPixels(pixels, self.intensity, self.gamma, hashes={self.key: hash_pixels(pixels)})
-        return replace(self.seen.pixels(), hashes=self.hashes())
+        seen = self.seen.pixels()
+        return replace(seen, hashes=self._with_own(seen.hashes))
 
     def hashes(self) -> dict[Hashable, str]:
         """``pixels_hash`` of this plane and of all that is seen, by key. Reads; call it in a worker."""
-        return (
-            self.seen.hashes() if self.seen.is_alone else {self.key: self.pixels_hash(), **self.seen.hashes()}
-        )
+        return self._with_own(self.seen.hashes())
+
+    def _with_own(self, hashes: Mapping[Hashable, str]) -> dict[Hashable, str]:
+        return dict(hashes) if self.key in hashes else {self.key: self.pixels_hash(), **hashes}
 
     def pixels_hash(self) -> str:
         """Hash of the plane's pixels, of a sample of them where they are many and not in memory.
