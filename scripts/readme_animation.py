@@ -26,6 +26,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QLineEdit, QW
 from skimage.data import coins
 from window import is_answered, settle, wait_for
 
+from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.widgets.launch import dock
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
@@ -213,7 +214,7 @@ def export(film: Film, panel: SegmentAnythingPanel, path: Path) -> None:
 
 def on_canvas(viewer: Any, canvas: QWidget, place_yx: tuple[float, float]) -> QPointF:
     """A place of the image on the canvas."""
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    camera = camera_of(viewer)
     y, x = place_yx
     return QPointF(
         (x - camera.center[-1]) * camera.zoom + canvas.width() / 2,

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import QWidget
 from skimage.color import rgb2hed
 from window import is_answered, settle, wait_for
 
+from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.records.sight import Sight
 from napari_samv1.widgets.launch import dock
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
@@ -51,7 +52,7 @@ def main() -> None:
 
     viewer, panel = opened("slide")
     wait_for(lambda: panel.app.state.model.is_loaded)
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    camera = camera_of(viewer)
     camera.center, camera.zoom = CELL_YX, ZOOM
     settle(1.0)
     assert panel.canvas.points is not None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import dask.array
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,3 +44,14 @@ def pyramid(
         return CountingArray(size, lambda y, x: function(y * factor, x * factor), dtype)
 
     return [level(2**index) for index in range(levels)]
+
+
+def lazy_slices(count: int, hw: tuple[int, int], read: list[int]) -> dask.array.Array:
+    """A stack (Z, H, W) that holds the number of each slice, and adds it to ``read`` when it is computed."""
+
+    def block(block_id: tuple[int, ...]) -> NDArray[np.int_]:
+        read.append(block_id[0])
+        return np.full((1, *hw), block_id[0])
+
+    chunks = ((1,) * count, *((size,) for size in hw))
+    return dask.array.map_blocks(block, chunks=chunks, dtype=int, meta=np.empty((0, 0, 0), int))

@@ -52,6 +52,17 @@ def annotate(qtbot: Any, at: Any) -> None:
     wait_until_idle(qtbot, at.panel)
 
 
+def annotate_a_coin(qtbot: Any, panel: Any, hand: Any) -> None:
+    """A click on a coin and a background point beside it, in a window that was just opened."""
+    click(qtbot, panel.tools.click)
+    panel.viewer.reset_view()
+    qtbot.wait(60)
+    hand.click(56, 101)
+    hand.click(51, 154, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: panel.canvas.labels is not None, timeout=120_000)
+    wait_until_idle(qtbot, panel)
+
+
 def press(qtbot: Any, panel: Any, words: str) -> None:
     """Press one of the answers to the panel's question."""
     buttons = panel.session.card.buttons

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from lazy import pyramid
+from lazy import lazy_slices, pyramid
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers import image as image_module
 from napari_samv1.layers.image import displayed_plane, overview_at, plane_at
@@ -117,16 +117,8 @@ def test_units_of_the_viewer_are_converted(viewer):
 
 
 def test_only_the_displayed_plane_of_a_lazy_array_is_computed(viewer):
-    dask_array = pytest.importorskip("dask.array")
     read = []
-
-    def block(block_id):
-        read.append(block_id[0])
-        return np.full((1, 5, 6), block_id[0])
-
-    lazy = dask_array.map_blocks(
-        block, chunks=((1,) * 4, (5,), (6,)), dtype=int, meta=np.empty((0, 0, 0), int)
-    )
+    lazy = lazy_slices(4, (5, 6), read)
     layer = viewer.add_image(lazy, contrast_limits=(0, 4))
     viewer.dims.set_point(0, 2)
     plane = displayed_plane(viewer, layer)

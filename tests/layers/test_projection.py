@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from lazy import lazy_slices
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.image import displayed_plane, plane_at
 from napari_samv1.layers.sight import ImageSight
@@ -153,16 +154,8 @@ def test_percentiles_of_the_stack_are_of_projections(viewer):
 
 
 def test_only_the_slices_of_the_slab_are_read_and_not_here(viewer):
-    dask_array = pytest.importorskip("dask.array")
     read = []
-
-    def block(block_id):
-        read.append(block_id[0])
-        return np.full((1, 5, 6), block_id[0])
-
-    lazy = dask_array.map_blocks(
-        block, chunks=((1,) * 9, (5,), (6,)), dtype=int, meta=np.empty((0, 0, 0), int)
-    )
+    lazy = lazy_slices(9, (5, 6), read)
     layer = viewer.add_image(lazy, contrast_limits=(0, 9), projection_mode="mean")
     viewer.dims.set_point(0, 4)
     thicken(viewer, 0, 1, 1)

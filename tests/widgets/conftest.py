@@ -19,6 +19,7 @@ from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 from discs import DiscPredictor
 from napari_samv1.app import models
 from napari_samv1.app.models import ReadyModel
+from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.widgets.shared import remembered
 
 
@@ -84,6 +85,12 @@ class Hand:
     def zoom_out(self) -> None:
         camera_of(self.viewer).zoom /= 3
 
+    def zoom_to(self, zoom: float, centre: tuple[float, float]) -> None:
+        """Zoom so far, with a place in the middle, and let the panel see it."""
+        camera = camera_of(self.viewer)
+        camera.zoom, camera.center = zoom, centre
+        QTest.qWait(400)
+
     def click(self, y: float, x: float, modifiers: Any = Qt.KeyboardModifier.NoModifier) -> None:
         self.move(y, x, modifiers=modifiers)
         self.press(y, x, modifiers)
@@ -129,11 +136,6 @@ class Hand:
         everywhere = QPointF(self.canvas.mapToGlobal(position.toPoint()))
         QApplication.sendEvent(self.canvas, QMouseEvent(kind, position, everywhere, button, held, modifiers))
         QApplication.processEvents()
-
-
-def camera_of(viewer: Any) -> Any:
-    """The camera, which napari 0.9 moved into the scene."""
-    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 def canvas_of(widget: QWidget) -> QWidget:

@@ -38,15 +38,8 @@ def zoomed(open_panel, hand_on, dotted, qtbot):
     qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
     panel.viewer.reset_view()
     hand = hand_on(panel)
-    hand.zoom_to = lambda zoom, centre: _zoom(panel.viewer, zoom, centre, qtbot)
     hand.zoom_to(1.6, (460, 620))
     return SimpleNamespace(panel=panel, app=panel.app, viewer=panel.viewer, hand=hand)
-
-
-def _zoom(viewer, zoom, centre, qtbot):
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
-    camera.zoom, camera.center = zoom, centre
-    qtbot.wait(400)
 
 
 def _segmented(zoomed, qtbot):

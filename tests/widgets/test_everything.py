@@ -16,6 +16,7 @@ from napari_samv1.app.actions import REDO, UNDO
 from napari_samv1.app.everything import sureness
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.batch.settings import SegmentSettings
+from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.place import Region
 from slide import Centres, Decoder, KnownView, Slide
@@ -268,7 +269,7 @@ def test_only_what_is_on_the_screen_or_in_the_drawn_area(everything, qtbot, slid
         area[50:200, 40:180] = True
         assert shown.any()
         assert (shown & area).sum() / shown.sum() == pytest.approx(1.0 if inside else 0.0, abs=0.2)
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    camera = camera_of(viewer)
     camera.zoom *= 4
     camera.center = (0, 150, 140)
     qtbot.wait(100)

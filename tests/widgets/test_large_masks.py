@@ -16,6 +16,7 @@ from napari_samv1.annotation import edits
 from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers import image as image_module
 from napari_samv1.layers.labels.pyramid import pyramid_of
+from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 
@@ -65,7 +66,7 @@ def slide(open_panel, hand_on, discs, qtbot, monkeypatch):
 
 
 def look_at(viewer, y, x, zoom):
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    camera = camera_of(viewer)
     camera.center, camera.zoom = (0, y, x), zoom
     QApplication.processEvents()
 

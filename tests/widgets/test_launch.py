@@ -8,12 +8,9 @@ import pytest
 import tifffile
 from qtpy.QtWidgets import QApplication
 
+from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.widgets.launch import launch
 from napari_samv1.widgets.panel.panel import open_panels
-
-
-def camera_of(viewer):
-    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_samv1.cli import main
 from napari_samv1.storage.session.folder import open_session
-from session_steps import COIN, click, wait_for_worker, wait_until_idle
+from session_steps import COIN, annotate_a_coin, click, wait_for_worker, wait_until_idle
 
 
 def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
@@ -19,14 +19,8 @@ def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(
     panel = open_panel()
     viewer, binding = panel.viewer, panel.canvas
     viewer.open_sample("napari-samv1", "coins")
-    click(qtbot, panel.tools.click)
-    viewer.reset_view()
-    qtbot.wait(60)
     hand = hand_on(panel)
-    hand.click(56, 101)
-    hand.click(51, 154, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: binding.labels is not None, timeout=120_000)
-    wait_until_idle(qtbot, panel)
+    annotate_a_coin(qtbot, panel, hand)
     hand.key(Qt.Key.Key_N)
     click(qtbot, panel.tools.box)
     hand.drag((167, 186), (221, 240))

@@ -14,7 +14,7 @@ from napari_samv1.cli import main
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.records.sight import Sight
 from napari_samv1.storage.session.folder import open_session
-from session_steps import click, wait_for_worker, wait_until_idle
+from session_steps import annotate_a_coin, click, wait_for_worker, wait_until_idle
 
 COIN = (120, 175)
 
@@ -144,14 +144,8 @@ def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
     panel.image.layer = image
     panel.sight = Sight(channels="visible", limits="stack", percentiles=(1, 99))
     panel.app.set_detail(detail)
-    click(qtbot, panel.tools.click)
-    viewer.reset_view()
-    qtbot.wait(60)
     hand = hand_on(panel)
-    hand.click(56, 101)
-    hand.click(51, 154, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: panel.canvas.labels is not None, timeout=120_000)
-    wait_until_idle(qtbot, panel)
+    annotate_a_coin(qtbot, panel, hand)
     other.name = "renamed"
 
     folder = tmp_path / "session"

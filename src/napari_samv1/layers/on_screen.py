@@ -18,7 +18,7 @@ def camera_of(viewer: Any) -> Any:
     return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
-def _canvas_hw(viewer: Any) -> Any:
+def canvas_hw(viewer: Any) -> Any:
     """Height and width of the viewer's canvas, or None."""
     if hasattr(viewer, "canvas"):
         return viewer.canvas.size
@@ -28,7 +28,7 @@ def _canvas_hw(viewer: Any) -> Any:
 def part_on_screen(viewer: Any, layer: Image, plane: DisplayedPlane) -> Part:
     """The part of a plane that the viewer shows; all of it where the canvas has no size yet."""
     height, width = plane.shape_yx
-    canvas = _canvas_hw(viewer)
+    canvas = canvas_hw(viewer)
     camera = camera_of(viewer)
     zoom = float(camera.zoom)
     if canvas is None or min(canvas) <= 0 or zoom <= 0:

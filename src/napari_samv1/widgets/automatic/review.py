@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from napari_samv1.app.actions import DELETE_OBJECT, REVIEW
 from napari_samv1.layers.image import show_plane
 from napari_samv1.layers.keys import shown_key
+from napari_samv1.layers.on_screen import camera_of, canvas_hw
 from napari_samv1.layers.plain_text import plain
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.widgets.shared.look import PlainLabel
@@ -190,10 +191,8 @@ def _corners(mask: MaskCrop) -> np.ndarray:
 
 def _bring_into_view(viewer: Any, corners: np.ndarray) -> None:
     """Centre the view on corners (4, 2) in the world; zoom only where they would be tiny or do not fit."""
-    # napari 0.9 moved it into the scene
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
-    # before 0.9 nothing public tells the canvas's size
-    size = np.asarray(getattr(getattr(viewer, "canvas", None), "size", (600, 600)), dtype=np.float64)
+    camera = camera_of(viewer)
+    size = np.asarray(canvas_hw(viewer) or (600, 600), dtype=np.float64)
     extent = np.ptp(corners, axis=0)
     middle = corners.mean(axis=0)
     camera.center = (*tuple(camera.center)[:-2], float(middle[0]), float(middle[1]))
