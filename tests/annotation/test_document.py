@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_samv1.annotation import edits
 from napari_samv1.engine.jobs import run, run_each
 from napari_samv1.masks.clean import CleanUp
 from napari_samv1.records.mask_crop import MaskCrop
@@ -24,6 +25,12 @@ def square(y, x, half):
     mask = np.zeros(HW, dtype=bool)
     mask[y - half : y + half + 1, x - half : x + half + 1] = True
     return mask
+
+
+def crop(region):
+    mask = np.zeros(HW, dtype=bool)
+    mask[region] = True
+    return MaskCrop.from_mask(mask)
 
 
 def shown(session, object_id):
@@ -306,6 +313,50 @@ def test_under_keep_a_new_object_lies_beneath_those_that_are_there(session):
     session.point({1: point(10, 10)})
     session.point({1: point(10, 10), 2: point(20, 20)})
     assert session.stack == (2, 1)
+
+
+def test_a_label_from_elsewhere_lies_above_objects_that_left_its_pixels_to_it(session):
+    session.paint(1, crop(np.s_[0:4, 0:4]))  # under "keep"
+    session.set(1, rule=KEEP)
+    session.paint(2, crop(np.s_[6:9, 6:9]))
+    session.set(2, rule=KEEP)
+    session.paint(3, crop(np.s_[2:8, 2:8]))
+    session.set(3, rule=OVERWRITE)
+    session.adopt(90, crop(np.s_[3:5, 0:2]))
+    assert session.stack.index(90) == session.stack.index(1) + 1
+    assert session.stack[-1] == 3
+
+
+def test_undo_of_a_step_before_a_label_became_an_object_keeps_its_pixels(session):
+    session.paint(1, crop(np.s_[0:4, 0:4]))
+    session.set(1, rule=KEEP)
+    session.paint(1, crop(np.s_[0:4, 0:4]), erase=True)
+    session.adopt(90, crop(np.s_[2:5, 2:5]))
+    assert session.stack == (90, 1)  # they do not meet
+    session.undo()
+    assert session.stack == (1, 90)
+    session.redo()
+    assert set(session.stack) == {1, 90}
+
+
+def test_a_label_from_elsewhere_has_its_covered_pixels_where_it_stays_beneath(session):
+    session.paint(1, crop(np.s_[0:4, 0:4]))
+    session.set(1, rule=OVERWRITE)
+    label = edits.adopted(session.document, session.plane, 90, crop(np.s_[4:6, 0:4]))
+    session.document.adopt(label, crop(np.s_[2:4, 0:4]))
+    assert session.stack == (90, 1)
+    assert session.get(90).mask == crop(np.s_[2:6, 0:4])
+
+
+def test_covered_pixels_that_an_object_would_show_through_its_cover_are_left_to_the_cover(session):
+    session.paint(2, crop(np.s_[4:8, 0:4]))
+    session.paint(1, crop(np.s_[0:4, 0:4]))
+    session.set(1, rule=OVERWRITE)
+    assert session.stack == (1, 2)
+    label = edits.adopted(session.document, session.plane, 90, crop(np.s_[4:6, 0:4]))
+    session.document.adopt(label, crop(np.s_[2:4, 0:4]))
+    assert session.stack == (1, 2, 90)  # above 2, and so above 1 as well
+    assert session.get(90).mask == crop(np.s_[4:6, 0:4])
 
 
 def test_an_object_that_grows_into_anothers_mask_goes_beneath_it_under_keep(session, answer):

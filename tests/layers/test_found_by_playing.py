@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from napari.layers import Points, Shapes
 
-from napari_samv1.records.settings import Rule
+from napari_samv1.records.settings import OVERWRITE, Rule
 from play.person import Person
 
 STACK = {"stack": (3, 40, 60)}
@@ -408,3 +408,47 @@ def test_labels_of_another_tool_do_not_come_back_after_their_layer_was_deleted(a
     again.open(person.save())
     pixels = again.look().planes["first", (None, None)].pixels
     assert pixels is None or not pixels.any()
+
+
+@pytest.fixture
+def over_a_label(at_work):
+    """Object 1 is painted in a layer of ours; then a layer is chosen in which 90 covers the same pixels."""
+    person = at_work({"image": (40, 60)})
+    person.add_own_layers()
+    return person
+
+
+def test_a_label_of_another_tool_keeps_its_pixels_when_it_becomes_an_object(over_a_label):
+    person = over_a_label
+    person.paint((2, 2), (2, 2))
+    person.bind_labels(0)
+    labels = person.binding.labels
+    person.wait()
+    assert (labels.data[2:8, 2:9] == 90).all()
+    person.pick(90)
+    person.clear()
+    assert (labels.data == 90).sum() == 0
+    person.undo()
+    assert (labels.data[2:8, 2:9] == 90).all()
+
+
+def test_a_label_that_becomes_an_object_is_whole_once_what_covers_it_is_gone(over_a_label):
+    person = over_a_label
+    person.bind_labels(0)
+    labels = person.binding.labels
+    person.set_rule(OVERWRITE)
+    person.box((0, 0), (6, 6))
+    person.wait()
+    number = person.current
+    covered = labels.data[2:8, 2:9] == number
+    assert covered.any() and not covered.all()
+    before = labels.data.copy()
+    person.pick(90)
+    person.set_threshold(1.0)
+    person.refine()
+    person.undo()
+    np.testing.assert_array_equal(labels.data, before)
+    person.delete(number)
+    assert (labels.data[2:8, 2:9] == 90).all()
+    person.delete(90)
+    assert not (labels.data == 90).any()

@@ -9,9 +9,10 @@ from types import MappingProxyType
 
 from napari_samv1.annotation.change import Change
 from napari_samv1.annotation.history import Entry, History, Step
-from napari_samv1.annotation.order import Boxes, place, restored
+from napari_samv1.annotation.order import Boxes, lowest_as_shown, place, restored
 from napari_samv1.annotation.pieces import Answer, Object, Piece, PieceKey, Request
 from napari_samv1.records.drawn import all_close
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop, minus
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import FOR_NEW_OBJECTS, ObjectSettings
 
@@ -155,16 +156,25 @@ class Document:
         current = ((old, new) for old, new in pieces if self.piece(*old.key) is old)
         return self._put((new.key, new) for _, new in current)
 
-    def adopt(self, piece: Piece) -> Change:
-        """Know a label that was there all along as an object; nothing to undo, and lowest in its plane."""
+    def adopt(self, piece: Piece, covered: MaskCrop = EMPTY) -> Change:
+        """Know a label that was there all along as an object; nothing to undo, and no pixel changes.
+
+        ``covered`` are pixels of the label beneath other objects, which show once those are gone.
+        """
         sheet = self._sheet(piece.plane)
         if piece.id in sheet.pieces:
             return Change()
         if piece.id not in self.objects:
             self._put_objects([(piece.id, Object(piece.id, piece.settings))])
-        changed = self._put([(piece.key, piece)])
+        whole = piece.with_stroke(covered, erase=False)
+        at = lowest_as_shown(sheet.order, sheet.pieces, sheet.boxes, whole)
+        for lower in sheet.order[:at] if not covered.empty else ():
+            # from above it would be shown where this one covers it
+            if sheet.pieces[lower].settings.rule.kind != "keep":
+                covered = minus(covered, sheet.pieces[lower].mask)
+        changed = self._put([(piece.key, piece.with_stroke(covered, erase=False))])
         sheet.order.remove(piece.id)
-        sheet.order.insert(0, piece.id)
+        sheet.order.insert(at, piece.id)
         # what would bring another piece to this place again cannot be repeated
         if any(piece.key in entry.step.pieces for entry in self._history.future):
             self._history.future.clear()
@@ -191,7 +201,7 @@ class Document:
         self._put((piece.key, piece) for piece in pieces)
         for plane, order in orders.items():
             sheet = self._sheet(plane)
-            sheet.order[:] = restored(order, sheet.pieces, sheet.order)
+            sheet.order[:] = restored(order, sheet.pieces, sheet.boxes, sheet.order)
 
     # Undo
 
@@ -232,7 +242,7 @@ class Document:
         moved: set[PieceKey] = set()
         for plane, order in orders.items():
             sheet = self._sheet(plane)
-            ordered = restored(order, sheet.pieces, sheet.order)
+            ordered = restored(order, sheet.pieces, sheet.boxes, sheet.order)
             if ordered != sheet.order:
                 moved |= {(plane, one) for one in ordered}
                 sheet.order[:] = ordered

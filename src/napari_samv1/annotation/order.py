@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,12 +101,38 @@ def _grows_into(mask: MaskCrop, before: MaskCrop, other: MaskCrop) -> bool:
     return bool(np.any(shared & ~before.within(mask.region)))
 
 
-def restored(wanted: Iterable[int], present: Iterable[int], now: Iterable[int]) -> list[int]:
-    """An earlier order of the pieces that are there; those it does not know lie lowest, as they lie now."""
-    there = set(present)
-    known = [object_id for object_id in wanted if object_id in there]
-    unknown = there.difference(known)
-    return [object_id for object_id in now if object_id in unknown] + known
+def lowest_as_shown(
+    order: Sequence[int], pieces: Mapping[int, Piece], boxes: Boxes, shown: Piece, *, least: int = 0
+) -> int:
+    """Lowest place in ``order``, from ``least`` on, at which a label from elsewhere keeps its pixels.
+
+    Under "keep" an object leaves them to a label, and would take them from an object beneath it.
+    """
+    meeting = {int(other) for other in boxes.meeting(shown.mask)} - {shown.id}
+    for at in range(len(order) - 1, least - 1, -1):
+        other = pieces[order[at]]
+        if other.id in meeting and other.settings.rule.kind == "keep":
+            if np.any(shown.mask.mask & other.mask.within(shown.mask.region)):
+                return at + 1
+    return least
+
+
+def restored(
+    wanted: Iterable[int], pieces: Mapping[int, Piece], boxes: Boxes, now: Iterable[int]
+) -> list[int]:
+    """An earlier order of the pieces that are there.
+
+    Labels that became objects since are not in it: each lies as low as its pixels allow, in their order now.
+    """
+    order = [object_id for object_id in wanted if object_id in pieces]
+    unknown = set(pieces).difference(order)
+    least = 0
+    for object_id in now:
+        if object_id in unknown:
+            at = lowest_as_shown(order, pieces, boxes, pieces[object_id], least=least)
+            order.insert(at, object_id)
+            least = at + 1
+    return order
 
 
 def moved_ids(before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:

@@ -134,18 +134,25 @@ class AnnotatedImage:
                 sheet.writer = PyramidWriter(labels, self.image, sheet.displayed, self.document)
         return sheet.writer
 
-    def adopt(self, plane: Plane, labels: Labels, object_id: int) -> None:
-        """Make an object of a label that is none yet, with all the pixels that it has on a plane.
+    def adopt(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> list[int]:
+        """Make objects of labels that are none yet, with all the pixels that they have on a plane.
+
+        Returns the numbers of those that became objects.
 
         Raises
         ------
         LabelsError
             If the layer does not fit.
         """
-        if self.document.piece(plane, object_id) is None:
-            pixels = self.writer(plane, labels).pixels_of(object_id)
-            if not pixels.empty:
-                self.document.adopt(adopted(self.document, plane, object_id, pixels))
+        new = [object_id for object_id in object_ids if self.document.piece(plane, object_id) is None]
+        if not new:
+            return []
+        writer = self.writer(plane, labels)
+        found = writer.pixels_of_each(new)
+        for object_id, pixels in found.items():
+            piece = adopted(self.document, plane, object_id, pixels)
+            self.document.adopt(piece, writer.covered_pixels_of(object_id))
+        return list(found)
 
     def shown(self, plane: Plane, labels: Labels | None) -> NDArray[Any] | None:
         """The labels that a layer shows on a plane; None without one, and where its pixels are others."""
@@ -153,17 +160,6 @@ class AnnotatedImage:
             return None if labels is None else self.writer(plane, labels).shown()
         except LabelsError:
             return None
-
-    def found(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> dict[int, MaskCrop]:
-        """Pixels that already bear the numbers of objects which are new to a plane."""
-        new = [object_id for object_id in object_ids if self.document.piece(plane, object_id) is None]
-        if not new:
-            return {}
-        try:
-            writer = self.writer(plane, labels)
-        except LabelsError:
-            return {}  # said when the mask is to be written
-        return writer.pixels_of_each(new)
 
     def take_strokes(self, displayed: Plane, labels: Labels, atoms: Sequence[Any]) -> list[BrushStroke]:
         """Take napari's painting out of the layer, on all slices that it touched, as strokes of objects.
@@ -190,8 +186,7 @@ class AnnotatedImage:
             if stroke is None or isinstance(writer, PyramidWriter):
                 continue
             own = writer.brush_strokes(stroke)
-            for one in own:
-                self.adopt(plane, labels, one.object_id)
+            self.adopt(plane, labels, dict.fromkeys(one.object_id for one in own))
             strokes += own
         return strokes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ from napari_samv1.layers.edits import Edits
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.key_owners import KEY_OWNERS
 from napari_samv1.layers.labels.bound import BoundLabels
-from napari_samv1.layers.labels.make import make_labels
+from napari_samv1.layers.labels.make import LabelsError, make_labels
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import Drawing, PyramidBrush
 from napari_samv1.layers.on_screen import camera_of
@@ -342,11 +343,11 @@ class AnnotationBinding:
                 pointed[object_id] = prompts_of(drawn, displayed.shape_yx), drawn
         if not pointed:
             return Change()
-        found = {}
+        found: list[int] = []
         if self.labels is not None:
-            found = opened.found(plane, self.labels, (one for one, (own, _) in pointed.items() if len(own)))
-        for object_id, pixels in found.items():
-            document.adopt(edits.adopted(document, plane, object_id, pixels))
+            asked = (one for one, (own, _) in pointed.items() if len(own))
+            with suppress(LabelsError):  # told when the mask is to be written
+                found = opened.adopt(plane, self.labels, asked)
         gesture = "prompts", self.prompts.gesture
         step = edits.point(document, plane, pointed, given_up=found, detail=self.new_detail, gesture=gesture)
         if step and undoable:

@@ -36,6 +36,25 @@ class Covered:
                     values[in_region] = self.tiles[key][in_tile]
         return values
 
+    def pixels_of(self, label: int) -> list[MaskCrop]:
+        """Covered pixels of a label, a tile at a time."""
+        found = {key: tile == label for key, tile in self.tiles.items()}
+        return [
+            MaskCrop.from_mask(mask, (i * _TILE, j * _TILE)) for (i, j), mask in found.items() if mask.any()
+        ]
+
+    def without(self, labels: Iterable[int]) -> Covered:
+        """The labels that are covered but some, which nothing covers any more."""
+        given_up = list(labels)
+        tiles = dict(self.tiles)
+        for key, tile in self.tiles.items():
+            theirs = np.isin(tile, given_up)
+            if theirs.any():
+                left = np.where(theirs, 0, tile).astype(tile.dtype)
+                left.flags.writeable = False
+                tiles[key] = left
+        return Covered(MappingProxyType({key: tile for key, tile in tiles.items() if tile.any()}))
+
     def updated(self, region: tuple[slice, slice], values: Labels, where: NDArray[np.bool_]) -> Covered:
         """With other values in a region, at the pixels ``where``."""
         tiles = dict(self.tiles)

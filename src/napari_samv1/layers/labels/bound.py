@@ -59,7 +59,7 @@ class BoundLabels:
         if self.layer is None or opened is None:
             return ""
         try:
-            opened.adopt(plane, self.layer, object_id)
+            opened.adopt(plane, self.layer, [object_id])
         except LabelsError as error:
             return str(error)
         self.write([plane])

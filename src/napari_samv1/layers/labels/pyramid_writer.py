@@ -70,13 +70,13 @@ class PyramidWriter:
         """Return True if the plane has an object of that number."""
         return any(own == label for own, _, _ in self._pyramid.on(self._plane).painted)
 
-    def pixels_of(self, _label: int) -> MaskCrop:
-        """Pixels that a label has from elsewhere: none."""
-        return EMPTY
-
     def pixels_of_each(self, _labels: Sequence[int]) -> dict[int, MaskCrop]:
         """Pixels that labels have from elsewhere: none."""
         return {}
+
+    def covered_pixels_of(self, _label: int) -> MaskCrop:
+        """Pixels that a label from elsewhere has beneath objects: none."""
+        return EMPTY
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
         """Return True if the layer shows a label on all of some pixels."""

@@ -104,11 +104,12 @@ class LabelWriter:
         if not changed:
             self._written = revision
             return False
-        before = self._painted
+        before, covered = self._painted, self._covered
         if taken_over := self._taken_over(changed):
             self._beneath_is_known = False
             before = before.changed((*before.order, *taken_over), taken_over)
-        painting = repaint(plane, before, target, changed, self._covered)
+            covered = covered.without(taken_over)
+        painting = repaint(plane, before, target, changed, covered)
         patches = [patch for patch in painting.patches if patch.changed.any()]
         try:
             for patch in patches:
@@ -193,9 +194,10 @@ class LabelWriter:
             label: self._grid.plane_pixels(crop, self._plane_shape) for label, crop in self._shown(labels)
         }
 
-    def pixels_of(self, label: int) -> MaskCrop:
-        """Return the mask of a label, in the image plane's pixels."""
-        return self.pixels_of_each([label]).get(label, EMPTY)
+    def covered_pixels_of(self, label: int) -> MaskCrop:
+        """Return the mask of a label from elsewhere beneath objects, in the image plane's pixels."""
+        covered = joined(self._covered.pixels_of(label))
+        return covered if covered.empty else self._grid.plane_pixels(covered, self._plane_shape)
 
     def _may_hold(self, label: int) -> bool:
         """Return True if a label may be in the layer, without reading it."""
