@@ -24,10 +24,10 @@ SIZES = DenseHeadConfig(channels=8, width=6, depth=2, fine_width=4, fine_depth=3
 SCORES = Calibration(iou=0.5, click=(0.25, 0.5, 0.0, 0.0, 0.0, 0.0, -1.0, 0.125))
 
 
-@pytest.fixture
-def head():
+@pytest.fixture(params=[0, 5])
+def head(request):
     torch.manual_seed(0)
-    return DenseHead(SIZES)
+    return DenseHead(replace(SIZES, stem_width=request.param))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_head_comes_back_as_it_was_saved_in_half_precision(head, weights):
     assert head_path(weights).name == "mine-dense.pt"
     loaded = load_head_beside(weights, "a" * 64, CPU, digest=f"sha256:{digest}")
     assert loaded.calibration == SCORES
-    assert loaded.head.config == SIZES
+    assert loaded.head.config == head.config
     assert loaded.sha256 == digest == hashlib.sha256(head_path(weights).read_bytes()).hexdigest()
     for name, tensor in loaded.head.state_dict().items():
         assert torch.equal(tensor, head.state_dict()[name].half().float())

@@ -124,6 +124,7 @@ def _head(tensors: Mapping[str, Tensor]) -> DenseHead:
         depth=_count(tensors, "coarse"),
         fine_width=tensors["widen.weight"].shape[0] // 4,
         fine_depth=_count(tensors, "fine"),
+        stem_width=tensors["stem.look.weight"].shape[0] if "stem.look.weight" in tensors else 0,
     )
     if tensors["maps.weight"].shape[0] != 4 * MAPS:
         raise ValueError(f"its last layer makes {tensors['maps.weight'].shape[0]} maps of 4 x {MAPS}")

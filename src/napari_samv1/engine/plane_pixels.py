@@ -73,6 +73,7 @@ class PlanePixels:
         self._limits = limits
         self._given = display
         self._lock = RLock()
+        self._latest: PreparedRegion | None = None
 
     def request(self, window_yxhw: tuple[int, int, int, int]) -> EncodingRequest:
         """The request for a window; that for the whole plane reads it, to find its limits."""
@@ -82,7 +83,7 @@ class PlanePixels:
             return self._request(window_yxhw, self.display, self.stretch)
 
     def prepared(self, window_yxhw: tuple[int, int, int, int]) -> PreparedRegion:
-        """Read and prepare a window; the whole plane only once.
+        """Read and prepare a window; the whole plane, and the same window again, only once.
 
         Raises
         ------
@@ -93,9 +94,14 @@ class PlanePixels:
             with self._lock:
                 return self._whole
         request = self.request(window_yxhw)
+        latest = self._latest
+        if latest is not None and latest.request == request:
+            return latest
         frame = self.frame(window_yxhw)
         resized = self._resized(request.region, frame, request.display)
-        return self._arranged(request, frame, resized, self._limits_of(request.display), request.limits)
+        prepared = self._arranged(request, frame, resized, self._limits_of(request.display), request.limits)
+        self._latest = prepared
+        return prepared
 
     @cached_property
     def _whole(self) -> PreparedRegion:

@@ -116,6 +116,11 @@ class ImageView:
                         waiting[place] = following
         return [answers[place] for place in range(len(prompts))]
 
+    def with_pixels(self, embedding: Embedding) -> Embedding:
+        """The embedding of a region together with the network's input."""
+        prepared = self.pixels.prepared(embedding.frame.window_yxhw)
+        return replace(embedding, pixels_bchw=prepared.pixels_bchw)
+
     def grid(self, detail: Detail = "auto") -> RegionGrid:
         """The regions at a detail."""
         return RegionGrid.at(self.plane_hw, self.predictor.model.preparation.side, detail)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.seeds import Answer, clicked, outlined
+from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.calibration import BY_IOU, Calibration
@@ -37,8 +38,9 @@ def calibrated(predictor: Predictor, tests: Sequence[TestImage] | None = None) -
     clicks: list[tuple[float, ...]] = []
     regions: list[tuple[float, ...]] = []
     for test in scenes:
-        embedding = predictor.embed(test.image)
-        proposals = proposer(embedding)
+        given = model_input(predictor.model, test.image)
+        embedding = encode(predictor.model, given)
+        proposals = proposer(replace(embedding, pixels_bchw=given.pixels_bchw))
         areas = np.bincount(test.labels.ravel())
         every = range(len(proposals))
         first = (one for some in clicked(predictor, embedding, proposals, every, settings) for one in some)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ HEAT = 0.3
 SMALLEST = 6
 """Pixels of the maps that an object must have to be one."""
 DENSE_GRIDS: Grids = (*(((32, 32),) * 7), (24, 24), (40, 40), (40, 40), (28, 44), (56, 56))
+STEM_WIDTH = 24
 FIGURES = ("round", "seconds", "rate", "loss", "inside", "rim", "centre", "offset", "radius")
 
 
@@ -71,9 +72,10 @@ class DenseRecipe:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Image tokens B C h w in half precision, targets B 6 4h 4w, and how much each pixel weighs B 4h 4w."""
+    """Image tokens B C h w and pixels B 3 H W in half precision, targets B 6 4h 4w, and their weights B 4h 4w."""
 
     tokens_bchw: Tensor
+    pixels_bchw: Tensor
     wanted: Tensor
     weights: Tensor
 
@@ -131,7 +133,8 @@ def new_head(config: DenseHeadConfig, seed: int) -> DenseHead:
     with torch.no_grad():
         for name, parameter in head.named_parameters():
             if parameter.ndim > 1:
-                spread = (2 / parameter[0].numel()) ** 0.5 * (0.1 if "mix" in name or "maps" in name else 1)
+                quiet = any(part in name for part in ("mix", "maps", "shrink"))
+                spread = (2 / parameter[0].numel()) ** 0.5 * (0.1 if quiet else 1)
                 parameter.copy_(spread * torch.randn(parameter.shape, generator=generator))
             elif name.endswith("bias"):
                 parameter.zero_()
@@ -142,7 +145,15 @@ def new_head(config: DenseHeadConfig, seed: int) -> DenseHead:
 
 def _is_inner(name: str, parameter: nn.Parameter) -> bool:
     """Return True if Muon updates a parameter: every kernel but those of the last layer."""
-    return parameter.ndim > 1 and not name.startswith("maps")
+    return parameter.ndim > 1 and not name.startswith(("maps", "stem.look"))
+
+
+def grown(head: DenseHead, seed: int) -> DenseHead:
+    """A head of today's sizes that begins as another: parts that it lacks are new, and quiet."""
+    config = replace(DenseHeadConfig(channels=head.config.channels), stem_width=STEM_WIDTH)
+    larger = new_head(config, seed)
+    larger.load_state_dict(head.state_dict(), strict=False)
+    return larger
 
 
 class DenseRun:
@@ -175,8 +186,9 @@ class DenseRun:
     ) -> None:
         self.folder, self.recipe, self.network, self.preparation = folder, recipe, network, preparation
         self.origin = origin
-        config = DenseHeadConfig(channels=network.config.channels)
-        self.head = new_head(config, recipe.seed) if head is None else head.requires_grad_(True)
+        if head is None:
+            head = new_head(DenseHeadConfig(channels=network.config.channels), recipe.seed)
+        self.head = grown(head, recipe.seed).requires_grad_(True)
         self.head.to(next(network.parameters()).device).train()
         self.optimizer = Optimizer(self.head.named_parameters(), recipe.rate, recipe.decay, _is_inner)
         self.averages = {name: p.detach().clone() for name, p in self.head.named_parameters()}
@@ -233,6 +245,7 @@ class DenseRun:
             batches.append(
                 Batch(
                     self.network.encode(pixels.to(device)).half(),
+                    pixels.half(),
                     torch.from_numpy(np.stack([maps for maps, _ in targets])),
                     torch.from_numpy(np.stack([weights for _, weights in targets])),
                 )
@@ -247,7 +260,7 @@ class DenseRun:
             for place in rng.permutation(len(batches)):
                 batch = batches[place]
                 rate = self.recipe.learning_rate(self.step)
-                maps = self.head(batch.tokens_bchw.float())
+                maps = self.head(batch.tokens_bchw.float(), batch.pixels_bchw.to(device))
                 loss, figures = seed_loss(maps, batch.wanted.to(device), batch.weights.to(device))
                 self.optimizer.zero_grad()
                 loss.backward()

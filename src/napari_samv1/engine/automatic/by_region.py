@@ -155,7 +155,9 @@ class _Finder:
             self.share.at(ENCODING_SHARE * done / blocks)
 
         self.share.at(0)
-        return self.view.encode(window, on_block)
+        embedding = self.view.encode(window, on_block)
+        sees_pixels = self.proposer is not None and self.proposer.sees_pixels
+        return self.view.with_pixels(embedding) if sees_pixels else embedding
 
     def _decode_grid(self, embedding: Embedding, prompts: Sequence[Prompts], detail: Used) -> None:
         found: list[FoundObject] = []

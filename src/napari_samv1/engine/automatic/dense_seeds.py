@@ -51,11 +51,20 @@ class HeadProposer:
         self.head = head
         self.calibration = calibration
 
+    @property
+    def sees_pixels(self) -> bool:
+        """Return True if the head sees the network's input as well as its image tokens."""
+        return self.head.stem is not None
+
     @torch.inference_mode()
     def maps(self, embedding: Embedding) -> Map:
         """The head's maps (6, h, w), on the grid of the decoder's logits."""
-        head_device = next(self.head.parameters()).device
-        maps: Map = self.head(embedding.tokens_bchw.to(head_device))[0].float().cpu().numpy()
+        device = next(self.head.parameters()).device
+        pixels_bchw = embedding.pixels_bchw
+        maps_bchw = self.head(
+            embedding.tokens_bchw.to(device), None if pixels_bchw is None else pixels_bchw.to(device)
+        )
+        maps: Map = maps_bchw[0].float().cpu().numpy()
         return maps
 
     def __call__(self, embedding: Embedding) -> Proposals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,4 +287,5 @@ def embed_window(
         device=model.device.type,
     )
     given = ModelInput(pixels_bchw.to(model.device), frame, key)
-    return encode(model, given, on_progress=lambda *_: progress.tell())
+    embedding = encode(model, given, on_progress=lambda *_: progress.tell())
+    return replace(embedding, pixels_bchw=given.pixels_bchw)

@@ -75,7 +75,13 @@ class Proposals:
 
 
 class Proposer(Protocol):
-    """Finds what to ask for in an encoded image, most certain first; in the image's pixels."""
+    """Finds what to ask for in an encoded image, most certain first; in the image's pixels.
+
+    Embeddings come with their pixels where ``sees_pixels``.
+    """
+
+    @property
+    def sees_pixels(self) -> bool: ...
 
     @property
     def calibration(self) -> Calibration: ...

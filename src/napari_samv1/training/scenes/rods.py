@@ -51,7 +51,9 @@ def _phase_contrast(
     far = blurred(solid, width * rng.uniform(1, 3))
     ground = rng.uniform(0.4, 0.8) + background(rng, inside.shape, rng.uniform(0, 0.05))
     bright = rng.uniform(0, 0.7) * near + rng.uniform(-0.3, 0.4) * far
-    return np.asarray(ground + bright * ~inside - rng.uniform(0.2, 0.8) * body, np.float32)
+    # the halo lies over the colony too: rods inside of it are lighter than those at its edge
+    shade = rng.choice([0.0, 1.0]) * rng.uniform(0, 0.5) * blurred(solid, width * rng.uniform(0.8, 2))
+    return np.asarray(ground + bright * ~inside + shade - rng.uniform(0.2, 0.8) * body, np.float32)
 
 
 def _scattered(rng: Rng, hw: HW, width: float) -> NDArray[np.uint16]:
@@ -101,8 +103,30 @@ def _colony(rng: Rng, hw: HW, width: float) -> NDArray[np.uint16]:
     reach = 0.3 * width
     cores = ndimage.distance_transform_edt(inside) > reach
     inside &= ndimage.distance_transform_edt(~cores) < reach + 0.5
+    if rng.random() < 0.6:
+        inside &= _capsules(rng, np.where(inside, cells + 1, 0))
     kept = np.where(inside, cells + 1, 0)
     area = np.bincount(kept.ravel())
     kept = np.where(area[kept] < 0.6 * width * width, 0, kept)
     _, labels = np.unique(np.append(0, kept), return_inverse=True)
     return labels[1:].reshape(hw).astype(np.uint16)
+
+
+def _capsules(rng: Rng, cells: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Pixels within a capsule in each cell: all of one width, along the cell's longer axis."""
+    y, x = np.indices(cells.shape, np.float64)
+    area = np.maximum(np.bincount(cells.ravel()), 1)
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(cells.ravel(), values.ravel()) / area
+
+    y, x = y - mean(y)[cells], x - mean(x)[cells]
+    yy, xx, xy = mean(y * y), mean(x * x), mean(x * y)
+    spread = np.hypot(yy - xx, 2 * xy)
+    long, short = (2 * np.sqrt(np.maximum(yy + xx + sign * spread, 0) / 2) for sign in (1, -1))
+    angle = (np.arctan2(2 * xy, xx - yy) / 2)[cells]
+    along = np.abs(x * np.cos(angle) + y * np.sin(angle))
+    across = y * np.cos(angle) - x * np.sin(angle)
+    radius = float(np.median(short[1:][np.bincount(cells.ravel())[1:] > 0])) if cells.any() else 1.0
+    radius *= rng.uniform(0.9, 1.25)
+    return np.asarray(np.hypot(np.maximum(along - np.maximum(long[cells] - radius, 0), 0), across) < radius)
