@@ -93,8 +93,8 @@ class Piece:
     ``pointed`` are the prompts in the layers, ``drawn`` the same as they were drawn, points before shapes.
     ``prompts`` go to the network: ``pointed``, with the pixels of ``refined`` as a hint, and the candidate to
     correct. ``mask`` is ``derived`` with the strokes ``painted_in`` and ``painted_out`` applied.
-    ``ask_again`` marks an answer that a new one shall replace. ``reason`` tells why the mask is empty or could
-    not be made, otherwise "".
+    ``ask_again`` marks an answer that a new one shall replace. ``reason`` says why the mask is empty or could
+    not be made, otherwise it is "".
     """
 
     id: int
