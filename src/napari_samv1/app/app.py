@@ -252,7 +252,7 @@ class App:
                 self.encoder.forget_model(choices)
 
     def download(self, name: str) -> None:
-        """Download the file of a registered model in a separate thread."""
+        """Download a known model's file in a separate thread."""
         with self.change():
             self._failure = ""
             if self._downloader is None:

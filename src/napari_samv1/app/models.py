@@ -78,7 +78,7 @@ def load(choices: Choices, ticket: Ticket) -> ReadyModel:
 
 
 def download(name: str, ticket: Ticket) -> str:
-    """Download the file of a registered model; for a background thread."""
+    """Download a known model's file; for a background thread."""
     import_for_jobs()
     from napari_samv1.checkpoints.download import download as fetch
 
