@@ -151,7 +151,7 @@ class Document:
         return changed
 
     def complete(self, pieces: Iterable[tuple[Piece, Piece]]) -> Change:
-        """Replace pieces by their answered versions; no step, as undo reverts a prompt and its answer."""
+        """Replace pieces by their answered versions; not a step, as answers belong to their prompts' step."""
         current = ((old, new) for old, new in pieces if self.piece(*old.key) is old)
         return self._put((new.key, new) for _, new in current)
 

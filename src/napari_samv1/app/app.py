@@ -172,7 +172,7 @@ class App:
         """Change a setting during a drag; all of the drag is one undo step."""
         with self.change():
             self._settings.move(setting, value)
-            # the first value at once, as a script sets no other; the newest of the others a moment later
+            # apply the first value at once, for scripts, and of later ones the newest after a moment
             if not self._applying_soon:
                 self._apply_settings()
 
@@ -617,7 +617,7 @@ class App:
             return
         for call in self._before_closing:
             call()
-        self.closed = True  # late calls of threads and timers look at it, and do nothing
+        self.closed = True  # checked by late calls of threads and timers, which then do nothing
         self._views = []
         self._before_closing = []
         self.tools.close()

@@ -184,7 +184,7 @@ def _outcome_of(ticket: Ticket, job: Job) -> Outcome:
         value = job(ticket)
     except JobCancelled:
         return Outcome(ticket.key, cancelled=True)
-    except Exception as error:  # catches all, because nothing above the thread's function could
+    except Exception as error:  # catches all, because a thread has no caller to do so
         if ticket.cancelled:
             return Outcome(ticket.key, cancelled=True)
         logger.debug("%s failed", ticket.key, exc_info=True)

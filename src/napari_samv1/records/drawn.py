@@ -28,7 +28,7 @@ class DrawnShape:
         if self.kind != other.kind or self.positive != other.positive or first.shape != second.shape:
             return False
         pixels = 1e-6 if self.kind == "point" else 1e-3
-        # bytes first, as it is quick, and nearly all of thousands of prompts have not changed
+        # compare bytes first: quick, and nearly all of thousands of prompts are unchanged
         return first.tobytes() == second.tobytes() or bool(np.all(np.abs(first - second) <= pixels))
 
     @property

@@ -48,7 +48,7 @@ MEDSAM = Preparation(sizing="stretched", resampling="bicubic", minmax=True, box_
 """Ma et al. 2024 (MedSAM): stretched to a square, values to 0..1, boxes only."""
 
 BUNDLED = Preparation(side=448, minmax=True, percentiles=(0.1, 99.9))
-"""Preparation of the bundled model: dim images are stretched as bright ones, whatever their hot pixels."""
+"""Preparation of the bundled model: percentiles stretch dim images like bright ones, despite hot pixels."""
 
 PREPARATIONS = {"published": PUBLISHED, "medsam": MEDSAM, "bundled": BUNDLED}
 """Preparations that a user can choose for their own checkpoint."""

@@ -138,7 +138,7 @@ class Prompts:
 
     @property
     def corrects(self) -> bool:
-        """True if there are prompts beside ``first``; with an area, all prompts are asked at once."""
+        """True if prompts correct the answer to ``first``; with an area, all prompts are asked at once."""
         return self.area is None and len(self.first) < len(self)
 
     def correcting(self, candidate: int | None) -> Prompts:

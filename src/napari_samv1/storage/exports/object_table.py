@@ -56,7 +56,7 @@ class ChannelPixels(Protocol):
 
 
 Channel = tuple[str, ChannelPixels]
-"""A channel's name, and a plane's pixels of it."""
+"""Name of a channel, and the plane's pixels in it."""
 
 ChannelsOf = Callable[[PlaneRecord], Sequence[Channel]]
 

@@ -28,7 +28,7 @@ LOCK_SUFFIX = ".lock"
 
 
 def autosave_root() -> Path:
-    """Return the folder of autosaved sessions: ``NAPARI_SAMV1_STATE``, else the platform's for state."""
+    """Folder of autosaved sessions, in ``NAPARI_SAMV1_STATE`` or else the platform's folder for state."""
     chosen = os.environ.get(VARIABLE, "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute() / "sessions"
@@ -137,7 +137,7 @@ class Autosave:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove an autosaved session, session.json first, so that a rest is not taken for a session."""
+    """Remove an autosaved session, session.json first, so that no partly removed session is offered."""
     file = folder / "session.json"
     try:
         if file.is_symlink() or not file.is_dir():

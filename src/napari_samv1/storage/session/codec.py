@@ -121,7 +121,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Member:
-    """A field of a record: its name in the file, its kind, its getter if not the attribute of that name.
+    """A field of a record: its name in the file, its kind, and its getter, by default the attribute's.
 
     A value equal to ``default`` is left out of the file.
     """

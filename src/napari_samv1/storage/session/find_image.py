@@ -17,7 +17,7 @@ from napari_samv1.records.place import Plane
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneSource
 
-# entries of this plugin in File > Open Sample, and their names in scikit-image; napari's have the same ones
+# this plugin's entries in File > Open Sample, and their names in scikit-image; napari uses the latter
 SAMPLES = {
     "coins": "coins",
     "cell": "cell",

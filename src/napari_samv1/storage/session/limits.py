@@ -25,7 +25,7 @@ MOST_IN_LONG_LIST = 2_000_000
 LONG_LISTS = frozenset({"images", "planes", "objects", "pieces", "order", "stack"})
 MOST_MASK_PIXELS = 1 << 30
 MOST_PIXELS = 1 << 32
-"""In the boxes of all masks together, and in those of all drawn shapes together."""
+"""Pixels in the boxes of all masks together, and in those of all drawn shapes together."""
 MOST_CROSSINGS = 100_000_000
 """Rows that the edges of all drawn shapes cross together, which bounds the time to fill the shapes."""
 MOST_COUNTS = 1 << 24

@@ -32,7 +32,10 @@ SECONDS_TO_BEGIN = 3600
 
 @dataclass(frozen=True, eq=False)
 class Recoverable:
-    """A session whose process ended without closing it. ``problem`` is "" or the reason not to open it."""
+    """A session whose process ended without closing it.
+
+    ``problem`` is the reason why it cannot be opened, or "".
+    """
 
     folder: Path
     record: SessionRecord | None
