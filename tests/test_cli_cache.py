@@ -64,7 +64,7 @@ def test_an_image_that_cannot_be_read_or_would_not_fit_is_a_sentence_and_the_oth
     files = [str(tmp_path / name) for name in ("bad.png", "missing.tif", "a.npy", "small.npy")]
     assert main(["embed", *files, "--cache", str(tmp_path / "cache")]) == 1
     told = capsys.readouterr().err
-    assert "no image of a known format" in told
+    assert "not an image of a supported format" in told
     assert "there is no file" in told
     assert "its 13 regions would take 0.0 GB of a cache of 5e-05 GB" in told
     assert "small.npy: 1 of 1 regions" in told

@@ -320,6 +320,6 @@ def test_a_reader_of_another_plugin_that_fails_leaves_no_file_open(tmp_path, npe
         def get_reader(path):
             return failing
 
-        with pytest.raises(ReadError, match="no image of a known format"):
+        with pytest.raises(ReadError, match="not an image of a supported format"):
             open_planes(file)
     assert [stream() for stream in opened] == [None]

@@ -99,7 +99,7 @@ def test_an_ome_zarr_opens_with_its_levels(version, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "there is no file"), (b"nonsense", "no image of a known format")]
+    ("content", "message"), [(None, "there is no file"), (b"nonsense", "not an image of a supported format")]
 )
 def test_what_is_no_image_file_is_a_sentence(content, message, tmp_path):
     if content is not None:

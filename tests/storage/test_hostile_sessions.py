@@ -60,7 +60,7 @@ FIRST = (*PLANE, "pieces", 0)
 EDITED = (*PLANE, "pieces", 2)
 
 WRONG = [
-    (("format",), "another", "no napari-samv1 session"),
+    (("format",), "another", "not a napari-samv1 session"),
     (("version",), 3, r"newer napari-samv1 \(format 3; this one reads up to 2\): update napari-samv1"),
     (("version",), True, "version"),
     (("version",), "1", "version"),
@@ -71,13 +71,13 @@ WRONG = [
     ((*PLANE, "shape_yx"), [50, 80], r"labels of \(60, 80\), the plane is \(50, 80\)"),
     ((*PLANE, "order"), [7, 1], "order must name each piece's object once"),
     ((*PLANE, "order"), [7, 1, 40000, 15, 14, 13, 99], "order must name each piece's object once"),
-    ((*PLANE, "source", "index"), [4, 0, None], "index must have a place"),
+    ((*PLANE, "source", "index"), [4, 0, None], "index must have an entry"),
     ((*PLANE, "beneath"), "../../etc/passwd", "beneath"),
     ((*PLANE, "beneath"), "b" * 64, "cannot be read"),
-    ((*IMAGE, "objects", 0, "id"), 7, "no two objects share an id"),
-    ((*IMAGE, "objects", 0, "id"), 99, "an object that the image does not hold"),
+    ((*IMAGE, "objects", 0, "id"), 7, "two objects share an id"),
+    ((*IMAGE, "objects", 0, "id"), 99, "an object that the image does not have"),
     ((*IMAGE, "objects", 0, "parent"), 0, r"objects\[0\]\.parent"),
-    ((*FIRST, "id"), 7, "no two pieces share an object"),
+    ((*FIRST, "id"), 7, "two pieces share an object"),
     ((*FIRST, "id"), 1.0, "id"),
     ((*FIRST, "id"), 0, "id"),
     ((*FIRST, "settings", "choice"), 4, "choice"),
@@ -93,7 +93,7 @@ WRONG = [
     ((*FIRST, "derived", "counts"), "zzz", "derived: "),
     ((*FIRST, "derived", "origin_yx"), [50, 70], "lies outside of"),
     ((*FIRST, "derived", "origin_yx"), [-1, 0], "-1 is less than"),
-    ((*FIRST, "derived", "size_hw"), [2**31 - 1, 2**31 - 1], "is larger than any"),
+    ((*FIRST, "derived", "size_hw"), [2**31 - 1, 2**31 - 1], "is larger than a session can hold"),
     ((*FIRST, "derived", "size_hw"), [30000, 30000], "lies outside of"),
     ((*FIRST, "answer", "encoding"), "nowhere", "which the file does not hold"),
     ((*FIRST, "answer", "batch", "place"), 5, "does not exist in a batch of 5"),
@@ -185,7 +185,7 @@ def test_percentiles_that_stretch_nothing_are_refused(folder, content, percentil
 def test_two_planes_at_the_same_place_of_an_image_are_refused(folder, content):
     content["images"][0]["planes"] *= 2
     (folder / "session.json").write_text(json.dumps(content), "utf-8")
-    with pytest.raises(SessionError, match=r"images\[0\]: no two planes share an index"):
+    with pytest.raises(SessionError, match=r"images\[0\]: two planes share an index"):
         open_session(folder)
 
 
@@ -391,7 +391,7 @@ def resident_peak() -> int:
     ids=["floats", "colours", "another compression", "tiles", "cut off", "no page", "no tiff", "nothing"],
 )
 def test_labels_that_are_none_of_ours_are_one_sentence(folder, content, labels):
-    with pytest.raises(SessionError, match=r"is damaged|is no label image of ours"):
+    with pytest.raises(SessionError, match=r"is damaged|is not a label image of a session"):
         open_session(with_beneath(folder, content, labels, (60, 80)))
 
 

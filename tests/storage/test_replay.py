@@ -256,7 +256,7 @@ def test_a_mask_that_was_awaited_is_not_called_identical(case):
     waiting = replace(plane.pieces[0], answer=None)
     [result] = replay(session_of(replace(plane, pieces=(waiting,), order=(1,))))
     assert not result.identical
-    assert str(result) == "object 1: not repeated. Its mask was still awaited when the session was saved."
+    assert str(result) == "object 1: not repeated. Its mask was not yet computed when the session was saved."
 
 
 def test_a_painted_mask_that_awaits_its_refinement_is_not_called_different(case, tmp_path):
@@ -271,7 +271,7 @@ def test_a_painted_mask_that_awaits_its_refinement_is_not_called_different(case,
     [piece] = open_session(folder).planes[0].pieces
     assert piece.pending
     [result] = replay(open_session(folder))
-    assert str(result) == "object 1: not repeated. Its mask was still awaited when the session was saved."
+    assert str(result) == "object 1: not repeated. Its mask was not yet computed when the session was saved."
 
 
 def test_decoding_that_failed_keeps_the_mask_before_it_and_is_not_repeated(case, tmp_path):
@@ -356,7 +356,7 @@ def test_a_session_file_cannot_send_us_to_another_machine(path, case):
 def test_an_image_whose_place_is_unknown_or_gone_is_asked_for(tmp_path):
     with pytest.raises(SessionError, match="give it with --image"):
         read_plane(PlaneSource("a", HW, "uint16"), HW)
-    with pytest.raises(SessionError, match="is not there any more"):
+    with pytest.raises(SessionError, match="no longer exists"):
         read_plane(PlaneSource("a", HW, "uint16", path=str(tmp_path / "gone.tif")), HW)
 
 
@@ -389,7 +389,7 @@ def test_samples_are_had_from_scikit_image():
             pixels.shape,
         )
         np.testing.assert_array_equal(found, pixels)
-    with pytest.raises(SessionError, match="is not known here"):
+    with pytest.raises(SessionError, match="there is no sample"):
         read_plane(PlaneSource("x", HW, "uint8", sample="other:__builtins__"), HW)
 
 

@@ -144,7 +144,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(rich_record, tmp_path)
     other = tmp_path / "other"
     other.mkdir()
     (other / "session.json").write_text("{}")
-    with pytest.raises(SessionError, match="not a session of ours"):
+    with pytest.raises(SessionError, match="not a napari-samv1 session"):
         save_session(other, rich_record)
 
 

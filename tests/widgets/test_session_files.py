@@ -210,7 +210,8 @@ def test_an_image_with_other_pixels_is_never_taken_in_silence(
     panel.viewer.add_image(coins[:-1], name="coins")
     open_folder(qtbot, panel, answers, tmp_path / "s")
     assert card.sentence.text().startswith(
-        "This session needs image “coins” (303 x 384, uint8). It is not recorded where image coins came from."
+        "This session needs image “coins” (303 x 384, uint8). "
+        "The session does not record where image coins came from."
     )
     brighter = panel.viewer.add_image(coins // 2, name="brighter")
     press(qtbot, panel, "Try again")

@@ -1,4 +1,4 @@
-"""Document: the objects of one image, all planes together, changed by steps that can be undone."""
+"""Document: the objects of one image on all its planes, changed by undoable steps."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class _Sheet:
     pieces: dict[int, Piece] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
     boxes: Boxes = field(default_factory=Boxes)
-    waiting: dict[int, None] = field(default_factory=dict)  # pending pieces, the last touched last
-    touched: dict[int, int] = field(default_factory=dict)  # revision of each one's last change, the last last
+    waiting: dict[int, None] = field(default_factory=dict)  # pending pieces, newest last
+    touched: dict[int, int] = field(default_factory=dict)  # revision of each piece's last change, newest last
 
     def touch(self, object_id: int, revision: int) -> None:
-        """Note that a piece changed, came or went."""
+        """Record that a piece was added, changed or removed."""
         self.touched.pop(object_id, None)
         self.touched[object_id] = revision
 
@@ -56,7 +56,7 @@ class _Sheet:
 
 
 class PlaneView:
-    """One plane of a document, to look at: always as it is now."""
+    """Live view of one plane of a document."""
 
     def __init__(self, document: Document, plane: Plane, sheet: _Sheet) -> None:
         self.document, self.plane, self._sheet = document, plane, sheet
@@ -76,28 +76,28 @@ class PlaneView:
         return self._sheet.pieces.get(object_id)
 
     def changed_since(self, revision: int) -> list[int]:
-        """Objects whose pieces came, changed or went after a revision of the document, the last first."""
+        """Objects whose pieces were added, changed or removed since a revision, newest first."""
         last_first = reversed(self._sheet.touched.items())
         return [one for one, _ in takewhile(lambda touched: touched[1] > revision, last_first)]
 
     @property
     def pending(self) -> tuple[int, ...]:
-        """Objects whose masks do not answer their prompts yet, the last touched first."""
+        """Objects that wait for an answer, newest first."""
         return tuple(reversed(self._sheet.waiting))
 
 
 class Document:
-    """Objects once for the image, their pieces by plane, one history.
+    """Objects of one image, their pieces by plane, and one history.
 
-    Everything runs on one thread and is quick. ``lookup`` finds answers to questions that were asked before.
+    Everything runs on one thread and is quick. ``lookup`` finds cached answers.
     """
 
     def __init__(self, lookup: Lookup = _nothing_cached) -> None:
         self.objects: dict[int, Object] = {}
         self.defaults = FOR_NEW_OBJECTS
         self.revision = 0  # grows with every change of pieces or objects
-        self.encodings: dict[Plane, Hashable] = {}  # key of the encoding that each plane was last decoded on
-        self.views: dict[Plane, Hashable] = {}  # key of the view that regions of a plane were last asked of
+        self.encodings: dict[Plane, Hashable] = {}  # key of each plane's last encoding
+        self.views: dict[Plane, Hashable] = {}  # key of each plane's last view, for answers by region
         self._lookup = lookup
         self._sheets: dict[Plane, _Sheet] = {}
         self._history = History()
@@ -141,7 +141,7 @@ class Document:
     # Changing
 
     def apply(self, step: Step, *, undoable: bool = True) -> Change:
-        """Put a step's later state in place; one that nobody did is not ``undoable``."""
+        """Apply a step; ``undoable`` is False for steps that no user made."""
         if not step:
             return Change()
         before = {plane: tuple(self._sheet(plane).order) for plane in step.planes}
@@ -152,14 +152,14 @@ class Document:
         return changed
 
     def complete(self, pieces: Iterable[tuple[Piece, Piece]]) -> Change:
-        """Replace pieces by the same ones with their answers, which belong to the steps that asked."""
+        """Replace pieces by their answered versions; not a step, as answers belong to their prompts' step."""
         current = ((old, new) for old, new in pieces if self.piece(*old.key) is old)
         return self._put((new.key, new) for _, new in current)
 
     def adopt(self, piece: Piece, covered: MaskCrop = EMPTY) -> Change:
-        """Know a label that was there all along as an object; nothing to undo, and no pixel changes.
+        """Add an existing label as an object; not undoable, and no pixel changes.
 
-        ``covered`` are pixels of the label beneath other objects, which show once those are gone.
+        ``covered`` holds the label's pixels beneath other objects: they show once those objects go.
         """
         sheet = self._sheet(piece.plane)
         if piece.id in sheet.pieces:
@@ -169,19 +169,19 @@ class Document:
         whole = piece.with_stroke(covered, erase=False)
         at = lowest_as_shown(sheet.order, sheet.pieces, sheet.boxes, whole)
         for lower in sheet.order[:at] if not covered.empty else ():
-            # from above it would be shown where this one covers it
+            # above this object, the label would show on pixels that it covers
             if sheet.pieces[lower].settings.rule.kind != "keep":
                 covered = minus(covered, sheet.pieces[lower].mask)
         changed = self._put([(piece.key, piece.with_stroke(covered, erase=False))])
         sheet.order.remove(piece.id)
         sheet.order.insert(at, piece.id)
-        # what would bring another piece to this place again cannot be repeated
+        # a redo would put another piece in place of the adopted label
         if any(piece.key in entry.step.pieces for entry in self._history.future):
             self._history.future.clear()
         return changed
 
     def ask_again(self, keys: Iterable[PieceKey]) -> None:
-        """Have pieces decoded again, say on a new encoding; their masks stay until then."""
+        """Mark pieces to be decoded again, for example on a new encoding; their masks stay until then."""
         for plane, object_id in list(keys):
             piece = self.piece(plane, object_id)
             if piece is not None and piece.decodable:
@@ -193,11 +193,11 @@ class Document:
         pieces: Iterable[Piece],
         orders: Mapping[Plane, Iterable[int]],
     ) -> None:
-        """Take a document as it was saved, in place of this one; nothing to undo."""
+        """Replace the content by a saved document's; the history starts empty."""
         self.objects, self._history = {one.id: one for one in objects}, History()
         self.revision += 1
         for sheet in self._sheets.values():
-            sheet.empty(self.revision)  # in place: views of it stay alive
+            sheet.empty(self.revision)  # in place, so that views of it stay valid
         self._put((piece.key, piece) for piece in pieces)
         for plane, order in orders.items():
             sheet = self._sheet(plane)
@@ -211,7 +211,7 @@ class Document:
             return None
         entry = self._history.past.pop()
         pieces = {
-            key: (before, _as_it_is(after, self.piece(*key)))
+            key: (before, _newer(after, self.piece(*key)))
             for key, (before, after) in entry.step.pieces.items()
         }
         objects = {n: (before, self.objects.get(n)) for n, (before, _) in entry.step.objects.items()}
@@ -226,7 +226,7 @@ class Document:
             return None
         entry = self._history.future.pop()
         pieces = {
-            key: (_as_it_is(before, self.piece(*key)), after)
+            key: (_newer(before, self.piece(*key)), after)
             for key, (before, after) in entry.step.pieces.items()
         }
         objects = {n: (self.objects.get(n), after) for n, (_, after) in entry.step.objects.items()}
@@ -249,7 +249,7 @@ class Document:
         pieces = {key: (step.pieces[key][1 - side], piece) for key, piece in wanted.items()}
         return Undone(step.label, changed | Change.of(moved), pieces)
 
-    # Within
+    # Internals
 
     def _sheet(self, plane: Plane) -> _Sheet:
         sheet = self._sheets.get(plane)
@@ -258,12 +258,12 @@ class Document:
         return sheet
 
     def _put_objects(self, objects: Iterable[tuple[int, Object | None]]) -> None:
-        for number, known in objects:
+        for number, new in objects:
             self.revision += 1
-            if known is None:
+            if new is None:
                 self.objects.pop(number, None)
             else:
-                self.objects[number] = known
+                self.objects[number] = new
 
     def _put(self, pieces: Iterable[tuple[PieceKey, Piece | None]]) -> Change:
         touched: set[PieceKey] = set()
@@ -290,14 +290,14 @@ class Document:
         return Change.of(touched)
 
     def _answered(self, piece: Piece | None) -> Piece | None:
-        """A piece with the answer to its question, where that is still cached."""
+        """The piece with its cached answer; unchanged if it is not pending or none is cached."""
         if piece is None or not piece.pending:
             return piece
         answer = self.lookup(piece)
         return piece if answer is None else piece.answered(answer)
 
     def lookup(self, piece: Piece) -> Answer | None:
-        """The cached answer to a piece's question on its plane's last encoding or view, or None."""
+        """The cached answer to a piece's prompts on its plane's last encoding or view, or None."""
         by_region = piece.settings.by_region
         key = (self.views if by_region else self.encodings).get(piece.plane)
         if key is None or not piece.decodable or piece.ask_again:
@@ -306,8 +306,8 @@ class Document:
         return self._lookup(Request(piece.prompts, key, detail), piece.settings)
 
 
-def _as_it_is(recorded: Piece | None, now: Piece | None) -> Piece | None:
-    """A piece of a step with the answers that came since; not with prompts that no step made."""
+def _newer(recorded: Piece | None, now: Piece | None) -> Piece | None:
+    """The current piece, with its newer answer; the recorded one where prompts changed without a step."""
     if recorded is None or now is None:
         return recorded
     return now if all_close(now.drawn, recorded.drawn) else recorded

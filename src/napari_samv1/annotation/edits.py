@@ -1,4 +1,4 @@
-"""Edits: each thing that a person does to objects, as a function from a document to a step."""
+"""Edits of objects: functions from a document to a step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import KEEP, ObjectSettings
 
 Pointed = Mapping[int, tuple[Prompts, tuple[DrawnShape, ...]]]
-"""Prompts by object, with the shapes that are more than points and boxes."""
+"""Prompts by object, and the shapes as they were drawn."""
 
 SETTING_LABELS = {
     "choice": "mask choice",
@@ -43,12 +43,12 @@ def point(
     label: str = "prompts",
     gesture: Hashable = None,
 ) -> Step:
-    """Take prompts of objects on a plane; objects that are not named keep theirs.
+    """Replace the prompts of objects on a plane; other objects keep theirs.
 
     A piece whose detail is "auto" takes ``detail`` with its first prompt, and keeps it.
 
-    Questions that were asked before are answered at once from cached predictions; the rest is pending.
-    Objects ``given_up`` have a mask from elsewhere, which the network's answer may replace.
+    Cached answers are used at once; other pieces are pending until decoded. Masks of the ``given_up`` objects
+    come from elsewhere, and the network's answer replaces them.
     """
     edited = []
     given_up = set(given_up)
@@ -64,7 +64,7 @@ def point(
         if old.settings.detail == "auto":
             old = replace(old, settings=replace(old.settings, detail=detail))
         asked = old.with_prompts(prompts, drawn)
-        # pixels that only the network can replace stay: background points alone wipe nothing
+        # background points alone get no answer, so the mask would vanish without a replacement
         if object_id in given_up and asked.decodable:
             asked = asked.given_up()
         answer = document.lookup(asked) if asked.pending else None
@@ -74,8 +74,8 @@ def point(
 
 def set_settings(document: Document, object_id: int, *, gesture: Hashable = None, **changes: Any) -> Step:
     """Change settings of an object, on all its planes; the names are those of ``ObjectSettings``."""
-    known = document.objects.get(object_id)
-    if known is None:
+    before = document.objects.get(object_id)
+    if before is None:
         return Step("")
     edited = []
     for old in document.pieces_of(object_id):
@@ -88,15 +88,15 @@ def set_settings(document: Document, object_id: int, *, gesture: Hashable = None
     label = " and ".join(SETTING_LABELS[name] for name in changes)
     named = None if gesture is None else (label, object_id, gesture)
     step = _step(document, f"{label} of object {object_id}", edited, named)
-    settings = replace(known.settings, **changes)
-    objects = {} if settings == known.settings else {object_id: (known, replace(known, settings=settings))}
+    settings = replace(before.settings, **changes)
+    objects = {} if settings == before.settings else {object_id: (before, replace(before, settings=settings))}
     return replace(step, objects={**step.objects, **objects})
 
 
 def paint(document: Document, strokes: Iterable[BrushStroke], *, gesture: Hashable = None) -> Step:
-    """Add brush strokes to objects, or erase them; later answers of the network keep them.
+    """Apply brush and eraser strokes to objects; later answers of the network keep them.
 
-    A stroke may touch several objects and planes: one step.
+    Strokes on several objects and planes are one step.
     """
     edited: dict[PieceKey, Piece] = {}
     label = "eraser"
@@ -113,7 +113,7 @@ def paint(document: Document, strokes: Iterable[BrushStroke], *, gesture: Hashab
 
 
 def refine(document: Document, plane: Plane, object_id: int) -> Step:
-    """Let the network refine the mask that an object has on a plane; it stays a hint with later prompts."""
+    """Give an object's mask on a plane to the network as a hint, which stays with later prompts."""
     old = document.piece(plane, object_id)
     if old is None or old.mask.empty:
         return Step("")
@@ -131,21 +131,23 @@ def split(
     shape_yx: tuple[int, int],
     share_background: bool = True,
 ) -> Step:
-    """Give each foreground prompt of an object on a plane an object of its own.
+    """Turn each foreground prompt of an object on a plane into an object.
 
-    The first, of points before shapes, keeps the number. Background points go to every object, as copies, or
-    each to the object whose foreground prompt is nearest. Where two of the prompts lie in one piece of the
-    mask, and where the mask is not the network's own, the mask is divided between them: each object begins
-    with its part, which is its hint to the network.
+    The first prompt, points before shapes, keeps the number. Background points are copied to every object, or
+    each goes to the object whose foreground prompt is nearest. The mask is divided between the objects where
+    two prompts lie in one piece of it, or where it did not come from the network: each part is then the
+    object's mask and its hint to the network.
     """
     old = document.piece(plane, object_id)
-    own = [] if old is None else [shape for shape in old.drawn if shape.positive]
-    if old is None or len(own) < 2:
+    foreground = [] if old is None else [shape for shape in old.drawn if shape.positive]
+    if old is None or len(foreground) < 2:
         return Step("")
     background = [shape for shape in old.drawn if not shape.positive]
-    numbers = [object_id, *range(first_free, first_free + len(own) - 1)]
-    rows: dict[int, list[DrawnShape]] = {number: [shape] for number, shape in zip(numbers, own, strict=True)}
-    centres = np.stack([shape.vertices_yx.mean(axis=0) for shape in own])
+    numbers = [object_id, *range(first_free, first_free + len(foreground) - 1)]
+    rows: dict[int, list[DrawnShape]] = {
+        number: [shape] for number, shape in zip(numbers, foreground, strict=True)
+    }
+    centres = np.stack([shape.vertices_yx.mean(axis=0) for shape in foreground])
     for shape in background:
         distances = np.linalg.norm(centres - shape.vertices_yx.mean(axis=0), axis=1)
         nearest = numbers[int(distances.argmin())]
@@ -169,7 +171,7 @@ def split(
 
 
 def clear(document: Document, plane: Plane, object_id: int) -> Step:
-    """Take away prompts, strokes, hint and mask of an object on a plane; its number and settings stay."""
+    """Remove prompts, strokes, hint and mask of an object on a plane; its number and settings stay."""
     old = document.piece(plane, object_id)
     if old is None or old.blank:
         return Step("")
@@ -199,14 +201,13 @@ def adopted(
 ) -> Piece:
     """A label of another tool as a piece, as if painted in."""
     piece = replace(_new_piece(document, plane, object_id), origin=origin)
-    # its outline is another tool's: nothing of it is dropped, or hidden by the rule for new objects
+    # the settings for new objects would drop or hide parts of another tool's outline
     settings = replace(piece.settings, clicked_piece=False, rule=KEEP)
     return replace(piece, settings=settings).with_stroke(pixels, erase=False)
 
 
 def _new_piece(document: Document, plane: Plane, object_id: int) -> Piece:
-    known = document.objects.get(object_id)
-    return Piece(object_id, plane, settings=document.defaults if known is None else known.settings)
+    return Piece(object_id, plane, settings=settings_of(document, object_id))
 
 
 def _step(document: Document, label: str, edited: Iterable[Piece], gesture: Hashable = None) -> Step:
@@ -220,6 +221,6 @@ def _step(document: Document, label: str, edited: Iterable[Piece], gesture: Hash
 
 
 def settings_of(document: Document, object_id: int) -> ObjectSettings:
-    """Settings of an object, or those that a new one would begin with."""
-    known = document.objects.get(object_id)
-    return document.defaults if known is None else known.settings
+    """Settings of an object; the defaults for a new one."""
+    found = document.objects.get(object_id)
+    return document.defaults if found is None else found.settings

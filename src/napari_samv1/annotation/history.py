@@ -1,4 +1,4 @@
-"""History: steps as differences, newest last, each with a way back and a way forward."""
+"""History of steps, for undo and redo."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Step:
 
     @property
     def planes(self) -> set[Plane]:
-        """The planes that it touches."""
+        """Planes that the step touches."""
         return {plane for plane, _ in self.pieces}
 
 
 @dataclass
 class Entry:
-    """A step in the history, with the orders of its planes as they were before it, and after it."""
+    """A step in the history, with the order of each of its planes before and after."""
 
     step: Step
     before: dict[Plane, tuple[int, ...]]
@@ -42,7 +42,7 @@ class Entry:
 
 
 class History:
-    """Past and future entries; at most ``KEPT_STEPS`` are kept."""
+    """Past and future entries, newest last; at most ``KEPT_STEPS`` are kept."""
 
     def __init__(self) -> None:
         self.past: list[Entry] = []
@@ -59,7 +59,7 @@ class History:
         return self.future[-1].step.label if self.future else ""
 
     def record(self, entry: Entry) -> None:
-        """Add an entry; one of the same gesture as the newest is joined to it. What was undone is gone."""
+        """Add an entry, or join it to the newest of the same gesture; undone entries are dropped."""
         last = self.past[-1] if self.past and not self.future else None
         self.future.clear()
         if last is not None and last.step.gesture is not None and last.step.gesture == entry.step.gesture:
@@ -74,7 +74,7 @@ def _joined(first: Entry, then: Entry) -> Entry:
     for key, (before, after) in then.step.pieces.items():
         pieces[key] = (pieces[key][0] if key in pieces else before), after
     objects = dict(first.step.objects)
-    for object_id, (known, other) in then.step.objects.items():
-        objects[object_id] = (objects[object_id][0] if object_id in objects else known), other
+    for object_id, (old, new) in then.step.objects.items():
+        objects[object_id] = (objects[object_id][0] if object_id in objects else old), new
     step = Step(first.step.label, pieces, objects, first.step.gesture)
     return Entry(step, {**then.before, **first.before})

@@ -17,10 +17,10 @@ class Boxes:
     def __init__(self) -> None:
         self._rows: dict[int, int] = {}
         self._ids = np.zeros(64, dtype=np.int64)
-        self._boxes = np.zeros((64, 4), dtype=np.int64)  # top, left, bottom, right; empty ones meet nothing
+        self._boxes = np.zeros((64, 4), dtype=np.int64)  # top, left, bottom, right; zeros for none
 
     def put(self, object_id: int, crop: MaskCrop | None) -> None:
-        """Know an object's box; None or an empty mask for no box."""
+        """Set an object's box from its mask; None or an empty mask removes it."""
         row = self._rows.get(object_id)
         if row is None:
             if crop is None:
@@ -49,28 +49,28 @@ class Boxes:
 
 
 def place(order: list[int], pieces: Mapping[int, Piece], boxes: Boxes, new: Piece, old: Piece | None) -> bool:
-    """Give an edited piece its place, in ``order`` itself; whether an existing one moved.
+    """Insert or move a piece in ``order``, in place; True if an existing piece moved.
 
     A new piece starts beneath all others ("keep"), above all ("overwrite"), or right above the object it is
-    to stay inside of. An edited one stays where it is, unless it grows into another's mask: under "keep" it
-    then goes beneath that other, under "overwrite" above it. So no edit takes pixels against its rule, and
-    an order that nobody disputes stays.
+    to stay inside of. An edited piece stays in place unless it grows into another mask: under "keep" it then
+    goes beneath that mask, under "overwrite" above it. So no edit takes pixels against its rule, and all
+    other pieces keep their order.
     """
     rule, object_id = new.settings.rule, new.id
     is_new = old is None
     if rule.kind == "inside":
         if not is_new:
-            own = order.index(object_id)
-            if rule.label not in pieces or rule.label == object_id or order.index(rule.label) < own:
+            current = order.index(object_id)
+            if rule.label not in pieces or rule.label == object_id or order.index(rule.label) < current:
                 return False
-            del order[own]
+            del order[current]
         above = order.index(rule.label) + 1 if rule.label in pieces and rule.label in order else len(order)
         order.insert(above, object_id)
         return not is_new
     if is_new:
         order.insert(0 if rule.kind == "keep" else len(order), object_id)
         return False
-    # under another rule it finds its place anew, above or beneath all that it meets
+    # after a change of rule the whole mask counts as new growth
     before = old.mask if old is not None and old.settings.rule == rule else EMPTY
     if new.mask is before:
         return False
@@ -79,19 +79,19 @@ def place(order: list[int], pieces: Mapping[int, Piece], boxes: Boxes, new: Piec
         for other in boxes.meeting(new.mask)
         if other != object_id and _grows_into(new.mask, before, pieces[int(other)].mask)
     ]
-    own = order.index(object_id)
+    current = order.index(object_id)
     places = [order.index(other) for other in invaded]
     if rule.kind == "keep":
-        lower = [at for at in places if at < own]
+        lower = [at for at in places if at < current]
         if not lower:
             return False
-        del order[own]
+        del order[current]
         order.insert(min(lower), object_id)
         return True
-    higher = [at for at in places if at > own]
+    higher = [at for at in places if at > current]
     if not higher:
         return False
-    del order[own]
+    del order[current]
     order.insert(max(higher), object_id)
     return True
 
@@ -104,9 +104,9 @@ def _grows_into(mask: MaskCrop, before: MaskCrop, other: MaskCrop) -> bool:
 def lowest_as_shown(
     order: Sequence[int], pieces: Mapping[int, Piece], boxes: Boxes, shown: Piece, *, least: int = 0
 ) -> int:
-    """Lowest place in ``order``, from ``least`` on, at which a label from elsewhere keeps its pixels.
+    """Find the lowest place in ``order``, from ``least`` on, at which an adopted label keeps its pixels.
 
-    Under "keep" an object leaves them to a label, and would take them from an object beneath it.
+    An object under "keep" leaves a label's pixels alone, but takes those of an object beneath it.
     """
     meeting = {int(other) for other in boxes.meeting(shown.mask)} - {shown.id}
     for at in range(len(order) - 1, least - 1, -1):
@@ -120,9 +120,9 @@ def lowest_as_shown(
 def restored(
     wanted: Iterable[int], pieces: Mapping[int, Piece], boxes: Boxes, now: Iterable[int]
 ) -> list[int]:
-    """An earlier order of the pieces that are there.
+    """Restore an earlier order of the present pieces.
 
-    Labels that became objects since are not in it: each lies as low as its pixels allow, in their order now.
+    Labels adopted since then lie as low as their pixels allow, in their order now.
     """
     order = [object_id for object_id in wanted if object_id in pieces]
     unknown = set(pieces).difference(order)
@@ -136,7 +136,10 @@ def restored(
 
 
 def moved_ids(before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
-    """Ids whose place among the common ones changed: one where one was moved, so that little is redrawn."""
+    """Ids whose place among the common ids changed.
+
+    Where one move explains the difference, that id alone, so that little is redrawn.
+    """
     if before == after:
         return set()
     common = set(before) & set(after)

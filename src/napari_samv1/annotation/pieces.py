@@ -1,4 +1,4 @@
-"""Object and Piece: an object of the image, and its part on one plane, as records that never change."""
+"""Object and Piece: an object of the image, and its part on one plane."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class CandidateScores:
 
 @dataclass(frozen=True)
 class Request:
-    """A question to the network: prompts on an encoding, or on a view of a plane at a detail.
+    """A request to the network: prompts on an encoding, or on a view of a plane at a detail.
 
-    Predictions are cached under it. An answer's own request always names the encoding that gave it.
+    Predictions are cached by request. The request of an answer names the encoding that the answer came from.
     """
 
     prompts: Prompts
@@ -61,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """The network's answer to a request, as the settings then derived a mask from it.
+    """The network's answer to a request, and the mask that ``settings`` derived from it.
 
     ``chosen`` and ``scores`` are None where decoding failed. ``batch`` is the object's place in the decoder
     batch and the batch's size, ``made_by`` the model and process that computed it.
@@ -90,11 +90,11 @@ class BrushStroke:
 class Piece:
     """One object on one plane.
 
-    ``pointed`` are its prompts as the layers show them, ``prompts`` the question that follows: with the
-    pixels of ``refined`` as a hint, and the candidate that is corrected. ``drawn`` are the prompts as they
-    were drawn, points before shapes. ``mask`` is ``derived`` with the strokes ``painted_in`` and
-    ``painted_out`` applied. With ``ask_again`` the answer stands only until the next one. ``reason`` is a
-    sentence where the mask is empty or could not be made, otherwise "".
+    ``pointed`` are the prompts in the layers, ``drawn`` the same as they were drawn, points before shapes.
+    ``prompts`` go to the network: ``pointed``, with the pixels of ``refined`` as a hint, and the candidate to
+    correct. ``mask`` is ``derived`` with the strokes ``painted_in`` and ``painted_out`` applied.
+    ``ask_again`` marks an answer that a new one shall replace. ``reason`` says why the mask is empty or could
+    not be made, otherwise it is "".
     """
 
     id: int
@@ -130,12 +130,12 @@ class Piece:
 
     @property
     def decodable(self) -> bool:
-        """Something is pointed at, so the network can answer."""
+        """True if there are prompts that the network can answer."""
         return len(self.prompts) > 0 and not self.prompts.only_background
 
     @property
     def pending(self) -> bool:
-        """The mask does not answer the prompts, as they are and with these settings, yet."""
+        """True if the answer to these prompts and settings is missing."""
         if not self.decodable:
             return False
         answer = self.answer
@@ -148,12 +148,12 @@ class Piece:
 
     @property
     def blank(self) -> bool:
-        """Nothing makes this piece: no prompts, no pixels, no hint."""
+        """True if the piece has no prompts, no pixels and no hint."""
         pixels = (self.mask, self.derived, self.painted_out, self.refined)
         return not self.drawn and not len(self.pointed) and all(crop.empty for crop in pixels)
 
     def answered(self, answer: Answer) -> Piece:
-        """The piece with an answer of the network; what was painted stays."""
+        """The piece with an answer of the network; strokes stay."""
         return replace(
             self,
             derived=answer.mask,
@@ -164,11 +164,11 @@ class Piece:
         )
 
     def failed(self, answer: Answer, reason: str) -> Piece:
-        """The piece after decoding failed: asking again would fail again, until the prompts change."""
+        """The piece after decoding failed; it is not asked again until its prompts change."""
         return replace(self, answer=answer, ask_again=False, reason=reason)
 
     def with_prompts(self, pointed: Prompts, drawn: tuple[DrawnShape, ...] = ()) -> Piece:
-        """The piece with other prompts: its mask stays until the answer comes, unless there can be none."""
+        """The piece with other prompts; its mask stays until the answer, or goes if there can be none."""
         prompts = hinted(pointed, self.refined)
         asked = prompts.correcting(self._corrected_candidate(prompts))
         changed = replace(self, pointed=pointed, prompts=asked, drawn=drawn)
@@ -198,20 +198,20 @@ class Piece:
     def refining(self) -> Piece:
         """The piece with its mask as a hint for the network.
 
-        A mask that was only painted, or came from elsewhere, is given up to the network's answer; strokes on
-        an answer stay.
+        The network's answer replaces a mask that was painted or came from elsewhere; strokes on an earlier
+        answer stay.
         """
         base = self.given_up() if self.derived.empty else self
         return replace(base, refined=self.mask).with_prompts(self.pointed, self.drawn)
 
     def with_part(self, part: MaskCrop) -> Piece:
-        """The piece with a part of a mask in place of its own, as a hint to the network's next answer."""
+        """The piece with part of a mask as its mask, and as the hint for the network's next answer."""
         return replace(
             self, derived=part, mask=part, refined=part, painted_in=EMPTY, painted_out=EMPTY, answer=None
         )
 
     def given_up(self) -> Piece:
-        """The piece with its mask as it is, to be replaced by the network's next answer."""
+        """The piece with its strokes merged into the mask, which the network's next answer replaces."""
         return replace(self, derived=self.mask, painted_in=EMPTY, painted_out=EMPTY)
 
     def with_stroke(self, stroke: MaskCrop, *, erase: bool) -> Piece:
@@ -223,7 +223,7 @@ class Piece:
         return painted if painted.decodable else replace(painted, reason=painted._reason_unasked())
 
     def _reason_unasked(self) -> str:
-        """Sentence for a piece that the network is not asked about, so that only strokes make it."""
+        """Reason for a piece without an answer, whose mask is made of strokes alone."""
         if self.mask.empty:
             return ONLY_BACKGROUND if len(self.prompts) else NO_PROMPTS
         return ADDS_NOTHING if len(self.prompts) else ""
@@ -244,11 +244,11 @@ def hinted(prompts: Prompts, refined: MaskCrop) -> Prompts:
 
 
 def unhinted(prompts: Prompts, refined: MaskCrop) -> Prompts:
-    """Prompts without the box and the area that a mask to refine brought; a drawn area is not told apart."""
+    """Prompts without the box and the area of a mask to refine; a drawn area is dropped with them."""
     if refined.empty:
         return Prompts(prompts.points_yx, prompts.labels, prompts.boxes_yx, prompts.area)
-    own = np.array(box_around(refined))
-    boxes = [box for box in prompts.boxes_yx if not np.array_equal(box, own)]
+    added = np.array(box_around(refined))
+    boxes = [box for box in prompts.boxes_yx if not np.array_equal(box, added)]
     return Prompts(prompts.points_yx, prompts.labels, boxes)
 
 

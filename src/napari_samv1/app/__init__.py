@@ -1,1 +1,1 @@
-"""The application: open documents and what is asked of the model; no napari, no Qt."""
+"""The application: open documents and requests to the model; no napari, no Qt."""

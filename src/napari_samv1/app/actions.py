@@ -1,4 +1,4 @@
-"""The one table of what a person can do: buttons, menus and keys are made from it."""
+"""Table of all actions, from which buttons, menus and keys are made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _next(app: App) -> str:
 
 
 def _previous(app: App) -> str:
-    """Make the object before the current one in the list current; the first stays."""
+    """Make the previous object in the list current; the first one stays current."""
     shown, current = app.canvas.shown, app.canvas.current.number
     before = [] if shown is None else [number for number in shown.objects if number < current]
     if before:
@@ -47,7 +47,7 @@ def _flip(app: App) -> str:
 
 
 def _polarity(foreground: bool) -> Callable[[App], str]:
-    """The next prompt adds to the object or not; a brush in hand becomes an eraser, or again a brush."""
+    """Set the polarity of the next prompt; while painting, take the brush or the eraser."""
 
     def run(app: App) -> str:
         if app.tools.tool in STROKES:
@@ -62,9 +62,9 @@ def _tool(tool: Tool) -> Callable[[App], str]:
     return lambda app: app.take_tool(tool)
 
 
-def _review(what: str) -> Callable[[App], str]:
+def _review(verb: str) -> Callable[[App], str]:
     def run(app: App) -> str:
-        app.review(what)
+        app.review(verb)
         return ""
 
     return run
@@ -172,7 +172,7 @@ REMOVE_LAST = Action(
     key="Shift-Backspace",
     in_words="remove the last prompt of this object",
 )
-# none that deletes is a single letter
+# no single letter deletes: it is too easily pressed
 DELETE_OBJECT = Action(
     "delete_object",
     "Delete",
@@ -196,7 +196,7 @@ CONTINUE = Action(
 REFINE = Action(
     "refine_object",
     "Refine this object",
-    "Give its pixels to the model as a hint; also for an existing label. It does not cut: for that, Split",
+    "Give its mask to the model as a hint, also the mask of an existing label. Use Split to cut an object",
     lambda app: app.canvas.edits.refine(),
 )
 SPLIT = Action(
@@ -236,18 +236,18 @@ MASKS = tuple(
 )
 MASK_AUTO = Action("mask_auto", "Auto", "", _mask(None), "Alt-0", "let the model choose the mask")
 
-# none that deletes is a single letter, but for the review's, which does nothing while none is under way
+# here a single letter may delete, as it does nothing outside a review
 REVIEW = {
-    what: Action(
-        f"review_{what}",
+    verb: Action(
+        f"review_{verb}",
         title,
         tip,
-        _review(what),
+        _review(verb),
         key,
-        f"in a review: {what} this object",
+        f"in a review: {verb} this object",
         on_image=True,
     )
-    for what, title, tip, key in (
+    for verb, title, tip, key in (
         ("keep", "Keep", "It is good: go on to the next", "K"),
         ("correct", "Correct", "Take the click tool for this object; Keep goes on when it is right", "J"),
         ("delete", "Delete", "Delete this object (Undo brings it back), and go on to the next", "W"),

@@ -1,8 +1,9 @@
-"""App: what a person does goes in, one frozen state comes out; the model answers in between.
+"""App: user actions in, one frozen state out, and the model's answers in between.
 
-A click, followed: the canvas says that a prompt changed, ``_touched`` waits a moment for the rest of a drag,
-``_read`` has the canvas read it into the document, ``_ask`` sends what is pending to a thread, and ``_tell``
-shows the new state to the views. The answer comes to ``_decoded``, which writes it and tells the views.
+The way of a click: the canvas reports a changed prompt, ``_touched`` waits a moment for the rest of a drag,
+``_read`` has the canvas read the prompt into the document, ``_ask`` sends pending pieces to a thread, and
+``_tell`` shows the new state to the views. The answer comes to ``_decoded``, which has the masks written and
+the views updated.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 REDRAW_MILLISECONDS = 30
 SETTLE_MILLISECONDS = 300
 CHOOSE_IMAGE = "Choose an image first."
-# have a call made on the main thread, so many milliseconds from now
+# makes a call on the main thread after so many milliseconds
 Later = Callable[[int, Callable[[], None]], None]
 View = Callable[[State, State], object]
 
@@ -45,17 +46,17 @@ def _always(_state: State) -> bool:
     return True
 
 
-def _no_review(_what: str) -> None:
-    """Without a review, its keys do nothing."""
+def _no_review(_verb: str) -> None:
+    """Ignore the keys of a review."""
 
 
 @dataclass(frozen=True)
 class Action:
     """A row of the table from which buttons, menus and keys are made.
 
-    ``title`` stands on buttons and in menus, ``tip`` under the mouse, ``in_words`` in the list of keys.
-    ``run`` returns "" or a sentence for the panel. A key works on the annotation's layers, and where it is
-    ``on_image`` on the image too.
+    ``title`` is for buttons and menus, ``tip`` for tooltips, ``in_words`` for the list of keys. ``run``
+    returns "" or a sentence for the panel. A key works on the annotation's layers, and with ``on_image`` also
+    on the image.
     """
 
     name: str
@@ -76,15 +77,15 @@ class App:
     canvas : Canvas
     tools : Tools
     actions : mapping of str to Action
-        The table, by name: what keys on the canvas do.
+        Actions by name, for keys on the canvas.
     choices : Choices
         The model to begin with; ``choose_model`` loads it.
     deliver : callable
         Brings results of threads to the thread of the app.
     later : callable
-        Makes a call in so many milliseconds.
+        Makes a call after so many milliseconds.
     on_info, on_error : callable
-        Show a sentence to a person who may look elsewhere.
+        Show a sentence outside the panel.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class App:
     ) -> None:
         self.canvas, self.tools, self._actions = canvas, tools, actions
         self.state = State()
-        self.review: Callable[[str], object] = _no_review  # while one is under way
+        self.review: Callable[[str], object] = _no_review  # replaced during a review
         self.closed = False
         self._deliver, self._later = deliver, later
         self._on_info, self._on_error = on_info, on_error
@@ -112,11 +113,11 @@ class App:
         self._settings = MovedSettings(canvas)
         self._shape: Tool = "box"
         self._warning = ""  # about saving
-        self._failure = ""  # of the last background job, until one of its kind is begun again
-        self._notes = ""  # about the prompts as they are now
-        self._refusal = ""  # why the last action, or the last mask, could not be had
-        self._recalled: Hashable = None  # the last request that was
-        self._encoded_to_recall: set[Hashable] = set()  # planes, until their encoding is there
+        self._failure = ""  # of the last background job, until the next one
+        self._notes = ""  # about the current prompts
+        self._refusal = ""  # of the last action or mask
+        self._recalled: Hashable = None  # the last recalled request
+        self._encoded_to_recall: set[Hashable] = set()  # planes that are being encoded for a recall
         self._looked_at: tuple[object, bool] = (None, False)
         self._download: DownloadState | None = None
         self.encoder = Encoder(
@@ -140,17 +141,17 @@ class App:
             on_key=self.press,
         )
 
-    # A person does something
+    # User actions
 
     def do(self, action: Action) -> None:
-        """Carry an action out, and show what came of it."""
+        """Run an action, and show the result."""
         with self.change():
             self._apply_settings()
             self._refusal = action.run(self)
             self._read()
 
     def press(self, name: str) -> None:
-        """Carry out the action that a key on the canvas stands for."""
+        """Run the action of a key on the canvas."""
         self.do(self._actions[name])
 
     def pick_object(self, number: int) -> None:
@@ -160,7 +161,7 @@ class App:
             self.canvas.current.number = number
 
     def set_setting(self, setting: str, value: Any) -> str:
-        """Change a setting of the current object, or of new ones, in a step of its own; "" or a sentence."""
+        """Change a setting of the current object, or of new objects, as one undo step; "" or a sentence."""
         with self.change():
             self._apply_settings()
             self._settings.move(setting, value)
@@ -168,15 +169,15 @@ class App:
         return self._refusal
 
     def move_setting(self, setting: str, value: Any) -> None:
-        """Change a setting by a drag, which is one step to undo: the newest value wins."""
+        """Change a setting during a drag; all of the drag is one undo step."""
         with self.change():
             self._settings.move(setting, value)
-            # the first of a drag at once, which is all that a script sets; the others a moment later
+            # apply the first value at once, for scripts, and of later ones the newest after a moment
             if not self._applying_soon:
                 self._apply_settings()
 
     def take_tool(self, tool: Tool) -> str:
-        """Have the canvas listen to a tool; "" or a sentence."""
+        """Make a tool active; "" or a sentence."""
         with self.change():
             if self.canvas.image_name is None:
                 self._refusal = CHOOSE_IMAGE
@@ -189,7 +190,7 @@ class App:
         return ""
 
     def make_layer(self, make: Callable[[], object]) -> None:
-        """Make a layer for prompts or masks by a method of the canvas, which binds it; needs an image."""
+        """Make a layer for prompts or masks by a method of the canvas; needs an image."""
         with self.change():
             if self.canvas.image_name is None:
                 self._refusal = CHOOSE_IMAGE
@@ -202,7 +203,7 @@ class App:
             self._read()
 
     def sync(self) -> None:
-        """Read the prompts now, and ask for what is missing: an encoding, or masks."""
+        """Read the prompts now, and request the missing encoding or masks."""
         with self.change():
             self._read()
 
@@ -220,23 +221,23 @@ class App:
             self.encoder.encode(plane, self.encoder.window_at(plane, detail, middle))
 
     def cancel_encoding(self) -> None:
-        """Give up an encoding, also one that a prompt waits for."""
+        """Cancel an encoding, also one that a prompt waits for."""
         with self.change():
             self.encoder.cancel()
             if (plane := self._plane()) is not None:
                 self._decoder.cancel(plane.key)
 
     def set_detail(self, detail: Detail) -> None:
-        """Ask for another detail for the current object, or for new ones; "auto" is that of the screen."""
+        """Set the detail of the current object, or of new objects; "auto" takes that of the screen."""
         with self.change():
             document, plane = self.canvas.document, self._plane()
-            known = document is not None and self.canvas.current.number in document.objects
-            if detail == "auto" and known and plane is not None:
+            is_object = document is not None and self.canvas.current.number in document.objects
+            if detail == "auto" and is_object and plane is not None:
                 detail = self._detail_on_screen(plane)
             self._refusal = self.set_setting("detail", detail)
 
     def set_sight(self, sight: Sight) -> None:
-        """Have the model see other channels, or other limits; what is encoded stays in use until anew."""
+        """Set the channels and limits for the model; encodings stay in use until made again."""
         with self.change():
             self.canvas.screen.sight = sight
 
@@ -251,7 +252,7 @@ class App:
                 self.encoder.forget_model(choices)
 
     def download(self, name: str) -> None:
-        """Fetch a known model's file in a thread of its own."""
+        """Download a known model's file in a separate thread."""
         with self.change():
             self._failure = ""
             if self._downloader is None:
@@ -262,12 +263,12 @@ class App:
             self._download = DownloadState(name)
 
     def cancel_download(self, name: str) -> None:
-        """Give a download up."""
+        """Cancel a download."""
         if self._downloader is not None:
             self._downloader.cancel(name)
 
     def warn(self, sentence: str) -> None:
-        """Show a sentence about saving, "" for none, until there is another one."""
+        """Show a sentence about saving until the next one; "" for none."""
         if sentence != self._warning:
             with self.change():
                 self._warning = sentence
@@ -276,9 +277,9 @@ class App:
 
     @contextmanager
     def change(self) -> Iterator[None]:
-        """All that happens within is one change: the plane is resolved once, and views are told once."""
+        """Context of one change: the plane is resolved once, and the views are updated once, at its end."""
         if self.closed or self._changing:
-            # a view that changes something while it is told is told again
+            # a view that changes something during its update needs another one
             self._again = self._again or self._telling
             yield
             return
@@ -302,7 +303,7 @@ class App:
         self._telling = False
 
     def _look(self) -> State:
-        """Everything that a view shows, as it is now."""
+        """State for the views, as of now."""
         canvas, encoder = self.canvas, self.encoder
         plane, document, shown = self._plane(), canvas.document, canvas.shown
         number, tool = canvas.current.number, self.tools.tool
@@ -316,8 +317,8 @@ class App:
             model = ModelStatus("Loading …" if encoder.is_loading else encoder.load_error)
         reason = "" if piece is None else piece.reason
         prediction = canvas.decoding.prediction(piece)
-        used = getattr(prediction, "note", "")  # of a coarser detail than was asked for
-        about_masks = self._failure or self._notes or self._refusal or reason or used
+        coarser = getattr(prediction, "note", "")  # of a coarser detail than requested
+        about_masks = self._failure or self._notes or self._refusal or reason or coarser
         return State(
             image=canvas.image_name,
             layers=canvas.bound,
@@ -349,7 +350,7 @@ class App:
         )
 
     def _looked_for(self, plane: EncodedPlane) -> tuple[Detail, tuple[float, float]]:
-        """The detail at which the next prompt is answered, and the middle of the screen."""
+        """Detail of the next prompt's answer, and the middle of the screen."""
         asked = self._settings.now().detail
         detail = self._detail_on_screen(plane) if asked == "auto" else asked
         return detail, middle_of(self.canvas.screen.part())
@@ -373,10 +374,10 @@ class App:
             self._looked_at = looked_at, self.canvas.masks.shows(number)
         return self._looked_at[1]
 
-    # The canvas says that something happened
+    # Events of the canvas
 
     def _touched(self) -> None:
-        """Read soon: a throttle, not a debounce, so that a dragged rectangle keeps redrawing."""
+        """Schedule a read: a throttle, not a debounce, so that a dragged rectangle keeps redrawing."""
         if not self._reading_soon and not self.closed:
             self._reading_soon = True
             self._later(REDRAW_MILLISECONDS, self._read_touched)
@@ -393,7 +394,7 @@ class App:
         self._notes = read.problem or " ".join(read.notes)
 
     def _view_moved(self) -> None:
-        """The screen shows another part: what is encoded ahead for the last one is given up."""
+        """Cancel encoding ahead, and begin again once the view rests."""
         plane = self._plane()
         if self.closed or plane is None or max(plane.shape_yx) <= self.encoder.side:
             return
@@ -410,7 +411,7 @@ class App:
                 self._encode_ahead()
 
     def _encode_ahead(self) -> None:
-        """Encode the next region on the screen, where the threads are idle and regions are in use."""
+        """Encode the next region on the screen if the threads are idle and regions are in use."""
         plane, busy = self._plane(), self._decoder.busy or self.encoder.busy
         if self.closed or plane is None or busy or not (encoded := self.encoder.windows(plane)):
             return
@@ -447,14 +448,14 @@ class App:
             pass
 
     def _edited(self, sentence: str) -> None:
-        """Objects changed by a stroke."""
+        """Show the objects that a stroke changed."""
         with self.change():
             self._refusal = sentence
 
-    # Questions and answers
+    # Requests and answers
 
     def _ask(self) -> None:
-        """Ask for what the displayed plane lacks: an encoding, masks, or the current object's candidates."""
+        """Request what the displayed plane lacks: its encoding, masks, or the current object's candidates."""
         plane, shown = self._plane(), self.canvas.shown
         if plane is None or shown is None:
             return
@@ -469,13 +470,13 @@ class App:
 
     def _ask_whole(self, plane: EncodedPlane, shown: PlaneView) -> None:
         stored, model = self.encoder.stored(plane), self.encoder.model
-        # masks of other pixels than those that are shown would be wrong; of another contrast they are not
+        # changed pixels make masks of the old encoding wrong; a changed contrast does not
         outdated = stored is not None and stored.data_revision != plane.data_revision
         if stored is None or outdated or model is None:
             if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
                 self.encoder.encode(plane)
             return
-        # only an idle thread gets more to do: what is asked then is the newest state of every object
+        # wait for an idle thread, so that jobs hold the newest state of every object
         if not self._decoder.busy:
             decoding = self.canvas.decoding
             decoding.made_by = self.encoder.computation
@@ -483,7 +484,7 @@ class App:
                 self._decoder.submit(plane.key, _decoding(model.predictor, jobs))
 
     def _ask_regions(self, plane: EncodedPlane, shown: PlaneView) -> None:
-        """Regions are encoded in the decoder's thread, as they are needed."""
+        """Request masks by region; the decoder's thread encodes the regions that it needs."""
         model = self.encoder.model
         if model is None:
             if not self.encoder.is_encoding(plane) and not self.encoder.load_error:
@@ -502,7 +503,7 @@ class App:
             self.encoder.region_progress = progress
 
     def _recall(self, plane: EncodedPlane) -> None:
-        """Fetch the current object's candidates, where they are no longer cached, as in an opened session."""
+        """Decode the current object again if its candidates are not cached, as in an opened session."""
         shown, decoding = self.canvas.shown, self.canvas.decoding
         piece = None if shown is None else shown.get(self.canvas.current.number)
         if shown is None or piece is None:
@@ -512,7 +513,7 @@ class App:
             return
         stored, model = self.encoder.stored(plane), self.encoder.model
         if stored is None:
-            # once: not again where a person cancelled it
+            # once only, so that a cancelled encoding does not begin again
             lacks = piece.scores is not None and decoding.prediction(piece) is None
             busy = self.encoder.is_encoding(plane) or self.encoder.load_error
             if lacks and not busy and plane.key not in self._encoded_to_recall:
@@ -522,7 +523,7 @@ class App:
         if model is None or self._decoder.busy:
             return
         job = decoding.recall(shown.document, piece, stored.embedding, stored.embedding.key)
-        # once: an answer that fails is not asked for again and again
+        # once only, so that a failing request is not repeated for ever
         if job is not None and job.request != self._recalled:
             self._recalled = job.request
             self._decoder.submit(_Recall(), _decoding(model.predictor, [job]))
@@ -560,7 +561,7 @@ class App:
             recalled = key in self._encoded_to_recall
             self._encoded_to_recall.discard(key)
             piece = shown.get(self.canvas.current.number)
-            # pieces of an earlier encoding stay; the object in hand is seen anew, where a person asked for it
+            # other pieces keep their masks; the current one is decoded again if the user asked to encode
             if piece is not None and len(piece.prompts) and not recalled:
                 shown.document.ask_again([piece.key])
             self._read()
@@ -589,7 +590,7 @@ class App:
             self._failure = sentence_of(error)
         self._on_error(self._failure)
 
-    # Views, and the end
+    # Views and closing
 
     @property
     def busy(self) -> bool:
@@ -597,7 +598,7 @@ class App:
         return self._reading_soon or self._decoder.busy or self.encoder.busy
 
     def on_change(self, view: View) -> Callable[[], None]:
-        """Show every change to a view, the state before and the state now; returns what ends that."""
+        """Call a view at every change with the old and the new state; returns a function to disconnect it."""
         self._views.append(view)
 
         def end() -> None:
@@ -607,16 +608,16 @@ class App:
         return end
 
     def on_close(self, call: Callable[[], None]) -> None:
-        """Have something called before the layers are let go of."""
+        """Register a call to make before the layers are released."""
         self._before_closing.append(call)
 
     def close(self) -> None:
-        """Stop the threads and let go of the layers; a second call does nothing."""
+        """Stop the threads and release the layers; a second call does nothing."""
         if self.closed:
             return
         for call in self._before_closing:
             call()
-        self.closed = True  # what still comes from threads and timers finds this, and does nothing
+        self.closed = True  # checked by late calls of threads and timers, which then do nothing
         self._views = []
         self._before_closing = []
         self.tools.close()
@@ -649,7 +650,7 @@ def _decoding(predictor: Predictor, jobs: Sequence[DecodeJob]) -> Decoding:
 def _by_region(
     predictor: Predictor, jobs: Sequence[DecodeJob], plane: EncodedPlane, pixels: dict[Hashable, str]
 ) -> Decoding:
-    """A job that encodes regions where it must, and hashes the plane's pixels for the record."""
+    """Job that encodes missing regions, decodes, and hashes the plane's pixels for the session."""
 
     def decode(ticket: Ticket) -> list[DecodeResult]:
         from napari_samv1.engine.jobs import run_each

@@ -1,4 +1,4 @@
-"""Canvas: all that the application asks of napari's layers, which ``layers.binding`` answers."""
+"""Canvas: the application's interface to napari's layers, implemented by ``layers.binding``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STROKES: tuple[Tool, ...] = ("brush", "eraser")
 
 
 class NoPlaneError(ValueError):
-    """There is no plane to annotate now; the message is a sentence that says why and what helps."""
+    """No plane can be annotated now; the message gives the reason and the remedy."""
 
 
 class Read(Protocol):
@@ -38,7 +38,7 @@ class Read(Protocol):
 class Screen(Protocol):
     """The plane that is displayed."""
 
-    sight: Sight  # what the model is to see of the image
+    sight: Sight
 
     @property
     def in_3d(self) -> bool: ...
@@ -49,7 +49,7 @@ class Screen(Protocol):
         """The part of the displayed plane that is on the screen; raises ``NoPlaneError``."""
 
     def one_look(self) -> AbstractContextManager[None]:
-        """While it lasts, the displayed plane is resolved once, as long as nobody moves the viewer."""
+        """Context in which the displayed plane is resolved once, unless the viewer moves."""
 
 
 class Current(Protocol):
@@ -91,7 +91,7 @@ class Canvas(Protocol):
     """Layers of prompts and masks on one image, with the image's document."""
 
     decoding: Decoding
-    new_detail: Detail  # asked for objects whose own is "auto", with their first prompt
+    new_detail: Detail  # for the first prompt of objects whose detail is "auto"
 
     @property
     def screen(self) -> Screen: ...
@@ -107,7 +107,7 @@ class Canvas(Protocol):
 
     @property
     def bound(self) -> tuple[object, ...]:
-        """The layers in use: image, points, shapes, labels; None for those that there are not."""
+        """Layers in use: image, points, shapes, labels; None for a missing one."""
 
     @property
     def document(self) -> Document | None: ...
@@ -116,7 +116,7 @@ class Canvas(Protocol):
         """The displayed plane's pieces. None without a plane."""
 
     def sync(self) -> Read:
-        """Read the prompts into the document, and write the masks that are known."""
+        """Read the prompts into the document, and write the available masks."""
 
     def listen(
         self,
@@ -129,23 +129,23 @@ class Canvas(Protocol):
         on_edited: Callable[[str], None],
         on_key: Callable[[str], None],
     ) -> None:
-        """Have something called when the person does something on the canvas. None of it reads anything."""
+        """Connect callbacks to the user's actions on the canvas; layers are not read for them."""
 
     def close(self) -> None: ...
 
 
 class Tools(Protocol):
-    """The tool that the canvas listens to."""
+    """The canvas's active tool."""
 
     @property
     def tool(self) -> Tool | None:
-        """The tool in hand; None where the canvas listens to nothing of ours."""
+        """Active tool, or None."""
 
     def take(self, tool: Tool) -> None:
-        """Have the canvas listen to a tool; raises ``NoPlaneError``."""
+        """Make a tool active; raises ``NoPlaneError``."""
 
     def follow(self) -> None:
-        """Listen to the layers that are bound now."""
+        """Apply the active tool to the layers that are bound now."""
 
     def listen(self, on_change: Callable[[], None]) -> None: ...
     def close(self) -> None: ...

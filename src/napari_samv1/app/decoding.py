@@ -1,4 +1,4 @@
-"""Decoding: pending pieces -> jobs -> answers; of each piece only the newest question counts."""
+"""Decoding: pending pieces -> jobs -> answers; only the newest request of each piece counts."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _tickets = itertools.count(1)
 
 
 class Decoding:
-    """Gives out jobs for pending pieces and takes their results; a worker runs them in between."""
+    """Makes jobs for pending pieces, and accepts their results from a worker."""
 
     def __init__(self, cache: AnswerCache | None = None) -> None:
         self.cache = AnswerCache() if cache is None else cache
-        self.made_by: Computation | None = None  # model and process that answer from now on
+        self.made_by: Computation | None = None  # of the next jobs
         self._asked: dict[tuple[int, PieceKey], DecodeJob] = {}
 
     def jobs(self, document: Document, plane: Plane, embedding: Embedding) -> list[DecodeJob]:
-        """Jobs for a plane's pending pieces that its whole encoding answers, without those asked already."""
+        """New jobs for a plane's pending pieces, those that its whole encoding answers."""
         document.encodings[plane] = embedding.key
         waiting = [piece for piece in _pending(document, plane) if not piece.settings.by_region]
         return self._new_jobs(document, waiting, embedding.key, embedding)
@@ -39,7 +39,7 @@ class Decoding:
     def region_jobs(
         self, document: Document, plane: Plane, view: ImageView, key: Hashable
     ) -> list[DecodeJob]:
-        """Jobs for a plane's pending pieces that regions of it answer, without those asked already.
+        """New jobs for a plane's pending pieces, those that its regions answer.
 
         ``key`` names the view: equal keys give equal answers.
         """
@@ -63,7 +63,7 @@ class Decoding:
         return jobs
 
     def accept(self, results: Iterable[DecodeResult]) -> list[tuple[Document, Change]]:
-        """Take results; those no longer the newest of their piece, or no longer wanted, are dropped."""
+        """Apply results; outdated and cancelled ones are dropped."""
         completed: dict[int, tuple[Document, list[tuple[Piece, Piece]]]] = {}
         for result in results:
             job, place = result.job, (id(result.job.document), result.job.key)
@@ -75,7 +75,7 @@ class Decoding:
             if piece is None or not piece.pending:
                 continue
             if result.prediction is None or result.answer is None:
-                # counts as an answer to the newest question: asking again would fail again
+                # counts as the answer to the newest request, because asking again would fail again
                 asked = Request(piece.prompts, job.request.embedding_key)
                 new = piece.failed(Answer(asked, piece.settings), result.error)
             elif result.answer.settings.derives_like(piece.settings):
@@ -89,16 +89,16 @@ class Decoding:
         return [(document, document.complete(pieces)) for document, pieces in completed.values()]
 
     def prediction(self, piece: Piece | None) -> Prediction | None:
-        """The network's answer that a piece's mask comes from, where it is still cached."""
+        """Prediction that a piece's mask comes from, if still cached."""
         return None if piece is None or piece.answer is None else self.cache.prediction(piece.answer.request)
 
     def recall(
         self, document: Document, piece: Piece, on: Embedding | ImageView, key: Hashable
     ) -> DecodeJob | None:
-        """A job for the prediction that a piece's mask came from, where it is no longer cached.
+        """Job for the prediction that a piece's mask came from, if no longer cached.
 
-        ``on`` is what answered: the encoding, or the view of a region. None where there is nothing to recall,
-        or another encoding was asked. ``remember`` takes its result: the piece itself stays as it is.
+        ``on`` is the encoding, or the view for answers by region. None if there is nothing to recall, or
+        another encoding answered. The result is for ``remember``, which leaves the piece unchanged.
         """
         answer = piece.answer
         if piece.pending or answer is None or answer.scores is None or self.prediction(piece) is not None:

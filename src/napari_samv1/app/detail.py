@@ -1,4 +1,4 @@
-"""The detail that suits what is on the screen, and the regions around it."""
+"""Detail and regions that suit the part of a plane on the screen."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MOST_AHEAD = 9
 
 
 def detail_for(part: Part, plane_hw: tuple[int, int], side: int) -> Detail:
-    """The detail at which a region of a model with ``side`` pixels is about as large as what is shown.
+    """Detail at which a region of ``side`` model pixels is about as large as the part on the screen.
 
-    Native or a power of two coarser; "whole" where most of the plane is shown, or a region would hold it.
+    Native or a power of two coarser; "whole" if most of the plane is shown, or a region would hold all of it.
     """
     extent = max(part[2] - part[0], part[3] - part[1]) + 1
     if extent >= NEARLY_ALL * max(plane_hw):
@@ -35,7 +35,7 @@ def detail_for(part: Part, plane_hw: tuple[int, int], side: int) -> Detail:
 
 
 def middle_of(part: Part) -> tuple[float, float]:
-    """The middle of what is shown, row and column."""
+    """Middle of a part, row and column."""
     return (part[0] + part[2]) / 2, (part[1] + part[3]) / 2
 
 
@@ -51,5 +51,5 @@ def next_ahead(grid: RegionGrid, part: Part, encoded: Container[Window]) -> Wind
         axes.append((seen[nearest], extent))
     (rows, height), (columns, width) = axes
     windows = [(int(top), int(left), height, width) for top in rows for left in columns]
-    windows.sort(key=lambda own: math.dist((own[0] + height / 2, own[1] + width / 2), middle))
+    windows.sort(key=lambda window: math.dist((window[0] + height / 2, window[1] + width / 2), middle))
     return next((one for one in windows[:MOST_AHEAD] if one not in encoded), None)

@@ -1,4 +1,4 @@
-"""The loaded model and the encodings it made, of planes and of their regions; a thread does the work."""
+"""Encoder: the loaded model and its encodings of planes and regions, made in a thread."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Encoding(Enum):
 
 @dataclass(frozen=True)
 class EncodingStatus:
-    """All that a view shows of the encoding of a plane."""
+    """Status of a plane's encoding, for views."""
 
     state: Encoding
     sentence: str
@@ -62,9 +62,9 @@ class EncodingStatus:
 
 
 class EncodedPlane(Protocol):
-    """A plane of an image as the model is to see it: all that an encoding needs to know of it.
+    """A plane of an image as the model sees it: everything that an encoding needs.
 
-    ``seen_pixels`` and ``hashes`` read, in a worker.
+    ``seen_pixels`` and ``hashes`` read pixels, and belong in a worker.
     """
 
     @property
@@ -109,10 +109,10 @@ class Viewed:
 
 
 class Encoder:
-    """Loads the chosen model and encodes planes; tells by ``on_change`` and ``on_error``.
+    """Loads the chosen model and encodes planes.
 
-    ``on_encoded`` is called with a plane's key, and ``on_change`` not, when its encoding is there;
-    ``on_ahead`` when a window was encoded ahead.
+    A finished encoding calls ``on_encoded`` with the plane's key, any other change ``on_change``, an error
+    ``on_error``, and a window that was encoded ahead ``on_ahead``.
     """
 
     def __init__(
@@ -139,10 +139,10 @@ class Encoder:
         self._views: dict[Hashable, Viewed] = {}
         self._serial = count()
         self.region_progress: tuple[int, int] | None = None  # of a region that a prompt waits for
-        # of every plane ever encoded, by its key: what a session's record knows its image by
+        # pixel hashes of all planes ever encoded, by key: a session identifies its image by them
         self.pixels: dict[Hashable, str] = {}
         self._wanted: EncodedPlane | None = None
-        self._window: Window | None = None  # of the plane that is wanted, if not all of it
+        self._window: Window | None = None  # of the wanted plane; None for all of it
         self._needs_model_only = False
         self._loading: Ticket | None = None
         self._encoding: Ticket | None = None
@@ -163,7 +163,7 @@ class Encoder:
         return self._loading is not None
 
     def choose(self, choices: Choices) -> None:
-        """Load another model; what the last one encoded is forgotten."""
+        """Load another model, and drop the encodings of the last one."""
         self.choices = choices
         self.model = None
         self.load_error = ""
@@ -174,14 +174,14 @@ class Encoder:
 
         def job(ticket: Ticket) -> tuple[ReadyModel, Environment]:
             ready = models.load(choices, ticket)
-            # here: other plugins change the number of threads that the window's thread computes with
+            # in this thread, as other plugins change the number of threads that torch uses in the main one
             return ready, Environment.now()
 
         self._loading = self._worker.submit(LOAD, job)
         self._on_change()
 
     def forget_model(self, choices: Choices) -> None:
-        """Stand without a model: the chosen one's file is not there yet."""
+        """Drop the model, because the chosen one's file is missing."""
         self.choices = choices
         self.model = None
         self._forget_encodings()
@@ -198,9 +198,9 @@ class Encoder:
         return found
 
     def viewed(self, plane: EncodedPlane, *, renew: bool = False) -> Viewed:
-        """The plane's view in use; a new one where there is none, or the image's data is other data.
+        """The plane's view; a new one if there is none, or the image's data changed.
 
-        As with whole encodings, one of another contrast stays in use until it is made anew.
+        A view of another contrast stays in use until ``renew``, as a whole encoding does.
         """
         assert self.model is not None
         found = self._views.get(plane.key)
@@ -218,18 +218,18 @@ class Encoder:
         return found
 
     def is_encoding(self, plane: EncodedPlane) -> bool:
-        """True while this plane's encoding is under way or waits for the model."""
+        """True while this plane's encoding runs or waits for the model."""
         return self._wanted is not None and self._wanted.key == plane.key
 
     def encode(self, plane: EncodedPlane, window: Window | None = None) -> None:
         """Encode this plane, or a window of it, now or as soon as the model is there.
 
-        Another encoding under way is given up.
+        Any other encoding is cancelled.
         """
         self._want(plane, window, needs_model_only=False)
 
     def await_model(self, plane: EncodedPlane) -> None:
-        """Load the model, and say that the plane is encoded: its regions are, when prompts need them."""
+        """Load the model and call ``on_encoded``; the plane's regions are encoded when prompts need them."""
         self._want(plane, None, needs_model_only=True)
 
     def _want(self, plane: EncodedPlane, window: Window | None, *, needs_model_only: bool) -> None:
@@ -242,7 +242,7 @@ class Encoder:
         self._on_change()
 
     def encode_ahead(self, plane: EncodedPlane, window: Window) -> None:
-        """Encode a window of the plane where the thread has nothing else to do."""
+        """Encode a window of the plane if the thread is idle."""
         if self.model is None or self._worker.busy:
             return
         view = self.viewed(plane).view
@@ -253,28 +253,28 @@ class Encoder:
         self._worker.submit(AHEAD, job)
 
     def stop_ahead(self) -> None:
-        """Give up what is encoded ahead: the view moved, or something else is needed first."""
+        """Cancel encoding ahead: the view moved, or a prompt needs the thread."""
         self._worker.cancel(AHEAD)
 
     def is_encoded(self, plane: EncodedPlane, window: Window) -> bool:
-        """A window of the plane is encoded, in the view that is in use."""
+        """True if a window of the plane is encoded in its current view."""
         found = self._views.get(plane.key)
         return found is not None and any(region.window_yxhw == window for region in found.view.encoded)
 
     def windows(self, plane: EncodedPlane) -> tuple[Window, ...]:
-        """Windows of the plane that are encoded."""
+        """Encoded windows of the plane."""
         found = self._views.get(plane.key)
         return () if found is None else tuple(region.window_yxhw for region in found.view.encoded)
 
     @property
     def side(self) -> int:
-        """Pixels that the model sees along a region's longer side; also before it is loaded."""
+        """Model pixels along a region's longer side, also before the model is loaded."""
         if self.model is not None:
             return self.model.predictor.model.preparation.side
-        known = MODELS.get(self.choices.model)
-        return (
-            PREPARATIONS.get(self.choices.preparation, PUBLISHED) if known is None else known.preparation
-        ).side
+        registered = MODELS.get(self.choices.model)
+        if registered is not None:
+            return registered.preparation.side
+        return PREPARATIONS.get(self.choices.preparation, PUBLISHED).side
 
     def grid(self, plane: EncodedPlane, detail: Detail) -> RegionGrid:
         """The regions of a plane at a detail."""
@@ -287,7 +287,7 @@ class Encoder:
         return None if detail == "whole" else self.grid(plane, detail).nearest(point_yx)
 
     def cancel(self) -> None:
-        """Give the running or waiting encoding up."""
+        """Cancel the running or waiting encoding."""
         self._drop_encoding()
         self._on_change()
 
@@ -299,7 +299,7 @@ class Encoder:
     def status(
         self, plane: EncodedPlane | None, detail: Detail = "whole", point_yx: ArrayLike = (0, 0)
     ) -> EncodingStatus:
-        """The state of what answers the next prompt: the plane's encoding, or a region's around a point."""
+        """Status of the encoding that answers the next prompt: the plane's, or a region's around a point."""
         if plane is None:
             return EncodingStatus(Encoding.NO_IMAGE, "no image", can_encode=False)
         hint = self._hint(plane, detail)
@@ -323,10 +323,10 @@ class Encoder:
             return EncodingStatus(Encoding.STALE, f"the image's data changed since{needed}", hint)
         if found.display_key != plane.display_key:
             differing = (name for name, now in plane.seen.made_of.items() if found.made_of[name] != now)
-            what = next(differing, "contrast")
-            sentence = f"{what} changed since encoding; still in use{needed}"
+            changed = next(differing, "contrast")
+            sentence = f"{changed} changed since encoding; still in use{needed}"
             return EncodingStatus(Encoding.STALE, sentence, hint)
-        # pixels may have been changed in place, of which napari says nothing
+        # pixels changed in place go unnoticed, as napari has no event for it
         return EncodingStatus(Encoding.READY, f"ready{at}", hint)
 
     def _begin(self, plane: EncodedPlane, model: ReadyModel) -> None:
@@ -338,7 +338,7 @@ class Encoder:
         self._started = time.monotonic()
         window = self._window
         by_view = window is not None or not plane.is_read_wholly
-        # pixels may have been changed in place: a view that is asked for compares them
+        # a new view, because pixels may have been changed in place
         view = self.viewed(plane, renew=True).view if by_view else None
 
         def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding | None, Mapping[Hashable, str]]:
@@ -422,7 +422,7 @@ class Encoder:
         self._on_encoded(plane.key)
 
     def _bound(self) -> None:
-        """Let go of the whole encodings used longest ago where all take more memory than they may."""
+        """Drop the least recently used whole encodings until all encodings fit into their memory."""
         from napari_samv1.engine.store import most_bytes
 
         regions = 0 if self._store is None else self._store.nbytes
@@ -438,7 +438,7 @@ class Encoder:
             self._on_change()
 
     def _learn(self, plane: EncodedPlane) -> None:
-        """Take the measured speed for the next estimate."""
+        """Measure the speed of an encoding for the next estimate."""
         if self.model is None:
             return
         seconds = max(time.monotonic() - self._started, 1e-3)

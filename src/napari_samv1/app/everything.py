@@ -1,4 +1,4 @@
-"""Everything on planes of an image: what was found, filtered without decoding again, and made objects."""
+"""Automatic runs on planes of an image: find objects, filter them without decoding again, accept them."""
 
 from __future__ import annotations
 
@@ -35,24 +35,23 @@ Window = tuple[int, int, int, int]
 """First row, first column, height, width."""
 
 GRID_MARGIN = 0.3
-"""Margin below the asked scores within which a grid's masks are kept, so that a slider finds more of them."""
+"""Margin below the requested scores in which a grid's masks are kept, so that a slider can show them."""
 
 GRID_OVERLAP = 0.9
-"""Overlap of boxes from which on a grid's masks are the same one, whatever is asked for."""
+"""Overlap of boxes above which a grid's masks count as one, at any setting."""
 
 MOST_INSIDE = 0.5
-"""Share of an object's pixels that must lie in the area that is looked at."""
-
+"""Share of an object's pixels that must lie in the searched area."""
 
 COUNTED_TO = 1 << 20
-"""Largest label up to which labels are counted as they are; others are numbered anew first."""
+"""Largest label that is counted directly; labels above it are renumbered first."""
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Part of a plane to look at: all of it, a drawn ``area``, or all but the area if it is ``left_out``.
+    """Part of a plane to search: all of it, a drawn ``area``, or all but the area if it is ``left_out``.
 
-    ``window`` bounds the seeds: what is on the screen, or the area's box.
+    ``window`` bounds the seeds: the part on the screen, or the area's box.
     """
 
     plane: Plane
@@ -61,7 +60,7 @@ class Place:
     left_out: bool = False
 
     def holds(self, crop: MaskCrop) -> bool:
-        """True if most of a mask lies in the part that is looked at."""
+        """True if most of a mask lies in the part to search."""
         if self.area is None:
             return True
         shared = np.count_nonzero(crop.mask & self.area.within(crop.region)) / max(1, crop.area)
@@ -70,7 +69,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A found object with what it is filtered by, and the key of the encoding that it was decoded on."""
+    """A found object with properties to filter by, and the key of the encoding that it was decoded on."""
 
     found: FoundObject
     roundness: float
@@ -82,8 +81,8 @@ class Item:
 class Batch:
     """Objects found one after another on a plane.
 
-    ``shares`` (K, 2) are places of items that overlap, the later first, and ``shared`` (K,) by how much, as
-    a share of the smaller one; items are counted from the plane's first on.
+    ``pairs`` (K, 2) are indices of overlapping items, the later first, counted from the plane's first item.
+    ``shared`` (K,) is their overlap as a share of the smaller one.
     """
 
     plane: Plane
@@ -108,9 +107,9 @@ class Means:
 
 
 def loosened(settings: AutomaticSettings, *, is_seeded: bool) -> AutomaticSettings:
-    """Settings that keep what filters may ask for later; of a grid only what is not far below.
+    """Settings that keep all objects that filters may show later.
 
-    A grid's masks are many, and most of them nothing.
+    Of a grid only masks within a margin, as most of its many masks show no object.
     """
     open_ = replace(settings, min_area=0, max_area=0, min_roundness=0.0, keep_border=True)
     if is_seeded:
@@ -124,14 +123,14 @@ def loosened(settings: AutomaticSettings, *, is_seeded: bool) -> AutomaticSettin
 
 
 def means_of(predictor: object, settings: AutomaticSettings) -> Means:
-    """Make the means by which a model follows some settings.
+    """Choose the means by which a model follows the settings.
 
     Raises
     ------
     ValueError
-        If the model cannot; the message says what can.
+        If the model has no such means; the message gives a remedy.
     """
-    proposer = proposer_for(predictor, settings)  # type: ignore[arg-type]  # a Predictor, or what acts as one
+    proposer = proposer_for(predictor, settings)  # type: ignore[arg-type]  # a Predictor or a double
     calibration = PUBLISHED if proposer is None else proposer.calibration
     return Means(proposer is not None, calibration, loosened(settings, is_seeded=proposer is not None))
 
@@ -143,7 +142,7 @@ def look(
     deliver: Callable[[Batch], None],
     on_progress: OnProgress,
 ) -> bool:
-    """Find everything in a place, and deliver it as it comes; False where ``on_progress`` cancelled.
+    """Find all objects in a place, and deliver them in batches; False if ``on_progress`` cancelled.
 
     ``view`` counts in the plane's pixels; items are delivered on the plane of ``place``.
     """
@@ -172,12 +171,12 @@ def look(
 
 
 class _Gatherer:
-    """Measures what a run found since it was last looked at."""
+    """Measures the objects that a run found since the last batch."""
 
     def __init__(self, view: ImageView, place: Place, means: Means) -> None:
         self.view, self.place, self.means = view, place, means
         self.taken = 0
-        self.known: list[FoundObject] = []
+        self.earlier: list[FoundObject] = []
         self.boxes = np.zeros((0, 4), dtype=np.int64)
 
     def take(self, objects: Sequence[FoundObject]) -> Batch | None:
@@ -193,15 +192,15 @@ class _Gatherer:
                 continue
             if self.means.is_seeded:
                 y0, x0, y1, x1 = box
-                known = self.boxes
-                near = (known[:, 0] <= y1) & (known[:, 2] >= y0) & (known[:, 1] <= x1) & (known[:, 3] >= x0)
+                near = (self.boxes[:, 0] <= y1) & (self.boxes[:, 2] >= y0)
+                near &= (self.boxes[:, 1] <= x1) & (self.boxes[:, 3] >= x0)
                 for other in np.flatnonzero(near):
-                    share = _share_of_smaller(crop, one.area, self.known[other])
+                    share = _share_of_smaller(crop, one.area, self.earlier[other])
                     if share > 0:
-                        pairs.append((len(self.known), int(other)))
+                        pairs.append((len(self.earlier), int(other)))
                         shared.append(share)
                 self.boxes = np.concatenate([self.boxes, box[None]])
-            self.known.append(one)
+            self.earlier.append(one)
             key = self.view.encode(one.region.window_yxhw).key
             placed = replace(one, region=replace(one.region, plane=self.place.plane))
             items.append(Item(placed, roundness(crop), at_border(one, self.view.plane_hw), key))
@@ -222,7 +221,7 @@ def _share_of_smaller(crop: MaskCrop, area: int, other: FoundObject) -> float:
 
 
 class PlaneFindings:
-    """Objects found on one plane, and those that the filters keep; filtering decodes nothing."""
+    """Objects found on one plane, and their filters, which decode nothing."""
 
     def __init__(self, plane: Plane, plane_hw: tuple[int, int], means: Means) -> None:
         self.plane, self.plane_hw, self.means = plane, plane_hw, means
@@ -234,7 +233,7 @@ class PlaneFindings:
         self._existing: tuple[object, NDArray[np.float64]] = (None, np.zeros(0))
 
     def extend(self, batch: Batch) -> None:
-        """Take what came."""
+        """Add the objects of a batch."""
         self.items += batch.items
         self._overlaps += [[] for _ in batch.items]
         for (one, other), share in zip(batch.pairs.tolist(), batch.shared.tolist(), strict=True):
@@ -244,9 +243,9 @@ class PlaneFindings:
         self._existing = (None, np.zeros(0))
 
     def kept(self, settings: AutomaticSettings, existing: Existing | None = None) -> list[int]:
-        """Places of the items that pass all filters, the best first.
+        """Indices of the items that pass all filters, best first.
 
-        As a run with these settings keeps them; and of these what is new beside ``existing``.
+        The same as a run with these settings keeps, without those that overlap ``existing`` objects.
         """
         if not self.items:
             return []
@@ -260,8 +259,8 @@ class PlaneFindings:
             kept = [int(order[i]) for i in keep_by_boxes(self._boxes[order], scores, settings.box_nms_thresh)]
         if existing is None:
             return kept
-        known = self._known(existing)
-        return [i for i in kept if known[i] <= settings.box_nms_thresh]
+        overlaps = self._overlaps_with(existing)
+        return [i for i in kept if overlaps[i] <= settings.box_nms_thresh]
 
     @property
     def largest_across(self) -> float:
@@ -274,7 +273,7 @@ class PlaneFindings:
         area = self._columns["area"] if self._columns else np.zeros(0)
         for number in sorted(range(len(kept)), key=lambda n: (-area[kept[n]], -n)):
             crop = self.items[kept[number]].found.crop
-            # numbers that do not fit begin anew: it is a picture
+            # numbers too large for the type begin again, as the labels are a preview only
             shown[crop.region][crop.mask] = number % np.iinfo(dtype).max + 1
         return shown
 
@@ -322,24 +321,24 @@ class PlaneFindings:
             dropped.update(other for other, share in self._overlaps[index] if share > threshold)
         return kept
 
-    def _known(self, existing: Existing) -> NDArray[np.float64]:
-        """By how much each item is an object that was there before."""
+    def _overlaps_with(self, existing: Existing) -> NDArray[np.float64]:
+        """Share of each item's overlap with existing objects."""
         if self._existing[0] is not existing:
             self._existing = existing, np.array([existing.share(one.found.crop) for one in self.items])
         return self._existing[1]
 
 
 class Existing:
-    """The objects that a plane has already, as a label image (H, W); compared as an object, not by value."""
+    """Existing objects of a plane, as a label image (H, W); compared by identity."""
 
     def __init__(self, labels: NDArray[np.integer]) -> None:
         self.labels = labels
         self.areas = np.bincount(labels.ravel())
 
     def share(self, crop: MaskCrop) -> float:
-        """By how much a mask overlaps the one that it overlaps most, or all of them together, 0 to 1.
+        """Overlap of a mask with one object, or with all together, whichever is more, 0 to 1.
 
-        As a share of the smaller one of both.
+        With one object it is a share of the smaller of both, with all together a share of the mask.
         """
         if crop.empty:
             return 0.0
@@ -358,7 +357,7 @@ def existing_on(
     plane_hw: tuple[int, int],
     labels: NDArray[np.integer] | None = None,
 ) -> Existing:
-    """The objects of a document on a plane, beside what its label image shows already, if it has one."""
+    """Objects of a document on a plane, painted over its label image if it has one."""
     if labels is not None and labels.shape == plane_hw:
         shown = np.array(labels, dtype=np.int64)
     else:
@@ -376,14 +375,14 @@ def existing_on(
 
 @dataclass
 class Findings:
-    """All that a run found, by plane."""
+    """All objects that a run found, by plane."""
 
     means: Means
     planes: dict[Plane, PlaneFindings] = field(default_factory=dict)
     is_complete: bool = True
 
     def extend(self, batch: Batch) -> None:
-        """Take what came."""
+        """Add the objects of a batch."""
         if batch.plane not in self.planes:
             self.planes[batch.plane] = PlaneFindings(batch.plane, batch.plane_hw, self.means)
         self.planes[batch.plane].extend(batch)
@@ -408,7 +407,7 @@ def accept(
     first_number: int,
     made_by: Computation | None,
 ) -> Step:
-    """Make objects of kept items, numbered on from ``first_number``, in one step."""
+    """Turn kept items into objects, numbered from ``first_number``, in one step."""
     pieces = list(_pieces(document, chosen, first_number, made_by))
     count = len(pieces)
     return edits.add(document, pieces, label=f"{count} automatic object{'' if count == 1 else 's'}")
@@ -422,7 +421,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     number = first_number
     for findings, kept in chosen:
-        # cleaned masks are no longer what the network answers
+        # a cleaned mask differs from the network's answer, so that replay could not repeat it
         repeatable = None if findings.means.settings.min_mask_region_area else made_by
         for index in kept:
             yield automatic_piece(
@@ -434,9 +433,9 @@ def _pieces(
 def automatic_piece(
     document: Document, number: int, item: Item, made_by: Computation | None, *, by_grid: bool
 ) -> Piece:
-    """A found object as a piece: with the prompt that asked for it, which corrections go on from.
+    """A found object as a piece, with its prompt, from which corrections go on.
 
-    Where a proposed region was asked with the point, that region stays the hint.
+    A proposed region in the prompt stays the hint.
     """
     found, asked = item.found, item.found.prompts
     mask = found.crop
@@ -448,7 +447,7 @@ def automatic_piece(
     else:
         refined = MaskCrop(asked.area.origin_yx, asked.area.mask)
         pointed = Prompts(asked.points_yx, asked.labels)
-    # a grid keeps any of the three masks of a point; a seed's is the one that a click shows
+    # a grid keeps any of a point's three masks; a seed keeps the one that a click would show
     choice: Choice = found.candidate if by_grid else "auto"  # type: ignore[assignment]  # 0 to 3
     settings = ObjectSettings(choice=choice, rule=document.defaults.rule)
     prompts = hinted(pointed, refined)
@@ -477,14 +476,14 @@ def automatic_piece(
 
 
 def _scores(found: FoundObject) -> CandidateScores:
-    """The scores of the mask that was kept; those of the other three are not known."""
+    """Scores of the kept mask, NaN for the other three."""
     iou, stability = [np.nan] * 4, [np.nan] * 4
     iou[found.candidate], stability[found.candidate] = found.iou, found.stability
     return CandidateScores(tuple(iou), tuple(stability))
 
 
 def sureness(piece: Piece) -> float:
-    """The predicted IoU of an automatic object's mask; infinite for others, and for what has none."""
+    """Predicted IoU of an automatic object's mask; infinite for other objects, and without a score."""
     scores, chosen = piece.scores, piece.chosen
     if piece.origin != "automatic" or scores is None or chosen is None:
         return np.inf
@@ -492,25 +491,25 @@ def sureness(piece: Piece) -> float:
 
 
 class Review:
-    """A walk through the automatic objects of a document, the least sure first; each comes once."""
+    """Walk through the automatic objects of a document, each once, the least certain first."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self._seen: set[tuple[Plane, int]] = set()
 
     def following(self) -> Piece | None:
-        """The least sure object that was not looked at yet; None at the end."""
+        """The least certain object that was not seen yet; None at the end."""
         return min(
             self._open(), key=lambda piece: (sureness(piece), piece.plane.sort_key, piece.id), default=None
         )
 
     @property
     def left(self) -> int:
-        """Number of objects still to be looked at."""
+        """Number of objects not seen yet."""
         return sum(1 for _ in self._open())
 
     def seen(self, piece: Piece) -> None:
-        """An object was looked at: it does not come again."""
+        """Mark an object as seen, so that it does not come again."""
         self._seen.add(piece.key)
 
     def _open(self) -> Iterator[Piece]:

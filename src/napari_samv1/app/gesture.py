@@ -1,4 +1,4 @@
-"""End of one hand movement and beginning of the next."""
+"""Gesture: changes that follow each other closely."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PAUSE_SECONDS = 1.0
 
 
 class Gesture:
-    """Names changes that follow each other closely alike, so that a slider's drag is one step to undo."""
+    """Gives changes that follow each other closely one name, so that a slider's drag is one undo step."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -17,10 +17,10 @@ class Gesture:
         self._last_time = 0.0
         self._count = 0
 
-    def of(self, *what: Hashable) -> Hashable:
-        """The name of the gesture that a change of this belongs to: a new one after a pause."""
+    def of(self, *target: Hashable) -> Hashable:
+        """Name of the gesture for a change of a target; a new name after a pause."""
         now = self._clock()
-        if what != self._last or now - self._last_time > PAUSE_SECONDS:
+        if target != self._last or now - self._last_time > PAUSE_SECONDS:
             self._count += 1
-        self._last, self._last_time = what, now
+        self._last, self._last_time = target, now
         return self._count

@@ -11,8 +11,7 @@ def import_for_jobs() -> None:
     """Import torch, the network and the session files; a second thread waits for the first.
 
     Two threads that import modules of one package at the same time can each hold the lock that the other
-    waits for, and Python then ends one of the imports with an error. The window opens meanwhile: this takes
-    seconds, and belongs into a background thread.
+    waits for, and Python then fails one of the imports. Call it in a background thread, as it takes seconds.
     """
     with _one_thread:
         import napari_samv1.app.everything

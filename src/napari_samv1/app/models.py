@@ -1,4 +1,4 @@
-"""The model in use, loaded once and kept where the background threads can reach it."""
+"""Model in use: its choice, its download, and the loaded predictor with its speed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choices:
-    """The last choices: a model's name or file, its preparation if it is a file, and a device."""
+    """Choice of a model by name or file, of a preparation for a file, and of a device."""
 
     model: str = "tiny"
     device: str = "auto"
@@ -25,7 +25,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class DownloadState:
-    """Progress of a download in bytes; ``total`` is 0 while it is not known."""
+    """Progress of a download in bytes; ``total`` is 0 until the server tells."""
 
     name: str
     done: int = 0
@@ -34,7 +34,7 @@ class DownloadState:
 
 @dataclass(frozen=True)
 class ReadyModel:
-    """A predictor and how fast its device is: operations per second expected of an encoding."""
+    """A predictor, and the rate of its device in operations per second, for estimates."""
 
     choices: Choices
     predictor: Predictor
@@ -71,14 +71,14 @@ def load(choices: Choices, ticket: Ticket) -> ReadyModel:
     from napari_samv1.engine.workload import measure_rate
 
     ticket.check()
-    own = None if choices.model in MODELS else PREPARATIONS.get(choices.preparation)
-    model = load_model(choices.model, device=choices.device, preparation=own)
+    preparation = None if choices.model in MODELS else PREPARATIONS.get(choices.preparation)
+    model = load_model(choices.model, device=choices.device, preparation=preparation)
     ticket.check()
     return ReadyModel(choices, Predictor(model), measure_rate(model.device, model.dtype))
 
 
 def download(name: str, ticket: Ticket) -> str:
-    """Fetch a known model's file; for a background thread."""
+    """Download a known model's file; for a background thread."""
     import_for_jobs()
     from napari_samv1.checkpoints.download import download as fetch
 

@@ -9,8 +9,8 @@ OUT_OF_MEMORY = (
 
 
 def sentence_of(error: BaseException) -> str:
-    """An error in words; where memory ran out in torch, what to do about it instead of its own words."""
-    # torch itself is not to be imported for this
+    """Message of an error; the remedy instead, where memory ran out."""
+    # by name, as importing torch for this would take seconds
     is_torchs = type(error).__name__ == "OutOfMemoryError" or (
         isinstance(error, RuntimeError)
         and any(words in str(error) for words in ("out of memory", "not enough memory"))

@@ -1,4 +1,4 @@
-"""Settings that a person moves: of the current object, of new ones, or of the first image to come."""
+"""Settings changed by the user: of the current object, of new objects, or before the first image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_samv1.records.settings import FOR_NEW_OBJECTS, ObjectSettings
 
 
 class MovedSettings:
-    """Collects what is moved faster than it can be shown; ``apply`` makes the newest values count."""
+    """Buffer for changes of settings that come faster than they can be shown."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
@@ -21,7 +21,7 @@ class MovedSettings:
         self._moved: dict[tuple[str, int], Any] = {}  # setting and object -> newest value
 
     def now(self) -> ObjectSettings:
-        """The current object's settings, or else those of new ones, with what is not applied yet."""
+        """Settings of the current object, or of new objects, with the changes not yet applied."""
         document, number = self._canvas.document, self._canvas.current.number
         if document is None:
             return replace(FOR_NEW_OBJECTS, **self._early)
@@ -32,14 +32,14 @@ class MovedSettings:
         return replace(settings, **moved)
 
     def move(self, setting: str, value: Any) -> None:
-        """Take a value for the current object, which may be another one when it is applied."""
+        """Buffer a value for the object that is current now."""
         if self._canvas.document is None:
             self._early[setting] = value
         else:
             self._moved[setting, self._canvas.current.number] = value
 
     def apply(self, *, as_one_drag: bool) -> str:
-        """Give objects what was moved; "" or a sentence. A drag's values are one step to undo."""
+        """Apply the newest values; "" or a sentence. The values of a drag are one undo step."""
         moved, self._moved = self._moved, {}
         sentences = []
         for (setting, number), value in moved.items():
@@ -48,7 +48,7 @@ class MovedSettings:
         return next((sentence for sentence in sentences if sentence), "")
 
     def give_to_new_image(self) -> None:
-        """Give a new image's objects the settings that were made before there was an image."""
+        """Apply the settings made before the first image to that image's new objects."""
         document = self._canvas.document
         if document is not None and self._early:
             document.defaults = replace(document.defaults, **self._early)

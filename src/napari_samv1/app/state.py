@@ -1,4 +1,4 @@
-"""State: everything that a view shows, as it was at one moment."""
+"""State: everything that views show at one moment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_IMAGE = EncodingStatus(Encoding.NO_IMAGE, "no image", can_encode=False)
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """The model in use: a sentence on it, and whether it can answer."""
+    """Status of the model in use."""
 
     sentence: str = ""
     is_loaded: bool = False
@@ -44,35 +44,35 @@ class State:
     place: object = None  # the displayed plane, its data and how it is displayed
     in_3d: bool = False
     encoding: EncodingStatus = NO_IMAGE
-    detail: Detail = "whole"  # at which the next prompt is answered
+    detail: Detail = "whole"  # of the next prompt's answer
     has_details: bool = False  # the plane is larger than a region
-    windows: tuple[Window, ...] = ()  # of the plane, that are encoded
-    sight: Sight = AS_DISPLAYED  # what the model is to see
-    limits: tuple[tuple[str, tuple[float, float] | None], ...] = ()  # of what it sees, by name, where known
+    windows: tuple[Window, ...] = ()  # encoded windows of the plane
+    sight: Sight = AS_DISPLAYED
+    limits: tuple[tuple[str, tuple[float, float] | None], ...] = ()  # of channels by name, None until found
     # its objects
     document: Document | None = None
     revision: int = 0  # of the document
     objects: Mapping[int, Piece] = field(default_factory=dict)  # of the plane
     undo: str = ""  # label of the step, "" for none
     redo: str = ""
-    # the object in hand
+    # the current object
     current: int = 1
     piece: Piece | None = None  # on the displayed plane
-    prediction: Prediction | None = None  # that its mask comes from, where it is still cached
+    prediction: Prediction | None = None  # source of the piece's mask, if still cached
     settings: ObjectSettings = FOR_NEW_OBJECTS
-    is_foreign_label: bool = False  # its number is another tool's label, and no object yet
+    is_foreign_label: bool = False  # the current number is another tool's label, and not yet an object
     # the next prompt
     tool: Tool | None = None
     shape: Tool = "box"  # the shape that was drawn last
     polarity: Polarity = "positive"
-    # the model, and words
+    # the model and messages
     model: ModelStatus = ModelStatus()
     download: DownloadState | None = None
     message: str = ""
 
     @property
     def foreground(self) -> bool:
-        """True if the next prompt, or the brush in hand, adds to the object."""
+        """True if the next prompt or stroke adds to the object."""
         return self.tool == "brush" if self.tool in STROKES else self.polarity == "positive"
 
     @property

@@ -1,4 +1,4 @@
-"""Worker: a background thread that runs the newest job of each key, and hands results back by a call."""
+"""Worker: a background thread that runs the newest job of each key, and delivers results by callbacks."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Outcome:
 
 
 class JobCancelled(Exception):  # noqa: N818 - not an error
-    """Raised inside a job by its ticket, once nobody wants the answer any more."""
+    """Raised inside a job by its ticket, once the job is cancelled."""
 
 
 class Ticket:
-    """A job's view of whether it is still wanted, and its way to say how far it is."""
+    """A job's means to hear of its cancellation, and to report progress."""
 
     def __init__(self, key: Hashable, report: Callable[[Hashable, object], None]) -> None:
         self.key = key
@@ -43,7 +43,7 @@ class Ticket:
 
     @property
     def cancelled(self) -> bool:
-        """True where the job should end: it was cancelled, or the program is closing."""
+        """True if the job should end: it was cancelled, or the program is closing."""
         return self._cancelled.is_set() or not threading.main_thread().is_alive()
 
     def check(self) -> None:
@@ -52,24 +52,24 @@ class Ticket:
             raise JobCancelled
 
     def report(self, progress: object) -> None:
-        """Send progress to the main thread, and end here if the job was cancelled."""
+        """Send progress to the main thread; raise ``JobCancelled`` if the job should end."""
         self.check()
         self._report(self.key, progress)
 
 
 Job = Callable[[Ticket], Any]
-# have a call made on the main thread, in the order in which the calls came; must not wait for it
+# makes calls on the main thread in the order of their arrival, without waiting for them
 Deliver = Callable[[Callable[[], None]], None]
 
 
 class Worker:
-    """One thread that runs the newest job of each key, in the order in which the keys came.
+    """Thread that runs the newest job of each key, in the order of the keys' arrival.
 
     A job that waits is replaced by a newer one with the same key; a running one goes on, and its answer is
     delivered unless it was cancelled. Jobs never raise out of the thread: every job ends in an ``Outcome``.
     The thread starts with the first job.
 
-    napari's own workers are not used: each is kept, with its arguments, as long as the window lives.
+    napari's workers are not used, because napari keeps each, with its arguments, as long as the window lives.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ class Worker:
     on_progress : callable, optional
         Called with a job's key and what it reported, through ``deliver``.
     deliver : callable
-        Takes a call from the worker's thread and has it made on the main thread: ``Mailbox`` of
-        ``widgets/shared`` where Qt runs, a queue's ``put`` in a script or a test.
+        Passes a call of the worker's thread on to the main thread: ``Mailbox`` of ``widgets/shared`` where
+        Qt runs, a queue's ``put`` in a script or a test.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def submit(self, key: Hashable, job: Job) -> Ticket:
-        """Run ``job(ticket)`` after the waiting jobs; it takes the place of a waiting one of its key."""
+        """Run ``job(ticket)`` after the waiting jobs; it replaces a waiting job of the same key."""
         ticket = Ticket(key, self._post_progress)
         with self._changed:
             if self._stopped:
@@ -134,7 +134,7 @@ class Worker:
             return self._running is not None or bool(self._waiting)
 
     def stop(self, timeout: float | None = 10.0) -> bool:
-        """End the thread: nothing is delivered afterwards. True when it has ended within the time given."""
+        """End the thread, and deliver nothing afterwards; True if it ended within ``timeout`` seconds."""
         with self._changed:
             self._stopped = True
             self._waiting.clear()
@@ -184,7 +184,7 @@ def _outcome_of(ticket: Ticket, job: Job) -> Outcome:
         value = job(ticket)
     except JobCancelled:
         return Outcome(ticket.key, cancelled=True)
-    except Exception as error:  # the one place that must catch all: a thread has nobody above it
+    except Exception as error:  # catches all, because a thread has no caller to do so
         if ticket.cancelled:
             return Outcome(ticket.key, cancelled=True)
         logger.debug("%s failed", ticket.key, exc_info=True)

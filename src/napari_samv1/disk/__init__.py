@@ -1,1 +1,1 @@
-"""Files that are whole or not there, and embeddings kept in them: numpy and records only."""
+"""Files written whole or not at all, and embeddings on disk: numpy and records only."""

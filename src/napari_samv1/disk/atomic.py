@@ -1,4 +1,4 @@
-"""Whole files or none: what was there stays until the new content is safely on the disk."""
+"""Atomic writing: the old file stays until the new content is safely on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ATTEMPTS, PAUSE_SECONDS = 20, 0.05
 
 
 def write_file(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
-    """Put a file in place of what was there, in one step that nothing can interrupt halfway.
+    """Write a file, or replace it, in one step that cannot be interrupted halfway.
 
     ``content`` is written to a temporary file in the same folder first.
     """
@@ -36,12 +36,12 @@ def write_file(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
 
 
 def part_of(folder: Path, name: str) -> Path:
-    """A temporary file of ours in a folder, hidden and known by its name."""
+    """Path of a hidden temporary file in a folder, recognisable by its name."""
     return folder / f"{PREFIX}{name}{SUFFIX}"
 
 
 def replace(source: Path, target: Path) -> None:
-    """``os.replace``, patient with Windows, where a virus scanner or indexer may hold the target open."""
+    """``os.replace`` with retries, because on Windows a virus scanner may hold the target open."""
     for attempt in range(ATTEMPTS):
         try:
             source.replace(target)
@@ -53,19 +53,19 @@ def replace(source: Path, target: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed process left; only their own process may be writing here."""
+    """Remove temporary files of a killed process; no other process may be writing into the folder."""
     for part in folder.glob(f"{PREFIX}*{SUFFIX}"):
         remove_if_possible(part)
 
 
 def remove_if_possible(file: Path) -> None:
-    """Remove a file that is not needed; Windows refuses while another program has it open."""
+    """Remove a file if possible; Windows refuses while another program has it open."""
     with suppress(OSError):
         file.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a renaming last through a power cut, where folders can be opened for it."""
+    """Flush a folder, so that a renaming survives a power cut; does nothing on Windows."""
     if IS_WINDOWS:
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""A folder of embeddings, one file each, that processes may share; docs/any-size.md describes the files."""
+"""A folder of embeddings, one file each, shared by processes; docs/any-size.md describes the files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMAT = "napari-samv1 embedding 1"
 VARIABLE = "NAPARI_SAMV1_EMBEDDINGS_DISK_MB"
 MOST_BYTES = 10 * 10**9
 ROOM = 0.9
-"""To what share of the bound the folder is brought where it exceeds it, so that this is seldom needed."""
+"""Share of the bound to which a folder that exceeds it is reduced, so that this is seldom needed."""
 
 NAME = "[0-9a-f]" * 32 + ".safetensors"
 TENSOR = "tokens_bchw"
@@ -36,7 +36,7 @@ LONGEST_HEADER = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class KeptEmbedding:
-    """Tokens, 1 C h w in float16 or float32, and how they were made: plain values for JSON."""
+    """Tokens, 1 C h w in float16 or float32, and their provenance as plain values for JSON."""
 
     tokens_bchw: NDArray[Any] = field(repr=False)
     made: dict[str, Any]
@@ -52,16 +52,16 @@ class Occupied:
 
 
 class EmbeddingFolder:
-    """Embeddings on disk by their requests; those that were used longest ago go first.
+    """Embeddings on disk by their requests; the least recently used are removed first.
 
-    ``most_bytes`` is 10 GB by default, or what ``NAPARI_SAMV1_EMBEDDINGS_DISK_MB`` says. The folder is made
-    when something is first kept. An entry that is damaged, of another version or of another request is no
-    entry. Where nothing can be written, a warning says so once, and nothing is written from then on.
+    ``most_bytes`` is 10 GB by default, or the value of ``NAPARI_SAMV1_EMBEDDINGS_DISK_MB``. The folder is
+    made with the first embedding. A damaged entry is ignored, and so is one of another version or request.
+    After a failed write there is one warning, and nothing more is written.
 
     Raises
     ------
     ValueError
-        If there is a file of that name.
+        If the folder is a file.
     """
 
     def __init__(self, folder: str | os.PathLike[str], most_bytes: int | None = None) -> None:
@@ -74,12 +74,12 @@ class EmbeddingFolder:
         self._seen_bytes: int | None = None
 
     def path(self, request: EncodingRequest) -> Path:
-        """Return the path of a request's embedding, stored or not."""
+        """Path of a request's embedding, stored or not."""
         digest = request.digest
         return self.folder / digest[:2] / f"{digest}.safetensors"
 
     def get(self, request: EncodingRequest) -> KeptEmbedding | None:
-        """The embedding of a request, if a whole and sound one is here."""
+        """Embedding of a request; None if there is no intact one."""
         path = self.path(request)
         try:
             content = path.read_bytes()
@@ -87,12 +87,12 @@ class EmbeddingFolder:
             return None
         kept = _read(content, request)
         if kept is not None:
-            with suppress(OSError):  # a folder that is only read from has no order of use
+            with suppress(OSError):  # in a read-only folder times of use cannot be kept
                 os.utime(path)
         return kept
 
     def put(self, request: EncodingRequest, kept: KeptEmbedding) -> None:
-        """Keep an embedding in place of what was there, and let go of others for it."""
+        """Store or replace an embedding, and remove old ones if space is short."""
         if not self._is_writable:
             return
         path, content = self.path(request), _written(request, kept)
@@ -104,19 +104,19 @@ class EmbeddingFolder:
             self._stop_writing(error)
 
     def occupied(self) -> Occupied:
-        """Return the number of embeddings in the folder and their bytes."""
+        """Number of embeddings in the folder, and their bytes."""
         sizes = [size for _, size, _ in self._entries()]
         return Occupied(len(sizes), sum(sizes), self.most_bytes)
 
     def clear(self) -> Occupied:
-        """Remove all embeddings and nothing else; returns what there was."""
+        """Remove all embeddings and no other file; returns the number and bytes before."""
         before = self.occupied()
         for _, _, path in list(self._entries()):
             with suppress(FileNotFoundError):
                 path.unlink()
         self._remove_leftovers(0)
         for inner in self.folder.glob("[0-9a-f][0-9a-f]"):
-            with suppress(OSError):  # something else lies in it
+            with suppress(OSError):  # it holds other files
                 inner.rmdir()
         self._seen_bytes = None
         return before
@@ -134,17 +134,17 @@ class EmbeddingFolder:
                 with FileLock(self.folder / ".lock", timeout=0):
                     self._seen_bytes = self._remove_oldest()
                     self._remove_leftovers(LEFT_OVER_SECONDS)
-            except Timeout:  # another process is at it
+            except Timeout:  # another process is removing
                 self._seen_bytes = None
 
     def _remove_oldest(self) -> int:
         entries = sorted(self._entries(), key=lambda entry: entry[0])
         held = sum(size for _, size, _ in entries)
-        # the newest one is what is just being kept
+        # without the newest, which is just being stored
         for _, size, path in entries[:-1]:
             if held <= ROOM * self.most_bytes:
                 break
-            with suppress(OSError):  # gone already, or open elsewhere on Windows
+            with suppress(OSError):  # removed already, or open elsewhere on Windows
                 path.unlink()
                 held -= size
         return held
@@ -156,7 +156,7 @@ class EmbeddingFolder:
                     part.unlink()
 
     def _entries(self) -> Iterator[tuple[int, int, Path]]:
-        """Yield the time of last use, bytes and path of each embedding."""
+        """Time of last use, bytes and path of each embedding."""
         for path in self.folder.glob(f"[0-9a-f][0-9a-f]/{NAME}"):
             with suppress(OSError):
                 status = path.stat()
@@ -196,7 +196,7 @@ def _written(request: EncodingRequest, kept: KeptEmbedding) -> bytes:
 
 
 def _read(content: bytes, request: EncodingRequest) -> KeptEmbedding | None:
-    """Read an embedding from a file, if all of it is sound and of this request."""
+    """Embedding in the content of a file; None unless it is intact and of this request."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(LONGEST_HEADER, len(content) - 8):
         return None

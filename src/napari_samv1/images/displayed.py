@@ -18,12 +18,12 @@ Floats = NDArray[np.float32]
 def displayed(pixels: NDArray[Any], display: Display) -> NDArray[np.uint8]:
     """Map (H, W), RGB (H, W, 3), or the planes of the display's channels (H, W, C) to (H, W, 3).
 
-    An RGB channel has three planes of the C, any other one.
+    An RGB channel takes three of the C planes, any other channel one.
 
     Raises
     ------
     ValueError
-        If there are not as many planes as channels.
+        If the number of planes does not fit the channels.
     """
     if display.is_single:
         (channel,) = display.channels
@@ -42,7 +42,7 @@ def displayed(pixels: NDArray[Any], display: Display) -> NDArray[np.uint8]:
 
 
 def colour_table(paint: Paint) -> Floats:
-    """The paint's colours at 256 values from the lower limit to the upper one: (256, 4)."""
+    """Colours of a paint at 256 values from the lower limit to the upper one: (256, 4)."""
     stops = np.asarray(paint.colours, dtype=np.float32)
     at = np.linspace(0, len(stops) - 1, 256)
     table = np.stack([np.interp(at, np.arange(len(stops)), column) for column in stops.T], axis=1)
@@ -76,7 +76,7 @@ def _coloured(planes: NDArray[Any], channel: Channel) -> tuple[Floats, Floats]:
 def _blended(
     beneath: Floats, colours: Floats, opacity: Floats, blending: Blending, *, is_lowest: bool
 ) -> Floats:
-    """As napari draws a layer over those beneath it; the lowest one on black, whatever its blending."""
+    """Blend a layer with the layers beneath as napari does; the lowest one lies on black."""
     if is_lowest:
         return colours if blending == "minimum" else colours * opacity
     if blending == "opaque":

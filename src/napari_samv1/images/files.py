@@ -1,4 +1,4 @@
-"""Image files as sources, opened without reading their pixels where their format allows."""
+"""Image files as sources, opened without reading pixels where the format allows."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SPACE_AND_TIME = ("t", "z", "y", "x")
 
 
 def open_source(path: str | os.PathLike[str]) -> ArraySource:
-    """Open a TIFF (pages, OME, ImageJ, pyramids), PNG, JPEG and what else Pillow reads, npy or OME-Zarr.
+    """Open a TIFF (pages, OME, ImageJ, pyramids), npy, OME-Zarr, PNG, JPEG or any other format of Pillow.
 
-    Axes are those of the file, colour last. TIFF and OME-Zarr are read piece by piece, npy is mapped; PNG and
-    JPEG can only be read whole.
+    Axes are those of the file, colour last. TIFF and OME-Zarr are read piece by piece, npy is mapped; the
+    others can only be read whole.
 
     Raises
     ------
     ReadError
-        If there is no such file, or it holds no image that can be read; the message is a sentence.
+        If there is no such file, or it holds no readable image; the message is a sentence.
     """
     file = Path(path).expanduser()
     if not file.exists():
@@ -39,7 +39,7 @@ def open_source(path: str | os.PathLike[str]) -> ArraySource:
         return ArraySource(tuple(levels), rgb, file.name, file.stat().st_mtime_ns)
     except ReadError:
         raise
-    # readers raise what their formats make them raise
+    # readers raise errors of all kinds
     except Exception as error:
         raise ReadError(f"{file} could not be opened as an image: {error or type(error).__name__}") from error
 
@@ -63,7 +63,7 @@ def _picture(file: Path) -> tuple[list[Any], bool]:
             mode = plain.get(picture.mode)
             array = np.asarray(picture if mode is None else picture.convert(mode))
     except UnidentifiedImageError as error:
-        raise ReadError(f"{file} is no image of a known format") from error
+        raise ReadError(f"{file} is not an image of a supported format") from error
     return [array], array.ndim == 3
 
 
@@ -72,7 +72,7 @@ def _tiff(file: Path) -> tuple[list[Any], bool]:
         series = max(tiff.series, key=lambda one: one.size)
         shapes = [level.shape for level in series.levels]
         axes = series.axes.upper()
-        # three or four samples are colour; a channel axis is an axis like others
+        # three or four samples are colour; a channel axis is not
         rgb = axes.endswith("S") and shapes[0][-1] in (3, 4)
         if "S" in axes and not rgb:
             return [_colour_last(series.asarray(), axes)], True
@@ -85,19 +85,19 @@ def _tiff(file: Path) -> tuple[list[Any], bool]:
 
 def _colour_last(array: Any, axes: str) -> Any:
     if array.shape[axes.index("S")] not in (3, 4):
-        raise ReadError(f"a TIFF with {array.shape[axes.index('S')]} samples for each pixel is no image")
+        raise ReadError(f"a TIFF with {array.shape[axes.index('S')]} samples for each pixel is not an image")
     return np.moveaxis(array, axes.index("S"), -1)
 
 
 def _tiff_by_pieces(file: Path, series: int, levels: int) -> list[Any] | None:
-    """Each level, read by its tiles; None where zarr is not installed."""
+    """Levels that are read by tiles; None if zarr is not installed."""
     if find_spec("zarr") is None:
         return None
     return [_TiledTiff(file, series, level) for level in range(levels)]
 
 
 class _TiledTiff:
-    """One level of a TIFF, sliced tile by tile; the file is closed when nobody holds it any longer."""
+    """One level of a TIFF, sliced tile by tile; the file is closed with the last reference."""
 
     def __init__(self, file: Path, series: int, level: int) -> None:
         import zarr

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 WHOLE_BYTES = 256 << 20
 SAMPLED_ROWS = 4096
 SAMPLE = "sample-of-image:"
-"""Begins what stands for the hash of a plane too large to be read: the hash of its image's sample."""
+"""Prefix of the hash of a plane too large to be read, which is the hash of its image's sample."""
 
 
 def hash_pixels(pixels: NDArray[Any]) -> str:
     """XXH3-128 of shape, dtype and values, as ``method:hexadecimal``; 30 ms for 256 MiB.
 
-    Of a larger plane 4096 evenly spaced rows stand for all. Byte order does not matter: a file reader's
-    choice is no difference between images.
+    Of a larger plane 4096 evenly spaced rows are hashed. Byte order does not count, as it differs between
+    file readers.
     """
     little = pixels.dtype.newbyteorder("<")
     method, rows = "xxh3-128", pixels
@@ -31,7 +31,7 @@ def hash_pixels(pixels: NDArray[Any]) -> str:
 
 
 def plain_bytes(pixels: NDArray[Any]) -> memoryview:
-    """The values of pixels as little-endian bytes; true is 1, which readers write in other ways too."""
+    """Values of pixels as little-endian bytes, with true as 1, because some readers use other bytes."""
     if pixels.dtype.kind == "b":
         return np.ascontiguousarray(np.not_equal(pixels.view(np.uint8), 0)).data
     return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).data

@@ -1,4 +1,4 @@
-"""From any real array to 8-bit RGB: which values become black, and which white."""
+"""From any real array to 8-bit RGB, by the values that become black and white."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Intensity = (
     | Literal["dtype", "minmax"]
     | tuple[Literal["percentile"], float, float]
 )
-"""``None`` (uint8 and bool by their type, others by percentiles), limits, or the rule that finds them."""
+"""``None`` (uint8 and bool by their type, others by percentiles), limits, or a rule for limits."""
 
-_SAMPLES = 1_000_000  # enough for a percentile of 0.1 to be steady, and sorted in 20 ms
-_BLOCK_PIXELS = 1 << 18  # the float64 blocks in between stay in the cache
+_SAMPLES = 1_000_000  # enough for a stable percentile of 0.1, and sorted in 20 ms
+_BLOCK_PIXELS = 1 << 18  # float64 blocks of this size stay in the cache
 
 Array = NDArray[Any]
 
@@ -33,14 +33,14 @@ def to_rgb8(image: ArrayLike, intensity: Intensity = None, gamma: float = 1.0) -
     Parameters
     ----------
     image : array-like, (H, W), (H, W, 3) or (H, W, 4)
-        Grey, RGB or RGBA; alpha is ignored. NaN and -inf become black, +inf white, and a warning tells.
+        Grey, RGB or RGBA; alpha is ignored. NaN and -inf become black, +inf white, with a warning.
     intensity : None, (low, high), "dtype", "minmax" or ("percentile", low, high)
-        ``low`` becomes black and ``high`` white, in all channels alike. ``None``: uint8 as it is, bool
-        black and white, others by the percentiles 0.1 and 99.9. ``"dtype"``: the type's range, 0..1 for
-        floats. Percentiles are of the finite values, on an even sample of large images; where both fall on
-        one value, minimum and maximum take their place.
+        ``low`` becomes black and ``high`` white, in all channels. ``None``: uint8 unchanged, bool black and
+        white, others by the percentiles 0.1 and 99.9. ``"dtype"``: the type's range, 0..1 for floats.
+        Percentiles are of the finite values, on an even sample of large images; if both are one value,
+        minimum and maximum replace them.
     gamma : float
-        The exponent of the value between black (0) and white (1), as in napari.
+        Exponent of the value between black (0) and white (1), as in napari.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def to_rgb8(image: ArrayLike, intensity: Intensity = None, gamma: float = 1.0) -
     Raises
     ------
     ValueError
-        If the shape, dtype, intensity or gamma is none of the above.
+        If the shape, dtype, intensity or gamma is not one of the above.
     """
     pixels = _checked(image)
     if not (math.isfinite(gamma) and gamma > 0):
@@ -85,7 +85,7 @@ def _checked(image: ArrayLike) -> Array:
 
 
 def limits_of(pixels: Array, intensity: Intensity) -> tuple[float, float]:
-    """The values of these pixels, (H, W) or (H, W, 3), that become black and white by a rule or as given."""
+    """Values that an intensity makes black and white in pixels (H, W) or (H, W, 3)."""
     if isinstance(intensity, list):
         if len(intensity) != 2:
             raise _unknown_intensity(intensity)
@@ -145,10 +145,10 @@ def _percentiles(pixels: Array, lower: float, upper: float) -> tuple[float, floa
 def percentile_limits(
     values: Array, percentiles: tuple[float, float], whole: Array | None = None
 ) -> tuple[float, float]:
-    """Two percentiles of finite values; where both are one value, the extremes of the ``whole``.
+    """Two percentiles of finite values; the extremes of ``whole`` where both are one value.
 
-    A few bright pixels on an even ground would be hidden otherwise. ``whole`` is what ``values`` are a sample
-    of, or else themselves.
+    Otherwise a few bright pixels on an even ground would be hidden. ``values`` are a sample of ``whole``, and
+    its default.
     """
     if values.dtype == np.uint8:
         low, high = _counted(values, percentiles)
@@ -194,13 +194,13 @@ def _any_finite(pixels: Array) -> bool:
 
 
 def _row_blocks(pixels: Array) -> Iterator[slice]:
-    """Slices of the first axis that hold some ``_BLOCK_PIXELS`` values each."""
+    """Slices of the first axis with about ``_BLOCK_PIXELS`` values each."""
     rows = max(1, _BLOCK_PIXELS * len(pixels) // pixels.size)
     return (slice(start, start + rows) for start in range(0, len(pixels), rows))
 
 
 def _mapped(values: Array, low: float, high: float, gamma: float) -> NDArray[np.uint8]:
-    """Limits to 0..255, rounded; not finite: as its sign says, NaN black."""
+    """Map values between limits to 0..255, rounded; NaN and -inf to black, +inf to white."""
     if low == high:
         return np.where(values > high, np.uint8(255), np.uint8(0))
     unit = np.subtract(values, low, dtype=np.float64)
@@ -216,7 +216,7 @@ def _mapped(values: Array, low: float, high: float, gamma: float) -> NDArray[np.
 
 
 def _mapped_by_blocks(pixels: Array, low: float, high: float, gamma: float) -> tuple[NDArray[np.uint8], int]:
-    """Map some rows at a time, so that a large image never has a wide copy; counts what is not finite."""
+    """Map some rows at a time, so that a large image has no wide copy; also counts values not finite."""
     mapped = np.empty(pixels.shape, dtype=np.uint8)
     if pixels.dtype.kind in "bui" and pixels.dtype.itemsize <= 2:
         table, codes = _table(pixels, low, high, gamma)
@@ -233,7 +233,7 @@ def _mapped_by_blocks(pixels: Array, low: float, high: float, gamma: float) -> t
 
 
 def _table(pixels: Array, low: float, high: float, gamma: float) -> tuple[NDArray[np.uint8], Array]:
-    """Every value of a small type mapped once, and the pixels as unsigned places in that table."""
+    """Table of all values of a small type, and the pixels as unsigned indices into it."""
     if pixels.dtype.kind == "b":
         # true is any byte but 0: Pillow reads pictures of 1 bit as 255
         return _mapped(np.minimum(np.arange(256), 1), low, high, gamma), pixels.view(np.uint8)

@@ -1,4 +1,4 @@
-"""Limits of a plane's values: numbers found once in a fixed sample, the same for all of its regions."""
+"""Limits of a plane's values, found once in a fixed sample for all regions of the plane."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from napari_samv1.records.preparation import Preparation
 BLOCK_SIDE = 128
 FEW_BLOCKS, MANY_BLOCKS = 16, 32
 MOST_PLANES, VALUES_OF_PLANE = 8, 1 << 17
-FAINT = 0.1  # of the plane's range: a block that spans less shows its ground alone
+FAINT = 0.1  # of the plane's range: a block that spans less shows background alone
 
 Array = NDArray[Any]
 
 
 def plane_sample(source: Source, plane: Plane) -> list[Array]:
-    """Some of a plane's pixels as pictures (h, w) or (h, w, C), the same whatever holds the image.
+    """Sample of a plane's pixels as pictures (h, w) or (h, w, C), the same for every kind of source.
 
-    All of a plane of up to a million pixels. Otherwise its coarsest level where that is as small, which sees
-    all of it but averages peaks away, and blocks of the full resolution, which see peaks but not everywhere.
+    Planes of up to a million pixels are taken whole. Of others the sample holds the coarsest level if that is
+    as small, which covers the plane but averages peaks away, and blocks of the full resolution, which keep
+    peaks but cover little.
     """
     identity = source.identity
     height, width = plane.shape_in(identity.shape)
@@ -43,7 +44,7 @@ def plane_sample(source: Source, plane: Plane) -> list[Array]:
     blocks = []
     for place in spread(FEW_BLOCKS if has_overview else MANY_BLOCKS, 2):
         rows, columns = (
-            aligned(own, size, BLOCK_SIDE) for own, size in zip(place, (height, width), strict=True)
+            aligned(at, size, BLOCK_SIDE) for at, size in zip(place, (height, width), strict=True)
         )
         hw = rows.stop - rows.start, columns.stop - columns.start
         blocks.append(source.read(Region(plane, (rows.start, columns.start, *hw)), hw))
@@ -51,7 +52,7 @@ def plane_sample(source: Source, plane: Plane) -> list[Array]:
 
 
 def plane_display(sample: list[Array], intensity: Intensity, gamma: float) -> Display:
-    """The numbers that an intensity means for a plane: the widest range that its sample's pictures have."""
+    """Display of an intensity's limits for a plane: the widest range of its sample's pictures."""
     seen = [picture for picture in sample if picture.dtype.kind != "f" or np.isfinite(picture).any()]
     limits = [limits_of(picture, intensity) for picture in seen] or [(0.0, 1.0)]
     low, high = min(low for low, _ in limits), max(high for _, high in limits)
@@ -61,7 +62,7 @@ def plane_display(sample: list[Array], intensity: Intensity, gamma: float) -> Di
 def percentiles_of_plane(
     source: Source, plane: Plane, percentiles: tuple[float, float]
 ) -> tuple[float, float]:
-    """The percentiles of a plane, in its fixed sample."""
+    """Percentiles of a plane, in its fixed sample."""
     (channel,) = plane_display(plane_sample(source, plane), ("percentile", *percentiles), 1.0).channels
     return channel.low, channel.high
 
@@ -69,15 +70,15 @@ def percentiles_of_plane(
 def percentiles_of_stack(
     source: Source, plane: Plane, percentiles: tuple[float, float]
 ) -> tuple[float, float]:
-    """The percentiles of all planes that are parallel to one, in a fixed sample of at most 8 of them."""
+    """Percentiles of all planes parallel to one, in a fixed sample of at most 8 planes."""
     shape = source.identity.shape
-    leading = [axis for axis, own in enumerate(plane.index) if own is not None]
+    leading = [axis for axis, at in enumerate(plane.index) if at is not None]
     counts = [shape[axis] for axis in leading]
     total = math.prod(counts)
     if total <= MOST_PLANES:
         places = list(np.ndindex(*counts))
     else:
-        # the first and the last count as well: stacks fade towards their ends
+        # with the first and the last plane, because stacks fade towards their ends
         numbers = np.linspace(0, total - 1, MOST_PLANES).round().astype(int)
         places = [tuple(map(int, np.unravel_index(number, counts))) for number in numbers]
     values = []
@@ -97,22 +98,23 @@ def percentiles_of_stack(
 def plane_stretch(
     sample: list[Array], display: Display, preparation: Preparation
 ) -> tuple[float, float] | None:
-    """The 8-bit values that a model's preparation stretches to 0 and 1 in all regions; None if in none.
+    """8-bit values that a preparation stretches to 0 and 1 in all regions; None if it does not stretch.
 
-    The upper one is the median over blocks of full resolution, each block's own, without those that show
-    nothing: the plane's own would be that of its brightest object, and leave all others dark.
+    The upper limit is the median of the upper limits of full-resolution blocks, without blocks of background:
+    the plane's upper limit would follow its brightest object, and leave all others dark.
     """
     shown = [displayed(picture, display) for picture in sample]
-    known = [own for picture in shown if (own := stretch_limits(picture, preparation)) is not None]
-    if not known:
+    found = [limits for picture in shown if (limits := stretch_limits(picture, preparation)) is not None]
+    if not found:
         return None
-    low, high = min(low for low, _ in known), max(high for _, high in known)
-    blocks = [own for block in _blocks(shown[-1]) if (own := stretch_limits(block, preparation)) is not None]
-    signal = [own_high for own_low, own_high in blocks if own_high - own_low >= FAINT * (high - low)]
+    low, high = min(low for low, _ in found), max(high for _, high in found)
+    by_block = (stretch_limits(block, preparation) for block in _blocks(shown[-1]))
+    blocks = [limits for limits in by_block if limits is not None]
+    signal = [top for bottom, top in blocks if top - bottom >= FAINT * (high - low)]
     return low, float(np.median(signal)) if signal else high
 
 
 def _blocks(picture: Array) -> list[Array]:
-    """The full-resolution part of a sample, cut into its blocks; slivers at the far edges are left out."""
+    """Blocks of the full-resolution part of a sample, without slivers at the far edges."""
     starts = (range(0, max(1, size - BLOCK_SIDE // 2), BLOCK_SIDE) for size in picture.shape[:2])
     return [picture[y : y + BLOCK_SIDE, x : x + BLOCK_SIDE] for y, x in product(*starts)]

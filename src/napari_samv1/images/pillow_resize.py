@@ -1,7 +1,7 @@
 """Pillow's antialiased resizing of 8-bit images, bit for bit, on any device.
 
-Pillow works in integers: the filter's weights have 22 binary digits, and each axis is rounded to 8 bits. The
-same sums of the same integers are the same anywhere.
+Pillow works in integers: the filter's weights have 22 binary digits, and each axis is rounded to 8 bits. Sums
+of integers are the same on any device.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ PILLOW_FILTERS: dict[Resampling, Image.Resampling] = {
 }
 
 DIGITS = 32 - 8 - 2
-"""Binary digits of a weight: what a 32-bit sum leaves beside 8 bits of pixels and two of overshoot."""
-
+"""Binary digits of a weight: the rest of a 32-bit sum, beside 8 bits of pixels and two of overshoot."""
 
 Order = Literal["columns first", "rows first"]
 ORDERS: tuple[Order, ...] = ("columns first", "rows first")
 
 MOST = 64
-"""For how many sizes the order is remembered."""
+"""Largest number of sizes whose order is cached."""
 
 _ORDERS: dict[Hashable, Order | None] = {}
 
@@ -40,11 +39,11 @@ _ORDERS: dict[Hashable, Order | None] = {}
 def resize_8bit(
     pixels_hwc: NDArray[np.uint8], hw: tuple[int, int], how: Resampling, device: torch.device
 ) -> NDArray[np.uint8]:
-    """Resize (H, W, C) to (h, w, C) as ``PIL.Image.resize``, on a device where that is known to be equal.
+    """Resize (H, W, C) to (h, w, C) with the result of ``PIL.Image.resize``, on a device if possible.
 
-    Which axis Pillow takes first depends on the sizes and on its version, and shows in the last digit. So
-    Pillow itself resizes the first image of any size, and the device those that follow, in the order that
-    gave the same then; or Pillow all of them, where none did.
+    The order of the axes in Pillow depends on the sizes and on its version, and changes the last digit. So
+    Pillow resizes the first image of each size, and the device the next ones, in the order that gave the same
+    result; if neither order did, Pillow resizes all of them.
     """
     key = (pixels_hwc.shape, hw, how)
     order = _ORDERS.get(key)
@@ -59,7 +58,7 @@ def resize_8bit(
             for order in ORDERS
             if np.array_equal(resize_on(device, pixels_hwc, hw, how, order), expected)
         ]
-        # both, in a plain image, say nothing
+        # a plain image, which both orders resize equally, decides nothing
         if len(equal) < 2:
             if len(_ORDERS) >= MOST:
                 _ORDERS.clear()
@@ -83,7 +82,7 @@ def resize_on(
 
 def _along_columns(pixels_hwc: Tensor, width: int, how: Resampling) -> Tensor:
     first, weights = _taps(pixels_hwc.shape[1], width, how)
-    # a tap beyond the last pixel has no weight
+    # taps beyond the last pixel have weight 0
     last = pixels_hwc.shape[1] - 1
     total = torch.full(
         (pixels_hwc.shape[0], width, pixels_hwc.shape[2]),
@@ -101,7 +100,7 @@ def _along_columns(pixels_hwc: Tensor, width: int, how: Resampling) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _taps(size: int, new_size: int, how: Resampling) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """For each new pixel the first of the pixels that it is made of, and their weights (new_size, taps)."""
+    """First source pixel of each new pixel, and the weights from there on (new_size, taps)."""
     support, weigh = _FILTERS[how]
     scale = size / new_size
     stretch = max(scale, 1.0)
@@ -113,12 +112,12 @@ def _taps(size: int, new_size: int, how: Resampling) -> tuple[NDArray[np.int64],
         centre = (i + 0.5) * scale
         start = max(int(centre - reach + 0.5), 0)
         stop = min(int(centre + reach + 0.5), size)
-        own = [weigh((start + k - centre + 0.5) * (1.0 / stretch)) for k in range(stop - start)]
+        values = [weigh((start + k - centre + 0.5) * (1.0 / stretch)) for k in range(stop - start)]
         total = 0.0
-        for value in own:  # the plain sum, which Python's own is not in all versions
+        for value in values:  # not sum(), which compensates rounding in newer Pythons
             total += value
         first[i] = start
-        for k, value in enumerate(own):
+        for k, value in enumerate(values):
             exact = (value / total if total else value) * (1 << DIGITS)
             weights[i, k] = int(exact - 0.5) if exact < 0 else int(exact + 0.5)
     return first, weights

@@ -1,4 +1,4 @@
-"""From an 8-bit RGB image to the tensor that the network sees."""
+"""From an 8-bit RGB image to the network's input tensor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Limits = tuple[float, float]
 """Two 8-bit values."""
 
 LARGE = 1 << 21
-"""Pixels from which on a GPU resizes faster than Pillow, the way there and back included."""
+"""Pixels above which a GPU resizes faster than Pillow, transfers included."""
 
 CPU = torch.device("cpu")
 
@@ -29,7 +29,7 @@ def prepare(
     limits: Limits | None = None,
     device: torch.device = CPU,
 ) -> torch.Tensor:
-    """Resize the frame's window, bring it into the model's value range, pad: H W 3 -> 1 3 H W float32.
+    """Resize the frame's window, normalise and pad it: H W 3 -> 1 3 H W float32.
 
     Pillow resizes with antialiasing and rounds to 8 bits, as the published predictor does; a CUDA ``device``
     does the same to large windows. The result is on the CPU. Padding comes after normalisation, so that it is
@@ -52,7 +52,7 @@ def prepare(
 def resized_window(
     rgb8: NDArray[np.uint8], frame: Frame, preparation: Preparation, device: torch.device = CPU
 ) -> NDArray[np.uint8]:
-    """The window's pixels (H, W, 3) at the model's size; CUDA resizes large ones, bit for bit alike."""
+    """The window's pixels (H, W, 3) at the model's size; CUDA resizes large ones, with equal bits."""
     height, width = frame.resized_hw
     if device.type == "cuda" and rgb8.shape[0] * rgb8.shape[1] >= LARGE and rgb8.shape[:2] != (height, width):
         return resize_8bit(rgb8, (height, width), preparation.resampling, device)
@@ -63,23 +63,23 @@ def resized_window(
 def arranged(
     resized: NDArray[np.uint8], frame: Frame, preparation: Preparation, limits: Limits | None = None
 ) -> torch.Tensor:
-    """Bring pixels of the model's size (h, w, 3) into its value range and pad them: -> 1 3 H W float32."""
+    """Normalise and pad pixels of the model's size: h w 3 -> 1 3 H W float32."""
     pad_h, pad_w = (room - size for room, size in zip(frame.input_hw, frame.resized_hw, strict=True))
     padded_chw = functional.pad(normalised(resized, preparation, limits), (0, pad_w, 0, pad_h))
     return padded_chw.unsqueeze(0).contiguous()
 
 
 def stretch_limits(rgb8: NDArray[np.uint8], preparation: Preparation) -> Limits | None:
-    """The 8-bit values that a preparation stretches to 0 and 1, found in these pixels; None if in none."""
+    """8-bit values that a preparation stretches to 0 and 1 in these pixels; None if it does not stretch."""
     return percentile_limits(rgb8, preparation.percentiles) if preparation.minmax else None
 
 
 def normalised(
     rgb8: NDArray[np.uint8], preparation: Preparation, limits: Limits | None = None
 ) -> torch.Tensor:
-    """Into the model's value range: (H, W, 3) uint8 of the model's size -> 3 H W float32.
+    """Normalise to the model's value range: H W 3 uint8 of the model's size -> 3 H W float32.
 
-    ``limits`` are those of ``stretch_limits``, found in these pixels themselves where they are not given.
+    ``limits`` default to ``stretch_limits`` of these pixels.
     """
     pixels_chw = torch.from_numpy(rgb8.astype(np.float32)).permute(2, 0, 1)
     limits = stretch_limits(rgb8, preparation) if limits is None else limits

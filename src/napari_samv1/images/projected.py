@@ -1,4 +1,4 @@
-"""Projections of several slices, as arrays that compute them where they are read."""
+"""Projections of several slices, as arrays that are computed where they are read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROJECTIONS: dict[ProjectionMode, Callable[..., Any]] = {
 
 
 def projected(source: ArraySource, projection: Projection | None) -> ArraySource:
-    """The image of which each slice is projected with those around it; None leaves it as it is."""
+    """The image with each slice projected with the slices around it; unchanged for None."""
     if projection is None:
         return source
     full, ndim = source.shapes[0], len(source.shapes[0])
@@ -34,8 +34,8 @@ def projected(source: ArraySource, projection: Projection | None) -> ArraySource
 class ProjectedArray:
     """An array-like whose element at a slice is the projection of the slices around it.
 
-    Reads all of them for each slice that is asked for. An axis that is not asked for by one number is not
-    projected along. ``factors`` are how many full-resolution slices and pixels one of this level spans.
+    Each read of a slice reads all slices around it. Only axes that are indexed by a number are projected.
+    ``factors`` are the full-resolution slices and pixels that one of this level spans.
     """
 
     def __init__(self, array: Any, projection: Projection, factors: NDArray[np.float64], ndim: int) -> None:
@@ -47,26 +47,26 @@ class ProjectedArray:
 
     @property
     def in_memory(self) -> bool:
-        """The slices are at hand."""
+        """True if the slices are in memory."""
         return at_hand(self.array)
 
     def __getitem__(self, cut: tuple[int | slice, ...]) -> NDArray[Any]:
         slabs = {slab.axis: slab for slab in self.projection.slabs}
-        axes = [axis for axis, own in enumerate(cut[: self._ndim]) if not isinstance(own, slice)]
+        axes = [axis for axis, at in enumerate(cut[: self._ndim]) if not isinstance(at, slice)]
         wide = list(cut)
         for axis in axes:
-            at = int(cut[axis])  # type: ignore[arg-type]  # no slice
+            at = int(cut[axis])  # type: ignore[arg-type]  # not a slice
             wide[axis] = slice(at, at + 1)
             if axis in slabs:
                 wide[axis] = self._around(at, axis, slabs[axis].start, slabs[axis].stop)
         pixels = np.asarray(self.array[tuple(wide)])
-        # as napari does it: one slice stays as it is, several become one along all axes at once
+        # as in napari: a single slice is unchanged, several are projected along all axes at once
         if all(pixels.shape[axis] == 1 for axis in axes):
             return np.asarray(pixels.reshape([n for axis, n in enumerate(pixels.shape) if axis not in axes]))
         return np.asarray(PROJECTIONS[self.projection.mode](pixels, axis=tuple(axes)))
 
     def _around(self, at: int, axis: int, start: int, stop: int) -> slice:
-        """Slices of this level around one; at the ends of the stack there are fewer."""
+        """Slices of this level around one slice; fewer at the ends of the stack."""
         factor, size = self._factors[axis], self.shape[axis]
         middle = (at + 0.5) * factor - 0.5
         first = int(max(middle + start + 0.5, 0) // factor)

@@ -1,4 +1,4 @@
-"""Resizing of arrays of any real dtype, antialiased, as the model's input is resized."""
+"""Antialiased resizing of arrays of any real dtype, as for the model's input."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Box = tuple[float, float, float, float]
 
 
 def resized(pixels: Array, hw: tuple[int, int], box_yxyx: Box | None = None) -> Array:
-    """Resize (H, W) or (H, W, C) to ``hw``, bilinearly with antialiasing, from a box of it if given.
+    """Resize (H, W) or (H, W, C), or a box of it, to ``hw``, bilinearly with antialiasing.
 
     ``box_yxyx`` (top, left, bottom, right) counts in pixels' edges and may cut through pixels. uint8 stays
-    uint8 and other integers are rounded to their type; bool and floats become float32. What is not finite
-    takes the lowest or, where it is +inf, the highest finite value. Nothing is copied where nothing changes.
+    uint8 and other integers are rounded to their type; bool and floats become float32. NaN and -inf become
+    the lowest finite value, +inf the highest. An unchanged array is not copied.
     """
     height, width = pixels.shape[:2]
     top, left, bottom, right = (0.0, 0.0, float(height), float(width)) if box_yxyx is None else box_yxyx

@@ -1,4 +1,4 @@
-"""Images of a plane for the model: one or several, between limits that become numbers in a worker."""
+"""Images of a plane for the model: one or several, between limits that a worker finds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Limits = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class SeenPixels:
-    """Pixels, intensity and gamma as ``Predictor.embed`` takes them.
+    """Pixels, intensity and gamma for ``Predictor.embed``.
 
-    Of channels that were composed, ``pixels`` are the 8-bit RGB that ``display`` made. ``hashes`` are those
-    of all planes that were read, by their keys.
+    For composed channels, ``pixels`` are the 8-bit RGB made by ``display``. ``hashes`` are those of all
+    planes that were read, by their keys.
     """
 
     pixels: NDArray[Any] = field(repr=False)
@@ -38,10 +38,10 @@ class SeenPixels:
 
 @dataclass(frozen=True, eq=False)
 class SeenImage:
-    """One image as it is displayed: ``intensity`` is between which limits, ``paint`` in which colours.
+    """One image as displayed: ``intensity`` holds its limits, ``paint`` its colours.
 
-    ``key`` tells its plane from others, ``image`` and ``revision`` its data. ``pixels_hash`` reads the plane
-    and hashes it. With a ``projection``, slices around the plane are seen with it.
+    ``key`` identifies its plane, ``image`` and ``revision`` its data. ``pixels_hash`` reads the plane and
+    hashes it. A ``projection`` adds the slices around the plane.
     """
 
     key: Hashable
@@ -60,16 +60,16 @@ class SeenImage:
 
     @property
     def projected(self) -> ArraySource:
-        """The pixels that are seen: those of ``source``, or projected."""
+        """Source of the pixels for the model: ``source``, or a projection of it."""
         return projected(self.source, self.projection)
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Images of which a model is to see a plane, the lowest first, and by which limits.
+    """Images of a plane for the model, lowest first, and the rule for their limits.
 
-    ``is_alone`` says that there is but the annotated image. ``found`` are limits that were found in pixels so
-    far; several of these records share it.
+    ``is_alone`` is True for the annotated image alone. ``found`` is a cache of limits found in pixels, which
+    several records share.
     """
 
     plane: Plane
@@ -79,11 +79,11 @@ class Seen:
     sight: Sight = AS_DISPLAYED
     found: dict[Hashable, Limits] = field(default_factory=dict, repr=False)
 
-    # Known without a read
+    # Without reading pixels
 
     @property
     def key(self) -> Hashable:
-        """All that an encoding depends on."""
+        """Everything that an encoding depends on."""
         return tuple(
             (one.key, one.revision, self._rule(one), one.gamma, one.paint, one.projection)
             for one in self.images
@@ -91,7 +91,7 @@ class Seen:
 
     @property
     def made_of(self) -> dict[str, Hashable]:
-        """Return the channels and slices of an encoding, in words for a person."""
+        """Channels and slices of an encoding, under their names in a status sentence."""
         return {
             "channels": tuple(one.key for one in self.images),
             "slices": tuple(one.projection for one in self.images),
@@ -99,12 +99,12 @@ class Seen:
 
     @property
     def limits(self) -> tuple[tuple[str, Limits | None], ...]:
-        """The images and their limits, None where those are not found yet."""
-        return tuple((str(one), self._known(one)) for one in self.images)
+        """Names of the images and their limits, None until found."""
+        return tuple((str(one), self._limits_if_found(one)) for one in self.images)
 
     @property
     def is_as_displayed(self) -> bool:
-        """The image alone, between its contrast limits, in grey."""
+        """True for the annotated image alone, between its contrast limits, in grey."""
         first = self.images[0]
         return (
             self.is_alone
@@ -114,18 +114,18 @@ class Seen:
 
     @property
     def source(self) -> Source:
-        """The pixels of the image, or of all images as channels of one."""
+        """Source of the image, or of all images as channels."""
         if self.is_alone:
             return self.images[0].projected
         return StackedSource(tuple(one.projected for one in self.images))
 
     def glimpse(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[np.uint8] | None:
-        """Some rows and columns as a model sees them, RGB (R, C, 3); None where that means a read."""
-        limits = [known for _, known in self.limits if known is not None]
+        """Some rows and columns as a model sees them, RGB (R, C, 3); None if not in memory."""
+        limits = [found for _, found in self.limits if found is not None]
         if len(limits) < len(self.images) or not all(one.source.in_memory for one in self.images):
             return None
-        places = [np.asarray(own) for own in (rows, columns)]
-        (top, left), (bottom, right) = ([int(edge(own)) for own in places] for edge in (np.min, np.max))
+        places = [np.asarray(rows), np.asarray(columns)]
+        (top, left), (bottom, right) = ([int(edge(at)) for at in places] for edge in (np.min, np.max))
         hw = bottom - top + 1, right - left + 1
         pixels = self.source.read(Region(self.plane, (top, left, *hw)), hw)
         cut = pixels[np.ix_(places[0] - top, places[1] - left)]
@@ -134,7 +134,7 @@ class Seen:
     # In a worker
 
     def pixels(self) -> SeenPixels:
-        """The plane's pixels by the numbers of the display. Reads; call it in a worker."""
+        """The plane's pixels and limits; reads pixels, so call it in a worker."""
         hashes = self.hashes()
         display = self._found_display(hashes)
         pixels = self.source.read(Region(self.plane, (0, 0, *self.shape_yx)), self.shape_yx)
@@ -144,30 +144,30 @@ class Seen:
         return SeenPixels(displayed(pixels, display), None, 1.0, display, hashes)
 
     def display(self) -> Display:
-        """The numbers of the display; finds limits in pixels: call it in a worker."""
+        """The plane's display; reads pixels to find limits, so call it in a worker."""
         return self._found_display({} if self.is_alone else self.hashes())
 
     def hashes(self) -> dict[Hashable, str]:
-        """Hashes of the planes of all images, by their keys. Reads; call it in a worker."""
+        """Hashes of the planes of all images by their keys; reads pixels, so call it in a worker."""
         return {one.key: one.pixels_hash() for one in self.images}
 
     def _found_display(self, hashes: Mapping[Hashable, str]) -> Display:
-        own = () if self.is_alone else hashes.values()
-        return self._display([self._limits(one) for one in self.images], *own)
+        named = () if self.is_alone else hashes.values()
+        return self._display([self._limits(one) for one in self.images], *named)
 
     def _display(self, limits: Sequence[Limits], *hashes: str) -> Display:
-        own = hashes if len(hashes) == len(self.images) else [""] * len(self.images)
+        named = hashes if len(hashes) == len(self.images) else [""] * len(self.images)
         return Display(
             tuple(
                 Channel(low, high, one.gamma, one.paint, one.source.rgb, pixels, one.projection)
-                for one, (low, high), pixels in zip(self.images, limits, own, strict=True)
+                for one, (low, high), pixels in zip(self.images, limits, named, strict=True)
             )
         )
 
     # Limits
 
     def _rule(self, image: SeenImage) -> Hashable:
-        """Return the settings on which an image's limits depend, beside its data."""
+        """Settings that an image's limits depend on, beside its data."""
         if self.sight.limits == "displayed":
             return image.intensity
         if self.sight.limits == "fixed":
@@ -178,18 +178,18 @@ class Seen:
         place = self.plane if self.sight.limits == "plane" else self.plane.axes
         return image.image, place, image.revision, image.projection, self._rule(image)
 
-    def _known(self, image: SeenImage) -> Limits | None:
+    def _limits_if_found(self, image: SeenImage) -> Limits | None:
         if self.sight.limits == "displayed":
             return limits_of(np.zeros((1, 1), image.source.dtype), image.intensity)
         return self.sight.fixed if self.sight.limits == "fixed" else self.found.get(self._found_at(image))
 
     def _limits(self, image: SeenImage) -> Limits:
-        known = self._known(image)
-        is_found = self.sight.limits in ("plane", "stack")
-        # what is at hand may have been changed in place, of which napari says nothing
-        if known is not None and not (is_found and image.source.in_memory):
-            return known
-        # brings torch, which a window that opens does not wait for
+        limits = self._limits_if_found(image)
+        from_pixels = self.sight.limits in ("plane", "stack")
+        # pixels in memory may have changed in place, without an event, so their limits are found again
+        if limits is not None and not (from_pixels and image.source.in_memory):
+            return limits
+        # imports torch, which would delay the opening of a window
         from napari_samv1.images.limits import percentiles_of_plane, percentiles_of_stack
 
         find = percentiles_of_plane if self.sight.limits == "plane" else percentiles_of_stack

@@ -1,4 +1,4 @@
-"""A large image of cells that is computed where it is read: 32,768 x 32,768 pixels, no file, no download."""
+"""Sample slide of 32,768 x 32,768 pixels with cells, computed where it is read, without a file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 SIDE = 32_768
 LEVELS = 6
 SPACING = 48
-"""Each square of so many pixels holds one cell, or none."""
+"""Side of a square in pixels; each square holds at most one cell."""
 
 
 class SlideLevel:
-    """The slide at a level whose pixels span ``factor`` of the finest, sliced like an array."""
+    """Level of the slide whose pixels span ``factor`` finest pixels, sliced like an array."""
 
     ndim = 2
     dtype = np.dtype(np.uint8)
@@ -46,8 +46,8 @@ def slide_pixels(rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[n
     height, width = (8 + 10 * _random(*square, number) for number in (1, 2))
     room = SPACING - 2 * np.maximum(height, width)
     centre_y, centre_x = (
-        SPACING * own + (SPACING - room) / 2 + room * _random(*square, number)
-        for own, number in zip(square, (3, 4), strict=True)
+        SPACING * at + (SPACING - room) / 2 + room * _random(*square, number)
+        for at, number in zip(square, (3, 4), strict=True)
     )
     inside = ((y - centre_y) / height) ** 2 + ((x - centre_x) / width) ** 2
     is_cell = (inside < 1) & (_random(*square, 5) < 0.8) & tissue
@@ -57,7 +57,7 @@ def slide_pixels(rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[n
 
 
 def _random(rows: NDArray[np.int_], columns: NDArray[np.int_], number: int) -> NDArray[np.float32]:
-    """Numbers from 0 to 1 that hang on the place alone."""
+    """Pseudo-random numbers from 0 to 1 that depend on the place alone."""
     mixed = rows.astype(np.uint32) * np.uint32(0x9E3779B1) + columns.astype(np.uint32) * np.uint32(0x85EBCA77)
     mixed = mixed + np.uint32((number * 0xC2B2AE3D) % (1 << 32))
     for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):

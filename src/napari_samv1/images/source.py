@@ -1,4 +1,4 @@
-"""Sources: where an image's pixels come from, read only where and as finely as they are needed."""
+"""Sources of an image's pixels, read only where and as finely as needed."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from napari_samv1.records.requests import SourceIdentity
 Array = NDArray[Any]
 
 MOST_PIXELS = 1 << 24
-"""Largest number of pixels in one read: of more, every second, third, ... row and column is read."""
+"""Largest number of pixels in one read; of more only every second, third, ... row and column is read."""
 
 OVERVIEW_PIXELS = 1_000_000
-"""Up to how many pixels a level is looked at as a whole, for its hash or for the range of its values."""
+"""Largest level that is read as a whole for its hash or the range of its values."""
 
 HASHED_BLOCKS, HASHED_SIDE = 16, 64
 
 
 class ReadError(Exception):
-    """An image's pixels could not be read; the message is a sentence that says which, and why."""
+    """An image's pixels could not be read; the message is a sentence with the place and the reason."""
 
 
 class Source(Protocol):
-    """An image as rows and columns of planes: an array, a file, a list of levels, a layer.
+    """An image as planes of rows and columns: an array, a file, a list of levels, a layer.
 
-    ``in_memory`` says that pixels are at hand, so that reading them again costs next to nothing.
+    ``in_memory`` is True if reading pixels again costs next to nothing.
     """
 
     @property
@@ -49,9 +49,9 @@ class Source(Protocol):
     def in_memory(self) -> bool: ...
 
     def read(self, region: Region, hw: tuple[int, int]) -> Array:
-        """The region's pixels resized to ``hw``: (h, w), or (h, w, C) with colour last.
+        """Pixels of a region resized to ``hw``: (h, w), or (h, w, C) with colour last.
 
-        Raises ``ReadError`` where they cannot be read.
+        Raises ``ReadError`` if they cannot be read.
         """
         ...
 
@@ -60,14 +60,14 @@ class Source(Protocol):
 class ArraySource:
     """Levels of an image, finest first, each an array or anything that is sliced like one.
 
-    numpy, memory maps, dask, zarr, h5py, xarray and tensorstore are. Nothing is read until ``identity`` or
-    ``read`` is asked for. ``rgb`` says that the last axis is colour. ``name`` and ``modified_ns`` are of the
-    file that holds it, if one does.
+    Arrays of numpy, memory maps, dask, zarr, h5py, xarray and tensorstore are sliced so. Nothing is read
+    before ``identity`` or ``read``. With ``rgb`` the last axis is colour. ``name`` and ``modified_ns`` are
+    those of the image's file, if there is one.
 
     Raises
     ------
     ValueError
-        If the levels are no image, or do not get smaller.
+        If the levels are not an image, or do not get smaller.
     """
 
     levels: tuple[Any, ...]
@@ -95,24 +95,24 @@ class ArraySource:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the pixels."""
+        """Type of the pixels."""
         return _dtype(self.levels[0])
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shapes of all levels, without the colour axis."""
+        """Shapes of all levels, without the colour axis."""
         return tuple(
             tuple(int(size) for size in level.shape)[: len(level.shape) - self.rgb] for level in self.levels
         )
 
     @property
     def in_memory(self) -> bool:
-        """All levels are arrays in memory, none mapped from a file."""
+        """True if all levels are arrays in memory, none mapped from a file."""
         return all(map(at_hand, self.levels))
 
     @cached_property
     def identity(self) -> SourceIdentity:
-        """Identity of the image, from a few of its pixels, read once."""
+        """Identity of the image, with a hash of a few pixels, read once."""
         shape, *coarser = self.shapes
         return SourceIdentity(
             shape=shape,
@@ -125,23 +125,22 @@ class ArraySource:
         )
 
     def read(self, region: Region, hw: tuple[int, int]) -> Array:
-        """The region's pixels resized to ``hw``, from the level that is just fine enough.
+        """Pixels of a region resized to ``hw``, from the level that is just fine enough.
 
-        A level is fine enough that has at least as many pixels as are asked for; the finest is taken where
-        none is.
+        A level is fine enough if its region has at least ``hw`` pixels; otherwise the finest is read.
         """
         rows, columns = region.plane.axes
         window, level = region.window_yxhw, 0
         for index, shape in enumerate(self.shapes):
             factors = np.divide(self.shapes[0], shape)[[rows, columns]]
-            # shapes are rounded: a level of 391 for 400.64 is the quarter that was asked for
+            # 1 % of tolerance, because the shapes of levels are rounded
             if window[2] / factors[0] >= hw[0] * 0.99 and window[3] / factors[1] >= hw[1] * 0.99:
                 level = index
         shape = self.shapes[level]
         factors = np.divide(self.shapes[0], shape)
         cut: list[int | slice] = [
-            slice(None) if own is None else min(int((own + 0.5) / factor), size - 1)
-            for own, factor, size in zip(region.plane.index, factors, shape, strict=True)
+            slice(None) if at is None else min(int((at + 0.5) / factor), size - 1)
+            for at, factor, size in zip(region.plane.index, factors, shape, strict=True)
         ]
         box = []
         for axis, start, size in ((rows, window[0], window[2]), (columns, window[1], window[3])):
@@ -158,7 +157,7 @@ class ArraySource:
         (top, bottom), (left, right) = box
         height, width = pixels.shape[:2]
         fitted = (top / step, left / step, min(bottom / step, height), min(right / step, width))
-        # what rounding leaves of whole pixels is no reason to resample
+        # rounded, so that whole pixels are not resampled for a rounding error
         whole = tuple(float(round(edge)) if abs(edge - round(edge)) < 1e-4 else edge for edge in fitted)
         return resized(pixels, hw, (whole[0], whole[1], whole[2], whole[3]))
 
@@ -166,19 +165,19 @@ class ArraySource:
         array = self.levels[level]
         ranges = [range(size)[one] for size, one in zip(self.shapes[level], cut, strict=True)]
         expected = tuple(len(one) for one in ranges if isinstance(one, range))
-        what = f"image {self.name!r}" if self.name else "the image"
-        where = f"{what} could not be read at {_in_words(cut)}" + (f" of level {level}" if level else "")
+        image = f"image {self.name!r}" if self.name else "the image"
+        failed = f"{image} could not be read at {_in_words(cut)}" + (f" of level {level}" if level else "")
         try:
             pixels = np.asarray(array[cut])
-        # a store may raise whatever it likes: a worker and a script both need a sentence
+        # stores raise errors of all kinds, and workers and scripts need a sentence
         except Exception as error:
-            raise ReadError(f"{where}: {error or type(error).__name__}") from error
+            raise ReadError(f"{failed}: {error or type(error).__name__}") from error
         if pixels.shape[:2] != expected or pixels.ndim != 2 + self.rgb:
-            raise ReadError(f"{where}: expected pixels of shape {expected}, got {pixels.shape}")
+            raise ReadError(f"{failed}: expected pixels of shape {expected}, got {pixels.shape}")
         return pixels[..., :3] if self.rgb else pixels
 
     def _hash(self) -> str:
-        """XXH3-128 of the coarsest level where it is small, or else of blocks spread over it."""
+        """XXH3-128 of the coarsest level if it is small, otherwise of blocks spread over it."""
         level = len(self.levels) - 1
         shape = self.shapes[level]
         digest = xxhash.xxh3_128()
@@ -192,35 +191,35 @@ class ArraySource:
 
 
 def at_hand(array: Any) -> bool:
-    """Return True if an array, or the arrays that it is made of, are in memory."""
+    """True if an array, or all arrays that it is made of, are in memory."""
     if isinstance(array, np.ndarray):
         return _mapped_file(array) is None
     return getattr(array, "in_memory", None) is True
 
 
 def as_source(image: Any, *, ndim: int | None = None) -> Source:
-    """Anything that holds an image as a source; a source stays as it is. Reads nothing.
+    """Make a source of an image without reading it; a source is returned unchanged.
 
     A list or tuple of arrays is the levels of one image, finest first; a list of numbers is an array.
-    ``ndim`` is how many axes the image has without colour; by default a last axis of 3 or 4 is colour where
-    two axes are left beside it.
+    ``ndim`` is the number of axes without colour; by default a last axis of 3 or 4 is colour if it leaves two
+    axes or more.
 
     Raises
     ------
     ValueError
-        If it is no image; the message says what would be.
+        If it is not an image; the message gives the expected form.
     """
     if isinstance(image, Sequence) and not isinstance(image, str) and all(map(_is_array, image)) and image:
         levels = tuple(image)
     else:
         if not _is_array(image):
-            # hasattr would find the identity by reading pixels
+            # not by hasattr, which would compute the identity and so read pixels
             if (
                 not isinstance(image, str | os.PathLike)
                 and getattr_static(image, "identity", None) is not None
             ):
-                own: Source = image
-                return own
+                source: Source = image
+                return source
             image = np.asarray(image)
         levels = (image,)
     shape = tuple(levels[0].shape)
@@ -238,20 +237,20 @@ def as_source(image: Any, *, ndim: int | None = None) -> Source:
 
 
 def shape_of(source: Source) -> tuple[int, ...]:
-    """The shape of an image without its colour axis; of an array it is known without a read."""
+    """Shape of an image without its colour axis; that of an array is found without reading pixels."""
     return source.shapes[0] if isinstance(source, ArraySource) else source.identity.shape
 
 
 def as_plane(source: Source, plane: Plane | int | Sequence[int | None] | None) -> Plane:
-    """The plane that was named, or the only one there is.
+    """The plane of that name, or the only plane of an image.
 
-    A number or several are the positions on the axes before rows and columns; a tuple with two None names
-    any plane.
+    One or more numbers are positions on the axes before rows and columns; a tuple with two None names any
+    plane.
 
     Raises
     ------
     ValueError
-        If an image with more axes comes without a plane, or with one that it does not have.
+        If an image of many planes comes without a plane, or the image has no such plane.
     """
     shape = shape_of(source)
     if plane is None:
@@ -270,7 +269,7 @@ def as_plane(source: Source, plane: Plane | int | Sequence[int | None] | None) -
         named = (plane,) if isinstance(plane, int | np.integer) else tuple(plane)
         plane = Plane(named if None in named else (*named, None, None))
     outside = len(plane.index) != len(shape) or any(
-        own is not None and not 0 <= own < size for own, size in zip(plane.index, shape, strict=True)
+        at is not None and not 0 <= at < size for at, size in zip(plane.index, shape, strict=True)
     )
     if outside:
         raise ValueError(f"there is no plane {plane.index} in an image of shape {shape}")
@@ -278,7 +277,7 @@ def as_plane(source: Source, plane: Plane | int | Sequence[int | None] | None) -
 
 
 def spread(count: int, axes: int) -> NDArray[np.float64]:
-    """Places (count, axes) in 0..1 that cover a box evenly without lying in rows; always the same ones."""
+    """Places (count, axes) in 0..1 that cover a box evenly, not in rows, and are the same each time."""
     # the additive recurrence of M. Roberts: the powers of the root of x ** (axes + 1) = x + 1
     root = 2.0
     for _ in range(64):
@@ -289,7 +288,7 @@ def spread(count: int, axes: int) -> NDArray[np.float64]:
 
 
 def aligned(place: float, size: int, side: int) -> slice:
-    """``side`` pixels of an axis at a place in 0..1, from a multiple of ``side`` on: seldom in two chunks."""
+    """``side`` pixels of an axis near a place in 0..1, from a multiple of ``side``, to read few chunks."""
     if size <= side:
         return slice(0, size)
     start = min(int(place * size) // side * side, size - side)
@@ -314,7 +313,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _dtype(array: Any) -> np.dtype[Any]:
-    # tensorstore has dtypes of its own
+    # the dtype of a tensorstore is not numpy's
     return np.dtype(getattr(array.dtype, "numpy_dtype", array.dtype))
 
 

@@ -1,4 +1,4 @@
-"""Several images that lie on each other pixel by pixel, as one source; and one plane of an image as one."""
+"""Several aligned images as the channels of one source, and one plane of an image as a source."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from napari_samv1.records.requests import SourceIdentity
 
 @dataclass(frozen=True, eq=False)
 class StackedSource:
-    """Channels that are each read from the level that is just fine enough; an RGB image is three."""
+    """Channels, each read from the level that is just fine enough; an RGB image is three channels."""
 
     sources: tuple[Source, ...]
 
     @property
     def in_memory(self) -> bool:
-        """All pixels of all channels are at hand."""
+        """True if all channels are in memory."""
         return all(source.in_memory for source in self.sources)
 
     @cached_property
     def identity(self) -> SourceIdentity:
-        """Identity of these images, in this order."""
+        """Identity of the images in their order."""
         first, *others = (source.identity for source in self.sources)
         for other in others:
             if other.shape != first.shape:
@@ -44,14 +44,14 @@ class StackedSource:
         )
 
     def read(self, region: Region, hw: tuple[int, int]) -> NDArray[Any]:
-        """The region's pixels of all channels resized to ``hw``: (h, w, C)."""
+        """Pixels of a region in all channels, resized to ``hw``: (h, w, C)."""
         planes = (source.read(region, hw) for source in self.sources)
         return np.concatenate([one if one.ndim == 3 else one[..., np.newaxis] for one in planes], axis=2)
 
 
 @dataclass(frozen=True, eq=False)
 class OnePlaneSource:
-    """A plane of an image, as an image of rows and columns."""
+    """One plane of an image as an image of two axes."""
 
     source: Source
     plane: Plane
@@ -67,5 +67,5 @@ class OnePlaneSource:
         return replace(identity, shape=self.plane.shape_in(identity.shape), levels=levels)
 
     def read(self, region: Region, hw: tuple[int, int]) -> NDArray[Any]:
-        """The region's pixels resized to ``hw``."""
+        """Pixels of a region, resized to ``hw``."""
         return self.source.read(Region(self.plane, region.window_yxhw), hw)

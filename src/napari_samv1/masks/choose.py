@@ -15,9 +15,9 @@ def best_index(
 ) -> int:
     """Index 0..3 of the mask to show.
 
-    ``"auto"`` follows how the network was trained: mask 0 answers several prompts, and masks 1 to 3 an
-    ambiguous one (a single point or box), the highest predicted IoU first. ``"iou"`` and ``"stability"``
-    take the highest of all four; only the latter reads ``stability``.
+    ``"auto"`` follows the network's training: mask 0 for several prompts; for an ambiguous one (a single
+    point or box) the highest predicted IoU of masks 1 to 3. ``"iou"`` and ``"stability"`` take the highest
+    of all four; only the latter reads ``stability``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Clean-up of one object's mask: holes, islands, ragged outlines, a pixel too much or too little."""
+"""Clean-up of one object's mask: holes, islands, ragged outlines, width."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _GAUSSIAN_REACH = 4.0  # standard deviations after which the filter is cut off
 class CleanUp:
     """Clean-up of a mask, in this order; the defaults leave it as it is.
 
-    ``fill_holes`` fills what the mask encloses. ``drop_islands`` drops pieces of fewer pixels than that,
-    and ``keep_largest`` all but the largest. ``smooth`` is the standard deviation in pixels of a Gaussian
-    that rounds the outline. ``grow`` widens by that many pixels, or narrows where it is negative.
-    After smoothing and growing the first three are applied again, so that they hold for the result.
+    ``fill_holes`` fills enclosed background. ``drop_islands`` drops pieces of fewer pixels, ``keep_largest``
+    all pieces but the largest. ``smooth`` is the standard deviation in pixels of a Gaussian that rounds the
+    outline. ``grow`` widens the mask by so many pixels, a negative number narrows it. After smoothing and
+    growing the first three are applied again, so that they hold for the result.
 
-    Pieces touch at corners too, holes do not leak through corners. The image's edge is no outline: a mask
-    that reaches it is neither narrowed nor rounded there.
+    Pieces that touch at a corner are one piece; holes are closed by corners. The image's edge is not an
+    outline: a mask that reaches it is neither narrowed nor rounded there.
     """
 
     fill_holes: bool = False
@@ -42,7 +42,7 @@ class CleanUp:
             raise ValueError(f"smooth must be 0 pixels or more, got {self.smooth}")
 
     def apply(self, crop: MaskCrop, image_hw: tuple[int, int]) -> MaskCrop:
-        """The cleaned mask; only the crop and the margin that it may grow into are looked at."""
+        """The cleaned mask; works on the crop and a margin for growing alone."""
         if self == CleanUp() or crop.empty:
             return crop
         # one more pixel, so that the background around the object is one piece

@@ -1,4 +1,4 @@
-"""Composite: objects laid over each other, as a label image that is computed only where it is read."""
+"""Composite: a label image of stacked objects, computed where it is read."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Factors = tuple[int, int]
 
 
 class Composite:
-    """A stack of objects, lowest first; a read looks only at those whose boxes meet the region.
+    """A stack of objects, lowest first; a read composes only the objects whose boxes meet the region.
 
-    Pixels of a coarser level show an object where any of its pixels lies in them, so that small objects stay
-    visible. Never changes; ``earlier`` hands on the reduced masks that are still good.
+    A pixel of a coarser level shows an object if it holds any pixel of it, so that small objects stay
+    visible. Immutable; reduced masks that are still valid are taken from ``earlier``.
     """
 
     def __init__(self, painted: Sequence[Painted] = (), earlier: Composite | None = None) -> None:
@@ -56,16 +56,16 @@ class Composite:
         return compose(ground, (region[0].start, region[1].start), met)
 
     def _at_level(self, label: int, crop: MaskCrop, factors: Factors) -> MaskCrop:
-        known = self._reduced.get(label)
-        if known is None or known[0] is not crop:
-            known = self._reduced[label] = crop, {}
-        if factors not in known[1]:
-            known[1][factors] = reduced(crop, factors)
-        return known[1][factors]
+        cached = self._reduced.get(label)
+        if cached is None or cached[0] is not crop:
+            cached = self._reduced[label] = crop, {}
+        if factors not in cached[1]:
+            cached[1][factors] = reduced(crop, factors)
+        return cached[1][factors]
 
 
 def reduced(crop: MaskCrop, factors: Factors) -> MaskCrop:
-    """A mask at a coarser level: each pixel that holds any of its pixels."""
+    """A mask at a coarser level, with each pixel that holds any pixel of the mask."""
     if not crop.mask.size:
         return crop
     (top, left), mask = crop.origin_yx, crop.mask

@@ -1,4 +1,4 @@
-"""Covered: the labels that came from elsewhere and lie under our objects, so that they can come back."""
+"""Covered: labels from elsewhere that lie under our objects, kept so that they can come back."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ Labels = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Covered:
-    """A sparse label image: tiles of it exist only where something is covered.
+    """A sparse label image, with tiles only where labels are covered.
 
-    Immutable: ``updated`` returns another one that shares the tiles it did not change, so that an undo
-    history holds as many as it likes.
+    Immutable: ``updated`` returns a copy that shares unchanged tiles, so that an undo history can hold many.
     """
 
     tiles: Mapping[tuple[int, int], Labels] = field(default_factory=lambda: MappingProxyType({}))
 
     def within(self, region: tuple[slice, slice], dtype: np.dtype[Any]) -> Labels:
-        """The covered labels in a region of the image; 0 where none is."""
+        """Covered labels in a region of the image; 0 for none."""
         values = np.zeros(tuple(extent.stop - extent.start for extent in region), dtype=dtype)
         if self.tiles:
             for key, in_region, in_tile in _tiles(region):
@@ -56,7 +55,7 @@ class Covered:
         return Covered(MappingProxyType({key: tile for key, tile in tiles.items() if tile.any()}))
 
     def updated(self, region: tuple[slice, slice], values: Labels, where: NDArray[np.bool_]) -> Covered:
-        """With other values in a region, at the pixels ``where``."""
+        """A copy with new values in a region, at the pixels ``where``."""
         tiles = dict(self.tiles)
         for key, in_region, in_tile in _tiles(region):
             chosen, new = where[in_region], values[in_region]
@@ -75,7 +74,7 @@ class Covered:
 def _tiles(
     region: tuple[slice, slice],
 ) -> Iterator[tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice]]]:
-    """The tiles that a region touches: their key, their part of the region, and the region's part of them."""
+    """Tiles that a region touches: key, slices within the region, and slices within the tile."""
     rows, columns = region
     for i in range(rows.start // _TILE, -(-rows.stop // _TILE)):
         region_rows, tile_rows = _shared(rows, i)
@@ -95,15 +94,15 @@ def _shared(extent: slice, index: int) -> tuple[slice, slice]:
 def beneath_objects(
     labels_hw: NDArray[Any], objects: Iterable[tuple[int, MaskCrop]], covered: Covered
 ) -> NDArray[Any] | None:
-    """The labels of a label image that are no object's, also those that objects cover; None without any.
+    """Labels of a label image that belong to no object, also the covered ones; None without any.
 
-    ``objects`` are (id, mask) as they are painted, ``covered`` what lies under them: the label writer's.
+    ``objects`` are (id, mask) as painted, ``covered`` the labels under them.
     """
     beneath = np.array(labels_hw)
     for object_id, mask in objects:
         part = beneath[mask.region]
-        own = mask.mask & (part == object_id)
-        part[own] = covered.within(mask.region, part.dtype)[own]
+        painted = mask.mask & (part == object_id)
+        part[painted] = covered.within(mask.region, part.dtype)[painted]
     if not beneath.any():
         return None
     beneath.flags.writeable = False

@@ -12,14 +12,14 @@ from skimage.segmentation import watershed
 
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 
-REACH = 2  # pixels that are looked at on each side, on the way up
+REACH = 2  # pixels searched on each side for a higher one
 
 
 def divide(mask: MaskCrop, places_yx: Iterable[ArrayLike]) -> list[MaskCrop]:
-    """The part of a mask that belongs to each place; all pixels go to one of the places inside of it.
+    """Divide all pixels of a mask between the places inside of it: one part for each place.
 
-    A watershed of the distance to the background, so that parts meet where the mask is narrow; places that
-    lie on one hill of it meet halfway. A place outside of the mask gets no part.
+    A watershed of the distance to the background, so that parts meet where the mask is narrow; parts of
+    places on one hill of the distance meet halfway. A place outside of the mask gets an empty part.
     """
     places_yx = list(places_yx)
     # padded, so that the crop's edge is background as well
@@ -34,7 +34,7 @@ def divide(mask: MaskCrop, places_yx: Iterable[ArrayLike]) -> list[MaskCrop]:
         return [EMPTY for _ in places_yx]
     surface = np.zeros_like(depth)
     if len({peak for peak, _ in peaks}) == len(peaks):
-        # a hill is its own place's, however far from the top that lies
+        # each hill holds one place, and belongs to it however far from the top the place lies
         surface = -depth
         for peak, number in peaks:
             seeds[peak] = seeds[peak] or number
@@ -51,14 +51,14 @@ def share_a_piece(mask: MaskCrop, places_yx: Iterable[ArrayLike]) -> bool:
 
 
 def _pixel_in(mask: MaskCrop, place_yx: ArrayLike) -> tuple[int, int] | None:
-    """The pixel of a mask's crop at a place, None outside of the mask."""
+    """Pixel of a mask's crop at a place; None outside of the mask."""
     y, x = (int(at) for at in np.floor(np.asarray(place_yx) + 0.5) - mask.origin_yx)
     inside = 0 <= y < mask.mask.shape[0] and 0 <= x < mask.mask.shape[1]
     return (y, x) if inside and mask.mask[y, x] else None
 
 
 def _peak(depth: NDArray[np.float64], pixel: tuple[int, int]) -> tuple[int, int]:
-    """Top of the hill that a pixel lies on; ripples of a pixel or two are none."""
+    """Top of the hill that a pixel lies on, past ripples of a pixel or two."""
     while True:
         top, left = max(pixel[0] - REACH, 0), max(pixel[1] - REACH, 0)
         around = depth[top : pixel[0] + REACH + 1, left : pixel[1] + REACH + 1]

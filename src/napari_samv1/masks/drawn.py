@@ -1,4 +1,4 @@
-"""Drawn shapes -> prompts: the points, boxes and areas that a shape stands for."""
+"""Drawn shapes -> prompts: points, boxes and areas."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PATHS = ("path", "line")
 
 
 def prompts_of(rows: Iterable[DrawnShape], shape_yx: tuple[int, int]) -> Prompts:
-    """Drawn prompts of one object as the network takes them, on a plane of this size.
+    """Prompts for the network from the drawn prompts of one object, on a plane of this size.
 
-    - point: itself;
+    - point: the point;
     - rectangle, or polygon of four corners (a rectangle whose corner was dragged): its bounding box;
     - any other polygon, ellipse: its bounding box, with its inside as a mask hint;
-    - path, line: points along it, foreground or background as the shape is.
+    - path, line: points along it, of the shape's polarity.
     """
     points_yx: list[NDArray[np.float64]] = []
     labels: list[int] = []
@@ -44,12 +44,12 @@ def prompts_of(rows: Iterable[DrawnShape], shape_yx: tuple[int, int]) -> Prompts
 
 
 def is_box(shape: DrawnShape) -> bool:
-    """A shape that stands for a box alone."""
+    """True for a shape that means a box alone."""
     return shape.kind == "rectangle" or (shape.kind == "polygon" and len(shape.vertices_yx) == 4)
 
 
 def interior(shape_yx: tuple[int, int], kind: str, vertices_yx: NDArray[np.float64]) -> MaskCrop:
-    """The pixels of a plane whose centres lie inside of a drawn shape."""
+    """Pixels of a plane whose centres lie inside of a drawn shape."""
     outline = vertices_yx
     if kind == "ellipse":
         # napari keeps the corners of the ellipse's box, in order

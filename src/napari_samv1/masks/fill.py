@@ -16,10 +16,10 @@ Floats = NDArray[np.float64]
 
 
 def fill(outline_yx: Floats, shape_yx: tuple[int, int]) -> MaskCrop:
-    """The pixels of a plane whose centres lie in a polygon, on its edges or at its vertices.
+    """Pixels of a plane whose centres lie in a polygon, on its edges or at its vertices.
 
-    Where edges cross, parity decides: the pixels are those of ``skimage.draw.polygon``, which asks for each
-    pixel where each edge is.
+    Where edges cross, parity decides. The pixels are those of ``skimage.draw.polygon``, which compares each
+    pixel with each edge.
     """
     first_yx = np.maximum(np.ceil(outline_yx.min(axis=0) - SAME_PLACE), 0)
     last_yx = np.minimum(np.floor(outline_yx.max(axis=0) + SAME_PLACE), np.asarray(shape_yx) - 1)
@@ -39,9 +39,9 @@ def fill(outline_yx: Floats, shape_yx: tuple[int, int]) -> MaskCrop:
 
 
 def _inside(edges: Floats, top: int, left: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """A band of rows: the pixels with an odd number of edges to the right, or of other parity to the left."""
+    """Pixels of a band of rows with an odd number of edges to the right, or another parity to the left."""
     height, width = shape
-    # whether the number of edges changes from odd to even between a pixel and the one before it
+    # 1 where the parity of the number of edges differs between a pixel and the one before it
     to_right, to_left = np.zeros((2, height, width + 1), dtype=np.uint8)
     for row, (y0, x0), (y1, x1) in _crossings(edges, top, height):
         up, down = (y0 > 0) != (y1 > 0), (y0 < 0) != (y1 < 0)
@@ -57,15 +57,18 @@ def _inside(edges: Floats, top: int, left: int, shape: tuple[int, ...]) -> NDArr
 def _crossings(
     edges: Floats, top: int, height: int
 ) -> Iterator[tuple[NDArray[np.int64], tuple[Floats, Floats], tuple[Floats, Floats]]]:
-    """Rows of the band with edges that reach them, both ends (row, column) as seen from there, in parts."""
+    """Rows of the band and the edges that reach them, in parts.
+
+    The two ends of an edge are (row, column), with rows counted from the row that it reaches.
+    """
     first = np.clip(np.ceil(edges[:, :, 0].min(axis=1)) - top, 0, height).astype(np.int64)
     stop = np.clip(np.floor(edges[:, :, 0].max(axis=1)) - top + 1, 0, height).astype(np.int64)
     counts = np.maximum(stop - first, 0)
     parts = np.cumsum(counts) // CROSSINGS_AT_A_TIME
     for part in np.split(np.arange(len(edges)), np.flatnonzero(np.diff(parts)) + 1):
-        own = counts[part]
-        edge = np.repeat(part, own)
-        row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(own) - own, own)
+        rows = counts[part]
+        edge = np.repeat(part, rows)
+        row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(rows) - rows, rows)
         (y1, x1), (y0, x0) = edges[edge].transpose(1, 2, 0)
         yield row, (y0 - (top + row), x0), (y1 - (top + row), x1)
 
@@ -73,10 +76,10 @@ def _crossings(
 def _change(
     y0: Floats, x0: Floats, y1: Floats, x1: Floats, left: int, width: int, side: int
 ) -> NDArray[np.int64]:
-    """The first of the columns that an edge does not lie to the right of (1), or lies to the left of (-1)."""
+    """First column with an edge no longer to its right (side 1), or with the edge to its left (side -1)."""
     with np.errstate(over="ignore", invalid="ignore"):
         place = np.clip((x0 * y1 - x1 * y0) / (y1 - y0), left - 2, left + width + 2)
-    # rounding may put it one column off; whether a pixel is on an edge is asked at the pixel itself
+    # rounding may put the place one column off, so the columns around it are tested exactly
     guess = np.floor(place).astype(np.int64) - 1
     first = guess.copy()
     for column in (guess, guess + 1, guess + 2, guess + 3):

@@ -1,8 +1,9 @@
-"""Crops and areas of many masks from logits on any device: the logits stay there, crops and counts leave it.
+"""Crops and areas of many masks from logits on any device; only crops and counts leave the device.
 
-On a GPU all masks go through a block of the image together. On a CPU one mask after the other goes through
-``masks.threshold``, where only the blocks that its own outline crosses are computed: as torch's operations
-on small pieces the same takes twice as long there. Where a GPU's memory runs out, the CPU does it.
+On a GPU all masks are computed together, block by block of the image. On a CPU one mask after the other goes
+through ``masks.threshold``, which computes only the blocks that the mask's outline crosses: torch's
+operations on small pieces would take twice as long there. The CPU also takes over where a GPU's memory runs
+out.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from napari_samv1.masks.resize import AxisBlock, Placement, axis_blocks, resized
 from napari_samv1.masks.threshold import areas_above, cut_and_areas
 from napari_samv1.records.mask_crop import MaskCrop
 
-# torch is imported where it computes: sessions and panels know masks long before they need it
+# torch is imported in functions, because sessions and panels use masks long before torch
 if TYPE_CHECKING:
     from torch import Tensor
 
 Found = TypeVar("Found")
 
 PIXELS_AT_ONCE = 1 << 26
-"""Pixels of the image for which masks are computed at a time: 64 masks of a megapixel."""
+"""Pixels of all masks that are computed at a time: 64 masks of a megapixel."""
 
 
 def cut_each(
@@ -33,7 +34,7 @@ def cut_each(
     threshold: float,
     thresholds: Sequence[float] = (),
 ) -> list[tuple[MaskCrop, list[int]]]:
-    """``cut_and_areas`` of K masks, float32 on one device."""
+    """``cut_and_areas`` of K masks from float32 logits on one device."""
     found = _on_gpu(logits_khw, lambda there: cut_together(there, placement, threshold, thresholds))
     if found is not None:
         return found
@@ -43,7 +44,7 @@ def cut_each(
 def areas_of_each(
     logits_khw: Tensor | NDArray[np.float32], placement: Placement, thresholds: Sequence[float]
 ) -> list[list[int]]:
-    """``areas_above`` of K masks, float32 on one device."""
+    """``areas_above`` of K masks from float32 logits on one device."""
     found = _on_gpu(logits_khw, lambda there: areas_together(there, placement, thresholds))
     if found is not None:
         return found
@@ -53,7 +54,7 @@ def areas_of_each(
 def cut_together(
     logits_khw: Tensor, placement: Placement, threshold: float, thresholds: Sequence[float] = ()
 ) -> list[tuple[MaskCrop, list[int]]]:
-    """``cut_each``, whatever the device."""
+    """``cut_each`` by torch, on any device."""
     return [
         found
         for some in logits_khw.split(_at_once(placement))
@@ -62,7 +63,7 @@ def cut_together(
 
 
 def areas_together(logits_khw: Tensor, placement: Placement, thresholds: Sequence[float]) -> list[list[int]]:
-    """``areas_of_each``, whatever the device."""
+    """``areas_of_each`` by torch, on any device."""
     return [
         areas
         for some in logits_khw.split(_at_once(placement))
@@ -77,7 +78,7 @@ def _on_cpu(logits_khw: Tensor | NDArray[np.float32]) -> NDArray[np.float32]:
 def _on_gpu(
     logits_khw: Tensor | NDArray[np.float32], work: Callable[[Tensor], list[Found]]
 ) -> list[Found] | None:
-    """Do some work on a GPU's logits; None where they lie elsewhere, or memory runs out for it."""
+    """Do some work on a GPU's logits; None if they lie elsewhere, or memory runs out."""
     if isinstance(logits_khw, np.ndarray) or logits_khw.device.type == "cpu":
         return None
     from napari_samv1.model.memory import if_there_is_memory
@@ -91,9 +92,9 @@ def _at_once(placement: Placement) -> int:
 
 
 class _Blocks:
-    """The window's blocks for K masks: what is known of each before it is computed.
+    """Blocks of the window for K masks, with bounds of their values before they are computed.
 
-    ``lowest`` and ``highest`` are (K, rows, columns), the bounds of the block's values.
+    ``lowest`` and ``highest`` are (K, rows, columns).
     """
 
     def __init__(self, logits_khw: Tensor, placement: Placement) -> None:
@@ -134,7 +135,7 @@ class _Blocks:
             device=self.logits_khw.device,
         )
         undecided = np.asarray(counted.undecided.any(axis=(0, 1)))
-        # all of it is in all masks
+        # blocks that lie inside of all masks
         full = np.asarray(sure.all(axis=0))
         for i, j in np.argwhere(near | undecided):
             rows, columns = self.rows[i].target, self.columns[j].target
@@ -174,19 +175,19 @@ class _Areas:
         for k, t in enumerate(self._thresholds):
             inside = blocks.lowest > t
             self.undecided[k] = ~inside & (blocks.highest > t)
-            # where one mask needs the block's values, it is counted for all of them
-            known = inside & ~self.undecided[k].any(axis=0)
-            self._decided[k] = (blocks.pixels * known).sum(axis=(1, 2))
+            # a block that one mask needs computed is counted by its values for all masks
+            decided = inside & ~self.undecided[k].any(axis=0)
+            self._decided[k] = (blocks.pixels * decided).sum(axis=(1, 2))
         self._counted: list[tuple[int, Tensor]] = []
 
     def add(self, row: int, column: int, values_khw: Tensor) -> None:
-        """Count in a block's values, for the thresholds for which it is undecided."""
+        """Count a block's values at the thresholds that the bounds leave undecided."""
         for k, t in enumerate(self._thresholds):
             if self.undecided[k, :, row, column].any():
                 self._counted.append((k, (values_khw > t).sum((1, 2))))
 
     def totals(self) -> list[list[int]]:
-        """For each mask the area above each threshold."""
+        """Area of each mask above each threshold."""
         totals = self._decided
         if self._counted:
             import torch
@@ -194,11 +195,11 @@ class _Areas:
             # all counts leave the device together
             counts = torch.stack([count for _, count in self._counted]).cpu().numpy()
             np.add.at(totals, [k for k, _ in self._counted], counts)
-        return [[int(area) for area in own] for own in totals.T]
+        return [[int(area) for area in areas] for areas in totals.T]
 
 
 def _crops(masks_khw: Tensor, origin_yx: tuple[int, int]) -> list[MaskCrop]:
-    """The tight crops of masks whose first pixel lies at an origin, all leaving the device in one piece."""
+    """Tight crops of masks whose first pixel lies at an origin, copied from the device at once."""
     import torch
 
     if not masks_khw.numel():
@@ -223,7 +224,7 @@ def _crops(masks_khw: Tensor, origin_yx: tuple[int, int]) -> list[MaskCrop]:
 def _bounds(
     logits_khw: Tensor, rows: Sequence[AxisBlock], columns: Sequence[AxisBlock]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Smallest and largest logit around each block, widened by what a weighted sum may round."""
+    """Smallest and largest logit around each block, widened by the rounding of a weighted sum."""
     import torch
 
     by_row = [torch.aminmax(logits_khw[:, row.source], dim=1) for row in rows]

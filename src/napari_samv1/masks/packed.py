@@ -1,4 +1,4 @@
-"""Masks kept by the thousand: the bits of a crop, compressed."""
+"""PackedCrop: a mask's crop as compressed bits, so that thousands fit into memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAST = 1
 
 @dataclass(frozen=True)
 class PackedCrop:
-    """A mask's crop in a few bytes; that of a megapixel takes kilobytes, unpacked in a millisecond."""
+    """Compressed crop of a mask: a megapixel takes kilobytes, and a millisecond to unpack."""
 
     origin_yx: tuple[int, int]
     size_hw: tuple[int, int]

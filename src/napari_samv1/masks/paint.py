@@ -1,15 +1,15 @@
-"""Paint: the label image as the composite of objects over what was there before.
+"""Paint: the label image as a composite of objects over the labels beneath.
 
-The composite is defined pixel by pixel. Beneath are the labels that came from elsewhere. The objects are laid
-on them as a stack, the lowest first; a higher object covers a lower one, where its rule lets it paint:
+The composite is defined pixel by pixel. Labels from elsewhere lie beneath. The objects are stacked on them,
+lowest first; a higher object covers a lower one, where its rule lets it paint:
 
-- keep: where nothing is beneath, so that a label from elsewhere stays;
+- keep: where no label is beneath, so that labels from elsewhere stay;
 - overwrite: everywhere;
-- inside: where the chosen label is beneath, or is what the stack shows so far.
+- inside: where the chosen label is beneath, or shown by the stack so far.
 
-So an object that shrinks gives back what it covered. Which object lies above which is the caller's: under
-"keep" a new object goes lowest, so that the earlier ones stay whole. Labels from elsewhere that lie under an
-object are remembered in ``Covered``, as the image shows them no more.
+So an object that shrinks uncovers the labels under it. The caller decides the order: under "keep" a new
+object goes lowest, so that the earlier ones stay whole. ``Covered`` holds the labels from elsewhere that lie
+under an object, because the image shows them no longer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from napari_samv1.records.mask_crop import MaskCrop, Region
 from napari_samv1.records.settings import Rule
 
 Labels = NDArray[Any]
-
 
 Painted = tuple[int, MaskCrop, Rule]
 """An object as the label image shows it: its label, its whole mask, and its rule."""
@@ -46,7 +45,7 @@ class LabelImage(Protocol):
 
 @dataclass(frozen=True)
 class Patch:
-    """New labels of one region of the image: write ``values`` where ``changed``, and nothing else."""
+    """New labels of one region of the image: ``values`` to write at the ``changed`` pixels alone."""
 
     region: Region
     values: Labels
@@ -67,7 +66,7 @@ class Painting:
 def compose(beneath_hw: Labels, origin_yx: tuple[int, int], stack: Iterable[Painted]) -> Labels:
     """The label image of a region: the stack, lowest first, over the labels beneath it.
 
-    ``beneath_hw`` (H, W) starts at ``origin_yx`` of the image, and is left alone.
+    ``beneath_hw`` (H, W) starts at ``origin_yx`` of the image, and is not changed.
     """
     values = beneath_hw.copy()
     for label, part, mask, rule in _parts(stack, origin_yx, beneath_hw.shape):
@@ -94,23 +93,23 @@ def repaint(
     Parameters
     ----------
     labels : array, (H, W)
-        The image as it is now; only the regions in question are read, and nothing is written.
+        The current image; only the affected regions are read, and nothing is written.
     before, after : Stack
-        The stack as it was and as it is.
+        The old and the new stack.
     changed : collection of int
         The labels in which the stacks differ: in mask, rule or place.
     covered : Covered
-        What lies under the objects, as the last painting left it.
+        Labels under the objects after the last painting.
     adopted : collection of int
-        Objects whose label the image already shows where their mask is now (brush strokes; an object that
-        came with the image): those pixels are the object's own, and not something from elsewhere.
+        Objects whose masks the image already shows (brush strokes; labels adopted as objects): their pixels
+        are not labels from elsewhere.
 
     Raises
     ------
     ValueError
         If a label does not fit the image's type, or a mask not its size.
     """
-    own = Stack([after.by_label[label] for label in adopted if label in after.by_label])
+    already_shown = Stack([after.by_label[label] for label in adopted if label in after.by_label])
     order_kept = before.order == after.order
     patches = []
     covered_after = covered
@@ -127,7 +126,7 @@ def repaint(
             region, origin = touched.region, touched.origin_yx
             current = np.asarray(labels[region])
             ours = _claimed(current, origin, before.meeting(region))
-            ours |= _claimed(current, origin, own.meeting(region))
+            ours |= _claimed(current, origin, already_shown.meeting(region))
             beneath = np.where(ours, covered.within(region, current.dtype), current)
             neighbours = after.meeting(region)
             values = compose(beneath, origin, neighbours)
@@ -139,7 +138,7 @@ def repaint(
 
 
 class Stack:
-    """Objects of a label image, the lowest first, one for each label; those near a region are found fast."""
+    """Objects of a label image, lowest first, one for each label, with a fast search by region."""
 
     def __init__(self, painted: Iterable[Painted] = ()) -> None:
         self.by_label = {one[0]: one for one in painted}
@@ -148,7 +147,7 @@ class Stack:
         self._boxes = np.array(boxes, dtype=np.int64).reshape(-1, 4)
 
     def changed(self, order: tuple[int, ...], changes: Mapping[int, Painted]) -> Stack:
-        """The stack in an ``order`` of labels, some of them with other objects; what is not in it goes."""
+        """A copy with changed objects, in a new ``order`` of labels; labels outside of it are dropped."""
         stack = Stack()
         stack.order = order
         rows = {label: row for row, label in enumerate(self.order)}
@@ -168,7 +167,7 @@ class Stack:
         return stack
 
     def meeting(self, region: Region) -> list[Painted]:
-        """The objects whose boxes meet a region, in their order."""
+        """Objects whose boxes meet a region, lowest first."""
         rows, columns = region
         top, left, bottom, right = self._boxes.T
         meets = (top < rows.stop) & (bottom > rows.start) & (left < columns.stop) & (right > columns.start)
@@ -176,7 +175,7 @@ class Stack:
 
 
 def _corners(crop: MaskCrop) -> tuple[int, int, int, int]:
-    """The box around a mask: top, left, bottom, right."""
+    """Box around a mask: top, left, bottom, right."""
     (top, left), (height, width) = crop.origin_yx, crop.mask.shape
     return top, left, top + height, left + width
 
@@ -198,7 +197,7 @@ def _check_fits(label: int, crop: MaskCrop, labels: LabelImage) -> None:
 
 
 def _touched(crops: Sequence[MaskCrop], box: Region, place_kept: bool) -> MaskCrop:
-    """The pixels that may change: where an object stays and keeps its place, nothing can."""
+    """Pixels that may change; for an object that keeps its place only those where the masks differ."""
     combine = np.logical_xor if place_kept else np.logical_or
     return MaskCrop.from_mask(
         combine.reduce([crop.within(box) for crop in crops]), (box[0].start, box[1].start)
@@ -206,7 +205,7 @@ def _touched(crops: Sequence[MaskCrop], box: Region, place_kept: bool) -> MaskCr
 
 
 def _boxes(crops: Sequence[MaskCrop]) -> list[Region]:
-    """The boxes to look at: one around both masks, or each for itself where they lie far apart."""
+    """Boxes to repaint: one around both masks, or one each where they lie far apart."""
     boxes = [crop.region for crop in crops if crop.mask.size]
     if len(boxes) < 2:
         return boxes
@@ -220,7 +219,7 @@ def _area(region: Region) -> int:
 
 
 def _claimed(values: Labels, origin_yx: tuple[int, int], stack: Iterable[Painted]) -> NDArray[np.bool_]:
-    """Return the mask of an object whose label is shown: the label counts as the object's."""
+    """Pixels that show the label of an object inside its mask, and so belong to it."""
     claimed = np.zeros(values.shape, dtype=bool)
     for label, part, mask, _ in _parts(stack, origin_yx, values.shape):
         claimed[part] |= mask & (values[part] == label)
@@ -230,7 +229,7 @@ def _claimed(values: Labels, origin_yx: tuple[int, int], stack: Iterable[Painted
 def _parts(
     stack: Iterable[Painted], origin_yx: tuple[int, int], region_hw: tuple[int, ...]
 ) -> Iterator[tuple[int, Region, NDArray[np.bool_], Rule]]:
-    """The objects whose boxes meet a region: where in the region, and their mask there."""
+    """Objects whose boxes meet a region: label, slices within the region, mask there, rule."""
     top, left = origin_yx
     bottom, right = top + region_hw[0], left + region_hw[1]
     for label, crop, rule in stack:

@@ -1,8 +1,8 @@
-"""Logits of the decoder to the image's resolution, the whole of it or any region.
+"""Resizing of the decoder's logits to the image's resolution, of all or of any region.
 
-The published way is two bilinear resizes with a crop between them: to the model's input size, the padding
-cut off, then to the image. Both are linear and act on rows and columns apart, so that each row of the image
-is a weighted sum of at most four rows of the logits, and a region needs no more than those below it.
+The published way is two bilinear resizes: to the model's input size, then, without the padding, to the image.
+Both are linear and separable, so that each row of the image is a weighted sum of at most four rows of the
+logits, and a region needs only the logits below it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# torch is imported where it computes: sessions and panels know masks long before they need it
+# torch is imported in functions, because sessions and panels use masks long before torch
 if TYPE_CHECKING:
     import torch
 
@@ -37,7 +37,7 @@ class Placement:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Cuts the window out of the image."""
+        """Slices that cut the window out of the image."""
         top, left, height, width = self.window_yxhw
         return slice(top, top + height), slice(left, left + width)
 
@@ -56,8 +56,8 @@ def resize_logits(
 ) -> NDArray[np.float32]:
     """Logits (..., h, w) of the decoder -> (..., H, W) at the image's resolution.
 
-    ``region`` (row and column slices of the image; default: all of it) alone is computed, with the same
-    numbers as the whole has there. Outside the placement's window nothing is known: -inf.
+    Only ``region`` (row and column slices of the image; default: all of it) is computed, with the same
+    numbers as in the whole. Pixels outside of the placement's window are -inf.
     """
     logits_nhw = np.asarray(logits, dtype=np.float32)
     rows, columns = region if region is not None else (slice(0, size) for size in placement.image_hw)
@@ -89,21 +89,21 @@ def _overlap(target: slice, wanted: slice, offset: int) -> tuple[int, int]:
 
 
 def resize_block(logits_nhw: NDArray[np.float32], rows: AxisBlock, columns: AxisBlock) -> NDArray[np.float32]:
-    """The window's pixels ``rows.target`` x ``columns.target``.
+    """Pixels ``rows.target`` x ``columns.target`` of the window.
 
     Always whole blocks: a matrix product may round differently at another size, and a pixel must not depend
-    on which region was asked for.
+    on the requested region.
     """
     import torch
 
-    # torch's product: numpy's has threads of its own, which fight with the network's for the same cores
+    # by torch, because numpy's threads would compete with the network's for the same cores
     below = torch.from_numpy(logits_nhw[..., rows.source, columns.source].copy())
     block: NDArray[np.float32] = (rows.weights @ (below @ columns.weights.T)).numpy()
     return block
 
 
 def resized_block(logits_khw: torch.Tensor, rows: AxisBlock, columns: AxisBlock) -> torch.Tensor:
-    """The same for K masks on the weights' device."""
+    """``resize_block`` for K masks on the weights' device."""
     below = logits_khw[:, rows.source, columns.source]
     return rows.weights @ (below @ columns.weights.T)
 
@@ -111,7 +111,7 @@ def resized_block(logits_khw: torch.Tensor, rows: AxisBlock, columns: AxisBlock)
 def axis_blocks(
     logits_hw: Sequence[int], placement: Placement, device: torch.device | None = None
 ) -> tuple[tuple[AxisBlock, ...], tuple[AxisBlock, ...]]:
-    """The weights of both axes, in blocks that cover the window; on the CPU unless a device is named."""
+    """Weights of both axes in blocks that cover the window, on the CPU by default."""
     height, width = (
         _axis_blocks(logits_hw[axis], placement.input_hw[axis], placement.resized_hw[axis], size, device)
         for axis, size in enumerate(placement.window_yxhw[2:])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def stability_score(logits_hw: ArrayLike, threshold: float = 0.0, offset: float = 1.0) -> float:
-    """area(logits > threshold + offset) / area(logits > threshold - offset), of logits as they are.
+    """area(logits > threshold + offset) / area(logits > threshold - offset), without resizing.
 
     0 for a mask that is empty at both (Kirillov et al. 2023, appendix B).
     """
@@ -30,9 +30,9 @@ def stability_of_each(
     threshold: float = 0.0,
     offset: float = 1.0,
 ) -> list[float]:
-    """The stability of K of the decoder's maps, on any device, counted in the image without padding.
+    """Stability of K logit maps on any device, counted in the image without padding.
 
-    The published definition exactly, and only blocks that an outline crosses are computed for it.
+    Exactly the published definition, computed only in blocks that an outline crosses.
     """
     areas = areas_of_each(logits_khw, placement, (threshold + offset, threshold - offset))
     return [smaller / larger if larger else 0.0 for smaller, larger in areas]

@@ -1,8 +1,8 @@
 """Masks, crops and areas from logits, computed only where the image's pixels can differ.
 
-Interpolated values lie between the smallest and the largest logit around them: blocks of the image whose
-surroundings are all above or all below the threshold are decided without being computed. An 8192 x 8192
-image thus costs its objects' outlines.
+Interpolated values lie between the smallest and the largest logit around them, so that blocks whose
+surroundings are all above or all below the threshold need not be computed. The time for an 8192 x 8192
+image thus grows with its objects' outlines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def threshold_mask(logits_hw: ArrayLike, placement: Placement, threshold: float 
 
 
 def threshold_crop(logits_hw: ArrayLike, placement: Placement, threshold: float = 0.0) -> MaskCrop:
-    """The same mask as its bounding box; nothing of the image's size is made."""
+    """The mask as its bounding box, without an array of the image's size."""
     logits = np.asarray(logits_hw, dtype=np.float32)
     rows, columns = axis_blocks(logits.shape, placement)
     _, highest = _bounds(logits, rows, columns)
@@ -120,7 +120,7 @@ def _fill(
 def _bounds(
     logits: NDArray[np.float32], rows: Sequence[AxisBlock], columns: Sequence[AxisBlock]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Smallest and largest logit around each block, widened by what a weighted sum may round."""
+    """Smallest and largest logit around each block, widened by the rounding of a weighted sum."""
     low = np.stack([logits[row.source].min(axis=0) for row in rows])
     high = np.stack([logits[row.source].max(axis=0) for row in rows])
     low = np.stack([low[:, column.source].min(axis=1) for column in columns], axis=1)

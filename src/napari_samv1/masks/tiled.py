@@ -1,4 +1,4 @@
-"""TiledMask: a mask that grows while a person draws, held only where it has pixels."""
+"""TiledMask: a mask that grows while a person draws, stored only where it has pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIDE = 256
 
 
 class TiledMask:
-    """Pixels of a plane of ``shape_yx``, in square tiles that exist only where something was added."""
+    """Mask on a plane of ``shape_yx``, in square tiles that exist only where pixels were added."""
 
     def __init__(self, shape_yx: tuple[int, int]) -> None:
         self._shape = shape_yx
@@ -37,7 +37,7 @@ class TiledMask:
                 tile |= crop.within(_region_of(i, j))
 
     def crops(self) -> Iterator[MaskCrop]:
-        """Its pixels, a tile at a time."""
+        """Pixels of the mask, a tile at a time."""
         for (i, j), tile in sorted(self._tiles.items()):
             crop = MaskCrop.from_mask(tile, (i * SIDE, j * SIDE))
             if not crop.empty:
@@ -54,12 +54,12 @@ class TiledMask:
         return found
 
     def crop(self) -> MaskCrop:
-        """All of it as one crop."""
+        """The whole mask as one crop."""
         return EMPTY if self.box is None else joined(self.crops())
 
 
 def joined(crops: Iterator[MaskCrop] | list[MaskCrop]) -> MaskCrop:
-    """Many crops as one, made at once."""
+    """Union of many crops, made at once."""
     parts = [crop for crop in crops if crop.mask.size]
     if not parts:
         return EMPTY

@@ -18,21 +18,21 @@ class AutomaticSettings:
 
     ``mode`` is "grid" (points on a grid), "seeds" (a point for each object that a dense head proposes) or
     "auto" (seeds where the model has such a head). ``detail`` is model pixels per image pixel, "whole" (the
-    image in one region) or "auto"; ``sizing`` says how the image is arranged for the model and takes it
-    whole: "padded" is the published way.
+    image in one region) or "auto". ``sizing`` arranges the whole image for the model: "padded" is the
+    published way.
 
-    ``points_per_side`` points along each side of a region are asked, ``points_per_batch`` at once at most.
-    Kept is what has a predicted IoU above ``pred_iou_thresh`` and a stability of ``stability_score_thresh``
-    at least, as the threshold moves by ``stability_score_offset``; 0 keeps all. Of two that overlap by more
-    than ``box_nms_thresh`` the better one is kept: by the IoU of their boxes in grid mode, by the share of
-    the smaller mask in seeds mode. ``crop_n_layers`` runs ask again in crops of the image, layer k in
-    (2**k)**2 of them that overlap by ``crop_overlap_ratio``, with 1 / ``crop_n_points_downscale_factor``**k
-    as many points a side; ``crop_nms_thresh`` is between crops. Holes and islands of fewer pixels than
-    ``min_mask_region_area`` are removed.
+    The model is asked at ``points_per_side`` points along each side of a region, ``points_per_batch`` at once
+    at most. Masks are kept if their predicted IoU is above ``pred_iou_thresh`` and their stability at least
+    ``stability_score_thresh``, measured by moving the threshold by ``stability_score_offset``; 0 keeps all.
+    Of two masks that overlap by more than ``box_nms_thresh`` the better one is kept: by the IoU of their
+    boxes in grid mode, by the share of the smaller mask in seeds mode. ``crop_n_layers`` more runs ask in
+    crops of the image: layer k has (2**k)**2 crops, which overlap by ``crop_overlap_ratio``, with
+    1 / ``crop_n_points_downscale_factor``**k as many points a side; ``crop_nms_thresh`` applies between
+    crops. Holes and islands of fewer pixels than ``min_mask_region_area`` are removed.
 
-    Of any mode, what has fewer than ``min_area`` or more than ``max_area`` pixels (0: any size) or is less
-    round than ``min_roundness`` (1 is a disc) is dropped, and without ``keep_border`` what touches the
-    image's border.
+    In every mode, objects of fewer than ``min_area`` or more than ``max_area`` pixels (0: any size) are
+    dropped, and objects less round than ``min_roundness`` (1 is a disc); without ``keep_border`` also objects
+    that touch the image's border.
 
     Raises
     ------
@@ -117,12 +117,12 @@ class AutomaticSettings:
 
     @property
     def asks_for_shapes(self) -> bool:
-        """Objects are dropped by their size, roundness or place."""
+        """True if objects are dropped by their size, roundness or place."""
         return bool(self.min_area or self.max_area or self.min_roundness or not self.keep_border)
 
     @property
     def is_arranged(self) -> bool:
-        """The image is taken whole, as ``sizing`` arranges it, and its crops after it."""
+        """True if the image is taken whole, as ``sizing`` arranges it, and then its crops."""
         return self.sizing is not None or self.crop_n_layers > 0
 
 

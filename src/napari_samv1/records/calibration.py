@@ -1,4 +1,4 @@
-"""Calibration: what the scores of one model's masks are worth."""
+"""Calibration of one model's scores by evidence for its masks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import astuple, dataclass
 class Evidence:
     """Evidence for a mask, each 0 to 1.
 
-    ``iou`` is what the decoder predicts, ``agreement`` the mask's IoU with the proposed region, ``seed`` the
-    proposal's score. By the dense head's maps, ``outline`` says how much of the mask's outline is rim,
-    ``crossing`` how much rim crosses its inside, as a share of the outline's length, and ``filled`` how much
-    of it is inside of an object.
+    ``iou`` is the decoder's prediction, ``agreement`` the mask's IoU with the proposed region, ``seed`` the
+    proposal's score. In the dense head's maps, ``outline`` is the share of the mask's outline that is rim,
+    ``crossing`` the rim that crosses its inside, as a share of the outline's length, and ``filled`` the share
+    of the mask inside an object.
     """
 
     iou: float
@@ -31,10 +31,9 @@ BY_IOU = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 class Calibration:
     """Calibration of one model's scores.
 
-    ``iou`` and ``stability`` are as much as the published thresholds are to the published model: one that
-    trusts its masks less loses all of them at 0.88. ``click`` and ``region`` make the IoU to be expected of
-    a mask that a point alone asked for, or a point with a region: a constant, then a factor for each field of
-    `Evidence`.
+    ``iou`` and ``stability`` are the thresholds that correspond to the published ones: a model with lower
+    scores would lose all masks at 0.88. ``click`` and ``region`` give the expected IoU of a mask from a point
+    alone, or from a point with a region: a constant, then a factor for each field of `Evidence`.
     """
 
     iou: float = 0.88
@@ -48,7 +47,7 @@ class Calibration:
                 raise ValueError(f"{name} must hold {len(BY_IOU)} numbers, got {getattr(self, name)}")
 
     def quality(self, evidence: Evidence, *, by_region: bool = False) -> float:
-        """The IoU to be expected, 0 to 1."""
+        """Expected IoU, 0 to 1."""
         constant, *factors = self.region if by_region else self.click
         expected = constant + sum(f * one for f, one in zip(factors, astuple(evidence), strict=True))
         return min(1.0, max(0.0, expected))

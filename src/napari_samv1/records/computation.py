@@ -1,4 +1,4 @@
-"""Computation: which model in which process gave an answer."""
+"""Computation: the model and the process that gave an answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Environment:
-    """Environment of an answer: on the same machine, an equal one gives the same bits."""
+    """Environment of an answer; equal environments on one machine give the same bits."""
 
     package: str
     python: str
@@ -24,7 +24,7 @@ class Environment:
 
     @classmethod
     def now(cls) -> Environment:
-        """This process."""
+        """Environment of this process."""
         import torch
 
         return cls(*_versions(), torch.get_num_threads())
@@ -48,8 +48,8 @@ def _versions() -> tuple[str, str, str, str, str, str]:
 class Computation:
     """A model, and the process in which it answered.
 
-    ``source`` is the name or the path that ``load_model`` was given; the weights are identified by the
-    ``EmbeddingKey`` of the answer.
+    ``source`` is the model's name or path for ``load_model``; the answer's ``EmbeddingKey`` identifies the
+    weights.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Detail: how many pixels the model sees for one of the image's."""
+"""Detail: model pixels per image pixel."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import math
 from typing import Literal
 
 Detail = float | Literal["auto", "whole"]
-"""Model pixels for each image pixel (1.0 native, 0.5 half, 2.0 twice), the whole image at once, or chosen."""
+"""Model pixels per image pixel (1.0 native, 0.5 half, 2.0 twice), the whole image at once, or automatic."""
 
 NATIVE = 1.0
 
 
 def checked_detail(detail: Detail) -> float | Literal["whole"]:
-    """A number or ``"whole"``; ``"auto"`` is native.
+    """Detail as a number or ``"whole"``; ``"auto"`` becomes native.
 
     Raises
     ------
     ValueError
-        If it is none of these, or no positive number.
+        If the detail is neither one of these words nor a positive number.
     """
     if detail == "whole":
         return "whole"
@@ -35,7 +35,7 @@ def checked_detail(detail: Detail) -> float | Literal["whole"]:
 
 
 def detail_in_words(detail: float | Literal["whole"]) -> str:
-    """As a ratio: 1:1, 2:1 (enlarged), 1:4 (a quarter), or "the whole image's size"."""
+    """Detail as a ratio: 1:1, 2:1 (enlarged), 1:4 (a quarter), or "the whole image's size"."""
     if detail == "whole":
         return "the whole image's size"
     return f"{detail:g}:1" if detail >= 1 else f"1:{1 / detail:g}"

@@ -1,4 +1,4 @@
-"""Display: how pixels become colours, as numbers only."""
+"""Display: the numbers by which pixels become colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GREY: tuple[Colour, ...] = ((0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0))
 
 @dataclass(frozen=True)
 class Paint:
-    """The colours of a channel, and how they lie over those beneath.
+    """Colours of a channel, and their blending with the channels beneath.
 
     ``colours`` are evenly spaced from the channel's lower limit to its upper one, and mixed in between.
     ``blending`` and ``opacity`` are those of napari; the lowest channel lies on black.
@@ -45,7 +45,7 @@ class Paint:
 
 
 PLAIN = Paint()
-"""Black to white, over whatever lies beneath."""
+"""Black to white, over the channels beneath."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Slab:
     def __post_init__(self) -> None:
         if self.axis < 0 or not self.start < self.stop:
             raise ValueError(
-                f"a slab is an axis from 0 on, its first slice, and the one beyond its last, got {self}"
+                f"a slab needs an axis of 0 or more, and its first slice before its stop, got {self}"
             )
 
 
 @dataclass(frozen=True)
 class Projection:
-    """The slices that are seen as one, and what is seen of them: their mean, maximum, minimum or sum."""
+    """Slices that are shown as one: by their mean, maximum, minimum or sum."""
 
     mode: ProjectionMode
     slabs: tuple[Slab, ...]
@@ -75,7 +75,7 @@ class Projection:
         if self.mode not in get_args(ProjectionMode):
             raise ValueError(f"mode must be one of {get_args(ProjectionMode)}, got {self.mode!r}")
         if not slabs or len({slab.axis for slab in slabs}) < len(slabs):
-            raise ValueError(f"a projection has a slab along one axis or more, each once, got {slabs}")
+            raise ValueError(f"a projection needs one slab or more, each along its own axis, got {slabs}")
         object.__setattr__(self, "slabs", slabs)
 
     def __str__(self) -> str:
@@ -85,11 +85,11 @@ class Projection:
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel as displayed: ``low`` and ``high`` are the ends of its colours, ``gamma`` lies between.
+    """One channel as displayed: its colours go from ``low`` to ``high``, by ``gamma`` in between.
 
-    An image that is ``rgb`` already is one channel: its three colours take the same limits, and of the paint
-    only blending and opacity count. ``pixels`` is the hash of the plane that the channel is, "" where it is
-    the annotated one and alone. Of a thick slice, ``projection`` says which slices are seen.
+    An ``rgb`` image is one channel: its three colours share the limits, and only blending and opacity of the
+    paint count. ``pixels`` is the hash of the channel's plane, "" for the annotated plane alone. In a thick
+    slice, ``projection`` names the slices.
     """
 
     low: float
@@ -129,12 +129,12 @@ class Display:
 
     @property
     def is_single(self) -> bool:
-        """One channel of the image itself that its limits and gamma say all of."""
+        """True for one channel of the annotated image that limits and gamma describe completely."""
         first, *others = self.channels
         return not others and (first.paint, first.pixels, first.projection) == (PLAIN, "", None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values. A single channel is written as it always was, so that kept embeddings are found."""
+        """Plain JSON values; a single channel keeps its first form, by which cached embeddings are found."""
         if not self.is_single:
             return asdict(self)
         (channel,) = self.channels

@@ -15,7 +15,7 @@ Kind = Literal["point", "rectangle", "ellipse", "polygon", "path", "line"]
 class DrawnShape:
     """A prompt as it was drawn: vertices (N, 2) in the plane's pixels, one for a point.
 
-    Of an ellipse they are the corners around it, as napari keeps them.
+    An ellipse has the four corners of the box around it, as in napari.
     """
 
     kind: Kind
@@ -23,22 +23,22 @@ class DrawnShape:
     positive: bool = True
 
     def is_close(self, other: DrawnShape) -> bool:
-        """The same prompt up to rounding by a layer's transform, and for shapes by napari's float32."""
-        own, its = self.vertices_yx, other.vertices_yx
-        if self.kind != other.kind or self.positive != other.positive or own.shape != its.shape:
+        """True for the same prompt up to rounding by a layer's transform, and for shapes by float32."""
+        first, second = self.vertices_yx, other.vertices_yx
+        if self.kind != other.kind or self.positive != other.positive or first.shape != second.shape:
             return False
-        # of thousands of prompts that are read again, nearly all are the same to the bit
         pixels = 1e-6 if self.kind == "point" else 1e-3
-        return own.tobytes() == its.tobytes() or bool(np.all(np.abs(own - its) <= pixels))
+        # compare bytes first: quick, and nearly all of thousands of prompts are unchanged
+        return first.tobytes() == second.tobytes() or bool(np.all(np.abs(first - second) <= pixels))
 
     @property
     def bounds_yx(self) -> NDArray[np.float64]:
-        """The box around it: (4,) as y0, x0, y1, x1."""
+        """Bounding box: (4,) as y0, x0, y1, x1."""
         return np.concatenate([self.vertices_yx.min(axis=0), self.vertices_yx.max(axis=0)])
 
 
 def all_close(first: tuple[DrawnShape, ...], second: tuple[DrawnShape, ...]) -> bool:
-    """The same prompts in the same order, up to rounding."""
+    """True for the same prompts in the same order, up to rounding."""
     return first is second or (
         len(first) == len(second)
         and all(one.is_close(other) for one, other in zip(first, second, strict=True))

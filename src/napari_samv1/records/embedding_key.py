@@ -15,10 +15,10 @@ class EmbeddingKey:
     """Everything that an embedding depends on: equal keys mean equal tokens on the same machine.
 
     ``pixels`` is the XXH3-128 of the prepared input, ``weights`` the sha256 of the checkpoint, ``dtype`` and
-    ``device`` what the encoder ran in and on. ``limits`` are the 8-bit values that a region's pixels are
-    stretched between; None where they were found in the pixels themselves, or nothing is stretched.
-    ``display`` is how several channels, or one in colours, were composed: its numbers take the place of
-    ``intensity`` and ``gamma``, which are None and 1.
+    ``device`` those of the encoder. A region's pixels are stretched between ``limits``, in 8-bit values;
+    None if the limits were found in the pixels themselves, or nothing is stretched. ``display`` describes the
+    composition of several channels, or of one in colours, in place of ``intensity`` and ``gamma``, which are
+    then None and 1.
     """
 
     pixels: str

@@ -1,4 +1,4 @@
-"""Frame: where the pixels of an image lie in the input, the token grid and the logits of the model."""
+"""Frame: the map from the pixels of an image to the model's input, token grid and logits."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Frame:
 
     def __post_init__(self) -> None:
         for name, length in (("image_hw", 2), ("window_yxhw", 4), ("resized_hw", 2), ("input_hw", 2)):
-            given = tuple(int(value) for value in getattr(self, name))
-            if len(given) != length:
+            numbers = tuple(int(value) for value in getattr(self, name))
+            if len(numbers) != length:
                 raise ValueError(f"{name} must hold {length} whole numbers, got {getattr(self, name)}")
-            object.__setattr__(self, name, given)
+            object.__setattr__(self, name, numbers)
         if min(self.image_hw) < 1:
             raise ValueError(f"an image needs at least one row and one column, got image_hw {self.image_hw}")
         top, left, height, width = self.window_yxhw
@@ -97,7 +97,7 @@ class Frame:
 
     @property
     def is_whole(self) -> bool:
-        """The window is all of the image."""
+        """True if the window is the whole image."""
         return tuple(self.window_yxhw) == (0, 0, *self.image_hw)
 
     @property
@@ -112,7 +112,7 @@ class Frame:
 
     @property
     def logits_valid_hw(self) -> tuple[int, int]:
-        """Rows and columns of the logits that hold any of the image; the rest is padding."""
+        """Rows and columns of the logits that show the image; the rest is padding."""
         rows, columns = (math.ceil(size * LOGITS_PER_TOKEN / self.patch) for size in self.resized_hw)
         return rows, columns
 
@@ -128,7 +128,7 @@ class Frame:
 
     @property
     def window_slices(self) -> tuple[slice, slice]:
-        """Cuts the window out of the image's first two axes."""
+        """Slices that cut the window out of the image's first two axes."""
         top, left, height, width = self.window_yxhw
         return slice(top, top + height), slice(left, left + width)
 

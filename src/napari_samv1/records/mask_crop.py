@@ -1,4 +1,4 @@
-"""MaskCrop: a whole mask, kept as its bounding box."""
+"""MaskCrop: a whole mask, stored as its bounding box."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Region = tuple[slice, slice]
 
 @dataclass(frozen=True, eq=False)
 class MaskCrop:
-    """A mask in an image, of which only the box from ``origin_yx`` on is stored; the rest is background.
+    """A mask in an image, stored as the box that begins at ``origin_yx``; the rest is background.
 
     ``from_mask`` makes the box tight. The array is read-only, so that a crop can be shared and compared.
     """
@@ -50,12 +50,12 @@ class MaskCrop:
 
     @cached_property
     def empty(self) -> bool:
-        """No pixel is in the mask; asked of every mask of a plane at each edit."""
+        """True if the mask has no pixel; cached, as each edit asks every mask of a plane."""
         return not self.mask.any()
 
     @property
     def region(self) -> tuple[slice, slice]:
-        """Cuts the stored box out of the image."""
+        """Slices that cut the stored box out of the image."""
         (top, left), (height, width) = self.origin_yx, self.mask.shape
         return slice(top, top + height), slice(left, left + width)
 
@@ -78,14 +78,14 @@ class MaskCrop:
         """The part of the mask that a region of the image shows, in the region's size."""
         rows, columns = region
         shown = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
-        own_rows, own_columns = self.region
-        top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
-        left, right = max(columns.start, own_columns.start), min(columns.stop, own_columns.stop)
+        box_rows, box_columns = self.region
+        top, bottom = max(rows.start, box_rows.start), min(rows.stop, box_rows.stop)
+        left, right = max(columns.start, box_columns.start), min(columns.stop, box_columns.stop)
         if top < bottom and left < right:
             shown[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = (
                 self.mask[
-                    top - own_rows.start : bottom - own_rows.start,
-                    left - own_columns.start : right - own_columns.start,
+                    top - box_rows.start : bottom - box_rows.start,
+                    left - box_columns.start : right - box_columns.start,
                 ]
             )
         return shown
@@ -96,7 +96,7 @@ class MaskCrop:
         return self.origin_yx == other.origin_yx and np.array_equal(self.mask, other.mask)
 
     def __hash__(self) -> int:
-        # packed, so that true is true whatever its byte is
+        # packed, because any byte but 0 is true
         return hash((self.origin_yx, self.mask.shape, np.packbits(self.mask).tobytes()))
 
 

@@ -1,4 +1,4 @@
-"""Place: which plane of an image, and which part of it, in full-resolution pixels."""
+"""Plane of an image and region of a plane, in full-resolution pixels."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 class Plane:
     """One plane of an image: the position on each of its axes, None on the plane's rows and columns.
 
-    The only owner of the map between a plane's pixels and an image's coordinates. Colour is no axis. Both
-    count in full-resolution pixels, whole numbers at pixel centres.
+    The only owner of the map between a plane's pixels and an image's coordinates, both in full-resolution
+    pixels with whole numbers at pixel centres. Colour is not an axis.
     """
 
     index: tuple[int | None, ...] = (None, None)
 
     def __post_init__(self) -> None:
-        index = tuple(None if own is None else int(own) for own in self.index)
+        index = tuple(None if at is None else int(at) for at in self.index)
         if index.count(None) != 2:
             raise ValueError(f"a plane has None on two axes, its rows and columns, got {self.index}")
         object.__setattr__(self, "index", index)
@@ -32,18 +32,18 @@ class Plane:
     @property
     def axes(self) -> tuple[int, int]:
         """The image's axes that are the plane's rows and columns."""
-        rows, columns = (axis for axis, own in enumerate(self.index) if own is None)
+        rows, columns = (axis for axis, at in enumerate(self.index) if at is None)
         return rows, columns
 
     @property
     def position(self) -> NDArray[np.float64]:
         """The plane's first pixel in the image: (ndim,), 0 on rows and columns."""
-        return np.array([0 if own is None else own for own in self.index], dtype=np.float64)
+        return np.array([0 if at is None else at for at in self.index], dtype=np.float64)
 
     @property
     def sort_key(self) -> tuple[int, ...]:
-        """Orders planes as slices lie in a stack."""
-        return tuple(-1 if own is None else own for own in self.index)
+        """Key that sorts planes by their slices' order in a stack."""
+        return tuple(-1 if at is None else at for at in self.index)
 
     def shape_in(self, image_shape: tuple[int, ...]) -> tuple[int, int]:
         """Height and width of the plane in an image of this shape."""
@@ -51,9 +51,9 @@ class Plane:
         return image_shape[rows], image_shape[columns]
 
     def slices(self, window_yxhw: tuple[int, int, int, int] | None = None) -> tuple[int | slice, ...]:
-        """Cuts the plane, or a window of it, out of an array of the image's axes."""
+        """Index that cuts the plane, or a window of it, out of an array with the image's axes."""
         rows, columns = self.axes
-        cut: list[int | slice] = [slice(None) if own is None else own for own in self.index]
+        cut: list[int | slice] = [slice(None) if at is None else at for at in self.index]
         if window_yxhw is not None:
             top, left, height, width = window_yxhw
             cut[rows], cut[columns] = slice(top, top + height), slice(left, left + width)
@@ -75,9 +75,9 @@ class Plane:
         """Return True for each of the image's coordinates (N, ndim) on this slice: (N,)."""
         points = np.asarray(coordinates, dtype=np.float64)
         on_slice = np.ones(len(points), dtype=bool)
-        for axis, own in enumerate(self.index):
-            if own is not None:
-                on_slice &= (points[:, axis] >= own - 0.5) & (points[:, axis] < own + 0.5)
+        for axis, at in enumerate(self.index):
+            if at is not None:
+                on_slice &= (points[:, axis] >= at - 0.5) & (points[:, axis] < at + 0.5)
         return on_slice
 
 
@@ -99,7 +99,7 @@ class Region:
 
     @property
     def slices(self) -> tuple[int | slice, ...]:
-        """Cuts the region out of an array of the image's axes."""
+        """Index that cuts the region out of an array with the image's axes."""
         return self.plane.slices(self.window_yxhw)
 
     @property

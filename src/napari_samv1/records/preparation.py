@@ -14,8 +14,8 @@ class Preparation:
     """The size, arrangement and value range in which a network was trained to see images.
 
     ``side`` is the longer side in pixels. ``mean`` and ``std`` are per RGB channel in 0..255 and apply
-    unless ``minmax`` is set: then the resized image is stretched to 0..1 instead, from one of the
-    ``percentiles`` of its values to the other; what lies beyond them is clipped.
+    unless ``minmax`` is set: then the resized image is stretched to 0..1 instead, between the two
+    ``percentiles`` of its values, and clipped.
     ``box_only`` marks a network trained on boxes alone, whose answer is always mask 0.
 
     Raises
@@ -48,7 +48,7 @@ MEDSAM = Preparation(sizing="stretched", resampling="bicubic", minmax=True, box_
 """Ma et al. 2024 (MedSAM): stretched to a square, values to 0..1, boxes only."""
 
 BUNDLED = Preparation(side=448, minmax=True, percentiles=(0.1, 99.9))
-"""The bundled model's: dim microscopy images are as good as bright ones, and no hot pixel dims them."""
+"""Preparation of the bundled model: percentiles stretch dim images like bright ones, despite hot pixels."""
 
 PREPARATIONS = {"published": PUBLISHED, "medsam": MEDSAM, "bundled": BUNDLED}
 """Preparations that a user can choose for their own checkpoint."""

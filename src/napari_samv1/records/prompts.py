@@ -1,4 +1,4 @@
-"""Prompts: what a person pointed at, in image pixels."""
+"""Prompts: points, boxes and a rough area for one object, in image pixels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 FOREGROUND = 1
 BACKGROUND = 0
 
-
 # points along a scribble: more tell the network little, and cost time
 SCRIBBLE_POINTS = 8
 
 
 class Area(Protocol):
-    """Part of an image as a mask from ``origin_yx`` on, compared by value; ``masks.MaskCrop`` is one."""
+    """Mask in part of an image, from ``origin_yx`` on, compared by value: a ``MaskCrop``."""
 
     @property
     def origin_yx(self) -> tuple[int, int]: ...
@@ -28,7 +27,7 @@ class Area(Protocol):
 
 @dataclass(frozen=True, eq=False, init=False)
 class Prompts:
-    """Points and boxes for one object, in image pixels, row before column, and a rough mask of it if given.
+    """Points and boxes for one object, in image pixels, row before column, and optionally a rough mask.
 
     Integer coordinates are pixel centres: pixel ``i`` covers ``[i - 0.5, i + 0.5)``.
 
@@ -41,9 +40,9 @@ class Prompts:
     boxes_yx : array-like, (M, 4)
         Boxes as (y0, x0, y1, x1); corners in any order are sorted.
     area : MaskCrop, optional
-        What is roughly the object, as a hint to the network: inside it is rather in, outside rather not.
+        Rough mask of the object, as a hint to the network.
     candidate : int, optional
-        Which of the four masks after the ``first`` prompt the others correct, 0 to 3; by default the best.
+        Index of the mask, 0 to 3, that all prompts but the ``first`` correct; by default the best one.
 
     Raises
     ------
@@ -68,18 +67,18 @@ class Prompts:
     ) -> None:
         points = _rows(points_yx, 2, "points_yx must be (N, 2): one (row, column) per point")
         boxes = _rows(boxes_yx, 4, "boxes_yx must be (M, 4): one (y0, x0, y1, x1) per box")
-        given = np.asarray(labels)
-        if given.shape != (len(points),):
+        values = np.asarray(labels)
+        if values.shape != (len(points),):
             raise ValueError(
                 f"labels must hold one 1 (foreground) or 0 (background) per point: "
-                f"expected shape ({len(points)},), got {given.shape}"
+                f"expected shape ({len(points)},), got {values.shape}"
             )
-        if not ((given == BACKGROUND) | (given == FOREGROUND)).all():
-            raise ValueError(f"labels must be 1 (foreground) or 0 (background), got {given.tolist()}")
+        if not ((values == BACKGROUND) | (values == FOREGROUND)).all():
+            raise ValueError(f"labels must be 1 (foreground) or 0 (background), got {values.tolist()}")
         if candidate not in (None, 0, 1, 2, 3):
             raise ValueError(f"candidate must be one of the four masks, 0 to 3, or None, got {candidate!r}")
         object.__setattr__(self, "points_yx", _frozen(points))
-        object.__setattr__(self, "labels", _frozen(given.astype(np.int64)))
+        object.__setattr__(self, "labels", _frozen(values.astype(np.int64)))
         corners = boxes.reshape(-1, 2, 2)
         sorted_boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
         object.__setattr__(self, "boxes_yx", _frozen(sorted_boxes))
@@ -103,9 +102,9 @@ class Prompts:
         return *pointed, self.area, self.candidate
 
     def is_close(self, other: Prompts, pixels: float = 1e-6) -> bool:
-        """The same is pointed at, up to rounding: a layer's transform there and back moves it by some 1e-13.
+        """True for the same prompts up to rounding, with any ``candidate``.
 
-        Whichever ``candidate`` it corrects.
+        A layer's transform there and back moves a coordinate by some 1e-13.
         """
         return (
             np.array_equal(self.labels, other.labels)
@@ -117,15 +116,15 @@ class Prompts:
 
     @property
     def is_single(self) -> bool:
-        """One foreground point or one box alone: ambiguous, so the network answers with parts and wholes."""
+        """True for one point or one box alone: ambiguous, so the network answers with parts and wholes."""
         return len(self) == 1 and self.area is None
 
     @property
     def first(self) -> Prompts:
         """Prompts that the others correct: the boxes, or else the first foreground point.
 
-        By their kind and order, not by time: a box counts as first whenever it was drawn. Background points
-        alone correct nothing, so that all of them are first.
+        Kind and order decide, not time: a box is first whenever it was drawn. Background points alone correct
+        nothing, so that all of them are first.
         """
         if len(self.boxes_yx):
             return Prompts(boxes_yx=self.boxes_yx)
@@ -134,23 +133,23 @@ class Prompts:
 
     @property
     def clicked(self) -> Prompts:
-        """The points alone, without boxes and area; all of it where there are none."""
+        """The points alone, without boxes and area; all prompts if there are no points."""
         return Prompts(self.points_yx, self.labels) if len(self.points_yx) else self
 
     @property
     def corrects(self) -> bool:
-        """Something corrects the answer to the first prompt; beside an area all prompts are one question."""
+        """True if prompts correct the answer to ``first``; with an area, all prompts are asked at once."""
         return self.area is None and len(self.first) < len(self)
 
     def correcting(self, candidate: int | None) -> Prompts:
-        """The same prompts, to correct this candidate where they correct one."""
+        """The same prompts with a candidate to correct; without one if they correct nothing."""
         return Prompts(
             self.points_yx, self.labels, self.boxes_yx, self.area, candidate if self.corrects else None
         )
 
     @property
     def only_background(self) -> bool:
-        """Something is excluded, but nothing is pointed at."""
+        """True for background points alone."""
         return len(self) > 0 and len(self.boxes_yx) == 0 and not self.labels.any()
 
 

@@ -1,4 +1,4 @@
-"""Requests for embeddings: everything that one depends on, known without reading the image's pixels."""
+"""Request for an embedding: everything that it depends on, without the image's pixels."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ Rounding = Literal["float32", "float16"]
 
 @dataclass(frozen=True)
 class SourceIdentity:
-    """An image by its outside and a sample of its content.
+    """Identity of an image: its properties, and a hash of some of its pixels.
 
     ``shape`` is that of the finest level, without the colour axis; ``levels`` holds the shapes of the coarser
-    ones. ``name`` and ``modified_ns`` are the file's name without its folder, and the time it was last
-    written, where there is a file. ``sample`` is a hash of a few of its pixels, the same ones whatever
-    holds them.
+    levels. ``name`` and ``modified_ns`` are the file's name without its folder, and the time it was last
+    written, if there is a file. ``sample`` is a hash of a few pixels, the same for every container of them.
     """
 
     shape: tuple[int, ...]
@@ -35,7 +34,7 @@ class SourceIdentity:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """The weights by their sha256, how they want their pixels, and the precision that they compute in."""
+    """Identity of a model: the sha256 of its weights, its preparation, and its precision."""
 
     weights: str
     preparation: Preparation
@@ -47,9 +46,8 @@ class EncodingRequest:
     """A region of an image for a model: equal requests have equal embeddings.
 
     ``limits`` are the 8-bit values that the model's preparation stretches to 0 and 1; None where it does not
-    stretch. ``rounding`` is what the tokens are rounded to before anything is decoded from them, so that an
-    embedding from a disk answers as a fresh one does. The device is not part of it: an embedding says itself
-    where it was made.
+    stretch. Tokens are rounded to ``rounding`` before anything is decoded from them, so that an embedding
+    from disk answers as a fresh one does. The device is not part of a request: the embedding names it.
     """
 
     source: SourceIdentity
@@ -61,7 +59,7 @@ class EncodingRequest:
 
     @property
     def digest(self) -> str:
-        """The first 32 hexadecimal digits of the sha256 of its canonical JSON: a name for a file."""
+        """First 32 hexadecimal digits of the sha256 of the canonical JSON: a file name."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:32]
 
     def to_json(self) -> dict[str, Any]:

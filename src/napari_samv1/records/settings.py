@@ -33,10 +33,10 @@ OVERWRITE = Rule("overwrite")
 class ObjectSettings:
     """Settings that make an object's mask from the network's answer, and the rule for painting it.
 
-    ``threshold`` is in logits; ``cleanup`` a ``masks.clean.CleanUp`` or None; ``rule`` says what happens to
-    pixels that others own. With ``clicked_piece`` the answer to a single click loses the pieces that do not
-    hold the click. ``detail`` is the one asked for: model pixels for each image pixel, "whole" for the whole
-    plane in one encoding, or "auto" until the first prompt decides.
+    ``threshold`` is in logits; ``cleanup`` a ``masks.clean.CleanUp`` or None; ``rule`` decides about pixels
+    of other labels. With ``clicked_piece`` the answer to a single click loses the pieces that do not hold the
+    click. ``detail`` is model pixels per image pixel, "whole" for the whole plane in one encoding, or "auto"
+    until the first prompt decides.
     """
 
     choice: Choice = "auto"
@@ -53,11 +53,11 @@ class ObjectSettings:
 
     @property
     def by_region(self) -> bool:
-        """A region of the plane answers, and not all of it; undecided settings mean all of it."""
+        """True if a region of the plane answers; False for "whole", and for "auto" until decided."""
         return self.detail not in ("whole", "auto")
 
     def derives_like(self, other: ObjectSettings) -> bool:
-        """True where both make the same mask from the same prompts."""
+        """True if both make the same mask from the same prompts."""
         return self.detail == other.detail and (
             (self.choice, self.threshold, self.cleanup, self.clicked_piece)
             == (other.choice, other.threshold, other.cleanup, other.clicked_piece)

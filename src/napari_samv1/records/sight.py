@@ -1,4 +1,4 @@
-"""Sight: what the model is to see of an image."""
+"""Sight: the channels and limits by which the model sees an image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ DEFAULT_PERCENTILES = (0.1, 99.9)
 class Sight:
     """Channels of an image for the model, and their limits.
 
-    ``channels`` is the annotated layer alone, in grey, or all visible images that lie where it does, in their
-    colours. ``limits`` are those that are displayed, ``percentiles`` of the plane or of the whole stack, or
-    the ``fixed`` numbers; each channel has its own but for fixed ones.
+    ``channels`` is the annotated layer alone, in grey, or all visible images at its place, in their colours.
+    ``limits`` are the displayed limits, the ``percentiles`` of the plane or of the whole stack, or the
+    ``fixed`` numbers; all channels share the fixed ones, otherwise each has its own.
     """
 
     channels: SeenChannels = "layer"

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class SessionError(Exception):
-    """A session cannot be read, written or repeated; the message is a sentence that says why."""
+    """A session cannot be read, written or repeated; the message is a sentence with the reason."""

@@ -1,11 +1,11 @@
-"""Text as UTF-8, whatever file names are in it."""
+"""Text as UTF-8, with any file names in it."""
 
 from __future__ import annotations
 
 
 def utf8(text: str) -> bytes:
-    r"""UTF-8, in which halves of surrogate pairs become their escapes, as ``\udce9``.
+    r"""Encode text as UTF-8, with lone surrogates as escapes such as ``\udce9``.
 
-    Python reads bytes of file names that are no UTF-8 as such halves; JSON reads the escapes back as them.
+    Python reads bytes of file names that are not UTF-8 as lone surrogates; JSON reads the escapes back.
     """
     return text.encode("utf-8", "backslashreplace")

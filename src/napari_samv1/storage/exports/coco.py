@@ -38,15 +38,15 @@ def export_coco(path: str | os.PathLike[str], record: SessionRecord) -> Path:
     """
     images = []
     for plane in record.planes:
-        objects = [(known.id, mask, _predicted_iou(known)) for known, mask in shown_objects(plane)]
-        # a file's name, not its folder: the data set is to be readable elsewhere
+        objects = [(piece.id, mask, _predicted_iou(piece)) for piece, mask in shown_objects(plane)]
+        # without the folder, so that the data set can be used elsewhere
         name = PurePath(plane.source.path.replace("\\", "/")).name or plane.source.name
         images.append(CocoImage(name, plane.shape_yx, objects))
     return write_coco(path, images)
 
 
-def _predicted_iou(known: Piece) -> float | None:
-    return None if known.scores is None or known.chosen is None else known.scores.iou[known.chosen]
+def _predicted_iou(piece: Piece) -> float | None:
+    return None if piece.scores is None or piece.chosen is None else piece.scores.iou[piece.chosen]
 
 
 def write_coco(path: str | os.PathLike[str], images: Sequence[CocoImage]) -> Path:

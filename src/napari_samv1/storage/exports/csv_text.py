@@ -1,4 +1,4 @@
-"""Rows as the text of a CSV file that spreadsheets open as values, and nothing else."""
+"""Rows as CSV text that spreadsheets open as values, never as formulas."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PLACE = re.compile(r"(-|\d+)( (-|\d+))*")
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
     """Rows as CSV.
 
-    Text that a spreadsheet would run as a formula, as the name of an image from elsewhere may be, gets a
-    leading apostrophe, which spreadsheets take for "this is text".
+    Text that a spreadsheet would run as a formula, as an image's name may be, gets a leading apostrophe,
+    which marks it as text.
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)

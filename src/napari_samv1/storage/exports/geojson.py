@@ -39,14 +39,14 @@ def export_geojson(path: str | os.PathLike[str], record: SessionRecord) -> Path:
 def export_plane_geojson(path: str | os.PathLike[str], plane: PlaneRecord) -> Path:
     """Write the objects of a plane, as the label image shows them."""
     objects = []
-    for known, mask in shown_objects(plane):
+    for piece, mask in shown_objects(plane):
         measurements: dict[str, float] = {"Area px": mask.area}
-        if known.scores is not None and known.chosen is not None:
-            iou, stability = known.scores.iou[known.chosen], known.scores.stability[known.chosen]
-            # NaN and infinities are no JSON
+        if piece.scores is not None and piece.chosen is not None:
+            iou, stability = piece.scores.iou[piece.chosen], piece.scores.stability[piece.chosen]
+            # JSON has no NaN and no infinity
             measurements |= {"Predicted IoU": iou} if math.isfinite(iou) else {}
             measurements |= {"Stability": stability} if math.isfinite(stability) else {}
-        objects.append((known.id, mask, measurements))
+        objects.append((piece.id, mask, measurements))
     return write_geojson(path, objects)
 
 
@@ -81,5 +81,5 @@ def _feature(object_id: int, mask: MaskCrop, measurements: Mapping[str, float]) 
 
 
 def _rings(piece: Polygon) -> list[list[list[int]]]:
-    """The outline, then the holes, turning the way that RFC 7946 asks for: by their numbers, y going up."""
+    """Outline and then holes, in the directions of RFC 7946 for a y axis that goes up."""
     return [[[x, y] for x, y in ring] for ring in (piece.outer, *piece.holes)]

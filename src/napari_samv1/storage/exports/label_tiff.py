@@ -1,4 +1,4 @@
-"""The label images as TIFF: one file for each image, with all of its planes."""
+"""Label images as TIFF: one file for each image, with all of its planes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from napari_samv1.storage.session.record import PlaneRecord
 LARGEST_CLASSIC_TIFF = 2**32 - 2**25
 TILED_FROM = 4096 * 4096  # pixels of a plane
 TILE = 512
-MOST_PIXELS = 1 << 34  # 64 GB in whatever reads it
+MOST_PIXELS = 1 << 34  # at least 32 GB in a reader
 
 
 def export_label_tiff(path: str | os.PathLike[str], planes: Sequence[PlaneRecord]) -> Path:
-    """Write the labels of an image's planes; those of a stack in the image's own shape, 0 elsewhere.
+    """Write the labels of one image's planes; those of a stack in the image's shape, with 0 elsewhere.
 
-    A stack of which every annotated plane has the same rows and columns is written whole. uint16 where that
-    is enough, compressed with deflate. Planes above 4096 x 4096 pixels are written in tiles, one at a time.
-    ``planes`` are of one image.
+    The type is uint16 if that is enough, compressed with deflate. Planes above 4096 x 4096 pixels are written
+    in tiles, one at a time.
 
     Raises
     ------
@@ -90,7 +89,7 @@ def _pages(planes: Planes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iter
 
 
 def _tiles(planes: Planes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[bytes]:
-    """Compressed tiles: tifffile takes either these or arrays, and most of a slide is the same one."""
+    """Compressed tiles; the empty tile, which fills most of a slide, is compressed once."""
     height, width = shape[-2:]
     nothing = zlib.compress(bytes(TILE * TILE * dtype.itemsize))
     for labels in _in_order(planes, shape):

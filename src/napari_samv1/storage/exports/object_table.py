@@ -56,7 +56,7 @@ class ChannelPixels(Protocol):
 
 
 Channel = tuple[str, ChannelPixels]
-"""A channel's name, and a plane's pixels of it."""
+"""Name of a channel, and the plane's pixels in it."""
 
 ChannelsOf = Callable[[PlaneRecord], Sequence[Channel]]
 
@@ -80,26 +80,26 @@ def write_table(path: str | os.PathLike[str], objects: Iterable[tuple[int, MaskC
 
 
 def objects_csv(record: SessionRecord, channels_of: ChannelsOf | None = None) -> str:
-    """A row for each object that is to be seen.
+    """Table as CSV, with a row for each visible object.
 
     ``area`` and ``centroid_y``, ``centroid_x`` are in the world's ``unit`` (its square); the other measures
     of place are in pixels, whole numbers at pixel centres. The columns of ``SHAPE`` are those of
-    ``skimage.measure.regionprops_table``, lengths in the world's unit; a perimeter is left out where pixels
-    are no squares. Those of ``INTENSITY`` are there where ``channels_of`` gives a plane's pixels, once for
-    each channel: their names end in the channel's where there are several. ``candidate`` is the one of the
-    four masks that was used; ``predicted_iou`` and ``stability`` are the network's for that one.
+    ``skimage.measure.regionprops_table``, lengths in the world's unit; the perimeter is left out where pixels
+    are not square. The columns of ``INTENSITY`` exist once for each channel of ``channels_of``; with several
+    channels their names end in the channel's. ``candidate`` is the index of the mask in use among the four,
+    ``predicted_iou`` and ``stability`` are its scores.
     """
     rows: list[dict[str, object]] = []
     for plane in record.planes:
         place = " ".join("-" if one is None else str(one) for one in plane.source.index)
         channels = () if channels_of is None else channels_of(plane)
         world = plane.source.world
-        for known, mask in shown_objects(plane):
-            row: dict[str, object] = {"image": plane.source.name, "plane": place, "object": known.id}
+        for piece, mask in shown_objects(plane):
+            row: dict[str, object] = {"image": plane.source.name, "plane": place, "object": piece.id}
             row |= zip(MEASURES, measures(mask, world), strict=True)
             row |= zip(SHAPE, shape_measures(mask, world), strict=True)
             row |= intensity_measures(mask, channels)
-            row |= zip(SCORES, _scores(known), strict=True)
+            row |= zip(SCORES, _scores(piece), strict=True)
             rows.append(row)
     first = ("image", "plane", "object", *MEASURES, *SHAPE)
     intensities = dict.fromkeys(name for row in rows for name in row if name.startswith("intensity_"))
@@ -108,7 +108,7 @@ def objects_csv(record: SessionRecord, channels_of: ChannelsOf | None = None) ->
 
 
 def measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
-    """A mask's ``MEASURES``."""
+    """Values of ``MEASURES`` for a mask."""
     rows, columns = np.nonzero(mask.mask)
     centroid = rows.mean() + mask.origin_yx[0], columns.mean() + mask.origin_yx[1]
     (top, left), (height, width) = mask.origin_yx, mask.mask.shape
@@ -128,7 +128,7 @@ def measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
 
 
 def shape_measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
-    """A mask's ``SHAPE``."""
+    """Values of ``SHAPE`` for a mask."""
     height, width = world.pixel_size_yx
     is_square = math.isclose(height, width, rel_tol=1e-6)
     found = regionprops_table(
@@ -140,24 +140,24 @@ def shape_measures(mask: MaskCrop, world: World) -> tuple[object, ...]:
 
 
 def intensity_measures(mask: MaskCrop, channels: Sequence[Channel]) -> dict[str, object]:
-    """A mask's ``INTENSITY`` in each channel; with several, the names end in the channel's."""
+    """Values of ``INTENSITY`` for a mask in each channel; of several, the names end in the channel's."""
     found: dict[str, object] = {}
     for name, pixels_hw in channels:
         values = np.asarray(pixels_hw[mask.region])[mask.mask].astype(np.float64)
         end = f"-{name}" if len(channels) > 1 else ""
         measured = values.mean(), values.sum(), values.min(), values.max()
         found |= {
-            f"{own}{end}": _number(float(value)) for own, value in zip(INTENSITY, measured, strict=True)
+            f"{column}{end}": _number(float(value)) for column, value in zip(INTENSITY, measured, strict=True)
         }
     return found
 
 
-def _scores(known: Piece) -> tuple[object, ...]:
-    threshold = _number(known.settings.threshold)
-    if known.scores is None or known.chosen is None:
+def _scores(piece: Piece) -> tuple[object, ...]:
+    threshold = _number(piece.settings.threshold)
+    if piece.scores is None or piece.chosen is None:
         return "", "", "", threshold
-    iou, stability = known.scores.iou[known.chosen], known.scores.stability[known.chosen]
-    return _number(iou), _number(stability), known.chosen, threshold
+    iou, stability = piece.scores.iou[piece.chosen], piece.scores.stability[piece.chosen]
+    return _number(iou), _number(stability), piece.chosen, threshold
 
 
 def _number(value: float) -> str:

@@ -23,7 +23,7 @@ NGFF = "0.5"
 CHUNK = 1024
 NO_ZARR = "OME-Zarr needs the package zarr: run `pip install 'napari-samv1[zarr]'`"
 
-# the standard takes UDUNITS-2 names; whatever else a layer says is left out
+# the standard takes UDUNITS-2 names; other units of a layer are left out
 UNITS = {
     "angstrom": "angstrom",
     "nanometer": "nanometer",
@@ -38,7 +38,6 @@ UNITS = {
     "meter": "meter",
 }
 
-
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 ReadLabels = Callable[[tuple[int, ...], Region], "NDArray[Any] | None"]
@@ -47,9 +46,9 @@ ReadLabels = Callable[[tuple[int, ...], Region], "NDArray[Any] | None"]
 
 @dataclass(frozen=True)
 class Grid:
-    """Layout of the output: size and type of the label image, its axes from the slowest on, and its place.
+    """Layout of the output: size, type, axes (slowest first) and place of the label image.
 
-    ``scale`` and ``origin`` are those of rows and columns, ``units`` UDUNITS-2 names or what a layer says.
+    ``units_yx`` are UDUNITS-2 names or the units of a layer.
     """
 
     shape: tuple[int, ...]
@@ -97,8 +96,8 @@ def write_pyramid(
 ) -> Path:
     """Write a label image of any size, a chunk at a time, with levels that get coarser by 2 down to a chunk.
 
-    A coarser pixel shows the first of its four that is no background, so that small objects stay visible.
-    The folder takes its name once it is complete; ``replacing`` one that is there.
+    A coarser pixel shows the first label of its four pixels, so that small objects stay visible. The folder
+    takes its name once it is complete, with ``replacing`` in place of an existing one.
 
     Raises
     ------
@@ -130,7 +129,7 @@ def write_pyramid(
             )
             written = _write_finest(array, read) if level == 0 else _write_coarser(array, finer, written)
         if target.exists():
-            # away as a whole or, where Windows holds a file of it open, not at all
+            # renamed, because deleting would stop halfway where Windows holds a file open
             replace(target, aside)
         replace(part, target)
     except OSError as error:
@@ -153,7 +152,7 @@ Place = tuple[tuple[int, ...], int, int]
 
 
 def _write_finest(array: Any, read: ReadLabels) -> list[Place]:
-    """Write what ``read`` gives; the chunks that hold anything."""
+    """Write the labels of ``read``; returns the chunks with labels."""
     written = []
     height, width = array.shape[-2:]
     for place in np.ndindex(array.shape[:-2]):
@@ -167,7 +166,7 @@ def _write_finest(array: Any, read: ReadLabels) -> list[Place]:
 
 
 def _write_coarser(array: Any, finer: Any, written: Sequence[Place]) -> list[Place]:
-    """Write a level from the one before, where that holds anything."""
+    """Write a level from the finer one; returns the chunks with labels."""
     chunks = list(dict.fromkeys((place, i // 2, j // 2) for place, i, j in written))
     height, width = array.shape[-2:]
     for place, i, j in chunks:
@@ -180,7 +179,7 @@ def _write_coarser(array: Any, finer: Any, written: Sequence[Place]) -> list[Pla
 
 
 def halved(labels: NDArray[Any]) -> NDArray[Any]:
-    """Every second row and column, of each 2 x 2 pixels the first that is no background."""
+    """Half as many rows and columns, with the first label of each 2 x 2 pixels."""
     padded = np.pad(labels, [(0, size % 2) for size in labels.shape])
     found = padded[::2, ::2].copy()
     for part in (padded[::2, 1::2], padded[1::2, ::2], padded[1::2, 1::2]):

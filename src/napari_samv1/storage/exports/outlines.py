@@ -42,11 +42,12 @@ def polygons(crop: MaskCrop) -> list[Polygon]:
             outers[piece - 1] = ring
         else:
             holes[piece - 1].append(ring)
-    return [Polygon(outer, tuple(own)) for outer, own in zip(outers, holes, strict=True) if outer is not None]
+    both = zip(outers, holes, strict=True)
+    return [Polygon(outer, tuple(inner)) for outer, inner in both if outer is not None]
 
 
 def _rings(pieces: NDArray[np.int32], origin_yx: tuple[int, int]) -> Iterator[tuple[Ring, int]]:
-    """All closed outlines with the piece that each belongs to; none touches itself."""
+    """All closed outlines, each with its piece; none touches itself."""
     edges = _edges(pieces)
     unused = dict(edges)
     while unused:
@@ -62,7 +63,7 @@ def _rings(pieces: NDArray[np.int32], origin_yx: tuple[int, int]) -> Iterator[tu
 
 
 def _next(edge: Edge, edges: Mapping[Edge, int]) -> Edge:
-    """The edge to go on with: turning towards the object first, so that the outline stays with its piece."""
+    """Next edge of an outline: turned towards the object if possible, to stay with the piece."""
     (x, y), direction = edge
     corner = x + _STEPS[direction][0], y + _STEPS[direction][1]
     turned = ((corner, (direction + turn) % 4) for turn in (1, 0, 3))
@@ -70,7 +71,7 @@ def _next(edge: Edge, edges: Mapping[Edge, int]) -> Edge:
 
 
 def _split(loop: list[Edge]) -> list[list[Edge]]:
-    """A loop that meets itself at corners, as rings that do not."""
+    """Split a loop that meets itself at corners into rings that do not."""
     rings: list[list[Edge]] = []
     rest: list[Edge] = []
     place: dict[Corner, int] = {}
@@ -87,7 +88,7 @@ def _split(loop: list[Edge]) -> list[list[Edge]]:
 
 
 def _edges(pieces: NDArray[np.int32]) -> dict[Edge, int]:
-    """Every pixel edge between a piece and what is not, with the piece on its right, and that piece."""
+    """Pixel edges between pieces and background, each with the piece on its right."""
     padded = np.pad(pieces, 1)
     inner = padded[1:-1, 1:-1]
     neighbours = {
@@ -106,7 +107,7 @@ def _edges(pieces: NDArray[np.int32]) -> dict[Edge, int]:
 
 
 def _simplified(ring: list[Edge], origin_yx: tuple[int, int]) -> Ring:
-    """The corners where the direction changes, in the image's coordinates, closed."""
+    """Corners where the direction changes, in the image's coordinates, closed."""
     top, left = origin_yx
     turns = [
         (x + left, y + top)

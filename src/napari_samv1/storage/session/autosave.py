@@ -28,7 +28,7 @@ LOCK_SUFFIX = ".lock"
 
 
 def autosave_root() -> Path:
-    """Return the folder of autosaved sessions: ``NAPARI_SAMV1_STATE``, else the platform's for state."""
+    """Folder of autosaved sessions, in ``NAPARI_SAMV1_STATE`` or else the platform's folder for state."""
     chosen = os.environ.get(VARIABLE, "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute() / "sessions"
@@ -36,19 +36,18 @@ def autosave_root() -> Path:
 
 
 def lock_of(folder: Path) -> BaseFileLock:
-    """The lock that the process which saves into a folder holds until it ends, in whatever way.
+    """Lock that the process saving into a folder holds until its end.
 
-    It lies beside the folder, so that the folder can be removed while it is held.
+    The lock file lies beside the folder, so that the folder can be removed while the lock is held.
     """
     return FileLock(folder.with_name(folder.name + LOCK_SUFFIX), timeout=0, thread_local=False)
 
 
 class Autosave:
-    """Writes the newest record that was offered, at most about once a second, each time as a whole.
+    """Writes the newest offered record as a whole, at most about once a second.
 
-    All but ``offer`` may touch the disk. Nothing raises where saving fails: the work on the canvas goes on,
-    ``problem`` holds a sentence, and the next record is tried again. ``on_saved`` is called on the thread
-    after each attempt.
+    All methods but ``offer`` may touch the disk. A failed save raises nothing: ``problem`` holds a sentence,
+    and the next record is tried. ``on_saved`` is called on the thread after each attempt.
     """
 
     def __init__(
@@ -70,24 +69,24 @@ class Autosave:
         self._writing = False
         self._closing = False
         self._closed = False
-        # a daemon: an interpreter that is told to end does not wait for a disk
+        # a daemon, so that the end of the interpreter does not wait for a disk
         self._thread = threading.Thread(target=self._run, name="napari-samv1 autosave", daemon=True)
         self._thread.start()
 
     def offer(self, record: SessionRecord) -> None:
-        """Have a record saved soon. Returns at once; a newer one takes the place of one still waiting."""
+        """Save a record soon, and return at once; a newer record replaces a waiting one."""
         with self._changed:
             self._offered = record
             self._changed.notify_all()
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until what was offered is on the disk; False where that took too long or failed."""
+        """Wait until the offered record is on disk; False after a timeout or an error."""
         with self._changed:
             saved = self._changed.wait_for(lambda: self._offered is None and not self._writing, timeout)
         return saved and not self.problem
 
     def close(self, *, clean: bool = True) -> None:
-        """End the thread. After a clean close nothing is left; otherwise the session is offered back."""
+        """End the thread; a clean close removes the session, otherwise the next start offers it back."""
         with self._changed:
             if self._closed:
                 return
@@ -109,7 +108,7 @@ class Autosave:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._offered is not None or self._closing)
-                # a record that waits is replaced by newer ones until its time has come
+                # until its time has come, newer records replace the waiting one
                 self._changed.wait_for(lambda: self._closing, max(0.0, next_time - time.monotonic()))
                 record, self._offered = self._offered, None
                 if record is None:
@@ -130,7 +129,7 @@ class Autosave:
                 self._lock = _locked(self.folder)
             self.folder.mkdir(exist_ok=True)
             writer.write(record)
-        # whatever went wrong, the next record may go well, and the thread must be there for it
+        # the thread survives any error, because the next record may be saved
         except Exception as error:
             logger.exception("autosave into %s failed", self.folder)
             return f"Autosave failed, save the session yourself: {error or type(error).__name__}"
@@ -138,7 +137,7 @@ class Autosave:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove an autosaved session: first the file that makes it one, so that no rest looks whole."""
+    """Remove an autosaved session, session.json first, so that no partly removed session is offered."""
     file = folder / "session.json"
     try:
         if file.is_symlink() or not file.is_dir():
@@ -154,12 +153,12 @@ def remove_lock_file(folder: Path) -> None:
     try:
         folder.with_name(folder.name + LOCK_SUFFIX).unlink(missing_ok=True)
     except OSError:
-        # Windows: somebody is just trying it
+        # on Windows another process may be trying the lock
         logger.debug("the lock of %s stays", folder, exc_info=True)
 
 
 def _locked(folder: Path) -> BaseFileLock | None:
-    """The held lock, or None where the file system knows none: then others may offer our session back."""
+    """The held lock; None on a file system without locks, where others may offer this session back."""
     lock = lock_of(folder)
     try:
         lock.acquire()

@@ -72,7 +72,7 @@ Json = Any
 Beneath = Mapping[str, NDArray[Any]]
 
 
-# Values: how each kind of value is written, read back and described
+# Kinds of values: writing, reading, schema
 
 
 class Shared:
@@ -83,7 +83,7 @@ class Shared:
         self._names: dict[int, tuple[Any, str]] = {}
 
     def name(self, value: Any, write: Callable[[Any], Json]) -> str:
-        """The name of a value, which is written under it if it is new."""
+        """Name of a value, under which a new value is written."""
         kept = self._names.get(id(value))
         if kept is None:
             written = write(value)
@@ -93,7 +93,7 @@ class Shared:
         return kept[1]
 
     def keep(self, values: Iterable[Any]) -> dict[str, Json]:
-        """Keep the table entries of these values, by name; the rest is dropped."""
+        """Table of these values by name; the entries of others are dropped."""
         self._names = {id(value): self._names[id(value)] for value in values}
         self.written = {name: self.written[name] for _, name in self._names.values()}
         return self.written
@@ -112,7 +112,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of value: its JSON schema, and both ways between it and JSON."""
+    """A kind of value: its JSON schema, and its conversion to and from JSON."""
 
     schema: Json
     write: Callable[[Any, Context], Json] = lambda value, _: value
@@ -121,9 +121,9 @@ class Kind:
 
 @dataclass(frozen=True)
 class Member:
-    """A field of a record: its name in the file, how it is got from the record, its kind.
+    """A field of a record: its name in the file, its kind, and its getter, by default the attribute's.
 
-    One that equals ``default`` is left out of the file.
+    A value equal to ``default`` is left out of the file.
     """
 
     name: str
@@ -133,25 +133,25 @@ class Member:
 
 
 def record(build: Callable[..., Any], *members: Member, description: str = "") -> Kind:
-    """The kind of a record: an object with one entry for each member, and no others."""
+    """Kind of a record: an object with an entry for each member, and no others."""
     getters = [(one, one.get or attrgetter(one.name)) for one in members]
 
     def write(value: Any, context: Context) -> Json:
         written = {}
         for one, get in getters:
-            given = get(value)
-            if given is not one.default and (one.default is ... or given != one.default):
-                written[one.name] = one.kind.write(given, context)
+            inner = get(value)
+            if inner is not one.default and (one.default is ... or inner != one.default):
+                written[one.name] = one.kind.write(inner, context)
         return written
 
     def read(value: Json, context: Context) -> Any:
-        given = {}
+        values = {}
         for one in members:
             if one.name in value or one.default is ...:
-                given[one.name] = _at(one.name, one.kind.read, value[one.name], context)
+                values[one.name] = _at(one.name, one.kind.read, value[one.name], context)
             else:
-                given[one.name] = one.default
-        return build(**given)
+                values[one.name] = one.default
+        return build(**values)
 
     schema = {
         "type": "object",
@@ -187,8 +187,8 @@ def optional(kind: Kind) -> Kind:
 
 def one_of(*values: Any) -> Kind:
     """One of these values."""
-    # the schema lets 1.0 through as 1
-    return Kind({"enum": list(values)}, read=lambda given, _: values[values.index(given)])
+    # 1 for 1.0, which the schema accepts too
+    return Kind({"enum": list(values)}, read=lambda value, _: values[values.index(value)])
 
 
 def described(kind: Kind, description: str) -> Kind:
@@ -197,7 +197,7 @@ def described(kind: Kind, description: str) -> Kind:
 
 
 def _at(place: str, read: Callable[..., Any], *values: Any) -> Any:
-    """A value that was read, or an error that says where in the file it stands."""
+    """Read a value; an error names its place in the file."""
     try:
         return read(*values)
     except SessionError as error:
@@ -281,7 +281,7 @@ SCORES = Kind(
 
 def _shared(table: str, kind: Callable[[], Kind]) -> Kind:
     def write(value: Any, context: Context) -> Json:
-        return getattr(context, table).name(value, lambda own: kind().write(own, context))
+        return getattr(context, table).name(value, lambda shared: kind().write(shared, context))
 
     def read(name: Json, context: Context) -> Any:
         if name not in context.read[table]:
@@ -377,8 +377,8 @@ SIGHT = record(
     Member("limits", one_of(*get_args(LimitRule))),
     Member("percentiles", PAIR),
     Member("fixed", PAIR),
-    description="What the model was to see when the session was saved: the annotated layer or all visible "
-    "channels, and which limits.",
+    description="Channels and limits for the model when the session was saved; channels are the annotated "
+    "layer alone or all visible ones.",
 )
 ENCODING = record(
     EmbeddingKey,
@@ -427,7 +427,7 @@ RULE = record(
 )
 DETAIL = Kind(
     {
-        "description": "Asked model pixels for each pixel of the plane, or the whole plane in one encoding.",
+        "description": "Requested model pixels per pixel of the plane, or the whole plane in one encoding.",
         "oneOf": [{"enum": ["auto", "whole"]}, ABOVE_ZERO.schema],
     },
     lambda value, context: value if isinstance(value, str) else ABOVE_ZERO.write(value, context),
@@ -475,9 +475,9 @@ PROMPTS = record(
     Member("boxes_yx", _rows(4)),
     Member("area", MASK, _area, EMPTY),
     Member("candidate", one_of(0, 1, 2, 3), default=None),
-    description="The question to the network: points with 1 for foreground and 0 for background, boxes as "
-    "first row, first column, last row, last column, the mask hint, and the mask of the first answer that is "
-    "corrected.",
+    description="Prompts for the network: points with 1 for foreground and 0 for background, boxes as first "
+    "row, first column, last row, last column, the mask hint, and the index of the first answer's mask that "
+    "is corrected.",
 )
 
 
@@ -489,7 +489,7 @@ def _batch(place: int, size: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _WrittenAnswer:
-    """An answer as the file has it: ``prompts`` and ``settings`` are None where they are the piece's."""
+    """An answer as written: ``prompts`` and ``settings`` are None where they equal the piece's."""
 
     encoding: Any
     computation: Computation | None
@@ -501,7 +501,7 @@ class _WrittenAnswer:
     batch: tuple[int, int]
 
     def of(self, piece: _WrittenPiece) -> Answer:
-        """The answer of a piece."""
+        """Make the answer of a piece."""
         prompts = piece.prompts if self.prompts is None else self.prompts
         settings = piece.settings if self.settings is None else self.settings
         mask = EMPTY if self.chosen is None else piece.derived
@@ -525,14 +525,14 @@ ANSWER = record(
     Member("iou", optional(SCORES)),
     Member("stability", optional(SCORES)),
     Member("batch", BATCH),
-    description="The network's last answer: to which prompts, with which settings, and what computed it. "
-    "Without prompts or settings, to those of the piece.",
+    description="The network's last answer, with its prompts, its settings and its computation. Prompts and "
+    "settings that are left out are those of the piece.",
 )
 
 
 @dataclass(frozen=True)
 class _WrittenPiece:
-    """A piece as the file has it, without its plane and what follows from the rest."""
+    """A piece as written, without its plane and derived fields."""
 
     id: int
     drawn: tuple[DrawnShape, ...]
@@ -548,7 +548,7 @@ class _WrittenPiece:
     reason: str
 
     def on(self, plane: Plane, shape_yx: tuple[int, int], room: Room) -> Piece:
-        """The piece on its plane."""
+        """Make the piece on its plane."""
         room.take(self.drawn, shape_yx)
         return Piece(
             **{**vars(self), "answer": None if self.answer is None else self.answer.of(self)},
@@ -558,8 +558,8 @@ class _WrittenPiece:
         )
 
 
-def _own_answer(piece: Piece) -> Answer | None:
-    """The answer that a piece's mask comes from; None where the mask was given up for the next answer."""
+def _answer_of_mask(piece: Piece) -> Answer | None:
+    """Answer that a piece's mask comes from; None where another mask took the place of the answer's."""
     answer = piece.answer
     if answer is None or answer.chosen is None or answer.mask is piece.derived:
         return answer
@@ -567,7 +567,7 @@ def _own_answer(piece: Piece) -> Answer | None:
 
 
 def _written_answer(piece: Piece) -> _WrittenAnswer | None:
-    answer = _own_answer(piece)
+    answer = _answer_of_mask(piece)
     if answer is None:
         return None
     prompts, settings, scores = answer.request.prompts, answer.settings, answer.scores
@@ -607,11 +607,11 @@ OBJECT = record(
 )
 
 
-def _source(**given: Any) -> PlaneSource:
-    index = given["index"]
-    if index.count(None) != 2 or len(index) != len(given["image_shape"]):
-        raise ValueError("index must have a place for each axis of the image, and two without")
-    return PlaneSource(**given)
+def _source(**values: Any) -> PlaneSource:
+    index = values["index"]
+    if index.count(None) != 2 or len(index) != len(values["image_shape"]):
+        raise ValueError("index must have an entry for each axis of the image, and null for two of them")
+    return PlaneSource(**values)
 
 
 WORLD = record(
@@ -649,12 +649,13 @@ PLANE_SCHEMA = {
             "uniqueItems": True,
         },
         "beneath": {
-            "description": "Labels that are no object's: beneath-<this>.tif, whose sha256 it is; or null.",
+            "description": "Labels that belong to no object: the sha256 in their file's name, "
+            "beneath-<sha256>.tif, and of its content; or null.",
             **optional(SHA256).schema,
         },
         "pieces": {"type": "array", "items": PIECE.schema},
         "channels": {
-            "description": "The planes of other images that encodings of this one were composed of.",
+            "description": "Planes of other images in the encodings of this plane.",
             **CHANNELS.schema,
         },
     },
@@ -697,8 +698,8 @@ def schema() -> Json:
             "encodings": {**shared, "additionalProperties": ENCODING.schema},
             "computations": {**shared, "additionalProperties": COMPUTATION.schema},
             "files": {
-                "description": "Copies beside this file for other programs, with the sha256 that each had "
-                "when this was written. They are not read back.",
+                "description": "Copies beside this file for other programs, with the sha256 of each when the "
+                "session was saved. They are not read back.",
                 **shared,
                 "additionalProperties": SHA256.schema,
             },
@@ -722,15 +723,17 @@ def schema() -> Json:
 
 
 class SessionWriter:
-    """Makes the text; objects and pieces that are the same as the last time are not worked out again."""
+    """Writes the text of a session file; unchanged objects and pieces are reused from the last time."""
 
     def __init__(self) -> None:
         self._context = Context()
-        self._objects: dict[int, tuple[Object, str]] = {}  # by id, held so that an id stays its object's
+        self._objects: dict[int, tuple[Object, str]] = {}  # by id(), which stays theirs while they are held
         self._lines: dict[Piece, str] = {}
 
     def text(self, session: SessionRecord, beneath: tuple[str, ...], files: dict[str, str]) -> bytes:
-        """``beneath`` are the hashes of the planes' labels beneath, or ""; ``files`` those of the copies.
+        """Text of a session file.
+
+        ``beneath`` are the hashes of the planes' labels beneath, or ""; ``files`` those of the copies.
 
         Raises
         ------
@@ -746,8 +749,8 @@ class SessionWriter:
             images.append('{"objects": [' + objects + '],\n"planes": [' + ",\n".join(planes) + "]}")
         self._lines = lines
         self._objects = {id(one): self._objects[id(one)] for image in session.images for one in image.objects}
-        # encodings and computations of answers that are gone go with them
-        answers = [answer for answer in map(_own_answer, lines) if answer is not None]
+        # only encodings and computations that answers still refer to
+        answers = [answer for answer in map(_answer_of_mask, lines) if answer is not None]
         encodings = self._context.encodings.keep(answer.request.embedding_key for answer in answers)
         made_by = (answer.made_by for answer in answers if answer.made_by is not None)
         computations = self._context.computations.keep(made_by)
@@ -763,7 +766,7 @@ class SessionWriter:
             "computations": computations,
             "files": files,
         }
-        # one piece a line: readable, and a change shows as that line
+        # one piece a line, so that the file is readable and a diff shows the changed pieces
         parts = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
         return utf8("{\n" + ",\n".join([*parts, '"images": [' + ",\n".join(images) + "]"]) + "\n}\n")
 
@@ -788,9 +791,9 @@ class SessionWriter:
         }
         if plane.channels:
             head["channels"] = CHANNELS.write(plane.channels, self._context)
-        own = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
+        parts = [f"{json.dumps(name)}: {dump(value)}" for name, value in head.items()]
         pieces = '"pieces": [' + ",".join(f"\n{lines[piece]}" for piece in plane.pieces) + "]"
-        return "{\n" + ",\n".join([*own, pieces]) + "\n}"
+        return "{\n" + ",\n".join([*parts, pieces]) + "\n}"
 
 
 def dump(value: Json) -> str:
@@ -799,10 +802,10 @@ def dump(value: Json) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A number of numpy's as Python's own."""
+    """Convert a number of numpy to one of Python."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{type(value).__name__} has no place in a session file")
+    raise TypeError(f"{type(value).__name__} cannot be written to a session file")
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=_plain)
@@ -812,33 +815,33 @@ _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=_plain)
 
 
 def parse(text: bytes) -> Json:
-    """The checked content of a session file, of this format or of format 1.
+    """Checked content of a session file, of this format or of format 1.
 
     Raises
     ------
     SessionError
-        If it is no session, is damaged, or is of a newer version.
+        If it is not a session, is damaged, or is of a newer version.
     """
     require_text_size(text)
     try:
         content = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_number)
     except UnicodeDecodeError as error:
-        raise SessionError("the file is damaged or no text") from error
+        raise SessionError("the file is damaged or not text") from error
     except (ValueError, RecursionError) as error:
-        raise SessionError(f"the file is damaged or no JSON ({short(str(error))})") from error
+        raise SessionError(f"the file is damaged or not JSON ({short(str(error))})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise SessionError("the file is JSON, but no napari-samv1 session")
-    given = content.get("version")
-    if isinstance(given, int) and given > VERSION:
+        raise SessionError("the file is JSON, but not a napari-samv1 session")
+    number = content.get("version")
+    if isinstance(number, int) and number > VERSION:
         raise SessionError(
-            f"the session was written by a newer napari-samv1 (format {given}; this one reads up to "
+            f"the session was written by a newer napari-samv1 (format {number}; this one reads up to "
             f"{VERSION}): update napari-samv1 to open it"
         )
     require_sizes(content)
     from napari_samv1.storage.session.format_1 import schema as schema_1
 
-    # True equals 1, and is no version
-    check(content, schema_1() if _is_whole(None, given) and given == 1 else schema())
+    # not True, which equals 1
+    check(content, schema_1() if _is_whole(None, number) and number == 1 else schema())
     return content
 
 
@@ -850,7 +853,7 @@ def check(content: Json, against: Json) -> None:
     SessionError
         If it does not fit; the message says where.
     """
-    # of a file that is wrong everywhere the first few say enough
+    # the first few, as a wrong file may have millions
     errors = islice(_validator(dump(against)).iter_errors(content), MOST_ERRORS)
     wrong = jsonschema.exceptions.best_match(errors)
     if wrong is not None:
@@ -859,7 +862,7 @@ def check(content: Json, against: Json) -> None:
 
 @cache
 def _validator(text: str) -> Any:
-    # JSON schema takes 1.0 for a whole number, which no array can be indexed with
+    # JSON schema accepts 1.0 as an integer, but arrays cannot be indexed with it
     checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole)
     return jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)(
         json.loads(text)
@@ -867,7 +870,7 @@ def _validator(text: str) -> Any:
 
 
 def beneath_shapes(content: Json) -> dict[str, tuple[int, int]]:
-    """The hashes of the label files that belong to a checked content, with the shapes of their planes."""
+    """Hashes of the label files of a checked content, with the shapes of their planes."""
     planes: Iterable[Json] = (
         content["planes"]
         if content["version"] == 1
@@ -881,7 +884,7 @@ def beneath_shapes(content: Json) -> dict[str, tuple[int, int]]:
 
 
 def to_record(content: Json, beneath: Beneath) -> SessionRecord:
-    """The record of a checked content; ``beneath`` are the label images by their hashes.
+    """Make the record of a checked content; ``beneath`` are the label images by their hashes.
 
     Raises
     ------
@@ -904,38 +907,40 @@ def to_record(content: Json, beneath: Beneath) -> SessionRecord:
             _at(f"{place}.objects[{index}]", OBJECT.read, value, context)
             for index, value in enumerate(image["objects"])
         )
-        known = {one.id for one in objects}
-        if len(known) != len(objects):
-            raise SessionError(f"{place}: no two objects share an id")
+        ids = {one.id for one in objects}
+        if len(ids) != len(objects):
+            raise SessionError(f"{place}: two objects share an id")
         planes = tuple(
-            _read_plane(value, f"{place}.planes[{index}]", known, context, beneath)
+            _read_plane(value, f"{place}.planes[{index}]", ids, context, beneath)
             for index, value in enumerate(image["planes"])
         )
         if len({plane.source.index for plane in planes}) != len(planes):
-            raise SessionError(f"{place}: no two planes share an index")
+            raise SessionError(f"{place}: two planes share an index")
         images.append(ImageRecord(objects, planes))
     sight = _at("sight", SIGHT.read, content["sight"], context) if "sight" in content else AS_DISPLAYED
     return SessionRecord(tuple(images), content["created"], content["saved"], sight)
 
 
-def _read_plane(plane: Json, place: str, known: set[int], context: Context, beneath: Beneath) -> PlaneRecord:
+def _read_plane(
+    plane: Json, place: str, object_ids: set[int], context: Context, beneath: Beneath
+) -> PlaneRecord:
     shape = int(plane["shape_yx"][0]), int(plane["shape_yx"][1])
     context.shape_yx = shape
     source = _at(f"{place}.source", SOURCE.read, plane["source"], context)
-    own = Plane(source.index)
+    on_plane = Plane(source.index)
 
     def read_piece(value: Json) -> Piece:
         written: _WrittenPiece = PIECE.read(value, context)
-        return written.on(own, shape, context.room)
+        return written.on(on_plane, shape, context.room)
 
     pieces = tuple(
         _at(f"{place}.pieces[{index}]", read_piece, value) for index, value in enumerate(plane["pieces"])
     )
     ids, order = [piece.id for piece in pieces], tuple(plane["order"])
     if len(set(ids)) != len(ids):
-        raise SessionError(f"{place}: no two pieces share an object")
-    if not known.issuperset(ids):
-        raise SessionError(f"{place}: a piece is of an object that the image does not hold")
+        raise SessionError(f"{place}: two pieces share an object")
+    if not object_ids.issuperset(ids):
+        raise SessionError(f"{place}: a piece names an object that the image does not have")
     if sorted(order) != sorted(ids):
         raise SessionError(f"{place}: order must name each piece's object once")
     labels = None if plane["beneath"] is None else beneath[plane["beneath"]]
@@ -946,7 +951,7 @@ def _read_plane(plane: Json, place: str, known: set[int], context: Context, bene
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _number(text: str) -> float:

@@ -17,9 +17,9 @@ Labels = NDArray[Any]
 
 
 class PlaneLabels:
-    """The label image of a recorded plane, computed region by region: objects in order over labels beneath.
+    """Label image of a recorded plane, computed by regions: objects in order over labels beneath.
 
-    Its type is uint16 where that is enough.
+    Its type is uint16 if that is enough.
     """
 
     def __init__(self, plane: PlaneRecord) -> None:
@@ -30,18 +30,18 @@ class PlaneLabels:
         lowest, highest = 0, max(by_id, default=0)
         if plane.beneath is not None:
             lowest, highest = min(0, int(plane.beneath.min())), max(highest, int(plane.beneath.max()))
-        # numpy has no integer type for all of both signs: what is negative came as int64 or less
+        # int64 holds all labels where some are negative, as those came in a signed type
         self.dtype: np.dtype[Any] = (
             np.dtype(np.int64) if lowest < 0 else np.promote_types(np.min_scalar_type(highest), np.uint16)
         )
 
     def is_empty(self, region: Region) -> bool:
-        """Return True if no object is near a region."""
+        """True if a region has no labels beneath and meets no object's box."""
         beneath = self._beneath is not None and bool(self._beneath[region].any())
         return not beneath and not self._composite.meeting(region)
 
     def read(self, region: Region) -> Labels:
-        """The labels of a region."""
+        """Labels of a region."""
         beneath = None if self._beneath is None else self._beneath[region]
         return self._composite.read(region, self.dtype, beneath=beneath)
 
@@ -53,7 +53,7 @@ def label_image(plane: PlaneRecord) -> Labels:
 
 
 def shown_objects(plane: PlaneRecord) -> list[tuple[Piece, MaskCrop]]:
-    """The objects of which something is to be seen, in the order of their ids, with the mask that is seen."""
+    """Visible objects in the order of their ids, with the visible pixels of their masks."""
     labels = PlaneLabels(plane)
     shown = []
     for piece in sorted(plane.pieces, key=lambda one: one.id):
@@ -68,7 +68,7 @@ def shown_objects(plane: PlaneRecord) -> list[tuple[Piece, MaskCrop]]:
 def label_objects(labels: Labels) -> list[tuple[int, MaskCrop]]:
     """The labels of any label image (H, W), each with its mask; 0 is the background."""
     values, places = np.unique(labels, return_inverse=True)
-    # labels may be anything up to 2**64, find_objects wants them small
+    # by rank, because find_objects needs small numbers and labels go up to 2**64
     ranks = places.reshape(labels.shape).astype(np.int64) + 1
     found = []
     for rank, (value, region) in enumerate(zip(values, find_objects(ranks), strict=True), start=1):

@@ -1,8 +1,8 @@
-"""The copies beside a session: at every moment those that are there are of the session that is there.
+"""Copies beside a session, which agree with it at every moment.
 
-A folder cannot change several files in one step. So the new ones are written under temporary names, the old
-ones step aside, ``session.json`` is replaced, and the new ones take their names. A save that is interrupted
-may leave copies out, which the next opening puts back, and never leaves those of another state.
+Several files of a folder cannot be replaced in one step. So new copies are written under temporary names, old
+copies are renamed, ``session.json`` is replaced, and the new copies take their names. An interrupted save may
+leave copies missing, which the next opening puts back, but never copies of another state.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ COPY = re.compile(r"(labels(-\d+)?\.tif|(points|shapes)(-\d+)?\.csv|objects\.csv
 
 @dataclass
 class CopySwap:
-    """Copies that are written and wait for the session file that names them.
+    """New copies under temporary names, until the session file that lists them is in place.
 
-    ``hashes`` is what it says of them: their sha256 by name.
+    ``hashes`` are their sha256 by name.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class CopySwap:
 
     @classmethod
     def prepared(cls, folder: Path, copies: Mapping[str, bytes]) -> CopySwap:
-        """Write those copies under temporary names that are not there as they should be."""
+        """Write missing and changed copies under temporary names."""
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in copies.items()}
         swap = cls(folder, hashes)
         try:
@@ -47,12 +47,12 @@ class CopySwap:
         return swap
 
     def step_aside(self, outdated: Sequence[str]) -> None:
-        """Move copies that are replaced or ``outdated`` out of the way.
+        """Move replaced and ``outdated`` copies out of the way.
 
         Raises
         ------
         SessionError
-            If another program does not let go of one.
+            If another program holds one open.
         """
         for name in (*self._changed, *outdated):
             file = self.folder / name
@@ -78,7 +78,7 @@ class CopySwap:
             remove_if_possible(part)
 
     def finish(self) -> None:
-        """Give the new copies their names, and remove the old ones: the session file is the new one now."""
+        """Give the new copies their names, and remove the old ones, once the session file is replaced."""
         for name, part in self._changed.items():
             _take_name(part, self.folder / name)
         if self._changed:
@@ -88,9 +88,9 @@ class CopySwap:
 
 
 def put_back(folder: Path, hashes: Mapping[str, str]) -> None:
-    """Give those copies of a session their names that an interrupted save left under temporary ones."""
+    """Give copies their names that an interrupted save left under temporary ones."""
     for name, digest in hashes.items():
-        # names come from a file that anybody may have written
+        # a session file from elsewhere may list any name
         if not COPY.fullmatch(name) or (folder / name).exists():
             continue
         part = _part(folder, name, digest)
@@ -106,7 +106,7 @@ def _take_name(part: Path, file: Path) -> None:
     try:
         replace(part, file)
     except FileNotFoundError:
-        # somebody who opened the session in this moment has done it already
+        # another process that opened the session may have renamed it first
         if not file.exists():
             raise
 

@@ -1,4 +1,4 @@
-"""The recorded plane's pixels, found again and compared."""
+"""Images of recorded planes, found again and compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_samv1.records.place import Plane
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.record import PlaneSource
 
-# our own entries of File > Open Sample, by what scikit-image calls them; napari's have its names
+# this plugin's entries in File > Open Sample, and their names in scikit-image; napari uses the latter
 SAMPLES = {
     "coins": "coins",
     "cell": "cell",
@@ -32,7 +32,7 @@ TIFF = {".tif", ".tiff", ".lsm", ".ome"}
 def read_plane(
     source: PlaneSource, shape_yx: tuple[int, int], file: str | os.PathLike[str] | None = None
 ) -> NDArray[Any]:
-    """The recorded plane of ``shape_yx`` pixels: from ``file``, else from where the image was opened.
+    """Read the recorded plane of ``shape_yx`` pixels, from ``file`` or else from the recorded path.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def read_plane(
 
 
 def _image(source: PlaneSource, file: str | os.PathLike[str] | None) -> tuple[NDArray[Any], str]:
-    """The recorded image, or what is given instead, and its name for a person."""
+    """The recorded image, or that of ``file``, and its name for messages."""
     if file is not None:
         return _read(Path(file)), str(file)
     if source.sample:
@@ -55,7 +55,7 @@ def _image(source: PlaneSource, file: str | os.PathLike[str] | None) -> tuple[ND
 
 
 def _check(plane: NDArray[Any], source: PlaneSource, name: str) -> None:
-    """Refuse pixels that are not the recorded ones."""
+    """Refuse pixels that differ from the recorded ones."""
     if str(plane.dtype.newbyteorder("=")) != source.dtype:
         raise SessionError(f"{name} is {plane.dtype}, the annotated image was {source.dtype}")
     if source.pixels and hash_pixels(plane) != source.pixels:
@@ -65,12 +65,12 @@ def _check(plane: NDArray[Any], source: PlaneSource, name: str) -> None:
 def open_slices(
     source: PlaneSource, shape_yx: tuple[int, int], file: str | os.PathLike[str] | None = None
 ) -> tuple[ArraySource, Plane]:
-    """The recorded plane's whole image, for the slices around the plane.
+    """Open the whole image of the recorded plane, for the slices around the plane.
 
     Raises
     ------
     SessionError
-        As ``read_plane`` does, and if there is nothing but the plane.
+        As ``read_plane`` does, and if only the plane is found.
     """
     if source.pixels.startswith(SAMPLE):
         opened, plane = open_plane(source, shape_yx, file)
@@ -93,7 +93,7 @@ def open_slices(
 def open_plane(
     source: PlaneSource, shape_yx: tuple[int, int], file: str | os.PathLike[str] | None = None
 ) -> tuple[Source, Plane]:
-    """The recorded plane as ``read_plane`` finds it; one too large to be read at once is opened only.
+    """Open the recorded plane; it is read and compared, unless it is too large for that.
 
     Raises
     ------
@@ -117,12 +117,12 @@ def open_plane(
 
 
 def local_sample(source: PlaneSource) -> tuple[str, str]:
-    """The plugin and key of the sample that an image is: napari's own or ours.
+    """Plugin and key of an image's sample, which is napari's or this plugin's.
 
     Raises
     ------
     SessionError
-        If it is another plugin's, whose code a file from somebody else must not run.
+        If it is another plugin's, whose code a session file from elsewhere must not run.
     """
     plugin, _, key = source.sample.partition(":")
     if source.sample == COMPUTED or (plugin == "napari-samv1" and key in SAMPLES) or plugin == "napari":
@@ -131,28 +131,28 @@ def local_sample(source: PlaneSource) -> tuple[str, str]:
 
 
 def local_file(source: PlaneSource) -> Path:
-    """Return the path that an image was opened from, if it is on this machine.
+    """Path that an image was opened from.
 
     Raises
     ------
     SessionError
-        If it is not.
+        If it is not on this machine.
     """
     path = source.path
     if not path:
-        raise SessionError(f"it is not recorded where image {source.name} came from")
-    # a session file from somebody else must not make this machine call others
+        raise SessionError(f"the session does not record where image {source.name} came from")
+    # a session file from elsewhere must not make this machine connect to others
     if "://" in path or path.startswith(("\\\\", "//")):
         raise SessionError(f"the image was opened from {path}, which is not on this machine")
     file = Path(path)
     if not file.exists():
-        raise SessionError(f"image {path} is not there any more")
-    # devices and pipes never end
+        raise SessionError(f"image {path} no longer exists")
+    # reading a device or pipe may never end
     if not file.is_file() and not file.is_dir():
-        raise SessionError(f"{path} is no image")
-    # nor run a program: napari would
+        raise SessionError(f"{path} is not an image")
+    # napari would run it
     if file.suffix.lower() == ".py":
-        raise SessionError(f"{path} is no image")
+        raise SessionError(f"{path} is not an image")
     return file
 
 
@@ -177,7 +177,7 @@ def _read(file: Path) -> NDArray[Any]:
         return np.asarray(imread(file))
     except FileNotFoundError as error:
         raise SessionError(f"there is no image {file}") from error
-    # readers raise what they like
+    # readers raise errors of all kinds
     except Exception as error:
         raise SessionError(f"{file} cannot be read as an image: {error or type(error).__name__}") from error
 
@@ -188,18 +188,18 @@ def _sample(sample: str) -> NDArray[Any]:
     plugin, _, key = sample.partition(":")
     name = SAMPLES.get(key) if plugin == "napari-samv1" else key if plugin == "napari" else None
     if name is None or name not in data.__all__:
-        raise SessionError(f"the sample {sample} is not known here: give the image with --image")
+        raise SessionError(f"there is no sample {sample} here: give the image with --image")
     try:
         return np.asarray(getattr(data, name)())
     # not all samples ship with scikit-image, and without pooch or a network they cannot be fetched
     except Exception as error:
         raise SessionError(
-            f"the sample {sample} cannot be had ({error}): give the image with --image"
+            f"the sample {sample} cannot be loaded ({error}): give the image with --image"
         ) from error
 
 
 def _plane_of(image: NDArray[Any], source: PlaneSource, shape_yx: tuple[int, int], name: str) -> NDArray[Any]:
-    """The recorded plane of an image, or the image itself where it is that plane alone."""
+    """The recorded plane of an image, or the image itself if it is that plane alone."""
     sides = image.shape[:-1] if source.rgb else image.shape
     if sides == source.image_shape and source.level == 0:
         plane = image[tuple(slice(None) if place is None else place for place in source.index)]

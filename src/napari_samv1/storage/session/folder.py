@@ -1,4 +1,4 @@
-"""A session as a folder: ``session.json``, which alone is the session, and copies that others can read."""
+"""A session as a folder: ``session.json``, which is the session, and copies for other programs."""
 
 from __future__ import annotations
 
@@ -43,16 +43,15 @@ SESSION_FILE = "session.json"
 BENEATH = "beneath-{}.tif"
 LARGEST_COPY = 1 << 26  # pixels of a plane; the masks of larger ones are in session.json alone
 
-_OWN_BENEATH = re.compile(r"beneath-[0-9a-f]{64}\.tif")
+_BENEATH_FILE = re.compile(r"beneath-[0-9a-f]{64}\.tif")
 
 
 def save_session(folder: str | os.PathLike[str], record: SessionRecord) -> Path:
-    """Save a session as a folder that ``open_session`` and other programs read.
+    """Save a session as a folder for ``open_session`` and other programs.
 
     Beside ``session.json`` it gets ``labels.tif`` (for each plane up to 8192 x 8192 pixels), ``points.csv``
-    and ``shapes.csv`` (for each image, where there are any; napari opens them) and ``objects.csv``. Whatever
-    happens while it is written, the folder holds a whole session, the one before or the new one, and copies
-    of no other.
+    and ``shapes.csv`` (for each image, if there are any; napari opens them) and ``objects.csv``. At every
+    moment the folder holds a whole session, the old or the new one, and no copies of another.
 
     Raises
     ------
@@ -85,7 +84,7 @@ def open_session(folder: str | os.PathLike[str]) -> SessionRecord:
         content = parse(_read(file, MOST_TEXT_BYTES))
         beneath = _labels(file.parent, beneath_shapes(content))
         record = to_record(content, beneath)
-        with suppress(OSError):  # a folder that is only read from
+        with suppress(OSError):  # the folder may be read-only
             put_back(file.parent, content["files"])
         return record
     except SessionError as error:
@@ -93,7 +92,7 @@ def open_session(folder: str | os.PathLike[str]) -> SessionRecord:
 
 
 class FolderWriter:
-    """Writes one folder again and again, and what has not changed only once."""
+    """Writes one folder again and again, unchanged parts only once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,7 +100,7 @@ class FolderWriter:
         self._beneath: dict[int, tuple[NDArray[Any], str]] = {}
 
     def write(self, record: SessionRecord, copies: dict[str, bytes] | None = None) -> None:
-        """Write the files of ``session.json`` before it; remove those of the last one after it."""
+        """Write label files and copies, then ``session.json``, and remove outdated files afterwards."""
         beneath = tuple(self._write_beneath(plane.beneath) for plane in record.planes)
         self._beneath = {
             id(plane.beneath): (plane.beneath, digest)
@@ -115,7 +114,7 @@ class FolderWriter:
             text = self._writer.text(record, beneath, swap.hashes)
             require_text_size(text)
             write_file(written, text)
-            # an autosaved folder never has copies, and its file is not to be read again each time
+            # an autosaved folder has no copies, so session.json need not be read for their names
             swap.step_aside(() if copies is None else sorted(_owned_copies(self.folder) - copies.keys()))
             replace(written, self.folder / SESSION_FILE)
         except (OSError, ValueError, SessionError):
@@ -162,11 +161,11 @@ def _copies(record: SessionRecord) -> dict[str, bytes]:
 
 
 def _beneath_files(folder: Path) -> set[str]:
-    return {file.name for file in folder.glob(BENEATH.format("*")) if _OWN_BENEATH.fullmatch(file.name)}
+    return {file.name for file in folder.glob(BENEATH.format("*")) if _BENEATH_FILE.fullmatch(file.name)}
 
 
 def _owned_copies(folder: Path) -> set[str]:
-    """The copies that belong to the session which is there now; the user may have put others beside it."""
+    """Copies of the present session; files of the user may lie beside them."""
     try:
         copies = json.loads((folder / SESSION_FILE).read_bytes())["files"]
         return {name for name in copies if COPY.fullmatch(name)}
@@ -175,14 +174,14 @@ def _owned_copies(folder: Path) -> set[str]:
 
 
 def _require_ours(folder: Path) -> None:
-    """Nothing of the user's may be mixed with our files, or removed as one of ours."""
+    """Refuse a folder with other files, because a session could overwrite or remove them."""
     if folder.exists() and not folder.is_dir():
         raise SessionError(f"{folder} is a file: a session is saved as a folder")
     file = folder / SESSION_FILE
     if file.is_file():
         with file.open("rb") as start:
             if FORMAT.encode() not in start.read(1000):
-                raise SessionError(f"{file} is not a session of ours: choose another folder")
+                raise SessionError(f"{file} is not a napari-samv1 session: choose another folder")
     elif folder.is_dir():
         others = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
         if others:
@@ -199,12 +198,12 @@ def _session_file(path: Path) -> Path:
 
 
 def _labels(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[Any]]:
-    """The labels beneath by their hashes; all are looked at before any is unpacked."""
+    """Labels beneath by their hashes; the sizes of all are checked before any is unpacked."""
     from napari_samv1.storage.session.label_tiff import LabelTiff
 
     opened = {}
     for digest, shape in shapes.items():
-        # the digest is 64 hexadecimal digits, so this name leads nowhere else
+        # the digest is 64 hexadecimal digits, so that the name cannot lead out of the folder
         file = folder / BENEATH.format(digest)
         content = _read(file, most_label_bytes())
         if hashlib.sha256(content).hexdigest() != digest:

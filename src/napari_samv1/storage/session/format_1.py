@@ -1,4 +1,4 @@
-"""Format 1 of the session file, read only: planes side by side, each with objects of its own.
+"""Format 1 of the session file, read only: a list of planes, each with separate objects.
 
 Equal numbers on several planes of one image become one object with several pieces.
 """
@@ -45,7 +45,7 @@ def schema() -> Json:
 
 
 def to_record(content: Json, beneath: Beneath) -> SessionRecord:
-    """The record of a checked content; ``beneath`` are the label images by their hashes.
+    """Make the record of a checked content; ``beneath`` are the label images by their hashes.
 
     Raises
     ------
@@ -59,14 +59,15 @@ def to_record(content: Json, beneath: Beneath) -> SessionRecord:
         _plane(plane, f"planes[{number}]", encodings, computations, beneath, room)
         for number, plane in enumerate(content["planes"])
     ]
-    images = tuple(ImageRecord(_objects(own), tuple(own)) for own in by_image(planes))
+    images = tuple(ImageRecord(_objects(group), tuple(group)) for group in by_image(planes))
     return SessionRecord(images, content["created"], content["saved"])
 
 
 def by_image(planes: Iterable[PlaneRecord]) -> list[list[PlaneRecord]]:
-    """Planes of the same image together, in the order in which the images come.
+    """Planes grouped by image, in the order of the images.
 
-    Format 1 did not say so: an image that comes twice at the same place was opened twice.
+    Format 1 does not group them: planes of one file and shape are of one image, unless one occurs twice, as
+    then the image was opened twice.
     """
     images: dict[tuple[object, ...], list[PlaneRecord]] = {}
     times: Counter[tuple[object, ...]] = Counter()
@@ -79,7 +80,7 @@ def by_image(planes: Iterable[PlaneRecord]) -> list[list[PlaneRecord]]:
 
 
 def _objects(planes: Iterable[PlaneRecord]) -> tuple[Object, ...]:
-    """The objects of an image's pieces, with the settings of the first piece of each."""
+    """Objects of an image's pieces, each with the settings of its first piece."""
     objects: dict[int, Object] = {}
     for plane in planes:
         for piece in plane.pieces:
@@ -92,7 +93,7 @@ def _each(content: Json, table: str, convert: Any) -> dict[str, Any]:
 
 
 def _at(place: str, convert: Any, *values: Any) -> Any:
-    """A converted value, or an error that says where in the file it stands."""
+    """Convert a value; an error names its place in the file."""
     try:
         return convert(*values)
     except (ValueError, OverflowError) as error:
@@ -102,8 +103,7 @@ def _at(place: str, convert: Any, *values: Any) -> Any:
 def _encoding(value: Json) -> EmbeddingKey:
     frame, intensity = value["frame"], value["intensity"]
     preparation: dict[str, Any] = {
-        name: tuple(given) if isinstance(given, list) else given
-        for name, given in value["preparation"].items()
+        name: tuple(one) if isinstance(one, list) else one for name, one in value["preparation"].items()
     }
     return EmbeddingKey(
         pixels=value["pixels"],
@@ -137,7 +137,7 @@ def _plane(
     ]
     ids, stack = [piece.id for piece in pieces], tuple(plane["stack"])
     if len(set(ids)) != len(ids) or sorted(stack) != sorted(ids):
-        raise SessionError(f"{place}: stack must name each object once, and no two objects share an id")
+        raise SessionError(f"{place}: stack must name each object once, and ids must differ")
     labels = None if plane["beneath"] is None else beneath[plane["beneath"]]
     if labels is not None and labels.shape != shape:
         raise SessionError(f"{place}: the labels beneath are {labels.shape}, the plane is {shape}")
@@ -147,7 +147,7 @@ def _plane(
 def _source(value: Json) -> PlaneSource:
     index, world = tuple(value["index"]), value["world"]
     if index.count(None) != 2 or len(index) != len(value["image_shape"]):
-        raise ValueError("index must have a place for each axis of the image, and two without")
+        raise ValueError("index must have an entry for each axis of the image, and null for two of them")
     return PlaneSource(
         **{
             **value,
@@ -175,21 +175,21 @@ def _piece(
     )
     refined = _at(f"{place}.refined", _mask, value.get("refined"), shape_yx)
     settings = _at(f"{place}.settings", _settings, value["settings"])
-    answer, given = None, value["answer"]
-    if given is not None:
-        asked = given["prompts"]
+    answer, recorded = None, value["answer"]
+    if recorded is not None:
+        asked = recorded["prompts"]
         asked_prompts = (
             prompts if asked is None else _at(f"{place}.answer.prompts", _prompts, asked, shape_yx)
         )
         scores = value["scores"]
         answer = Answer(
-            request=Request(asked_prompts, _named(encodings, given["encoding"], place)),
+            request=Request(asked_prompts, _named(encodings, recorded["encoding"], place)),
             settings=settings,
             mask=derived,
             chosen=None if value["chosen"] is None else int(value["chosen"]),
             scores=None if scores is None else _at(f"{place}.scores", _scores, scores),
-            batch=_at(f"{place}.answer.batch", _batch, given["batch"]),
-            made_by=_named(computations, given["computation"], place),
+            batch=_at(f"{place}.answer.batch", _batch, recorded["batch"]),
+            made_by=_named(computations, recorded["computation"], place),
         )
     shapes = [_at(f"{place}.prompts.drawn", _drawn, one) for one in value["prompts"]["drawn"]]
     _at(f"{place}.prompts.drawn", room.take, shapes, shape_yx)
@@ -215,16 +215,16 @@ def _piece(
 def _drawn_rows(
     prompts: Prompts, refined: MaskCrop, drawn: list[DrawnShape], shape_yx: tuple[int, int]
 ) -> tuple[DrawnShape, ...]:
-    """All prompts as they were drawn, from those of the network and the shapes that were more than those."""
+    """All prompts as they were drawn, from the network's prompts and the recorded shapes."""
     sampled = [points_along(shape.vertices_yx) for shape in drawn if shape.kind in PATHS]
     rows = []
     for point, label in zip(prompts.points_yx, prompts.labels, strict=True):
-        if not any(np.abs(own - point).max(axis=1).min() <= 1e-6 for own in sampled):
+        if not any(np.abs(path - point).max(axis=1).min() <= 1e-6 for path in sampled):
             rows.append(drawn_point(point, bool(label)))
-    # the box of a mask to refine came with the mask, and comes with it again
-    own_box = None if refined.empty else np.array(box_around(refined))
-    boxes = [box for box in prompts.boxes_yx if own_box is None or not np.array_equal(box, own_box)]
-    # boxes keep their order, so that prompts read back are the same; those of shapes are among them
+    # without the box of a mask to refine, which is added with the mask again
+    added = None if refined.empty else np.array(box_around(refined))
+    boxes = [box for box in prompts.boxes_yx if added is None or not np.array_equal(box, added)]
+    # shapes go where their boxes are, as the same prompts need boxes in the same order
     for shape in drawn:
         if shape.kind not in PATHS:
             clipped = _clipped(shape, shape_yx)
@@ -254,7 +254,7 @@ def _drawn(value: Json) -> DrawnShape:
 
 def _settings(value: Json) -> ObjectSettings:
     cleanup = None if value["cleanup"] is None else CleanUp(**value["cleanup"])
-    # the schema lets 1.0 through as one of the numbers 0 to 3
+    # 1 for 1.0, which the schema accepts too
     choice: Choice = value["choice"] if value["choice"] == "auto" else CHOICES[1 + int(value["choice"])]
     return ObjectSettings(choice, float(value["threshold"]), cleanup, Rule(**value["rule"]))
 

@@ -1,4 +1,4 @@
-"""Planes that were annotated at a coarse level of a multiscale image, brought to full resolution."""
+"""Full resolution for planes that were annotated at a coarse level of a multiscale image."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Factors = tuple[float, float]
 
 
 def at_full_resolution(plane: PlaneRecord) -> PlaneRecord:
-    """The same annotation in full-resolution pixels; one that has them already stays as it is.
+    """The same annotation in full-resolution pixels; unchanged if it has them already.
 
-    A pixel of the level becomes all full-resolution pixels whose centres lie in it. Masks keep the answers
-    that they came from, which can't be made again: those were of the level. Labels beneath stay in the
+    A pixel of the level becomes all full-resolution pixels whose centres lie in it. Answers lose their
+    computation, because they were made at the level and cannot be repeated. Labels beneath stay in the
     level's pixels.
     """
     factors = plane.source.factors_yx
     if factors == (1.0, 1.0):
         return plane
-    axes = [axis for axis, own in enumerate(plane.source.index) if own is None]
+    axes = [axis for axis, at in enumerate(plane.source.index) if at is None]
     shape_yx = plane.source.image_shape[axes[0]], plane.source.image_shape[axes[1]]
     pieces = tuple(_piece(one, factors, shape_yx) for one in plane.pieces)
     return replace(plane, source=_source(plane.source), shape_yx=shape_yx, pieces=pieces)
@@ -37,7 +37,7 @@ def at_full_resolution(plane: PlaneRecord) -> PlaneRecord:
 def _source(source: PlaneSource) -> PlaneSource:
     factors = np.asarray(source.factors_yx)
     matrix = np.asarray(source.world.matrix, dtype=np.float64)
-    # the middle of the level's first pixel lies (factor - 1) / 2 pixels from that of the first full one
+    # the centre of the level's first pixel lies (factor - 1) / 2 pixels from that of the first full one
     linear = matrix[:, :2] / factors
     offset = matrix[:, 2] - linear @ ((factors - 1) / 2)
     (a, b), (c, d) = linear.tolist()
@@ -98,7 +98,7 @@ def _crop(crop: MaskCrop, factors: Factors, shape_yx: tuple[int, int]) -> MaskCr
 
 
 def _places(side: slice, factor: float, size: int) -> tuple[int, Sequence[int]]:
-    """The first full-resolution pixel of a side of a crop, and for each the place in the crop."""
+    """First full-resolution pixel of a side of a crop, and the place in the crop of each."""
     full = np.arange(int(np.floor(side.start * factor)), min(size, int(np.ceil(side.stop * factor)) + 1))
     level = np.floor((full + 0.5) / factor).astype(int)
     inside = (level >= side.start) & (level < side.stop)

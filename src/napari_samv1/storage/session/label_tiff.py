@@ -17,7 +17,7 @@ DEFLATE = (8, 32946)
 
 
 def tiff_bytes(labels: NDArray[Any]) -> bytes:
-    """A label image (H, W) as the bytes of a TIFF file."""
+    """Write a label image (H, W) as the bytes of a TIFF file."""
     buffer = io.BytesIO()
     # deflate is in Python itself; other compressions need a package that readers may lack
     tifffile.imwrite(
@@ -38,12 +38,12 @@ class LabelTiff:
 
     @classmethod
     def opened(cls, content: bytes, name: str) -> LabelTiff:
-        """Read the header of what ``tiff_bytes`` wrote.
+        """Read the header of a file from ``tiff_bytes``.
 
         Raises
         ------
         SessionError
-            If it is damaged, no label image, or written in another way.
+            If it is damaged, not a label image, or written in another way.
         """
         try:
             with tifffile.TiffFile(io.BytesIO(content)) as file:
@@ -55,11 +55,11 @@ class LabelTiff:
                 segments = zip(page.dataoffsets, page.databytecounts, strict=True)
                 strips = tuple(content[start : start + count] for start, count in segments)
                 rows = min(int(page.rowsperstrip), shape[0])
-        # tifffile raises what it likes at damaged files
+        # tifffile raises errors of all kinds for damaged files
         except Exception as error:
             raise SessionError(f"{name} is damaged ({error})") from error
         if len(shape) != 2 or dtype.kind not in "ui" or not is_ours:
-            raise SessionError(f"{name} is no label image of ours: {dtype} {shape}")
+            raise SessionError(f"{name} is not a label image of a session: {dtype} {shape}")
         if rows < 1 or len(strips) != -(-shape[0] // rows):
             raise SessionError(f"{name} is damaged ({len(strips)} strips for {shape[0]} rows)")
         return cls(name, dtype, (int(shape[0]), int(shape[1])), rows, strips)
@@ -70,7 +70,7 @@ class LabelTiff:
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
 
     def read(self) -> NDArray[Any]:
-        """Unpack the labels, and never more of a strip than belongs into it.
+        """Unpack the labels, never more of a strip than its rows hold.
 
         Raises
         ------

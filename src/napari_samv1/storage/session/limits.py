@@ -1,6 +1,6 @@
-"""Limits of a session, far above what people annotate; a file that asks for more is refused unread.
+"""Limits of a session, far above real annotations; a file beyond them is refused unread.
 
-What is saved keeps to them as well, so that it can be opened.
+Saving keeps to them too, so that every saved session can be opened.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ MOST_TEXT_BYTES = 1 << 28
 MOST_BRACKETS = 20_000_000
 MOST_DEPTH = 24
 MOST_IN_LIST = 20_000
-"""Prompts of a piece, vertices of a shape, and whatever else is a list in the file."""
+"""Prompts of a piece, vertices of a shape, and entries of any other list in the file."""
 MOST_IN_LONG_LIST = 2_000_000
 LONG_LISTS = frozenset({"images", "planes", "objects", "pieces", "order", "stack"})
 MOST_MASK_PIXELS = 1 << 30
 MOST_PIXELS = 1 << 32
-"""Of all masks and of the insides of all drawn shapes, each kind together, in their boxes."""
+"""Pixels in the boxes of all masks together, and in those of all drawn shapes together."""
 MOST_CROSSINGS = 100_000_000
-"""Rows that the edges of all drawn shapes cross, together: the time that filling them takes."""
+"""Rows that the edges of all drawn shapes cross together, which bounds the time to fill the shapes."""
 MOST_COUNTS = 1 << 24
 """Characters of one mask's run lengths."""
 LEAST_MEMORY_BYTES = 1 << 33
-"""Assumed where the system does not tell."""
+"""Assumed if the system does not report its memory."""
 USUAL_LABEL_BYTES = 1 << 30
 MOST_COMPRESSED = 300
 """Largest compression ratio of a label image that is larger than usual."""
@@ -41,7 +41,7 @@ Json = Any
 
 
 def require_text_size(text: bytes) -> None:
-    """Refuse a text from which a parser would make more than fits into memory.
+    """Refuse a text whose parsed content might not fit into memory.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def require_text_size(text: bytes) -> None:
 
 
 def require_sizes(content: Json) -> None:
-    """Refuse JSON with lists, nesting or masks beyond the limits, before anything is made of it.
+    """Refuse JSON with lists, nesting or masks beyond the limits.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def require_sizes(content: Json) -> None:
 
 
 class Room:
-    """Pixels, and crossings of rows, that the insides of drawn shapes may still take."""
+    """Pixels and row crossings that are left for filling drawn shapes."""
 
     def __init__(self) -> None:
         self._pixels, self._crossings = MOST_PIXELS, MOST_CROSSINGS
@@ -109,20 +109,23 @@ class Room:
 
 
 def _mask_pixels(name: str, value: dict[str, Json]) -> int:
-    """Pixels of the box of a mask; 0 for anything else, which the schema looks at."""
+    """Pixels of a mask's box; 0 for any other value, which the schema checks."""
     size, counts = value.get("size_hw"), value.get("counts")
     if not (isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size)):
         return 0
     pixels: int = max(0, size[0]) * max(0, size[1])
     if pixels > MOST_MASK_PIXELS:
-        raise SessionError(f"{name}: a mask of {size[0]} x {size[1]} is larger than any")
+        raise SessionError(f"{name}: a mask of {size[0]} x {size[1]} is larger than a session can hold")
     if isinstance(counts, str) and len(counts) > MOST_COUNTS:
-        raise SessionError(f"{name}: a mask's run lengths have {len(counts)} characters, more than any")
+        raise SessionError(
+            f"{name}: a mask's run lengths have {len(counts)} characters; a session holds at most "
+            f"{MOST_COUNTS}"
+        )
     return pixels
 
 
 def require_few_prompts(piece: Piece) -> None:
-    """Refuse to save what could not be opened.
+    """Refuse to save a piece that could not be opened again.
 
     Raises
     ------
@@ -132,19 +135,19 @@ def require_few_prompts(piece: Piece) -> None:
     most = max((len(shape.vertices_yx) for shape in piece.drawn), default=0)
     count = max(len(piece.drawn), len(piece.prompts))
     if max(most, count) > MOST_IN_LIST:
-        what = f"{count} prompts on one slice" if count > MOST_IN_LIST else f"a shape of {most} vertices"
+        excess = f"{count} prompts on one slice" if count > MOST_IN_LIST else f"a shape of {most} vertices"
         raise SessionError(
-            f"object {piece.id} has {what}, and a session holds at most {MOST_IN_LIST}: delete some"
+            f"object {piece.id} has {excess}, and a session holds at most {MOST_IN_LIST}: delete some"
         )
 
 
 def require_label_size(name: str, unpacked: int, packed: int) -> None:
-    """Refuse a label image that is far larger than the bytes it comes in.
+    """Refuse a label image that is far larger than its file.
 
     Raises
     ------
     SessionError
-        If it is, and larger than usual.
+        If it is, and is larger than usual.
     """
     if unpacked > USUAL_LABEL_BYTES and unpacked > MOST_COMPRESSED * packed:
         raise SessionError(
@@ -154,12 +157,12 @@ def require_label_size(name: str, unpacked: int, packed: int) -> None:
 
 
 def require_label_sizes(unpacked: int) -> None:
-    """Refuse label images that would fill the memory together.
+    """Refuse label images that together would fill the memory.
 
     Raises
     ------
     SessionError
-        If they would.
+        If they have more than ``most_label_bytes``.
     """
     if unpacked > most_label_bytes():
         raise SessionError(
@@ -169,7 +172,7 @@ def require_label_sizes(unpacked: int) -> None:
 
 
 def most_label_bytes() -> int:
-    """Half of the machine's memory."""
+    """Largest sum of unpacked label images: half of the machine's memory."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Parts of session files that every format reads alike: coordinates, and messages about them."""
+"""Parts that all formats of session files share: coordinates, and short messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_CHARACTERS = 200
 
 
 def coordinates(rows: Any, width: int = 2) -> NDArray[np.float64]:
-    """Rows of coordinates as an array that cannot be changed.
+    """Rows of coordinates as a read-only array.
 
     Raises
     ------
@@ -28,5 +28,5 @@ def coordinates(rows: Any, width: int = 2) -> NDArray[np.float64]:
 
 
 def short(message: str) -> str:
-    """A message, cut where it is too long to be read."""
+    """A message, cut to a readable length."""
     return message if len(message) <= SHOWN_CHARACTERS else message[: SHOWN_CHARACTERS - 2] + " …"

@@ -1,4 +1,4 @@
-"""A small picture of a plane's objects, by which a person knows a session again."""
+"""A small picture of a plane's objects, by which a person recognises a session."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def picture_of(plane: PlaneRecord, side: int) -> NDArray[np.uint8]:
 
 
 def _sampled(plane: PlaneRecord, rows: Places, columns: Places) -> PlaneRecord:
-    """The plane as if it had these rows and columns alone: a file may tell of planes larger than memory."""
+    """The plane with these rows and columns alone, because a whole one may be larger than memory."""
     return replace(
         plane,
         shape_yx=(len(rows), len(columns)),

@@ -1,4 +1,4 @@
-"""Prompts as the rows of napari's own Points and Shapes layers, and as the CSV files that napari opens."""
+"""Prompts as rows of napari's Points and Shapes layers, and as CSV files for napari."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PointRows:
 
 @dataclass(frozen=True, eq=False)
 class ShapeRow:
-    """One drawn prompt: its kind, as a Shapes layer calls it, and its vertices (N, ndim)."""
+    """One drawn prompt: its shape type in a Shapes layer, and its vertices (N, ndim)."""
 
     kind: str
     vertices: NDArray[np.float64]

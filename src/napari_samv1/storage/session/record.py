@@ -1,4 +1,4 @@
-"""The record of a session: everything that made its masks. All of it frozen, nothing of it copied."""
+"""Record of a session: everything that made its masks, frozen and shared without copies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_samv1.records.sight import AS_DISPLAYED, Sight
 
 @dataclass(frozen=True)
 class World:
-    """Placement of a plane's pixels in the world: ``matrix`` (2, 3) maps (row, column, 1) to it."""
+    """Placement of a plane's pixels in the world: ``matrix`` (2, 3) maps (row, column, 1) to the world."""
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]] = ((1, 0, 0), (0, 1, 0))
     units: tuple[str, str] = ("pixel", "pixel")
@@ -28,12 +28,12 @@ class World:
 
     @property
     def pixel_area(self) -> float:
-        """The area of one pixel."""
+        """Area of one pixel."""
         return float(abs(np.linalg.det(np.asarray(self.matrix, dtype=np.float64)[:, :2])))
 
     @property
     def pixel_size_yx(self) -> tuple[float, float]:
-        """The sides of one pixel."""
+        """Sides of one pixel."""
         height, width = np.linalg.norm(np.asarray(self.matrix, dtype=np.float64)[:, :2], axis=0)
         return float(height), float(width)
 
@@ -42,9 +42,9 @@ class World:
 class PlaneSource:
     """Source of the annotated pixels: a plane of an image, its origin, and its hash.
 
-    ``image_shape`` is the image's without its colours; ``index`` the place on its axes, None on the two that
-    are the plane's rows and columns. At a coarser ``level`` a pixel of the plane spans ``factors_yx`` pixels.
-    ``pixels`` is ``hash_pixels`` of the plane, "" where it is not known yet. ``path`` is where the image was
+    ``image_shape`` is without the colour axis; ``index`` is the plane's place on each axis of the image, None
+    on its rows and columns. At a coarser ``level`` a pixel of the plane spans ``factors_yx`` pixels.
+    ``pixels`` is ``hash_pixels`` of the plane, "" before it is computed. ``path`` is where the image was
     opened from, ``sample`` the ``plugin:key`` of an image of File > Open Sample.
     """
 
@@ -74,10 +74,10 @@ class PlaneSource:
 
 @dataclass(frozen=True, eq=False)
 class PlaneRecord:
-    """The pieces of objects on one plane, lowest first in ``order``.
+    """Pieces of objects on one plane, lowest first in ``order``.
 
-    ``beneath`` (H, W) are the labels of the label image that are no object's, None where there are none.
-    ``channels`` are planes of other images that the model saw with this one, told apart by their ``pixels``.
+    ``beneath`` (H, W) are the labels that belong to no object, or None. ``channels`` are planes of other
+    images that the model saw with this one, identified by their ``pixels``.
     """
 
     source: PlaneSource
@@ -90,7 +90,7 @@ class PlaneRecord:
 
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
-    """An annotated image: its objects once, and its planes in the order of slices."""
+    """An annotated image: its objects, and its planes in the order of slices."""
 
     objects: tuple[Object, ...]
     planes: tuple[PlaneRecord, ...]
@@ -98,7 +98,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, eq=False)
 class SessionRecord:
-    """A whole session: its images, when it was begun and saved (UTC, ISO 8601), what the model was to see."""
+    """A whole session: its images, the times of its start and last save (UTC, ISO 8601), and its sight."""
 
     images: tuple[ImageRecord, ...]
     created: str = ""
@@ -117,5 +117,5 @@ class SessionRecord:
 
 
 def now() -> str:
-    """The time, as a session file says it."""
+    """Current time in the form of a session file."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

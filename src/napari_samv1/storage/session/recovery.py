@@ -32,7 +32,10 @@ SECONDS_TO_BEGIN = 3600
 
 @dataclass(frozen=True, eq=False)
 class Recoverable:
-    """A session whose process ended without closing it. ``problem`` is "" or why it cannot be opened."""
+    """A session whose process ended without closing it.
+
+    ``problem`` is the reason why it cannot be opened, or "".
+    """
 
     folder: Path
     record: SessionRecord | None
@@ -48,9 +51,9 @@ class Recoverable:
         return f"{names}: {count} object{'' if count == 1 else 's'}, last saved {self.record.saved}"
 
     def discard(self) -> bool:
-        """Remove it from the disk: after it is opened *and* the new autosave has written it, or unwanted.
+        """Remove the session from disk; False if another process holds it.
 
-        False where another process has it in its hands.
+        Call it when the user discards the session, or once a new autosave has written the opened one.
         """
         try:
             with lock_of(self.folder):
@@ -64,9 +67,9 @@ class Recoverable:
 
 
 def recoverable(root: Path | None = None) -> list[Recoverable]:
-    """Sessions that were not closed and whose process is gone, the newest first.
+    """Sessions whose process ended without closing them, newest first.
 
-    Also removes what processes left that were killed before their first save or after their last.
+    Also removes the leftovers of processes that were killed before their first save or while closing.
     """
     place = root or autosave_root()
     found = [session for folder in _abandoned(place) if (session := _read(folder)) is not None]
@@ -88,7 +91,7 @@ def _is_folder(entry: Path) -> bool:
 
 
 def _is_held(folder: Path) -> bool:
-    """Return True if the process that saves into a folder lives, on any system: its lock ends with it."""
+    """True if the process that saves into a folder is alive: on any system its lock ends with it."""
     try:
         with lock_of(folder):
             return False
@@ -99,10 +102,10 @@ def _is_held(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> Recoverable | None:
-    # whatever is wrong with one folder, the others are to be offered
+    # catches all, so that one broken folder does not hide the others
     try:
         if not os.path.lexists(folder / SESSION_FILE):
-            # only what can be looked into is known to be empty: of others this raises
+            # raises for an unreadable folder, which may hold a session and must stay
             next(folder.iterdir(), None)
             remove_folder(folder)
             remove_lock_file(folder)
@@ -120,8 +123,8 @@ def _read(folder: Path) -> Recoverable | None:
 def _remove_stray_locks(root: Path) -> None:
     for lock_file in root.glob(f"*{LOCK_SUFFIX}"):
         folder = lock_file.with_name(lock_file.name.removesuffix(LOCK_SUFFIX))
-        with suppress(OSError):  # its process is just removing it, or it is not ours to look at
-            # a process takes its lock before it makes its folder: leave it the time
+        with suppress(OSError):  # its process removes it, or access is denied
+            # young locks stay, because a process takes its lock before it makes its folder
             is_old = time.time() - lock_file.stat().st_mtime > SECONDS_TO_BEGIN
             if is_old and not os.path.lexists(folder) and not _is_held(folder):
                 remove_lock_file(folder)

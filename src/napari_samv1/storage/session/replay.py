@@ -49,7 +49,7 @@ SIZINGS: tuple[Sizing, ...] = ("native", "padded", "stretched")
 class Replayed:
     """Replay of one object. ``differing`` counts pixels, None where the mask could not be made again.
 
-    ``note`` is a sentence on what was not as recorded, or "".
+    ``note`` is a sentence on differences from the record, or "".
     """
 
     plane: int
@@ -60,7 +60,7 @@ class Replayed:
 
     @property
     def identical(self) -> bool:
-        """Not one pixel differs."""
+        """True if no pixel differs."""
         return self.differing == 0
 
     def __str__(self) -> str:
@@ -83,13 +83,13 @@ def replay(
 ) -> Iterator[Replayed]:
     """Make each object's mask again from its image, prompts, model and settings, as it was made.
 
-    Runs on the recorded number of threads, which is put back at the end. ``image``, ``model`` and ``device``
-    replace what is recorded; image and weights must be the same by their hashes all the same.
+    Runs with the recorded number of threads, and restores the present one at the end. ``image``, ``model``
+    and ``device`` replace the recorded ones; the hashes of image and weights must agree with the record.
 
     Raises
     ------
     SessionError, CheckpointError
-        If an image or a model is not to be had, or is another one.
+        If an image or a model is missing, or differs from the recorded one.
     """
     threads = torch.get_num_threads()
     means = _Means(image, model, device, load)
@@ -112,7 +112,7 @@ class _Means:
     loaded: dict[object, LoadedModel] = field(default_factory=dict)
 
     def model_of(self, key: EmbeddingKey, computation: Computation) -> LoadedModel:
-        """The very model that gave an answer."""
+        """Load the model that gave an answer, with the same weights."""
         source = self.model if self.model is not None else _recorded_model(computation)
         device = key.device if self.device is None else self.device
         wanted = source, device, key.dtype, key.preparation
@@ -163,14 +163,14 @@ def _replay_plane(plane: PlaneRecord, means: _Means) -> Iterator[_Result]:
 
 
 def _opened(channel: Channel, plane: PlaneRecord, opened: dict[Channel, Source], means: _Means) -> Source:
-    """The pixels that the model saw of a channel: of the plane itself or of another image, opened once."""
+    """Pixels of a channel, from the plane's image or from another one, opened once."""
     if channel in opened:
         return opened[channel]
     recorded, file = plane.source, means.image
     if channel.pixels not in ("", plane.source.pixels):
         named = [one for one in plane.channels if one.pixels == channel.pixels]
         if not named:
-            raise SessionError("the session does not say which image one of the channels was")
+            raise SessionError("the session does not name the image of one of the channels")
         recorded, file = named[0], None
     if channel.projection is None:
         source: Source
@@ -184,11 +184,11 @@ def _opened(channel: Channel, plane: PlaneRecord, opened: dict[Channel, Source],
 
 def _unanswered(piece: Piece) -> _Result:
     if piece.derived.empty:
-        # nothing but brush strokes, which are pixels already
+        # brush strokes alone are stored as pixels
         return piece.id, piece.mask.area, 0, ""
-    note = "Its mask was still awaited when the session was saved."
+    note = "Its mask was not yet computed when the session was saved."
     if piece.origin == "automatic" and piece.answer is not None:
-        note = "It was found with everything else, and cleaned then: find everything again."
+        note = "Its mask was cleaned up when it was found: find everything again."
     return piece.id, piece.mask.area, None, note
 
 
@@ -198,12 +198,12 @@ def _compare(predictor: Predictor, embedding: Embedding, piece: Piece, note: str
     differing = count_differing(mask, piece.mask)
     notes = [note] if differing and note else []
     if derived.chosen != piece.chosen:
-        notes.append(f"Candidate {derived.chosen} is the best now, {piece.chosen} was.")
+        notes.append(f"Candidate {derived.chosen} is the best now, {piece.chosen} was then.")
     return piece.id, piece.mask.area, differing, " ".join(notes)
 
 
 def _derived(predictor: Predictor, embedding: Embedding, piece: Piece) -> Answer:
-    """The piece decoded at the place that it had in a batch of that size: sums may round by both."""
+    """Decode a piece at its recorded place in a batch of the recorded size, as both affect rounding."""
     answer = piece.answer
     if answer is None:
         raise ValueError(f"object {piece.id} has no answer")
@@ -244,7 +244,7 @@ def _recorded_model(computation: Computation) -> str:
 def _embed(
     predictor: Predictor, source: Source, plane: Plane, shape_yx: tuple[int, int], key: EmbeddingKey
 ) -> Embedding:
-    """The encoding that answered: of the whole plane, or of a region with its recorded limits."""
+    """Make the encoding again that answered: of the whole plane, or of a region with recorded limits."""
     if key.frame.is_whole and source.in_memory:
         sizing, side = _arrangement(key, predictor.model.config.patch)
         image = source.read(Region(plane, (0, 0, *shape_yx)), shape_yx)
@@ -260,19 +260,19 @@ def _embed(
         intensity=key.intensity,
         gamma=key.gamma,
         limits=key.limits,
-        display=None if key.display is None else partial(_given, key.display),
+        display=None if key.display is None else partial(_recorded_display, key.display),
     )
     if pixels.frame(key.frame.window_yxhw) != key.frame:
-        raise SessionError(f"it is not known how the region was arranged for the model: {key.frame}")
+        raise SessionError(f"the region's arrangement for the model cannot be repeated: {key.frame}")
     return ImageView(predictor, pixels, MemoryStore()).encode(key.frame.window_yxhw)
 
 
-def _given(display: Display) -> Display:
+def _recorded_display(display: Display) -> Display:
     return display
 
 
 def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:
-    """The sizing and the side that lead to the recorded frame: the model's own, or somebody's choice."""
+    """Sizing and side that lead to the recorded frame: the model's defaults, or a user's choice."""
     sides = dict.fromkeys((key.preparation.side, max(key.frame.input_hw), max(key.frame.resized_hw)))
     for sizing in dict.fromkeys((key.preparation.sizing, *SIZINGS)):
         for side in sides:
@@ -281,11 +281,11 @@ def _arrangement(key: EmbeddingKey, patch: int) -> tuple[Sizing, int]:
                     return sizing, side
             except ValueError:
                 continue
-    raise SessionError(f"it is not known how the image was arranged for the model: {key.frame}")
+    raise SessionError(f"the image's arrangement for the model cannot be repeated: {key.frame}")
 
 
 def _difference(embedding: Embedding, key: EmbeddingKey, recorded: Environment) -> str:
-    """Return a sentence on a difference from the environment of the session, or ""."""
+    """Sentence on differences from the recorded environment, or ""."""
     now, changed = Environment.now(), []
     if embedding.key.device != key.device:
         changed.append(f"device {key.device} then, {embedding.key.device} now")
@@ -294,5 +294,5 @@ def _difference(embedding: Embedding, key: EmbeddingKey, recorded: Environment) 
         if then != here:
             changed.append(f"{name} {then} then, {here} now")
     if embedding.key.pixels != key.pixels:
-        changed.append("the prepared input of the model is another one")
+        changed.append("the prepared input of the model differs")
     return f"Not as recorded: {'; '.join(changed)}." if changed else ""

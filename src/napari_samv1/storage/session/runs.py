@@ -15,7 +15,7 @@ _MOST_DIGITS = 13  # of 5 bits, for 64
 
 
 def run_lengths(crop: MaskCrop, image_hw: tuple[int, int] | None = None) -> Counts:
-    """Run lengths of a mask in its image; without ``image_hw`` in its own box. The image is not made."""
+    """Run lengths of a mask in its image, or in its box without ``image_hw``; no image is made."""
     height, width = crop.mask.shape if image_hw is None else image_hw
     top, left = (0, 0) if image_hw is None else crop.origin_yx
     columns = np.zeros((crop.mask.shape[1], crop.mask.shape[0] + 2), dtype=np.int8)
@@ -42,7 +42,7 @@ def from_run_lengths(counts: Counts, size_hw: tuple[int, int], origin_yx: tuple[
     """
     height, width = size_hw
     area = height * width
-    # none may exceed the box: their sum could otherwise wrap around to the right one
+    # each must fit into the box, because a sum that wraps around could equal its area
     if len(counts) == 0 or counts.min() < 0 or counts.max() > area or int(counts.sum()) != area:
         raise ValueError(f"run lengths must be 0 or more and fill {height} x {width} pixels")
     values = np.zeros(len(counts), dtype=bool)
@@ -77,7 +77,7 @@ def from_text(text: str) -> Counts:
     Raises
     ------
     ValueError
-        If it is none.
+        If the text is not such a string.
     """
     try:
         codes = np.frombuffer(text.encode("ascii"), dtype=np.uint8).astype(np.int64) - _FIRST_CHARACTER
@@ -86,7 +86,7 @@ def from_text(text: str) -> Counts:
     if len(codes) == 0:
         return codes
     if codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise ValueError("run lengths are cut off or hold a character that has no meaning there")
+        raise ValueError("run lengths are cut off or hold an invalid character")
     last = np.flatnonzero(~codes & 32)
     first = np.r_[0, last[:-1] + 1]
     if int((last - first).max()) >= _MOST_DIGITS - 1:
