@@ -14,6 +14,7 @@ from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.proposals import Calibration, Proposals
 from napari_samv1.engine.progress import Cancelled
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.mask_crop import MaskCrop
 from slide import SEEDED, SIDE, Centres, KnownView, Slide, found_in, matches
 
 
@@ -109,6 +110,26 @@ def test_where_objects_are_small_a_finer_region_takes_the_place_of_a_region(slid
     assert not [one for one in large.objects if one.region.window_yxhw[2] < SIDE]
     asked = found_in(slide.labels, SEEDED, Centres(slide.labels, radius=3.0))
     assert not [one for one in asked.objects if one.region.window_yxhw[2] < SIDE]
+
+
+class Colony(Centres):
+    """Takes all objects for one where the image is shrunk to less than half."""
+
+    def __call__(self, embedding):
+        if min(embedding.frame.scale_yx) >= 0.5:
+            return super().__call__(embedding)
+        y, x = np.argwhere(self.labels == 2)[0]
+        whole = MaskCrop.from_mask(np.ones(embedding.frame.logits_hw, bool))
+        one = np.ones(1, np.float32)
+        return Proposals(np.array([[y, x]], float), one, 60 * one, regions=(whole,))
+
+
+@pytest.mark.parametrize(("radius", "are_found"), [(3.0, True), (40.0, False)])
+def test_what_seems_one_object_is_looked_at_closer(slide, radius, are_found):
+    view = KnownView(slide.labels)
+    view.predictor.proposer = Colony(slide.labels, radius=radius)
+    found = in_regions(view, replace(SEEDED, detail="auto"), view.predictor.proposer, None)
+    assert len(found.objects) == (slide.count if are_found else 1)
 
 
 def test_a_model_with_a_head_looks_at_an_image_whole_first(slide):

@@ -142,13 +142,23 @@ class _Finder:
             self._find(smaller, finer, [*owners, _owner(grid, smaller)])
 
     def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
-        """Twice the detail where it is free and objects are small in this one."""
-        # also those that rims enclose: where the head sees a whole colony, they are what it is made of
-        known = proposals.radii[np.isfinite(proposals.radii)]
+        """Twice the detail where it may be chosen and objects are small at this one."""
         scale = min(embedding.frame.scale_yx)
-        if self.settings.detail != "auto" or not len(known) or 2 * scale > FINEST:
+        if self.settings.detail != "auto" or not len(proposals) or 2 * scale > FINEST:
             return None
-        return 2 * scale if 2 * float(np.median(known)) * scale < SMALL else None
+        finer = 2 * scale
+        if _are_small(proposals, scale):
+            return finer
+        # a colony may pass for one object where the gaps in it are narrower than a pixel
+        is_coarse = scale < 1 and proposals.regions is not None
+        return finer if is_coarse and _are_small(self._within_largest(proposals, finer), scale) else None
+
+    def _within_largest(self, proposals: Proposals, detail: float) -> Proposals:
+        """Propose objects at a finer detail, in the region around the largest object proposed so far."""
+        assert self.proposer is not None and proposals.regions is not None
+        largest = int(np.argmax([region.area for region in proposals.regions]))
+        nearest = self.view.grid(detail).nearest(proposals.points_yx[largest])
+        return self.proposer(self._encoded(nearest))
 
     def _encoded(self, window: Window) -> Embedding:
         def on_block(done: int, blocks: int) -> None:
@@ -239,6 +249,12 @@ class _Finder:
             self.share.at(ENCODING_SHARE + (1 - ENCODING_SHARE) * done / total)
 
         return on_decoded
+
+
+def _are_small(proposals: Proposals, scale: float) -> bool:
+    """Return True if most proposals are narrower than `SMALL` at so many model pixels for an image pixel."""
+    radii = proposals.radii[np.isfinite(proposals.radii)]
+    return len(radii) > 0 and 2 * float(np.median(radii)) * scale < SMALL
 
 
 @dataclass(frozen=True)
