@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_samv1.engine.hint import SURE, hint_logits
-from napari_samv1.masks.resize import Placement, resize_logits
+from napari_samv1.masks.resize import resize_logits
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 
@@ -31,7 +31,6 @@ def test_the_hint_thresholded_on_the_image_is_the_mask(sizing):
     y, x = np.mgrid[:300, :200]
     mask = (y - 120) ** 2 / 4 + (x - 90) ** 2 < 40**2
     logits = hint_logits(MaskCrop.from_mask(mask), frame)
-    placement = Placement(frame.image_hw, frame.window_yxhw, frame.resized_hw, frame.input_hw)
-    back = resize_logits(logits, placement) > 0
+    back = resize_logits(logits, frame) > 0
     assert logits.shape == frame.logits_hw
     assert (back & mask).sum() / (back | mask).sum() > 0.97

@@ -441,7 +441,8 @@ def test_a_label_that_becomes_an_object_is_whole_once_what_covers_it_is_gone(ove
     person.wait()
     number = person.current
     covered = labels.data[2:8, 2:9] == number
-    assert covered.any() and not covered.all()
+    assert covered.any()
+    assert not covered.all()
     before = labels.data.copy()
     person.pick(90)
     person.set_threshold(1.0)

@@ -8,20 +8,20 @@ import torch
 
 from napari_samv1.masks import on_device
 from napari_samv1.masks.on_device import areas_of_each, areas_together, cut_each, cut_together
-from napari_samv1.masks.resize import Placement
 from napari_samv1.masks.threshold import areas_above, cut_and_areas
+from napari_samv1.records.frame import Frame
 
-PLACEMENTS = {
-    "reduced": Placement((700, 900), (0, 0, 700, 900), (398, 512), (400, 512)),
-    "enlarged": Placement((90, 130), (0, 0, 90, 130), (354, 512), (384, 512)),
-    "a window": Placement((2000, 3000), (700, 1100, 600, 560), (512, 478), (512, 480)),
+FRAMES = {
+    "reduced": Frame((700, 900), (0, 0, 700, 900), (398, 512), (400, 512), patch=1),
+    "enlarged": Frame((90, 130), (0, 0, 90, 130), (354, 512), (384, 512), patch=1),
+    "a window": Frame((2000, 3000), (700, 1100, 600, 560), (512, 478), (512, 480), patch=1),
 }
 
 
-def discs(placement, count=9):
+def discs(frame, count=9):
     """Noisy discs of many sizes, one that fills the map, and one that is nowhere."""
     rng = np.random.default_rng(0)
-    height, width = (size // 4 for size in placement.input_hw)
+    height, width = (size // 4 for size in frame.input_hw)
     y, x = np.mgrid[:height, :width]
     maps = [
         radius - np.hypot(y - rng.uniform(0, height), x - rng.uniform(0, width))
@@ -31,45 +31,43 @@ def discs(placement, count=9):
     return (np.stack(maps) + rng.standard_normal((len(maps), height, width))).astype(np.float32)
 
 
-@pytest.mark.parametrize("placement", PLACEMENTS.values(), ids=PLACEMENTS.keys())
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES.keys())
 @pytest.mark.parametrize("pixels_at_once", [1, 2_000_000, 1 << 26])
 @pytest.mark.parametrize("threshold", [0.0, 7.5])
-def test_masks_cut_together_are_those_cut_one_by_one(placement, pixels_at_once, threshold, monkeypatch):
+def test_masks_cut_together_are_those_cut_one_by_one(frame, pixels_at_once, threshold, monkeypatch):
     monkeypatch.setattr(on_device, "PIXELS_AT_ONCE", pixels_at_once)
-    logits = discs(placement)
+    logits = discs(frame)
     thresholds = (threshold + 1, threshold - 1)
-    found = cut_together(torch.from_numpy(logits), placement, threshold, thresholds)
-    areas = areas_together(torch.from_numpy(logits), placement, thresholds)
+    found = cut_together(torch.from_numpy(logits), frame, threshold, thresholds)
+    areas = areas_together(torch.from_numpy(logits), frame, thresholds)
     for one, own, (crop, both) in zip(logits, areas, found, strict=True):
-        expected, (smaller, larger) = cut_and_areas(one, placement, threshold, thresholds)
+        expected, (smaller, larger) = cut_and_areas(one, frame, threshold, thresholds)
         # a sum may round otherwise among others: a pixel on the very edge
-        difference = crop.to_mask(placement.image_hw) ^ expected.to_mask(placement.image_hw)
+        difference = crop.to_mask(frame.image_hw) ^ expected.to_mask(frame.image_hw)
         assert np.count_nonzero(difference) <= 1
         np.testing.assert_allclose(both, (smaller, larger), atol=1)
         np.testing.assert_allclose(own, (smaller, larger), atol=1)
     assert not found[-1][0].area
-    top, left, height, width = placement.window_yxhw
+    top, left, height, width = frame.window_yxhw
     assert found[-2][0].origin_yx == (top, left)
     assert found[-2][0].mask.shape == (height, width)
 
 
 def test_on_a_cpu_they_are_cut_one_by_one_bit_for_bit(monkeypatch):
-    placement = PLACEMENTS["reduced"]
-    logits = discs(placement)
+    frame = FRAMES["reduced"]
+    logits = discs(frame)
     monkeypatch.setattr(on_device, "_Blocks", None)
     for given in (logits, torch.from_numpy(logits)):
-        for one, (crop, areas) in zip(logits, cut_each(given, placement, 0.0, (1, -1)), strict=True):
-            expected, expected_areas = cut_and_areas(one, placement, 0.0, (1, -1))
+        for one, (crop, areas) in zip(logits, cut_each(given, frame, 0.0, (1, -1)), strict=True):
+            expected, expected_areas = cut_and_areas(one, frame, 0.0, (1, -1))
             assert crop.origin_yx == expected.origin_yx
             np.testing.assert_array_equal(crop.mask, expected.mask)
             assert areas == expected_areas
-        assert areas_of_each(given, placement, (0.5,)) == [
-            areas_above(one, placement, (0.5,)) for one in logits
-        ]
+        assert areas_of_each(given, frame, (0.5,)) == [areas_above(one, frame, (0.5,)) for one in logits]
 
 
 def test_another_device_cuts_them_together():
-    placement = PLACEMENTS["reduced"]
+    frame = FRAMES["reduced"]
 
     class Elsewhere:
         device = torch.device("cuda")
@@ -78,25 +76,25 @@ def test_another_device_cuts_them_together():
             assert size == on_device.PIXELS_AT_ONCE // (700 * 900)
             return []
 
-    assert cut_each(Elsewhere(), placement, 0.0) == []
-    assert areas_of_each(Elsewhere(), placement, (0.0,)) == []
+    assert cut_each(Elsewhere(), frame, 0.0) == []
+    assert areas_of_each(Elsewhere(), frame, (0.0,)) == []
 
 
 def test_only_boxes_leave_the_device(monkeypatch):
     crossed = []
     cpu = torch.Tensor.cpu
     monkeypatch.setattr(torch.Tensor, "cpu", lambda self: crossed.append(self.nbytes) or cpu(self))
-    placement = Placement((1024, 1024), (0, 0, 1024, 1024), (1024, 1024), (1024, 1024))
+    frame = Frame((1024, 1024), (0, 0, 1024, 1024), (1024, 1024), (1024, 1024), patch=1)
     y, x = np.mgrid[:256, :256]
     logits = np.stack([10.0 - np.hypot(y - 40, x - 50)] * 64).astype(np.float32)
-    found = cut_together(torch.from_numpy(logits), placement, 0.0, (1, -1))
+    found = cut_together(torch.from_numpy(logits), frame, 0.0, (1, -1))
     assert len(crossed) <= 4
     assert sum(crossed) < 2 * sum(crop.mask.size for crop, _ in found)
 
 
 def test_where_memory_runs_out_the_cpu_cuts_them(monkeypatch):
-    placement = PLACEMENTS["reduced"]
-    logits = discs(placement)
+    frame = FRAMES["reduced"]
+    logits = discs(frame)
 
     class Elsewhere:
         device = torch.device("cuda")
@@ -109,13 +107,13 @@ def test_where_memory_runs_out_the_cpu_cuts_them(monkeypatch):
 
     monkeypatch.setattr(on_device, "cut_together", fails)
     monkeypatch.setattr(on_device, "areas_together", fails)
-    found = cut_each(Elsewhere(), placement, 0.0, (1, -1))
+    found = cut_each(Elsewhere(), frame, 0.0, (1, -1))
     for (crop, areas), (expected, expected_areas) in zip(
-        found, cut_each(logits, placement, 0.0, (1, -1)), strict=True
+        found, cut_each(logits, frame, 0.0, (1, -1)), strict=True
     ):
-        np.testing.assert_array_equal(crop.to_mask(placement.image_hw), expected.to_mask(placement.image_hw))
+        np.testing.assert_array_equal(crop.to_mask(frame.image_hw), expected.to_mask(frame.image_hw))
         assert areas == expected_areas
-    assert areas_of_each(Elsewhere(), placement, (0.5,)) == areas_of_each(logits, placement, (0.5,))
+    assert areas_of_each(Elsewhere(), frame, (0.5,)) == areas_of_each(logits, frame, (0.5,))
 
 
 def test_other_errors_of_a_device_are_not_hidden(monkeypatch):
@@ -127,4 +125,4 @@ def test_other_errors_of_a_device_are_not_hidden(monkeypatch):
 
     monkeypatch.setattr(on_device, "cut_together", fails)
     with pytest.raises(RuntimeError, match="illegal"):
-        cut_each(Elsewhere(), PLACEMENTS["reduced"], 0.0)
+        cut_each(Elsewhere(), FRAMES["reduced"], 0.0)

@@ -111,9 +111,10 @@ def lowest_as_shown(
     meeting = {int(other) for other in boxes.meeting(shown.mask)} - {shown.id}
     for at in range(len(order) - 1, least - 1, -1):
         other = pieces[order[at]]
-        if other.id in meeting and other.settings.rule.kind == "keep":
-            if np.any(shown.mask.mask & other.mask.within(shown.mask.region)):
-                return at + 1
+        if other.id not in meeting or other.settings.rule.kind != "keep":
+            continue
+        if np.any(shown.mask.mask & other.mask.within(shown.mask.region)):
+            return at + 1
     return least
 
 

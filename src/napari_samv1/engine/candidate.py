@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_samv1.masks.on_device import cut_each
-from napari_samv1.masks.resize import Placement
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 
@@ -38,12 +37,6 @@ class Candidate:
         """The logits, float32 (h, w), brought to the CPU."""
         return on_cpu(self.drawn_hw)
 
-    @property
-    def placement(self) -> Placement:
-        """Placement of the logits on the image."""
-        frame = self.frame
-        return Placement(frame.image_hw, frame.window_yxhw, frame.resized_hw, frame.input_hw)
-
     def crop_and_stability(self, threshold: float = 0.0, offset: float = 1.0) -> tuple[MaskCrop, float]:
         """The mask, and how little it changes as the threshold moves by ``offset`` either way.
 
@@ -61,7 +54,7 @@ def crops_and_stabilities(
     if not candidates:
         return []
     found = cut_each(
-        stacked(candidates), candidates[0].placement, threshold, (threshold + offset, threshold - offset)
+        stacked(candidates), candidates[0].frame, threshold, (threshold + offset, threshold - offset)
     )
     return [
         # single precision, as the published generator divides

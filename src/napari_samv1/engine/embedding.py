@@ -18,7 +18,7 @@ class Embedding:
     """Image tokens, 1 C h w, with the frame they cover and the key they go by.
 
     ``request`` is the region that they answer, where one was asked for by a view of an image of any size.
-    ``pixels_bchw``, 1 3 H W, is the input of the network, for a dense head that sees it too; no store keeps it.
+    ``pixels_bchw``, 1 3 H W, is the network's input, for a dense head that sees it too; no store keeps it.
     """
 
     tokens_bchw: Tensor = field(repr=False)

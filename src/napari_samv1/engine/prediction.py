@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from napari_samv1.engine.candidate import Drawn, on_cpu
 from napari_samv1.masks.choose import Choice, best_index
 from napari_samv1.masks.on_device import cut_each
-from napari_samv1.masks.resize import Placement
 from napari_samv1.masks.stability import stability_of_each
 from napari_samv1.masks.threshold import threshold_mask
 from napari_samv1.records.detail import Detail, checked_detail, detail_in_words
@@ -66,7 +65,7 @@ class Prediction:
 
         Counted at the image's resolution, padding excluded (Kirillov et al. 2023, appendix B).
         """
-        scores = stability_of_each(self.drawn_mhw, self.placement, threshold, offset)
+        scores = stability_of_each(self.drawn_mhw, self.frame, threshold, offset)
         return np.array(scores, dtype=np.float32)
 
     def best(self, by: Choice = "auto") -> int:
@@ -97,11 +96,11 @@ class Prediction:
                 f"a mask of the whole image would have {height} x {width} pixels; take crop({index}), "
                 f"which holds the mask's bounding box alone"
             )
-        return threshold_mask(self.logits[index], self.placement, threshold)
+        return threshold_mask(self.logits[index], self.frame, threshold)
 
     def crop(self, index: int, threshold: float = 0.0) -> MaskCrop:
         """The same mask as its bounding box; nothing as large as the image is made."""
-        [(crop, _)] = cut_each(self.drawn_mhw[index][None], self.placement, threshold)
+        [(crop, _)] = cut_each(self.drawn_mhw[index][None], self.frame, threshold)
         return crop
 
     @property
@@ -122,9 +121,3 @@ class Prediction:
             f"Decoded at {detail_in_words(self.used)} instead of {detail_in_words(wanted)}: the object does "
             f"not fit into a region of that detail."
         )
-
-    @property
-    def placement(self) -> Placement:
-        """Placement of the logits on the image."""
-        frame = self.frame
-        return Placement(frame.image_hw, frame.window_yxhw, frame.resized_hw, frame.input_hw)

@@ -67,7 +67,7 @@ def thumbnails(
     tinted = (1 - TINT) * ground + TINT * np.asarray(colour, dtype=np.float32)
     pictures = np.where(masks[..., None], tinted, DIMMED * ground)
     pictures[_outline(masks)] = colour
-    areas = tuple(areas_above(one, prediction.placement, [threshold])[0] for one in prediction.logits)
+    areas = tuple(areas_above(one, prediction.frame, [threshold])[0] for one in prediction.logits)
     return Thumbnails(pictures.astype(np.uint8), areas, _like(prediction, chosen, threshold))
 
 

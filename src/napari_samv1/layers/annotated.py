@@ -21,7 +21,6 @@ from napari_samv1.layers.labels.pyramid_writer import PyramidWriter
 from napari_samv1.layers.labels.stored import is_stored
 from napari_samv1.layers.labels.strokes import planes_touched
 from napari_samv1.layers.labels.writer import LabelWriter
-from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 
 

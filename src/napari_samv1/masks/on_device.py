@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.masks.resize import AxisBlock, Placement, axis_blocks, resized_block
+from napari_samv1.masks.resize import AxisBlock, axis_blocks, resized_block
 from napari_samv1.masks.threshold import areas_above, cut_and_areas
+from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 
 # torch is imported in functions, because sessions and panels use masks long before torch
@@ -30,44 +31,44 @@ PIXELS_AT_ONCE = 1 << 26
 
 def cut_each(
     logits_khw: Tensor | NDArray[np.float32],
-    placement: Placement,
+    frame: Frame,
     threshold: float,
     thresholds: Sequence[float] = (),
 ) -> list[tuple[MaskCrop, list[int]]]:
     """``cut_and_areas`` of K masks from float32 logits on one device."""
-    found = _on_gpu(logits_khw, lambda there: cut_together(there, placement, threshold, thresholds))
+    found = _on_gpu(logits_khw, lambda there: cut_together(there, frame, threshold, thresholds))
     if found is not None:
         return found
-    return [cut_and_areas(one, placement, threshold, thresholds) for one in _on_cpu(logits_khw)]
+    return [cut_and_areas(one, frame, threshold, thresholds) for one in _on_cpu(logits_khw)]
 
 
 def areas_of_each(
-    logits_khw: Tensor | NDArray[np.float32], placement: Placement, thresholds: Sequence[float]
+    logits_khw: Tensor | NDArray[np.float32], frame: Frame, thresholds: Sequence[float]
 ) -> list[list[int]]:
     """``areas_above`` of K masks from float32 logits on one device."""
-    found = _on_gpu(logits_khw, lambda there: areas_together(there, placement, thresholds))
+    found = _on_gpu(logits_khw, lambda there: areas_together(there, frame, thresholds))
     if found is not None:
         return found
-    return [areas_above(one, placement, thresholds) for one in _on_cpu(logits_khw)]
+    return [areas_above(one, frame, thresholds) for one in _on_cpu(logits_khw)]
 
 
 def cut_together(
-    logits_khw: Tensor, placement: Placement, threshold: float, thresholds: Sequence[float] = ()
+    logits_khw: Tensor, frame: Frame, threshold: float, thresholds: Sequence[float] = ()
 ) -> list[tuple[MaskCrop, list[int]]]:
     """``cut_each`` by torch, on any device."""
     return [
         found
-        for some in logits_khw.split(_at_once(placement))
-        for found in _Blocks(some, placement).cut(threshold, thresholds)
+        for some in logits_khw.split(_at_once(frame))
+        for found in _Blocks(some, frame).cut(threshold, thresholds)
     ]
 
 
-def areas_together(logits_khw: Tensor, placement: Placement, thresholds: Sequence[float]) -> list[list[int]]:
+def areas_together(logits_khw: Tensor, frame: Frame, thresholds: Sequence[float]) -> list[list[int]]:
     """``areas_of_each`` by torch, on any device."""
     return [
         areas
-        for some in logits_khw.split(_at_once(placement))
-        for areas in _Blocks(some, placement).areas(thresholds)
+        for some in logits_khw.split(_at_once(frame))
+        for areas in _Blocks(some, frame).areas(thresholds)
     ]
 
 
@@ -86,8 +87,8 @@ def _on_gpu(
     return if_there_is_memory(lambda: work(logits_khw))
 
 
-def _at_once(placement: Placement) -> int:
-    height, width = placement.window_yxhw[2:]
+def _at_once(frame: Frame) -> int:
+    height, width = frame.window_yxhw[2:]
     return max(1, PIXELS_AT_ONCE // (height * width))
 
 
@@ -97,10 +98,10 @@ class _Blocks:
     ``lowest`` and ``highest`` are (K, rows, columns).
     """
 
-    def __init__(self, logits_khw: Tensor, placement: Placement) -> None:
+    def __init__(self, logits_khw: Tensor, frame: Frame) -> None:
         self.logits_khw = logits_khw
-        self.placement = placement
-        self.rows, self.columns = axis_blocks(logits_khw.shape[1:], placement, logits_khw.device)
+        self.frame = frame
+        self.rows, self.columns = axis_blocks(logits_khw.shape[1:], frame, logits_khw.device)
         self.lowest, self.highest = _bounds(logits_khw, self.rows, self.columns)
         heights, widths = (
             [block.target.stop - block.target.start for block in axis] for axis in (self.rows, self.columns)
@@ -152,7 +153,7 @@ class _Blocks:
             counted.add(int(i), int(j), values)
             if near[i, j] and not full[i, j]:
                 torch.gt(values, threshold, out=masks[part])
-        window_top, window_left = self.placement.window_yxhw[:2]
+        window_top, window_left = self.frame.window_yxhw[:2]
         crops = _crops(masks, (window_top + top, window_left + left))
         return list(zip(crops, counted.totals(), strict=True))
 

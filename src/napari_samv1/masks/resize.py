@@ -15,31 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_samv1.records.frame import Frame
+
 # torch is imported in functions, because sessions and panels use masks long before torch
 if TYPE_CHECKING:
     import torch
 
 _SPAN = 256  # pixels per dense block of weights: small enough to be mostly non-zero
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Placement of the decoder's logits on an image; the numbers are those of the encoding's frame.
-
-    The logits cover ``input_hw`` model pixels, of which the upper left ``resized_hw`` are the window
-    (first row, first column, height, width) of the image; the rest is padding.
-    """
-
-    image_hw: tuple[int, int]
-    window_yxhw: tuple[int, int, int, int]
-    resized_hw: tuple[int, int]
-    input_hw: tuple[int, int]
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """Slices that cut the window out of the image."""
-        top, left, height, width = self.window_yxhw
-        return slice(top, top + height), slice(left, left + width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,22 +34,22 @@ class AxisBlock:
 
 
 def resize_logits(
-    logits: ArrayLike, placement: Placement, region: tuple[slice, slice] | None = None
+    logits: ArrayLike, frame: Frame, region: tuple[slice, slice] | None = None
 ) -> NDArray[np.float32]:
     """Logits (..., h, w) of the decoder -> (..., H, W) at the image's resolution.
 
     Only ``region`` (row and column slices of the image; default: all of it) is computed, with the same
-    numbers as in the whole. Pixels outside of the placement's window are -inf.
+    numbers as in the whole. Pixels outside of the frame's window are -inf.
     """
     logits_nhw = np.asarray(logits, dtype=np.float32)
-    rows, columns = region if region is not None else (slice(0, size) for size in placement.image_hw)
+    rows, columns = region if region is not None else (slice(0, size) for size in frame.image_hw)
     out = np.full(
         (*logits_nhw.shape[:-2], rows.stop - rows.start, columns.stop - columns.start),
         -np.inf,
         dtype=np.float32,
     )
-    row_blocks, column_blocks = axis_blocks(logits_nhw.shape[-2:], placement)
-    top, left = placement.window_yxhw[:2]
+    row_blocks, column_blocks = axis_blocks(logits_nhw.shape[-2:], frame)
+    top, left = frame.window_yxhw[:2]
     for row_block in row_blocks:
         y0, y1 = _overlap(row_block.target, rows, top)
         if y0 >= y1:
@@ -109,12 +91,12 @@ def resized_block(logits_khw: torch.Tensor, rows: AxisBlock, columns: AxisBlock)
 
 
 def axis_blocks(
-    logits_hw: Sequence[int], placement: Placement, device: torch.device | None = None
+    logits_hw: Sequence[int], frame: Frame, device: torch.device | None = None
 ) -> tuple[tuple[AxisBlock, ...], tuple[AxisBlock, ...]]:
     """Weights of both axes in blocks that cover the window, on the CPU by default."""
     height, width = (
-        _axis_blocks(logits_hw[axis], placement.input_hw[axis], placement.resized_hw[axis], size, device)
-        for axis, size in enumerate(placement.window_yxhw[2:])
+        _axis_blocks(logits_hw[axis], frame.input_hw[axis], frame.resized_hw[axis], size, device)
+        for axis, size in enumerate(frame.window_yxhw[2:])
     )
     return height, width
 

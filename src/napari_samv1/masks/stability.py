@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_samv1.masks.on_device import areas_of_each
-from napari_samv1.masks.resize import Placement
+from napari_samv1.records.frame import Frame
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ def stability_score(logits_hw: ArrayLike, threshold: float = 0.0, offset: float 
 
 def stability_of_each(
     logits_khw: Tensor | NDArray[np.float32],
-    placement: Placement,
+    frame: Frame,
     threshold: float = 0.0,
     offset: float = 1.0,
 ) -> list[float]:
@@ -34,5 +34,5 @@ def stability_of_each(
 
     Exactly the published definition, computed only in blocks that an outline crosses.
     """
-    areas = areas_of_each(logits_khw, placement, (threshold + offset, threshold - offset))
+    areas = areas_of_each(logits_khw, frame, (threshold + offset, threshold - offset))
     return [smaller / larger if larger else 0.0 for smaller, larger in areas]

@@ -12,21 +12,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_samv1.masks.resize import AxisBlock, Placement, axis_blocks, resize_block
+from napari_samv1.masks.resize import AxisBlock, axis_blocks, resize_block
+from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 
 
-def threshold_mask(logits_hw: ArrayLike, placement: Placement, threshold: float = 0.0) -> NDArray[np.bool_]:
+def threshold_mask(logits_hw: ArrayLike, frame: Frame, threshold: float = 0.0) -> NDArray[np.bool_]:
     """Logits (h, w) -> the mask (H, W) of the image's pixels above the threshold."""
-    mask = np.zeros(placement.image_hw, dtype=bool)
-    _fill(mask[placement.window], np.asarray(logits_hw, dtype=np.float32), placement, threshold)
+    mask = np.zeros(frame.image_hw, dtype=bool)
+    _fill(mask[frame.window_slices], np.asarray(logits_hw, dtype=np.float32), frame, threshold)
     return mask
 
 
-def threshold_crop(logits_hw: ArrayLike, placement: Placement, threshold: float = 0.0) -> MaskCrop:
+def threshold_crop(logits_hw: ArrayLike, frame: Frame, threshold: float = 0.0) -> MaskCrop:
     """The mask as its bounding box, without an array of the image's size."""
     logits = np.asarray(logits_hw, dtype=np.float32)
-    rows, columns = axis_blocks(logits.shape, placement)
+    rows, columns = axis_blocks(logits.shape, frame)
     _, highest = _bounds(logits, rows, columns)
     above = highest > threshold
     if not above.any():
@@ -35,15 +36,15 @@ def threshold_crop(logits_hw: ArrayLike, placement: Placement, threshold: float 
     top, bottom = rows[near_rows[0]].target.start, rows[near_rows[-1]].target.stop
     left, right = columns[near_columns[0]].target.start, columns[near_columns[-1]].target.stop
     near = np.zeros((bottom - top, right - left), dtype=bool)
-    _fill(near, logits, placement, threshold, (top, left))
-    window_top, window_left = placement.window_yxhw[:2]
+    _fill(near, logits, frame, threshold, (top, left))
+    window_top, window_left = frame.window_yxhw[:2]
     return MaskCrop.from_mask(near, (window_top + top, window_left + left))
 
 
-def areas_above(logits_hw: ArrayLike, placement: Placement, thresholds: Sequence[float]) -> list[int]:
+def areas_above(logits_hw: ArrayLike, frame: Frame, thresholds: Sequence[float]) -> list[int]:
     """Count the image's pixels above each threshold; padding does not count."""
     logits = np.asarray(logits_hw, dtype=np.float32)
-    rows, columns = axis_blocks(logits.shape, placement)
+    rows, columns = axis_blocks(logits.shape, frame)
     lowest, highest = _bounds(logits, rows, columns)
     heights, widths = ([block.target.stop - block.target.start for block in axis] for axis in (rows, columns))
     pixels = np.outer(heights, widths)
@@ -58,11 +59,11 @@ def areas_above(logits_hw: ArrayLike, placement: Placement, thresholds: Sequence
 
 
 def cut_and_areas(
-    logits_hw: ArrayLike, placement: Placement, threshold: float, thresholds: Sequence[float]
+    logits_hw: ArrayLike, frame: Frame, threshold: float, thresholds: Sequence[float]
 ) -> tuple[MaskCrop, list[int]]:
     """``threshold_crop`` at one threshold and ``areas_above`` others, each block computed once for both."""
     logits = np.asarray(logits_hw, dtype=np.float32)
-    rows, columns = axis_blocks(logits.shape, placement)
+    rows, columns = axis_blocks(logits.shape, frame)
     lowest, highest = _bounds(logits, rows, columns)
     heights, widths = ([block.target.stop - block.target.start for block in axis] for axis in (rows, columns))
     pixels = np.outer(heights, widths)
@@ -91,19 +92,19 @@ def cut_and_areas(
                 areas[k] += int(np.count_nonzero(values > t))
         if above[i, j] and lowest[i, j] <= threshold:
             np.greater(values, threshold, out=near[target])
-    window_top, window_left = placement.window_yxhw[:2]
+    window_top, window_left = frame.window_yxhw[:2]
     return MaskCrop.from_mask(near, (window_top + top, window_left + left)), areas
 
 
 def _fill(
     out: NDArray[np.bool_],
     logits: NDArray[np.float32],
-    placement: Placement,
+    frame: Frame,
     threshold: float,
     origin_yx: tuple[int, int] = (0, 0),
 ) -> None:
     """Set the window's mask in ``out``, whose first pixel is the window's ``origin_yx``."""
-    rows, columns = axis_blocks(logits.shape, placement)
+    rows, columns = axis_blocks(logits.shape, frame)
     lowest, highest = _bounds(logits, rows, columns)
     for i, j in np.argwhere(highest > threshold):
         row_block, column_block = rows[i], columns[j]

@@ -72,7 +72,7 @@ class DenseRecipe:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Image tokens B C h w and pixels B 3 H W in half precision, targets B 6 4h 4w, and their weights B 4h 4w."""
+    """Image tokens B C h w and pixels B 3 H W in half precision, targets B 6 4h 4w, weights B 4h 4w."""
 
     tokens_bchw: Tensor
     pixels_bchw: Tensor

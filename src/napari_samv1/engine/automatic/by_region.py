@@ -155,7 +155,8 @@ class _Finder:
 
     def _within_largest(self, proposals: Proposals, detail: float) -> Proposals:
         """Propose objects at a finer detail, in the region around the largest object proposed so far."""
-        assert self.proposer is not None and proposals.regions is not None
+        assert self.proposer is not None
+        assert proposals.regions is not None
         largest = int(np.argmax([region.area for region in proposals.regions]))
         nearest = self.view.grid(detail).nearest(proposals.points_yx[largest])
         return self.proposer(self._encoded(nearest))

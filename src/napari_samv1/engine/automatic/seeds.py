@@ -189,7 +189,7 @@ def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Pr
     frame = embedding.frame
     own = np.where(proposals.regions[index].to_mask(frame.logits_hw), np.float32(1), np.float32(-1))
     placed = Candidate(index, 0, 0.0, own, frame)
-    area = threshold_crop(own, placed.placement)
+    area = threshold_crop(own, placed.frame)
     point = [proposals.points_yx[index]]
     if area.empty:
         return Prompts(points_yx=point, labels=[1])

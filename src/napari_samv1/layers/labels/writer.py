@@ -20,7 +20,7 @@ from napari_samv1.layers.labels.strokes import Stroke, read_stroke
 from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.masks.paint import Painted, Stack, repaint
 from napari_samv1.masks.tiled import joined
-from napari_samv1.records.mask_crop import EMPTY, MaskCrop, Region
+from napari_samv1.records.mask_crop import MaskCrop, Region
 from napari_samv1.records.settings import OVERWRITE
 
 
