@@ -35,6 +35,20 @@ def test_an_encoding_in_bfloat16_keeps_to_its_device_and_ends_in_float32(network
         assert (tokens.device, tokens.dtype) == (NOWHERE, torch.float32)
 
 
+@torch.inference_mode()
+def test_a_decoder_in_float16_takes_what_an_encoder_gives_and_answers_in_float32(network):
+    halved = network.decoding_in(torch.float16)
+    image = halved.prepare_image(torch.empty(1, CONFIG.channels, 48, 64, device=NOWHERE))
+    points = torch.empty(5, 1, 2, device=NOWHERE)
+    labels = torch.ones(5, 1, dtype=torch.long, device=NOWHERE)
+    tokens = halved.encode_prompts(points, labels, torch.empty(5, 2, 2, 2, device=NOWHERE))
+    for hint in (None, torch.empty(5, 1, 192, 256, device=NOWHERE)):
+        logits, iou = halved.decode(image, tokens, hint)
+        assert (logits.shape, iou.shape) == ((5, 4, 192, 256), (5, 4))
+        assert {logits.dtype, iou.dtype} == {torch.float32}
+        assert {logits.device, iou.device} == {NOWHERE}
+
+
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
+
+
+DecoderPrecision = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,14 @@ class Computation:
     """A model, and the process in which it answered.
 
     ``source`` is the name or the path that ``load_model`` was given; the weights are identified by the
-    ``EmbeddingKey`` of the answer.
+    ``EmbeddingKey`` of the answer, which also has the encoder's precision. ``decoder`` is the decoder's.
     """
 
     model: str
     source: str
     environment: Environment
+    decoder: DecoderPrecision = "float32"
+
+    def decoding_in(self, precision: DecoderPrecision) -> Computation:
+        """The same with a decoder of some precision."""
+        return self if precision == self.decoder else replace(self, decoder=precision)
