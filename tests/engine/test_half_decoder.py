@@ -62,9 +62,7 @@ def test_masks_of_the_bundled_decoder_stay_in_float16():
             inside = np.argwhere(labels == number)
             clicks.append(Prompts([inside[len(inside) // 2]], [1]))
         embedding = Predictor(exact).embed(scene.image)
-        expected, found = (
-            Predictor(model).predict_each(embedding, clicks) for model in (exact, halved)
-        )
+        expected, found = (Predictor(model).predict_each(embedding, clicks) for model in (exact, halved))
         for one, other in zip(expected, found, strict=True):
             assert (one.decoder, other.decoder) == ("float32", "float16")
             truth, mask = one.mask(one.best()), other.mask(one.best())

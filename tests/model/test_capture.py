@@ -16,7 +16,7 @@ DEVICE = torch.device("cuda")
 
 
 class Cuda:
-    """torch.cuda with the signatures that it has; it notes what is done, in order, and what memory is held."""
+    """torch.cuda with its own signatures: notes what is done, in order, and what memory is held."""
 
     def __init__(self, monkeypatch):
         self.done: list[str] = []

@@ -1,4 +1,4 @@
-"""The network as a GPU runs it, without one: shapes, precisions and devices by torch's device without data."""
+"""The network as a GPU runs it: shapes, precisions and devices, on torch's device without data."""
 
 from __future__ import annotations
 

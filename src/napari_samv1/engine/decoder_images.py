@@ -15,7 +15,7 @@ MOST = 3
 
 
 class DecoderImages:
-    """The prompt-free tensors that a network's decoder made of the last few embeddings. Threads may share it."""
+    """The prompt-free tensors of the last few embeddings, by a network's decoder. Threads may share it."""
 
     def __init__(self, network: Sam) -> None:
         self.network = network

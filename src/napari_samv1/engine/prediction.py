@@ -33,8 +33,8 @@ class Prediction:
     unambiguous prompts, masks 1 to 3 offer a whole, a part and a subpart. ``ambiguous`` says that the prompt
     was a single point or box. ``batch`` is the object's place in the decoder batch and the batch's size:
     floating-point sums may depend on both. ``asked`` and ``used`` are the details (``records.detail``) of an
-    answer from a view of an image, ``key`` names the embedding of the region that it came from. ``decoder`` is
-    the precision in which it was decoded.
+    answer from a view of an image, ``key`` names the embedding of the region that it came from. ``decoder``
+    is the precision in which it was decoded.
     """
 
     drawn_mhw: Drawn = field(repr=False)

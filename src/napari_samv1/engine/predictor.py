@@ -392,7 +392,7 @@ class Predictor:
             if (halved := self._halved) is not None:
                 try:
                     return work(some, halved)
-                except _Overflow:
+                except _OverflowError:
                     self._halved, self.model = None, self.model.decoding_in("float32")
                     warnings.warn(
                         f"Numbers of {self.model.name} are too large for float16: masks are decoded in "
@@ -405,7 +405,7 @@ class Predictor:
 
     def _refuse_overflow(self, numbers: Tensor, images: DecoderImages) -> None:
         if images is not self.decoder_images and not bool(numbers.isfinite().all()):
-            raise _Overflow
+            raise _OverflowError
 
     @torch.inference_mode()
     def _decode(
@@ -439,7 +439,7 @@ class Predictor:
         ]
 
 
-class _Overflow(ArithmeticError):
+class _OverflowError(ArithmeticError):
     """Numbers beyond those of float16."""
 
 

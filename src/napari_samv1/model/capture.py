@@ -15,13 +15,12 @@ from torch import Tensor
 
 from napari_samv1.model.memory import release
 
-
 _RECORDING = Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Memory of recordings, and the stream on which they were made: those of another one could not reuse it."""
+    """Memory of recordings, and their stream: recordings on another one could not reuse it."""
 
     memory: Any
     stream: Any

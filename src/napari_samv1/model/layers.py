@@ -126,7 +126,7 @@ class Linear(nn.Linear):
 class Conv2d(nn.Conv2d):
     """torch's, and exact in float32 on CUDA too: a matrix product there.
 
-    cuDNN rounds the factors of float32 convolutions to ten binary digits, unless the whole process forbids it.
+    cuDNN rounds the factors of float32 convolutions to ten binary digits, unless the process forbids it.
     """
 
     def forward(self, x_bchw: Tensor) -> Tensor:

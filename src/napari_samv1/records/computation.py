@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 
-
 DecoderPrecision = Literal["float32", "float16"]
 
 

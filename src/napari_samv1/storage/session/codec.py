@@ -413,7 +413,9 @@ COMPUTATION = record(
     Member("environment", ENVIRONMENT),
     Member(
         "decoder",
-        described(one_of("float32", "float16"), "Precision of the mask decoder; float32 where it is not said."),
+        described(
+            one_of("float32", "float16"), "Precision of the mask decoder; float32 where it is not said."
+        ),
         default="float32",
     ),
 )
