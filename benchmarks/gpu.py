@@ -513,7 +513,7 @@ def grid(image: NDArray[np.uint8], side: int) -> list[Prompts]:
 
 
 def beside_published(work: Work, run: Run) -> str:
-    """Our encodings in bfloat16 and the published code's; aimed at: 2.3, 1.4 and 1.25 times, 4 times, 0.25."""
+    """Our encodings in bfloat16 and the published code's; aimed at: 2.3, 1.4, 1.25 times, 4 times, 0.25."""
     rows = []
     for size in work.networks:
         ours, exact, rounded = (
