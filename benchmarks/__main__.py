@@ -46,6 +46,8 @@ def main() -> int:
             [sys.executable, "-m", f"benchmarks.{name}"], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
         if done.returncode:
+            # what it found all the same
+            print(done.stdout.strip(), flush=True)
             say(f"{name} failed; its last results stay")
             status = 1
             continue

@@ -42,6 +42,7 @@ class DiscPredictor:
             sha256="0" * 64,
             device=torch.device("cpu"),
             dtype=torch.float32,
+            decoder="float32",
             config=SamConfig(width=64, depth=8, heads=2, patch=8, grid=32, window=8),
             preparation=Preparation(side=1024),
         )

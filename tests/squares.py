@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ class SquarePrediction:
     image_hw: tuple[int, int]
     iou: tuple[float, ...] = IOU
     batch: tuple[int, int] = (0, 1)
+    decoder: Literal["float32", "float16"] = "float32"
 
     @property
     def frame(self) -> Any:

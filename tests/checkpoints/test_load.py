@@ -11,10 +11,11 @@ from transformers import SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig,
 
 from napari_samv1.checkpoints import load as load_module
 from napari_samv1.checkpoints.errors import CheckpointError
-from napari_samv1.checkpoints.load import build_network, load_model, takes_dtype
+from napari_samv1.checkpoints.load import build_network, decodes_in_half, load_model, takes_dtype
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.registry import MODELS
-from napari_samv1.model.config import TINY, VIT_B
+from napari_samv1.model import Sam
+from napari_samv1.model.config import TINY, VIT_B, VIT_H, VIT_L
 from napari_samv1.records.preparation import BUNDLED, MEDSAM, Preparation
 
 # transformers' names -> the published ones, as transformers' own conversion pairs them
@@ -149,6 +150,30 @@ def test_a_wide_network_s_mlps_are_rounded_and_a_narrow_one_s_are_not(config, ml
     assert takes_dtype(f"{stage}.mlp.expand.weight", config) is mlp
     assert takes_dtype(f"{stage}.norm_mlp.weight", config) is mlp
     assert not takes_dtype("mask_decoder.transformer.blocks.0.mlp.expand.weight", config)
+
+
+def test_masks_are_decoded_in_float16_on_cuda_beside_a_rounded_encoder_of_a_published_size():
+    cuda = torch.device("cuda")
+    for config in (VIT_B, VIT_L, VIT_H):
+        assert decodes_in_half(cuda, torch.bfloat16, config)
+        assert not decodes_in_half(cuda, torch.float32, config)
+        for device in ("cpu", "mps"):
+            assert not decodes_in_half(torch.device(device), torch.bfloat16, config)
+    assert not decodes_in_half(cuda, torch.bfloat16, TINY)
+
+
+def test_a_loaded_model_decodes_as_its_device_and_precision_say(saved, monkeypatch):
+    monkeypatch.setattr(load_module, "decodes_in_half", lambda *given: asked.append(given) or True)
+    asked = []
+    model = load(saved, dtype="bfloat16")
+    assert model.decoder == "float16"
+    assert asked == [(torch.device("cpu"), torch.bfloat16, model.config)]
+    monkeypatch.setattr(Sam, "decoding_in", short_of_memory)
+    assert load(saved, dtype="bfloat16").decoder == "float32"
+
+
+def short_of_memory(*_):
+    raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
 def test_in_bfloat16_only_the_encoder_s_stages_are_rounded(saved, small_tensors):

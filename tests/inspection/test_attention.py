@@ -185,3 +185,12 @@ def test_every_token_is_named_and_sums_to_one(predictor, picture, prompts, last)
     assert seen.maps_lthyx.shape == (3, len(seen.tokens), 2, 6, 8)
     assert seen.tokens[-1] == last
     np.testing.assert_allclose(seen.maps_lthyx.sum((-2, -1)), 1, atol=1e-5)
+
+
+def test_the_decoder_s_attention_is_shown_in_float32_whatever_masks_are_decoded_in(model, picture):
+    predictor = Predictor(model)
+    embedding = predictor.embed(picture)
+    prompts = Prompts(points_yx=[(12, 20), (30, 5)], labels=[1, 0])
+    expected = decoder_attention(predictor, embedding, prompts)
+    found = decoder_attention(Predictor(model.decoding_in("float16")), embedding, prompts)
+    np.testing.assert_array_equal(found.maps_lthyx, expected.maps_lthyx)

@@ -193,6 +193,40 @@ def test_another_process_repeats_it_bit_for_bit(case, tmp_path):
     assert done.returncode == 0
 
 
+def test_answers_of_a_decoder_in_float16_are_repeated_in_it_bit_for_bit(case, tmp_path):
+    pixels = tifffile.imread(case.image)
+    model = load_model(case.weights, device="cpu", dtype="float32", preparation=PREPARATION)
+    halved = annotate(model.decoding_in("float16"), str(case.weights), pixels, (100.0, 60000.0), 0.8)
+    [plane] = case.record.planes
+    folder = save_session(tmp_path / "s", record_of(halved, plane.source))
+    [written] = json.loads((folder / "session.json").read_text("utf-8"))["computations"].values()
+    assert written["decoder"] == "float16"
+    opened = open_session(folder)
+    results = list(replay(opened))
+    assert all(result.identical for result in results), [str(one) for one in results]
+    assert all(result.note == "" for result in results)
+    # and it is the decoder that does it
+    as_exact = [
+        replace(
+            piece,
+            answer=None
+            if piece.answer is None
+            else replace(piece.answer, made_by=piece.answer.made_by.decoding_in("float32")),
+        )
+        for piece in opened.planes[0].pieces
+    ]
+    others = list(replay(session_of(replace(opened.planes[0], pieces=tuple(as_exact)))))
+    assert any(not result.identical for result in others)
+
+
+def test_where_the_decoder_is_not_named_it_was_float32(case, tmp_path):
+    folder = case.save(tmp_path / "s")
+    [written] = json.loads((folder / "session.json").read_text("utf-8"))["computations"].values()
+    assert set(written) == {"model", "source", "environment"}
+    [plane] = open_session(folder).planes
+    assert {piece.answer.made_by.decoder for piece in plane.pieces if piece.answer} == {"float32"}
+
+
 def edited(folder: Path, edit) -> Path:
     file = folder / "session.json"
     content = json.loads(file.read_text("utf-8"))

@@ -152,7 +152,9 @@ class Encoder:
     @property
     def computation(self) -> Computation | None:
         """The model in use and this process, for the record of its answers."""
-        return None if self.model is None else self._computation
+        if self.model is None or self._computation is None:
+            return None
+        return self._computation.decoding_in(self.model.predictor.model.decoder)
 
     @property
     def busy(self) -> bool:

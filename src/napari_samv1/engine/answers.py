@@ -34,6 +34,8 @@ def derive(
     iou = tuple(float(value) for value in prediction.iou)
     stability = tuple(float(value) for value in prediction.stability(threshold=settings.threshold))
     scores = CandidateScores(iou, stability)
+    if made_by is not None:
+        made_by = made_by.decoding_in(prediction.decoder)
     return Answer(request, settings, mask, chosen, scores, prediction.batch, made_by)
 
 

@@ -15,10 +15,10 @@ MOST = 3
 
 
 class DecoderImages:
-    """The decoder's prompt-free tensors of the last few embeddings. Threads may share it."""
+    """The prompt-free tensors of the last few embeddings, by a network's decoder. Threads may share it."""
 
     def __init__(self, network: Sam) -> None:
-        self._network = network
+        self.network = network
         self._lock = Lock()
         # the newest last
         self._made: list[tuple[weakref.ref[Embedding], DecoderImage]] = []
@@ -32,9 +32,9 @@ class DecoderImages:
                     self._made.remove(pair)
                     self._made.append(pair)
                     return pair[1]
-        device = self._network.mask_decoder.iou_token.device
+        device = self.network.mask_decoder.iou_token.device
         with torch.inference_mode():
-            image = self._network.prepare_image(embedding.tokens_bchw.to(device))
+            image = self.network.prepare_image(embedding.tokens_bchw.to(device))
         with self._lock:
             self._made = [*self._made, (weakref.ref(embedding), image)][-MOST:]
         return image

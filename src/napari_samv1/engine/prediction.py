@@ -14,6 +14,7 @@ from napari_samv1.masks.choose import Choice, best_index
 from napari_samv1.masks.on_device import cut_each
 from napari_samv1.masks.stability import stability_of_each
 from napari_samv1.masks.threshold import threshold_mask
+from napari_samv1.records.computation import DecoderPrecision
 from napari_samv1.records.detail import Detail, checked_detail, detail_in_words
 from napari_samv1.records.embedding_key import EmbeddingKey
 from napari_samv1.records.frame import Frame
@@ -31,7 +32,8 @@ class Prediction:
     unambiguous prompts, masks 1 to 3 offer a whole, a part and a subpart. ``ambiguous`` says that the prompt
     was a single point or box. ``batch`` is the object's place in the decoder batch and the batch's size:
     floating-point sums may depend on both. ``asked`` and ``used`` are the details (``records.detail``) of an
-    answer from a view of an image, ``key`` names the embedding of the region that it came from.
+    answer from a view of an image, ``key`` names the embedding of the region that it came from. ``decoder``
+    is the precision in which it was decoded.
     """
 
     drawn_mhw: Drawn = field(repr=False)
@@ -42,6 +44,7 @@ class Prediction:
     asked: Detail = "whole"
     used: float | Literal["whole"] = "whole"
     key: EmbeddingKey | None = None
+    decoder: DecoderPrecision = "float32"
 
     @cached_property
     def logits(self) -> NDArray[np.float32]:

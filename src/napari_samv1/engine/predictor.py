@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,11 +33,14 @@ from napari_samv1.images.files import open_source
 from napari_samv1.images.intensity import Intensity
 from napari_samv1.images.source import Source, as_plane, as_source, shape_of
 from napari_samv1.model.memory import free_bytes
+from napari_samv1.records.computation import DecoderPrecision
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.requests import Rounding
+
+Made = TypeVar("Made")
 
 Choose = Callable[[Sequence[Prompts], NDArray[np.float32]], NDArray[np.bool_]]
 """Prompts of B objects and their predicted IoU, (B, 4) -> which masks to draw, (B, 4) bool."""
@@ -55,7 +59,8 @@ class Predictor:
     """Encodes images and decodes prompts with one loaded model.
 
     Holds no state but the model, what the decoder made of the last embeddings, and the ``proposer`` that
-    finds what to ask for in ``segment_everything``: several threads may use one predictor.
+    finds what to ask for in ``segment_everything``: several threads may use one predictor. Where a decoder in
+    float16 overflows, ``model`` becomes one that decodes in float32.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -72,6 +77,7 @@ class Predictor:
             proposer = HeadProposer(model.dense.head, model.dense.calibration)
         self.proposer = proposer
         self.decoder_images = DecoderImages(model.network)
+        self._halved = None if model.halved is None else DecoderImages(model.halved)
 
     def embed(
         self,
@@ -201,15 +207,14 @@ class Predictor:
 
         Where an object has no hint, the area in its prompts is one.
         """
-        return self._predict_each(embedding, prompts, mask_hints, frugal=True)
+        return self._predict_each(embedding, prompts, mask_hints)
 
     def _predict_each(
         self,
         embedding: Embedding,
         prompts: Sequence[Prompts],
         mask_hints: Sequence[ArrayLike | Tensor | None] | None,
-        *,
-        frugal: bool,
+        images: DecoderImages | None = None,
     ) -> list[Prediction]:
         hints = [None] * len(prompts) if mask_hints is None else list(mask_hints)
         if len(hints) != len(prompts):
@@ -230,10 +235,10 @@ class Predictor:
             for one, hint in zip(prompts, checked, strict=True)
         ]
 
-        def decode(some: Sequence[int]) -> list[Prediction]:
-            return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
+        def decode(some: Sequence[int], images: DecoderImages) -> list[Prediction]:
+            return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some], images)
 
-        return self._in_batches(embedding, alike, decode, frugal=frugal)
+        return self._in_batches(embedding, alike, decode, images)
 
     def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Decode one object's prompts as the panel does; see ``answer_each``."""
@@ -256,16 +261,16 @@ class Predictor:
             for one, corrects in zip(prompts, corrected, strict=True)
         ]
 
-        def decode(some: Sequence[int]) -> list[Prediction]:
+        def decode(some: Sequence[int], images: DecoderImages) -> list[Prediction]:
             asked, hints = [prompts[i] for i in some], None
             # both in a batch of the same objects, or both in halves: sums may round by the place in it
             if corrected[some[0]]:
-                first = self._predict_each(embedding, [one.first for one in asked], None, frugal=False)
+                first = self._predict_each(embedding, [one.first for one in asked], None, images)
                 hints = [
                     answer.drawn_mhw[answer.best() if one.candidate is None else one.candidate]
                     for answer, one in zip(first, asked, strict=True)
                 ]
-            return self._predict_each(embedding, asked, hints, frugal=False)
+            return self._predict_each(embedding, asked, hints, images)
 
         return self._in_batches(embedding, alike, decode)
 
@@ -300,18 +305,24 @@ class Predictor:
     ) -> list[Candidate]:
         """Draw a batch, or where memory does not suffice smaller ones."""
 
-        def draw(some: Sequence[int]) -> list[Candidate]:
-            return self._draw(embedding, [prompts[i] for i in some], choose, first + some[0])
+        def draw(some: Sequence[int], images: DecoderImages) -> list[Candidate]:
+            return self._draw(embedding, [prompts[i] for i in some], choose, first + some[0], images)
 
-        return in_halves(range(len(prompts)), draw, self.model.device)
+        return self._frugally(range(len(prompts)), draw)
 
     @torch.inference_mode()
     def _draw(
-        self, embedding: Embedding, prompts: Sequence[Prompts], choose: Choose, first: int
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompts],
+        choose: Choose,
+        first: int,
+        images: DecoderImages,
     ) -> list[Candidate]:
-        network, frame = self.model.network, embedding.frame
-        attended = network.attend(self.decoder_images.of(embedding), self._prompt_tokens(frame, prompts))
+        network, frame = images.network, embedding.frame
+        attended = network.attend(images.of(embedding), self._prompt_tokens(frame, prompts))
         iou = attended.iou_bm.cpu().numpy()
+        self._refuse_overflow(attended.iou_bm, images)
         chosen = choose(prompts, iou)
         rows = np.flatnonzero(chosen.any(axis=1))
         if not len(rows):
@@ -320,6 +331,7 @@ class Predictor:
         which, masks = np.nonzero(chosen[rows])
         # indexing copies: what was not chosen does not live on as another one's base
         logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)]
+        self._refuse_overflow(logits, images)
         return [
             Candidate(first + int(rows[i]), int(mask), float(iou[rows[i], mask]), one, frame)
             for i, mask, one in zip(which, masks, logits, strict=True)
@@ -348,13 +360,12 @@ class Predictor:
         self,
         embedding: Embedding,
         alike: Sequence[Hashable],
-        decode: Callable[[Sequence[int]], list[Prediction]],
-        *,
-        frugal: bool = True,
+        decode: Callable[[Sequence[int], DecoderImages], list[Prediction]],
+        images: DecoderImages | None = None,
     ) -> list[Prediction]:
         """Have objects decoded together, by their places, that are equal in ``alike``, as many as fit.
 
-        With ``frugal``, fewer where memory does not suffice.
+        On ``images`` if given; otherwise as ``_frugally`` chooses them.
         """
         most = self._batch_size(embedding)
         places: dict[Hashable, list[int]] = defaultdict(list)
@@ -364,26 +375,72 @@ class Predictor:
         for same in places.values():
             for start in range(0, len(same), most):
                 some = same[start : start + most]
-                made = in_halves(some, decode, self.model.device) if frugal else decode(some)
+                made = self._frugally(some, decode) if images is None else decode(some, images)
                 predictions.update(zip(some, made, strict=True))
         return [predictions[place] for place in range(len(alike))]
 
+    def _frugally(
+        self, items: Sequence[int], work: Callable[[Sequence[int], DecoderImages], list[Made]]
+    ) -> list[Made]:
+        """Work on items together, or on fewer where memory does not suffice, with the decoder of the model.
+
+        All that belongs together is decoded in one precision: in float32 where float16 overflows, and from
+        then on.
+        """
+
+        def decode(some: Sequence[int]) -> list[Made]:
+            if (halved := self._halved) is not None:
+                try:
+                    return work(some, halved)
+                except _OverflowError:
+                    self._halved, self.model = None, self.model.decoding_in("float32")
+                    warnings.warn(
+                        f"Numbers of {self.model.name} are too large for float16: masks are decoded in "
+                        f"float32 from now on, which is slower.",
+                        stacklevel=2,
+                    )
+            return work(some, self.decoder_images)
+
+        return in_halves(items, decode, self.model.device)
+
+    def _refuse_overflow(self, numbers: Tensor, images: DecoderImages) -> None:
+        if images is not self.decoder_images and not bool(numbers.isfinite().all()):
+            raise _OverflowError
+
     @torch.inference_mode()
     def _decode(
-        self, embedding: Embedding, prompts: Sequence[Prompts], hints: Sequence[Drawn | None]
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompts],
+        hints: Sequence[Drawn | None],
+        images: DecoderImages,
     ) -> list[Prediction]:
         """One batch of prompts with equally many points and boxes, all with a hint or none."""
-        network, frame = self.model.network, embedding.frame
+        network, frame = images.network, embedding.frame
         prompt_tokens = self._prompt_tokens(frame, prompts)
         given = [hint for hint in hints if hint is not None]
         hint_b1hw = _stacked_hints(given, prompt_tokens.device) if given else None
-        logits, iou = network.decode(self.decoder_images.of(embedding), prompt_tokens, hint_b1hw)
+        logits, iou = network.decode(images.of(embedding), prompt_tokens, hint_b1hw)
+        self._refuse_overflow(logits, images)
+        self._refuse_overflow(iou, images)
         iou_np = iou.cpu().numpy()
+        decoder: DecoderPrecision = "float32" if images is self.decoder_images else "float16"
         may_be_ambiguous = not given and not self.model.preparation.box_only
         return [
-            Prediction(logits[i], iou_np[i], frame, may_be_ambiguous and one.is_single, (i, len(prompts)))
+            Prediction(
+                logits[i],
+                iou_np[i],
+                frame,
+                may_be_ambiguous and one.is_single,
+                (i, len(prompts)),
+                decoder=decoder,
+            )
             for i, one in enumerate(prompts)
         ]
+
+
+class _OverflowError(ArithmeticError):
+    """Numbers beyond those of float16."""
 
 
 def _stacked_hints(hints: Sequence[Drawn], device: torch.device) -> Tensor:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.prediction import Prediction
     from napari_samv1.images.intensity import Intensity
+    from napari_samv1.records.computation import DecoderPrecision
     from napari_samv1.records.mask_crop import MaskCrop
     from napari_samv1.records.prompts import Prompts
 
@@ -35,6 +36,9 @@ class CandidateMasks(Protocol):
 
     @property
     def batch(self) -> tuple[int, int]: ...
+
+    @property
+    def decoder(self) -> DecoderPrecision: ...
 
     def best(self) -> int: ...
 

@@ -38,7 +38,10 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
     """Decode as the panel does, and recompute where each mask token and prompt token looked.
 
     Where the prompts correct the answer to the first of them, it is the decoding of all of them that counts.
+    In float32, whatever the panel decodes in.
     """
+    if predictor.model.decoder != "float32":
+        predictor = Predictor(predictor.model.decoding_in("float32"))
     network = predictor.model.network
     transformer = network.mask_decoder.transformer
     inner = cast(list[TwoWayLayer], list(transformer.layers))

@@ -7,9 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from napari_samv1.model.memory import release
+
+_RECORDING = Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Memory of recordings, and their stream: recordings on another one could not reuse it."""
+
+    memory: Any
+    stream: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +37,7 @@ class Recording:
     replay: Callable[[], None] = field(repr=False)
     output: Tensor = field(repr=False)
     nbytes: int
-    pool: object = field(default=None, repr=False)
+    pool: Pool | None = field(default=None, repr=False)
 
 
 def can_record(device: torch.device) -> bool:
@@ -31,7 +45,7 @@ def can_record(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def record(work: Callable[[], Tensor], device: torch.device, pool: object = None) -> Recording:
+def record(work: Callable[[], Tensor], device: torch.device, pool: Pool | None = None) -> Recording:
     """Do the work once, so that libraries are set up for it, then once more to record it.
 
     Raises
@@ -39,16 +53,20 @@ def record(work: Callable[[], Tensor], device: torch.device, pool: object = None
     RuntimeError
         If the device cannot record this work, or memory runs out.
     """
-    with torch.cuda.device(device):
-        stream = torch.cuda.Stream()
+    # a process may record one graph at a time
+    with _RECORDING, torch.cuda.device(device):
+        memory, stream = (None, torch.cuda.Stream()) if pool is None else (pool.memory, pool.stream)
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             work()
         torch.cuda.current_stream().wait_stream(stream)
+        # what nothing holds is given back as a recording begins, and would hide what that takes
+        torch.cuda.synchronize()
+        release(device)
         before = torch.cuda.memory_reserved()
         graph = torch.cuda.CUDAGraph()
         # other threads go on as they like
-        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):  # type: ignore[arg-type]
+        with torch.cuda.graph(graph, pool=memory, stream=stream, capture_error_mode="thread_local"):
             output = work()
         held = max(0, torch.cuda.memory_reserved() - before)
-    return Recording(graph.replay, output, held, graph.pool())
+        return Recording(graph.replay, output, held, Pool(graph.pool(), stream))

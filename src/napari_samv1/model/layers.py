@@ -123,6 +123,36 @@ class Linear(nn.Linear):
         return linear(tokens, self.weight, self.bias)
 
 
+class Conv2d(nn.Conv2d):
+    """torch's, and exact in float32 on CUDA too: a matrix product there.
+
+    cuDNN rounds the factors of float32 convolutions to ten binary digits, unless the process forbids it.
+    """
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        if not rounds_convolutions(x_bchw.device, x_bchw.dtype):
+            return super().forward(x_bchw)
+        return self.by_product(x_bchw)
+
+    def by_product(self, x_bchw: Tensor) -> Tensor:
+        """The convolution as a product of the weights and what they see: B C H W -> B C' H' W'."""
+        (tall, wide), (down, across) = self.kernel_size, self.stride
+        above, beside = (int(size) for size in self.padding)
+        seen_bkn = functional.unfold(x_bchw, (tall, wide), 1, (above, beside), (down, across))
+        made_bcn = self.weight.flatten(1) @ seen_bkn
+        if self.bias is not None:
+            made_bcn = made_bcn + self.bias[:, None]
+        height, width = x_bchw.shape[2:]
+        return made_bcn.unflatten(
+            2, ((height + 2 * above - tall) // down + 1, (width + 2 * beside - wide) // across + 1)
+        )
+
+
+def rounds_convolutions(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return True if a device would round a convolution of this precision, and nobody asked for that."""
+    return device.type == "cuda" and dtype == torch.float32 and not torch.is_autocast_enabled("cuda")
+
+
 HIDDEN_AT_ONCE = 2**21
 """Largest number of hidden values of an MLP at a time on a CPU, 8 MB in float32: they stay in its cache."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from napari_samv1.model.config import SamConfig
@@ -16,8 +18,9 @@ from napari_samv1.model.prompt_encoder import PromptEncoder
 class Sam(nn.Module):
     """Encode an image once, then decode any number of prompts against it.
 
-    Positions are 0..1 across the model input, x before y. Works in float32 or bfloat16 on the device of its
-    weights; logits and scores come back in float32.
+    Positions are 0..1 across the model input, x before y. Works on the device of its weights and in their
+    precision, which may be lower for the encoder's stages and for the decoder; logits and scores come back in
+    float32.
     """
 
     def __init__(self, config: SamConfig) -> None:
@@ -27,6 +30,12 @@ class Sam(nn.Module):
         self.coordinate_encoder = CoordinateEncoder(config.channels)
         self.prompt_encoder = PromptEncoder(config.channels)
         self.mask_decoder = MaskDecoder(config)
+
+    def decoding_in(self, dtype: torch.dtype) -> Sam:
+        """The same network with a decoder of its own, in another precision; all else is shared."""
+        other = copy.copy(self)
+        other._modules = {**self._modules, "mask_decoder": copy.deepcopy(self.mask_decoder).to(dtype)}
+        return other
 
     def encode(
         self,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
+
+DecoderPrecision = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,14 @@ class Computation:
     """A model, and the process in which it answered.
 
     ``source`` is the model's name or path for ``load_model``; the answer's ``EmbeddingKey`` identifies the
-    weights.
+    weights and the encoder's precision, ``decoder`` is the decoder's precision.
     """
 
     model: str
     source: str
     environment: Environment
+    decoder: DecoderPrecision = "float32"
+
+    def decoding_in(self, precision: DecoderPrecision) -> Computation:
+        """The same with a decoder of some precision."""
+        return self if precision == self.decoder else replace(self, decoder=precision)

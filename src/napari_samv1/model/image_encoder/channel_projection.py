@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from napari_samv1.model.layers import LayerNorm2d
+from napari_samv1.model.layers import Conv2d, LayerNorm2d
 
 
 class ChannelProjection(nn.Module):
@@ -12,9 +12,9 @@ class ChannelProjection(nn.Module):
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
-        self.narrow = nn.Conv2d(width, channels, kernel_size=1, bias=False)
+        self.narrow = Conv2d(width, channels, kernel_size=1, bias=False)
         self.norm_narrow = LayerNorm2d(channels)
-        self.smooth = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
+        self.smooth = Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
         self.norm_smooth = LayerNorm2d(channels)
 
     def forward(self, tokens_bhwc: Tensor) -> Tensor:

@@ -94,6 +94,7 @@ class MaskDecoder(nn.Module):
     def attend(self, image: DecoderImage, prompts_btc: Tensor, hint_b1hw: Tensor | None) -> Attended:
         """All of the decoding but the masks, so that a low score can spare them."""
         output_tokens = torch.cat([self.iou_token[None], self.mask_tokens])
+        prompts_btc = prompts_btc.to(output_tokens.dtype)
         tokens = torch.cat([output_tokens.expand(len(prompts_btc), -1, -1), prompts_btc], dim=1)
         plain, placed, remembered = image.plain_bnc, image.placed_bnc, image.remembered
         if hint_b1hw is not None:

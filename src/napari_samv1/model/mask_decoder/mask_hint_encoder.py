@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_samv1.model.layers import LayerNorm2d
+from napari_samv1.model.layers import Conv2d, LayerNorm2d
 
 
 class MaskHintEncoder(nn.Module):
@@ -18,11 +18,11 @@ class MaskHintEncoder(nn.Module):
     def __init__(self, channels: int, hint_channels: int) -> None:
         super().__init__()
         first = hint_channels // 4
-        self.halve = nn.Conv2d(1, first, kernel_size=2, stride=2)
+        self.halve = Conv2d(1, first, kernel_size=2, stride=2)
         self.norm_halve = LayerNorm2d(first)
-        self.quarter = nn.Conv2d(first, hint_channels, kernel_size=2, stride=2)
+        self.quarter = Conv2d(first, hint_channels, kernel_size=2, stride=2)
         self.norm_quarter = LayerNorm2d(hint_channels)
-        self.widen = nn.Conv2d(hint_channels, channels, kernel_size=1)
+        self.widen = Conv2d(hint_channels, channels, kernel_size=1)
         self.no_mask = nn.Parameter(torch.randn(channels))
 
     def forward(self, hint_b1hw: Tensor) -> Tensor:

@@ -411,6 +411,13 @@ COMPUTATION = record(
     Member("model", TEXT),
     Member("source", described(TEXT, "The known model's name or the weight file's path.")),
     Member("environment", ENVIRONMENT),
+    Member(
+        "decoder",
+        described(
+            one_of("float32", "float16"), "Precision of the mask decoder; float32 where it is not said."
+        ),
+        default="float32",
+    ),
 )
 CLEANUP = record(
     CleanUp,

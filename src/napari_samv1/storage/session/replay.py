@@ -115,12 +115,11 @@ class _Means:
         """Load the model that gave an answer, with the same weights."""
         source = self.model if self.model is not None else _recorded_model(computation)
         device = key.device if self.device is None else self.device
-        wanted = source, device, key.dtype, key.preparation
+        wanted = source, device, key.dtype, key.preparation, computation.decoder
         if wanted not in self.loaded:
             try:
-                self.loaded[wanted] = self.load(
-                    source, device=device, dtype=key.dtype, preparation=key.preparation
-                )
+                model = self.load(source, device=device, dtype=key.dtype, preparation=key.preparation)
+                self.loaded[wanted] = model.decoding_in(computation.decoder)
             except ValueError as error:
                 raise SessionError(f"the masks were made on {key.device} in {key.dtype}: {error}") from error
         if self.loaded[wanted].sha256 != key.weights:
