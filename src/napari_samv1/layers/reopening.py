@@ -16,6 +16,7 @@ from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, make_labels
+from napari_samv1.layers.projection import projection_of, thicken
 from napari_samv1.layers.prompts.features import PromptLayer
 from napari_samv1.layers.prompts.show import fill
 from napari_samv1.records.display import Channel, Display
@@ -72,7 +73,9 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
                 sheet.beneath = plane.beneath
         problems.append(problem if has_all else "")
     if images:
-        show(binding.viewer, images[0][0], images[0][1].planes[0].source)
+        image, record = images[0]
+        show(binding.viewer, image, record.planes[0].source)
+        problems.append(_show_slices(binding.viewer, image, record.planes))
     return next((problem for problem in problems if problem), "")
 
 
@@ -131,6 +134,37 @@ def show(viewer: Any, image: Image, source: PlaneSource) -> None:
             viewer.dims.set_point(first_axis + axis, position[axis])
 
 
+def _show_slices(viewer: Any, image: Image, planes: Sequence[PlaneRecord]) -> str:
+    """Show as many slices as the model saw last of the plane that the sliders stand at; "" or a sentence."""
+    keys = [(plane, _last_key(plane)) for plane in planes]
+    plane, key = next(((plane, key) for plane, key in keys if key is not None), (planes[0], None))
+    if key is None:
+        return ""
+    display: Display | None = getattr(key, "display", None)
+    channels = () if display is None else display.channels
+    own = next((one for one in channels if one.pixels in ("", plane.source.pixels)), None)
+    seen = None if own is None else own.projection
+    slabs = next((one.projection.slabs for one in channels if one.projection is not None), ())
+    index = planes[0].source.index
+    if slabs and own is not None:
+        image.projection_mode = "none" if seen is None else seen.mode
+    try:
+        if slabs or projection_of(viewer, image, index) is not None:
+            thicken(viewer, image, index, slabs)
+        is_so = own is None and bool(channels) or projection_of(viewer, image, index) == seen
+    except NoPlaneError as error:
+        return str(error)
+    wanted = "one slice" if seen is None else f"the {seen}"
+    remedy = "set the slider's slice thickness (right-click on it)"
+    return "" if is_so else f"The model saw {wanted} of image “{image.name}”: {remedy} for objects to come."
+
+
+def _last_key(plane: PlaneRecord) -> Any:
+    """The key of the embedding that a plane's last answer came from; None without one."""
+    answers = [piece.answer for piece in plane.pieces if piece.answer is not None]
+    return answers[-1].request.embedding_key if answers else None
+
+
 def could_be(image: Image, source: PlaneSource) -> bool:
     """Return True if an image has the shape and type of the annotated one."""
     first: Any = image.data[0] if image.multiscale else image.data
@@ -166,10 +200,8 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
     for axis, unit in zip(axes, source.world.units, strict=True):
         units[axis] = unit
     image.units = tuple(units)
-    answered = [
-        piece.answer.request for plane in planes for piece in plane.pieces if piece.answer is not None
-    ]
-    key = getattr(answered[-1], "embedding_key", None) if answered else None
+    keys = [key for key in map(_last_key, planes) if key is not None]
+    key = keys[-1] if keys else None
     intensity = getattr(key, "intensity", None)
     if not image.rgb and isinstance(intensity, tuple) and not isinstance(intensity[0], str):
         image.contrast_limits = intensity
@@ -206,6 +238,7 @@ def show_as(image: Image, channel: Channel | None) -> None:
     if channel is None:
         return
     image.blending, image.opacity = channel.paint.blending, channel.paint.opacity
+    image.projection_mode = "none" if channel.projection is None else channel.projection.mode
     if image.rgb:
         return
     image.gamma = channel.gamma
