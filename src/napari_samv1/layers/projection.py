@@ -37,7 +37,7 @@ def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> P
 
 
 def thicken(viewer: Any, layer: Image, index: tuple[int | None, ...], slabs: Iterable[Slab]) -> None:
-    """Give the sliders, which stand at a plane of a layer, the thickness that shows these slices around it."""
+    """Set the thickness of the sliders to show these slices around a plane, at which they stand."""
     around = {slab.axis: slab for slab in slabs}
     margins = list(viewer.dims.margin_left), list(viewer.dims.margin_right)
     for axis, at in enumerate(index):

@@ -151,7 +151,7 @@ def _show_slices(viewer: Any, image: Image, planes: Sequence[PlaneRecord]) -> st
     try:
         if slabs or projection_of(viewer, image, index) is not None:
             thicken(viewer, image, index, slabs)
-        is_so = own is None and bool(channels) or projection_of(viewer, image, index) == seen
+        is_so = (own is None and bool(channels)) or projection_of(viewer, image, index) == seen
     except NoPlaneError as error:
         return str(error)
     wanted = "one slice" if seen is None else f"the {seen}"
