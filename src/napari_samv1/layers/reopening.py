@@ -10,19 +10,20 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
+from napari_samv1.annotation.edits import adopted
 from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
-from napari_samv1.layers.labels.make import LabelsError, make_labels
+from napari_samv1.layers.labels.make import LabelsError, blocks, make_labels
 from napari_samv1.layers.projection import projection_of, thicken
 from napari_samv1.layers.prompts.features import PromptLayer
 from napari_samv1.layers.prompts.show import fill
 from napari_samv1.records.display import Channel, Display
 from napari_samv1.records.place import Plane
-from napari_samv1.storage.session.composite import label_image
-from napari_samv1.storage.session.full_resolution import at_full_resolution
+from napari_samv1.storage.session.composite import PlaneLabels
+from napari_samv1.storage.session.full_resolution import at_full_resolution, coarse_labels
 from napari_samv1.storage.session.record import (
     ImageRecord,
     PlaneRecord,
@@ -72,6 +73,7 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
             if plane.beneath is not None and plane.beneath.shape == plane.shape_yx:
                 sheet.beneath = plane.beneath
         problems.append(problem if has_all else "")
+        problems.append(_keep_coarse(binding, image, planes))
     if images:
         image, record = images[0]
         show(binding.viewer, image, record.planes[0].source)
@@ -132,6 +134,27 @@ def show(viewer: Any, image: Image, source: PlaneSource) -> None:
     for axis, own in enumerate(source.index):
         if own is not None and first_axis + axis not in viewer.dims.displayed:
             viewer.dims.set_point(first_axis + axis, position[axis])
+
+
+def _keep_coarse(binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord]) -> str:
+    """Make objects of other tools' labels for which there is no array; "" or a sentence on which are lost."""
+    document, changed, too_large = binding.images.of(image).document, [], []
+    for record in planes:
+        plane = Plane(record.source.index)
+        for label, pixels in coarse_labels(record):
+            if pixels.empty:
+                too_large.append(label)
+            else:
+                document.adopt(adopted(document, plane, label, pixels))
+                changed.append(plane)
+    problem = binding.masks.write(changed)
+    if not too_large:
+        return problem
+    numbers = ", ".join(map(str, too_large))
+    return (
+        f"Labels of other tools are too large to be kept on “{image.name}” ({numbers}): save under another "
+        f"name, so that the session which holds them stays."
+    )
 
 
 def _show_slices(viewer: Any, image: Image, planes: Sequence[PlaneRecord]) -> str:
@@ -277,7 +300,7 @@ def _labels_of(
     Of a stack that is too large for one array, and holds labels of other tools, each other plane gets a
     finished one of its own.
     """
-    if all(record.beneath is None for record in planes):
+    if all(record.beneath is None or record.beneath.shape != record.shape_yx for record in planes):
         labels = make_labels(image, plane_at(image, planes[0].source.index))
         if labels.multiscale:
             binding.viewer.add_layer(labels)
@@ -290,24 +313,21 @@ def _labels_of(
             grid = label_grid(main, image, plane)
         except LabelsError:
             other, reaches_all = _empty_labels(binding, image, record, dtype), False
-            other.data[label_grid(other, image, plane).index] = label_image(record)
+            _fill(other.data[label_grid(other, image, plane).index], record)
             other.refresh()
             continue
-        if record.beneath is not None:
-            main.data[grid.index] = _fitted(record.beneath, grid.shape_yx)
+        if record.beneath is not None and record.beneath.shape == grid.shape_yx:
+            main.data[grid.index] = record.beneath
     main.refresh()
     return main, reaches_all
 
 
-def _fitted(labels: NDArray[Any], shape_yx: tuple[int, int]) -> NDArray[Any]:
-    """Labels on a grid of another size: the nearest pixel's."""
-    if labels.shape == shape_yx:
-        return labels
-    rows, columns = (
-        ((np.arange(size) + 0.5) * own / size).astype(int)
-        for own, size in zip(labels.shape, shape_yx, strict=True)
-    )
-    return labels[np.ix_(rows, columns)]
+def _fill(labels: NDArray[Any], record: PlaneRecord) -> None:
+    """Draw all that a plane shows, and touch no memory where it shows nothing."""
+    shown = PlaneLabels(record)
+    for region in blocks(record.shape_yx, labels):
+        if not shown.is_empty(region):
+            labels[region] = shown.read(region)
 
 
 def _empty_labels(
@@ -315,7 +335,7 @@ def _empty_labels(
 ) -> Labels:
     labels = make_labels(image, plane_at(image, record.source.index), as_array=True)
     if labels.data.dtype != dtype:
-        labels.data = labels.data.astype(dtype)
+        labels.data = np.zeros(labels.data.shape, dtype)
     binding.viewer.add_layer(labels)
     return labels
 
