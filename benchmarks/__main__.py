@@ -24,6 +24,7 @@ NAMES = (
     "start",
     "accuracy",
     "any_size",
+    "window",
     "growth",
     "gpu",
 )

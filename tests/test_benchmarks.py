@@ -84,6 +84,34 @@ def test_every_action_on_one_of_many_objects_changes_what_it_is_about(qapp, monk
     annotation.close()
 
 
+@pytest.mark.slow
+def test_an_image_in_the_window_is_clicked_and_every_disc_found(qapp, monkeypatch, tmp_path):
+    from benchmarks import window
+
+    monkeypatch.setenv("NAPARI_SAMV1_STATE", str(tmp_path))
+    monkeypatch.setattr(window, "peak_beyond", lambda work: work() or 1.0)
+    opened = window.Window(2000, "screen")
+    told = opened.told
+    opened.close()
+    assert told["iou"] > 0.95
+    assert 0 < told["open"] < told["first"]
+    # a region at least for each of five clicks, far apart, and what is drawn
+    assert told["model pixels"] > 5 * 448**2
+    assert told["drawn pixels"] > 0
+    assert told["model reads"] >= 5
+
+
+def test_without_a_screen_the_window_s_benchmark_says_what_is_missing(monkeypatch, capsys):
+    from benchmarks import window
+
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.argv", ["window"])
+    assert window.main() == 1
+    assert "needs a screen" in capsys.readouterr().err
+
+
 def test_what_is_resident_beyond_before_is_measured():
     from benchmarks.measure import peak_beyond
 

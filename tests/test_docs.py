@@ -24,6 +24,19 @@ def test_each_script_of_the_tutorial_runs_by_itself(
     exec(compile(block, "script.md", "exec"), {"__name__": "tutorial"})
 
 
+@pytest.mark.parametrize("page", ["any-size.md", "automatic.md"])
+def test_the_scripts_of_a_page_run_one_after_another(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / page).read_text(encoding="utf-8")
+    said: dict[str, object] = {"__name__": "page"}
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    assert len(blocks) >= 3
+    for block in blocks:
+        exec(compile(block, page, "exec"), said)
+
+
 def test_the_reference_has_every_public_name_once() -> None:
     page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     names = re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.M)

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from napari_samv1.batch.settings import SegmentSettings, SettingsError
+from napari_samv1.batch.settings import ChannelSettings, SegmentSettings, SettingsError
 from napari_samv1.records.automatic import AutomaticSettings
 
 CHANGED = SegmentSettings(
@@ -18,7 +18,15 @@ CHANGED = SegmentSettings(
 )
 
 
-@pytest.mark.parametrize("settings", [SegmentSettings(), CHANGED])
+COMPOSITE = SegmentSettings(
+    composite=(
+        ChannelSettings(1, (100, 4000), colours=((0, 0, 0, 1), (0.1, 1, 0, 1)), opacity=0.7),
+        ChannelSettings(0, percentiles=(1, 99.5), gamma=0.5, blending="additive"),
+    )
+)
+
+
+@pytest.mark.parametrize("settings", [SegmentSettings(), CHANGED, COMPOSITE])
 def test_settings_come_out_of_toml_as_they_went_in(settings):
     assert SegmentSettings.from_toml(settings.to_toml()) == settings
 
@@ -26,7 +34,10 @@ def test_settings_come_out_of_toml_as_they_went_in(settings):
 def test_every_setting_that_is_set_stands_in_the_file():
     written = tomllib.loads(CHANGED.to_toml())
     assert set(written["automatic"]) == {own.name for own in fields(AutomaticSettings)}
-    assert set(written) == {own.name for own in fields(SegmentSettings)}
+    assert set(written) == {own.name for own in fields(SegmentSettings)} - {"composite"}
+    first, second = tomllib.loads(COMPOSITE.to_toml())["composite"]
+    every = {own.name for own in fields(ChannelSettings)}
+    assert (set(first), set(second)) == (every - {"percentiles"}, every - {"limits"})
 
 
 def test_what_a_file_leaves_out_is_as_by_default():
@@ -49,6 +60,14 @@ def test_what_a_file_leaves_out_is_as_by_default():
         ("[automatic]\ndetail = -1", "detail must be"),
         ("automatic = 3", "automatic must be a table"),
         ("mode = [", "is no TOML"),
+        ("composite = 3", "composite must be tables"),
+        ("[[composite]]\ncolour = 1", "there is no setting colour; there are channel, limits"),
+        ("[[composite]]\nchannel = 0.5", "channel must be a whole number"),
+        ("[[composite]]\nlimits = [9, 1]", "lower one first"),
+        ("[[composite]]\nopacity = 2", "opacity must be in 0..1"),
+        ("[[composite]]\ncolours = [[0, 0, 0]]", "two or more colours"),
+        ("[[composite]]\n[[composite]]\nchannel = 1", "needs its number"),
+        ("channel = 1\n[[composite]]\nchannel = 1", "leave channel and intensity out"),
     ],
 )
 def test_what_means_nothing_is_refused_by_name(text, why):

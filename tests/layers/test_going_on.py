@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,18 +10,22 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.jobs import run_each
+from napari_samv1.layers import image as image_module
 from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.layers.labels import make
 from napari_samv1.layers.recording import Recorder
 from napari_samv1.layers.reopening import could_be, place, plane_of, reopen
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.preparation import Preparation
 from napari_samv1.records.settings import OVERWRITE
+from napari_samv1.storage.session import full_resolution
 from napari_samv1.storage.session.codec import PIECE, Context
 from napari_samv1.storage.session.folder import open_session, save_session
-from napari_samv1.storage.session.record import SessionRecord
+from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
 from painting import paint
 
 HW = (40, 60)
@@ -223,3 +228,77 @@ def test_two_images_keep_their_own_layers_and_objects(bindings, squares, tmp_pat
         assert shown(again) == shown(binding)
     assert again.labels.data[0, 20, 30] == 1
     assert again.labels.data[0, 0, 0] == 1
+
+
+@pytest.fixture
+def levels(monkeypatch) -> list[np.ndarray]:
+    """An image of which only the second level is small enough to be looked at whole."""
+    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 40 * 60)
+    monkeypatch.setattr(make, "LARGEST_PLANE", 40 * 60)
+    pixels = np.random.default_rng(2).integers(0, 9, (80, 120), dtype=np.uint8)
+    return [pixels, pixels[::2, ::2]]
+
+
+def test_labels_of_others_on_a_large_plane_come_back_whole_however_often_it_is_saved(levels, tmp_path):
+    theirs = np.zeros((80, 120), np.uint16)
+    theirs[31, 77], theirs[10:20, 10:20] = 7, 9  # one pixel, and some that an object will cover
+    viewer = ViewerModel()
+    binding = AnnotationBinding(viewer)
+    binding.image = viewer.add_image(levels, multiscale=True)
+    binding.labels = viewer.add_labels(theirs.copy())
+    binding.document.defaults = replace(binding.document.defaults, rule=OVERWRITE)
+    paint(binding, 10, MaskCrop((15, 15), np.ones((9, 9), bool)))
+    assert binding.labels.data[19, 19] == 10
+    for turn in range(3):
+        record = record_of(binding)
+        np.testing.assert_array_equal(record.planes[0].beneath, theirs)
+        binding.close()
+        viewer = ViewerModel()
+        binding = AnnotationBinding(viewer)
+        image = viewer.add_image(levels, multiscale=True)
+        [opened] = through_files(record, tmp_path / str(turn)).images
+        assert reopen(binding, [(image, opened)]) == ""
+    binding.edits.delete(10)
+    np.testing.assert_array_equal(binding.labels.data, theirs)
+    binding.close()
+
+
+def coarse_record(levels) -> SessionRecord:
+    """A session of an older version: annotated, and its labels kept, at the second level."""
+    beneath = np.zeros((40, 60), np.uint16)
+    beneath[3:5, 7:10], beneath[39, 59], beneath[20:30, 20:30] = 4, 5, 6
+    mask = MaskCrop((21, 21), np.ones((2, 3), bool))
+    piece = Piece(1, painted_in=mask, mask=mask)
+    source = PlaneSource("Image", levels[0].shape, "uint8", level=1, factors_yx=(2, 2))
+    plane = PlaneRecord(source, (40, 60), (piece,), (1,), beneath)
+    return SessionRecord((ImageRecord((Object(1),), (plane,)),))
+
+
+def test_labels_of_others_at_a_coarse_level_are_enlarged_and_saved_again(levels, tmp_path):
+    viewer = ViewerModel()
+    binding = AnnotationBinding(viewer)
+    image = viewer.add_image(levels, multiscale=True)
+    record = coarse_record(levels)
+    [opened] = through_files(record, tmp_path / "old").images
+    assert reopen(binding, [(image, opened)]) == ""
+    expected = record.planes[0].beneath.repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(record_of(binding).planes[0].beneath, expected)
+    binding.close()
+
+
+def test_coarse_labels_too_many_for_an_array_become_objects_and_what_is_too_large_is_said(
+    levels, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(full_resolution, "MOST_PIXELS", 399)
+    viewer = ViewerModel()
+    binding = AnnotationBinding(viewer)
+    image = viewer.add_image(levels, multiscale=True)
+    [opened] = through_files(coarse_record(levels), tmp_path / "old").images
+    assert "(6): save under another name" in reopen(binding, [(image, opened)])
+    assert binding.labels.multiscale
+    assert sorted(binding.document.objects) == [1, 4, 5]
+    assert binding.document.pieces_of(4)[0].mask == MaskCrop((6, 14), np.ones((4, 6), bool))
+    assert binding.document.pieces_of(5)[0].mask == MaskCrop((78, 118), np.ones((2, 2), bool))
+    assert np.asarray(binding.labels.data[0][78:, 118:]).tolist() == [[5, 5], [5, 5]]
+    assert [piece.id for piece in record_of(binding).planes[0].pieces] == [1, 4, 5]
+    binding.close()

@@ -6,9 +6,9 @@ from napari.components import ViewerModel
 
 from napari_samv1.annotation import edits
 from napari_samv1.annotation.pieces import BrushStroke
-from napari_samv1.layers import image as image_module
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.image import displayed_plane
+from napari_samv1.layers.labels import make
 from napari_samv1.layers.labels.make import LabelsError, highest_label, make_labels
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.records.mask_crop import MaskCrop
@@ -65,32 +65,26 @@ def test_new_labels_of_rgb_have_no_colour_axis(viewer):
     assert make_labels(image, displayed_plane(viewer, image)).data.shape == (20, 30)
 
 
-def test_new_labels_on_a_coarse_level_lie_on_its_pixels(viewer, monkeypatch):
-    monkeypatch.setattr(image_module, "OVERVIEW_PIXELS", 2000)
+def test_labels_of_others_get_an_array_at_full_resolution_also_of_a_large_image_with_levels(
+    viewer, monkeypatch
+):
+    monkeypatch.setattr(make, "LARGEST_PLANE", 2000)
     image = viewer.add_image(
         [np.zeros((64, 64)), np.zeros((32, 32))], multiscale=True, scale=(3, 5), rotate=20
     )
     plane = displayed_plane(viewer, image)
-    labels = make_labels(image, plane)
-    assert labels.data.shape == (32, 32)
-    # the first coarse pixel's centre is the corner that four fine pixels share
-    np.testing.assert_allclose(labels.data_to_world((0, 0)), image.data_to_world((0.5, 0.5)))
-    np.testing.assert_allclose(labels.data_to_world((4, 7)), image.data_to_world((8.5, 14.5)))
-    session = OnePlane()
-    draw(session, 1, box(8, 12, 16, 20))
-    LabelWriter(labels, image, plane).write(session)
-    rows, columns = np.nonzero(labels.data == 1)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 7, 6, 9)
+    assert make_labels(image, plane).multiscale
+    labels = make_labels(image, plane, as_array=True)
+    assert labels.data.shape == (64, 64)
+    np.testing.assert_allclose(labels.data_to_world((4, 7)), image.data_to_world((4, 7)))
 
 
 def test_labels_of_others_in_a_stack_too_large_to_hold_get_an_array_for_one_slice(viewer, monkeypatch):
-    from napari_samv1.layers.labels import make as labels_module
-
     image = viewer.add_image(np.zeros((6, 20, 30)), scale=(4, 1, 2))
     viewer.dims.set_point(0, 12)
     plane = displayed_plane(viewer, image)
     assert make_labels(image, plane).data.shape == (6, 20, 30)
-    monkeypatch.setattr(labels_module, "WHOLE_STACK_BYTES", 2000)
+    monkeypatch.setattr(make, "WHOLE_STACK_BYTES", 2000)
     labels = make_labels(image, plane, as_array=True)
     assert labels.data.shape == (1, 20, 30)
     np.testing.assert_allclose(labels.data_to_world((0, 1, 1)), image.data_to_world((3, 1, 1)))

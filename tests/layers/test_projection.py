@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from lazy import lazy_slices
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.image import displayed_plane, plane_at
+from napari_samv1.layers.projection import projection_of, thicken
 from napari_samv1.layers.sight import ImageSight
 from napari_samv1.records.place import Region
 from napari_samv1.records.sight import Sight
@@ -25,7 +26,7 @@ def numbers(*shape, dtype=np.uint16):
     return np.random.default_rng(3).integers(0, 4000, shape).astype(dtype)
 
 
-def thicken(viewer, axis, left, right):
+def make_thick(viewer, axis, left, right):
     margins = [list(viewer.dims.margin_left), list(viewer.dims.margin_right)]
     margins[0][axis], margins[1][axis] = left, right
     viewer.dims.margin_left, viewer.dims.margin_right = margins
@@ -52,7 +53,7 @@ def test_the_values_are_those_that_napari_shows(viewer, mode, dtype):
     layer = viewer.add_image(numbers(9, *HW, dtype=dtype), scale=(2, 1, 1), projection_mode=mode)
     viewer.dims.set_point(0, 8)
     for left, right in ((2.5, 2.5), (0, 4), (1, 0.9), (0.9, 2), (3, 0), (8, 100), (0.5, 0.5)):
-        thicken(viewer, 0, left, right)
+        make_thick(viewer, 0, left, right)
         np.testing.assert_allclose(seen(displayed_plane(viewer, layer)), shown(viewer, layer))
 
 
@@ -61,7 +62,7 @@ def test_the_slices_are_those_that_napari_takes_at_the_ends_and_between_slices(v
     layer = viewer.add_image(numbers(9, *HW), projection_mode="max")
     viewer.dims.set_point(0, point)
     for left, right in ((1, 1), (0.5, 2.5), (2.5, 0.5), (20, 0)):
-        thicken(viewer, 0, left, right)
+        make_thick(viewer, 0, left, right)
         np.testing.assert_array_equal(seen(displayed_plane(viewer, layer)), shown(viewer, layer))
 
 
@@ -79,7 +80,7 @@ def test_the_middle_slice_is_annotated_and_identified(viewer):
     layer = viewer.add_image(numbers(9, *HW), projection_mode="mean")
     viewer.dims.set_point(0, 4)
     single = displayed_plane(viewer, layer)
-    thicken(viewer, 0, 2, 2)
+    make_thick(viewer, 0, 2, 2)
     thick = displayed_plane(viewer, layer)
     assert thick.key == single.key
     assert thick.pixels_hash() == single.pixels_hash()
@@ -99,7 +100,7 @@ def test_contrast_limits_hold_for_the_projection(viewer):
     layer = viewer.add_image(np.arange(9)[:, None, None] * np.ones(HW), projection_mode="sum")
     layer.contrast_limits = (0, 30)
     viewer.dims.set_point(0, 4)
-    thicken(viewer, 0, 1, 1)
+    make_thick(viewer, 0, 1, 1)
     pixels = displayed_plane(viewer, layer).seen_pixels()
     assert (pixels.pixels == round(255 * (3 + 4 + 5) / 30)).all()
     assert str(pixels.display.channels[0].projection) == "sum of 3 slices"
@@ -108,7 +109,7 @@ def test_contrast_limits_hold_for_the_projection(viewer):
 def test_other_slices_of_a_thick_view_are_projected_around_themselves(viewer):
     layer = viewer.add_image(numbers(9, *HW), projection_mode="max")
     viewer.dims.set_point(0, 4)
-    thicken(viewer, 0, 1, 1)
+    make_thick(viewer, 0, 1, 1)
     sight = ImageSight(viewer, lambda: None)
     other = sight.complete(plane_at(layer, (7, None, None)), layer)
     np.testing.assert_array_equal(seen(other), layer.data[6:9].max(axis=0))
@@ -118,7 +119,7 @@ def test_each_channel_has_its_own_projection(viewer):
     image = viewer.add_image(numbers(9, *HW), projection_mode="max", contrast_limits=(0, 4000))
     other = viewer.add_image(numbers(9, *HW) // 2, blending="additive", contrast_limits=(0, 4000))
     viewer.dims.set_point(0, 4)
-    thicken(viewer, 0, 1, 1)
+    make_thick(viewer, 0, 1, 1)
     told = []
     sight = ImageSight(viewer, lambda: told.append(True))
     sight.sight = Sight(channels="visible")
@@ -127,7 +128,7 @@ def test_each_channel_has_its_own_projection(viewer):
     np.testing.assert_array_equal(stacked[..., 0], image.data[3:6].max(axis=0))
     np.testing.assert_array_equal(stacked[..., 1], other.data[4])
     told.clear()
-    thicken(viewer, 0, 2, 2)
+    make_thick(viewer, 0, 2, 2)
     assert told
 
 
@@ -135,7 +136,7 @@ def test_rgb_slices_are_projected(viewer):
     data = np.random.default_rng(0).integers(0, 256, (9, *HW, 3), np.uint8)
     layer = viewer.add_image(data, rgb=True, projection_mode="max")
     viewer.dims.set_point(0, 4)
-    thicken(viewer, 0, 1, 1)
+    make_thick(viewer, 0, 1, 1)
     pixels = displayed_plane(viewer, layer).seen_pixels().pixels
     np.testing.assert_array_equal(pixels, data[3:6].max(axis=0))
     layer.projection_mode = "mean"
@@ -145,7 +146,7 @@ def test_rgb_slices_are_projected(viewer):
 
 def test_percentiles_of_the_stack_are_of_projections(viewer):
     layer = viewer.add_image(np.arange(6)[:, None, None] * np.ones(HW), projection_mode="max")
-    thicken(viewer, 0, 0, 1)
+    make_thick(viewer, 0, 0, 1)
     sight = ImageSight(viewer, lambda: None)
     sight.sight = Sight(limits="stack", percentiles=(0, 100))
     plane = sight.complete(displayed_plane(viewer, layer), layer)
@@ -158,7 +159,7 @@ def test_only_the_slices_of_the_slab_are_read_and_not_here(viewer):
     lazy = lazy_slices(9, (5, 6), read)
     layer = viewer.add_image(lazy, contrast_limits=(0, 9), projection_mode="mean")
     viewer.dims.set_point(0, 4)
-    thicken(viewer, 0, 1, 1)
+    make_thick(viewer, 0, 1, 1)
     read.clear()
     plane = displayed_plane(viewer, layer)
     assert plane.seen.limits
@@ -172,7 +173,7 @@ def test_levels_are_projected_over_the_slices_that_they_hold(viewer):
     coarse = fine.reshape(4, 2, 8, 2, 8, 2).mean(axis=(1, 3, 5))
     layer = viewer.add_image([fine, coarse], multiscale=True, contrast_limits=(0, 8), projection_mode="max")
     viewer.dims.set_point(0, 3)
-    thicken(viewer, 0, 1, 2)
+    make_thick(viewer, 0, 1, 2)
     plane = displayed_plane(viewer, layer)
     whole = Region(plane.plane, (0, 0, 16, 16))
     assert (plane.seen.source.read(whole, (16, 16)) == 5).all()
@@ -184,7 +185,21 @@ def test_a_mirrored_axis_of_which_napari_shows_nothing_is_a_sentence(viewer):
     layer = viewer.add_image(numbers(9, *HW), scale=(-1, 1, 1), projection_mode="sum", name="mirrored")
     viewer.dims.set_point(0, -4)
     assert displayed_plane(viewer, layer).key.index[0] == 4
-    thicken(viewer, 0, 1, 1)
+    make_thick(viewer, 0, 1, 1)
     assert (shown(viewer, layer) == 0).all()  # the sum of no slice
     with pytest.raises(NoPlaneError, match=r"mirrored.*thickness to 0"):
         displayed_plane(viewer, layer)
+
+
+@pytest.mark.parametrize("units", [("um", "um", "um"), ("nm", "um", "um")])
+@pytest.mark.parametrize("margins", [(0, 0), (2.5, 2.5), (0, 5), (6.2, 0), (7, 90)])
+def test_the_slices_on_record_are_shown_again(viewer, margins, units):
+    viewer.add_image(numbers(3, 30, 30), scale=(500, 1, 1), units=("nm", "um", "um"))
+    layer = viewer.add_image(numbers(9, *HW), scale=(2.5, 1, 1), units=units, projection_mode="max")
+    viewer.dims.set_point(0, layer.data_to_world((4, 0, 0))[0])
+    index = displayed_plane(viewer, layer).key.index
+    make_thick(viewer, 0, *margins)
+    before = projection_of(viewer, layer, index)
+    make_thick(viewer, 0, 1, 9)
+    thicken(viewer, layer, index, () if before is None else before.slabs)
+    assert projection_of(viewer, layer, index) == before

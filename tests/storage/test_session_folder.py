@@ -16,6 +16,7 @@ from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import OVERWRITE, ObjectSettings
 from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session import limits
 from napari_samv1.storage.session.folder import FolderWriter, open_session, save_session
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
 
@@ -68,6 +69,18 @@ def test_the_label_image_is_a_tiff_of_the_objects_in_their_order(tmp_path):
     plane = replace(plane, pieces=(low, over), order=(300, 3))
     labels = tifffile.imread(save_session(folder, session_of(plane)) / "labels.tif")
     assert [labels[at] for at in [(7, 7), (17, 17), (25, 25)]] == [3, 300, 9]
+
+
+def test_large_and_nearly_empty_labels_are_saved_so_that_they_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "USUAL_LABEL_BYTES", 1 << 20)
+    beneath = np.zeros((2_500, 1_500), dtype=np.uint32)
+    beneath[2_499, 1_499] = 70_000
+    record = session_of(replace(small_plane(beneath=beneath), shape_yx=beneath.shape))
+    folder = save_session(tmp_path / "s", record)
+    [file] = folder.glob("beneath-*.tif")
+    assert beneath.nbytes / 300 < file.stat().st_size < beneath.nbytes / 100
+    np.testing.assert_array_equal(tifffile.imread(file), beneath)
+    np.testing.assert_array_equal(open_session(folder).planes[0].beneath, beneath)
 
 
 def test_the_copies_are_listed_with_their_hashes(rich_record, tmp_path):

@@ -184,8 +184,8 @@ def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
 
 
 @pytest.mark.parametrize("detail", ["whole", 2.0])
-def test_a_thick_slice_is_seen_annotated_in_the_middle_and_replayed(
-    open_panel, hand_on, coins, qtbot, tmp_path, monkeypatch, capsys, detail
+def test_a_thick_slice_is_seen_annotated_in_the_middle_replayed_and_reopened(
+    open_panel, hand_on, make_napari_viewer, coins, qtbot, tmp_path, monkeypatch, capsys, detail
 ):
     """Each slice holds a third of the coins: only the projection shows all."""
     thirds = np.zeros((5, *coins.shape), np.uint16)
@@ -233,6 +233,25 @@ def test_a_thick_slice_is_seen_annotated_in_the_middle_and_replayed(
     assert main(["replay", str(folder), "--image", str(tmp_path / "slice.tif")]) != 0
     said = capsys.readouterr()
     assert "the model saw several slices" in said.out + said.err
+
+    # in another napari, and in this one with a slider of one slice, it goes on with three
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    viewer.dims.margin_left = viewer.dims.margin_right = (0, 0, 0)
+    image.projection_mode = "none"
+    click(qtbot, panel.session.open)
+    qtbot.waitUntil(lambda: "Opened" in panel.session.status.text(), timeout=60_000)
+    assert (str(image.projection_mode), viewer.dims.thickness) == ("max", (2, 0, 0))
+    viewer.close()
+    again = open_panel(make_napari_viewer(show=True))
+    click(qtbot, again.session.open)
+    qtbot.waitUntil(lambda: "Opened" in again.session.status.text(), timeout=60_000)
+    wait_until_idle(qtbot, again)
+    assert again.viewer.dims.thickness == (2, 0, 0)
+    click(qtbot, again.encoding.encode)
+    qtbot.waitUntil(lambda: again.encoding.sentence.text().startswith("ready"), timeout=60_000)
+    assert again.seen.found.text() == "thirds (max of 3 slices): 0 to 255"
+    [reopened] = again.canvas.shown.objects.values()
+    assert reopened.mask == piece.mask
 
 
 def test_a_channel_that_is_gone_is_named_and_the_rest_is_opened(

@@ -9,10 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_samv1.batch.composite import Composite, open_for
 from napari_samv1.batch.models import predictor_of
 from napari_samv1.batch.outputs import Results, finish, is_finished, unfinish, write_outputs
 from napari_samv1.batch.prompts import Place, prompts_for
-from napari_samv1.batch.reading import OpenedImage, open_planes
+from napari_samv1.batch.reading import OpenedImage
 from napari_samv1.batch.settings import SegmentSettings
 from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.registry import MODELS
@@ -20,6 +21,7 @@ from napari_samv1.engine.automatic.by_region import find_in_region, joined, regi
 from napari_samv1.engine.automatic.everything import in_regions, proposer_for, run
 from napari_samv1.engine.automatic.found import Found, FoundObject
 from napari_samv1.engine.automatic.progress import Share
+from napari_samv1.engine.disk_store import store_in
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.progress import Cancelled, OnProgress
 from napari_samv1.engine.regions import Window
@@ -105,7 +107,7 @@ def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
     try:
         if (ready := finished(task)) is not None:
             return ready
-        image = open_planes(task.path, task.settings.channel, task.settings.plane)
+        image = open_for(task.path, task.settings)
         planes = []
         for number in range(len(image.planes)):
             report = _share(on_progress, number, len(image.planes))
@@ -160,7 +162,10 @@ def segment_plane(
         return answer_prompts(_view(task, image, plane), given, task.settings)
     automatic = task.settings.automatic
     if automatic.is_arranged:
-        pixels = image.source.read(Region(plane, (0, 0, *image.plane_hw)), image.plane_hw)
+        if task.settings.composite:
+            pixels = Composite(image, plane, task.settings.composite).pixels()
+        else:
+            pixels = image.source.read(Region(plane, (0, 0, *image.plane_hw)), image.plane_hw)
         return run(predictor, pixels, automatic, intensity=task.settings.intensity, on_progress=on_progress)
     proposer = proposer_for(predictor, automatic)
     return in_regions(_view(task, image, plane), automatic, proposer, on_progress)
@@ -168,7 +173,7 @@ def segment_plane(
 
 def parts_of(task: Task) -> list[Part]:
     """An image as parts that can be found apart: its planes, large ones in some regions at a time."""
-    image = open_planes(task.path, task.settings.channel, task.settings.plane)
+    image = open_for(task.path, task.settings)
     whole = [Part(number) for number in range(len(image.planes))]
     if task.prompts is not None or task.settings.automatic.is_arranged:
         return whole
@@ -181,7 +186,7 @@ def parts_of(task: Task) -> list[Part]:
 
 def find_part(task: Task, part: Part) -> Found | list[FoundObject]:
     """The objects of a plane, or those that belong to some of its regions."""
-    image = open_planes(task.path, task.settings.channel, task.settings.plane)
+    image = open_for(task.path, task.settings)
     if part.windows is None:
         return segment_plane(task, image, part.plane)
     predictor = predictor_of(task.settings.model, task.settings.device)
@@ -198,7 +203,7 @@ def join_parts(
 ) -> Outcome:
     """Join what was found in the parts of an image, and write its outputs."""
     try:
-        image = open_planes(task.path, task.settings.channel, task.settings.plane)
+        image = open_for(task.path, task.settings)
         predictor = predictor_of(task.settings.model, task.settings.device)
         is_seeded = proposer_for(predictor, task.settings.automatic) is not None
         planes: list[Found] = []
@@ -248,6 +253,9 @@ def _answered(prompts: Prompts, prediction: Prediction, plane: Plane) -> FoundOb
 
 def _view(task: Task, image: OpenedImage, plane: Plane) -> ImageView:
     predictor = predictor_of(task.settings.model, task.settings.device)
+    if task.settings.composite:
+        pixels = Composite(image, plane, task.settings.composite).for_model(predictor.model)
+        return ImageView(predictor, pixels, store_in(task.cache))
     return predictor.on_image(image.source, intensity=task.settings.intensity, plane=plane, cache=task.cache)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.display import GREY, Blending, Channel, Colour, Paint
+from napari_samv1.records.sight import DEFAULT_PERCENTILES
 
 Format = Literal["tif", "ome-zarr", "coco", "geojson", "csv"]
 SUFFIXES: Mapping[Format, str] = {
@@ -29,11 +31,59 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class ChannelSettings:
+    """One channel of a composite: its place on the file's channel axis, its limits, and how it is painted.
+
+    ``channel`` is None for an image without such an axis. Without ``limits`` they are the ``percentiles`` of
+    each plane. ``colours``, ``blending`` and ``opacity`` are those of ``Paint``.
+
+    Raises
+    ------
+    SettingsError
+        If a value is none of these.
+    """
+
+    channel: int | None = None
+    limits: Limits | None = None
+    percentiles: Limits = DEFAULT_PERCENTILES
+    gamma: float = 1.0
+    colours: tuple[Colour, ...] = GREY
+    blending: Blending = "translucent"
+    opacity: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.channel is not None and not (type(self.channel) is int and self.channel >= 0):
+            raise SettingsError(f"channel must be a whole number from 0 on, got {self.channel!r}")
+        for name in ("limits", "percentiles"):
+            object.__setattr__(self, name, _limits(name, getattr(self, name)))
+        try:
+            # both check what they are given
+            paint = self.paint
+            Channel(*(self.limits or (0.0, 1.0)), self.gamma, paint)
+        except (ValueError, TypeError) as error:
+            raise SettingsError(str(error)) from error
+        object.__setattr__(self, "colours", paint.colours)
+
+    @property
+    def paint(self) -> Paint:
+        """The colours, and how they lie over the channels beneath."""
+        return Paint(self.colours, self.blending, self.opacity)
+
+    def to_toml(self) -> str:
+        """The record as a table in TOML; what is not set is left out."""
+        values = {own.name: getattr(self, own.name) for own in fields(self)}
+        if self.limits is not None:
+            del values["percentiles"]
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items() if value is not None)
+
+
+@dataclass(frozen=True)
 class SegmentSettings:
     """Settings of a run over files: the model, the planes, their intensities, and the output formats.
 
     ``channel`` and ``plane`` choose what is segmented; by default every plane of the image. ``intensity`` is
-    two limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles.
+    two limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles. In place
+    of ``channel`` and ``intensity``, ``composite`` lays channels over each other, the lowest first.
     ``formats`` are written for each image. ``automatic`` holds the settings of ``segment_everything``.
 
     Raises
@@ -47,6 +97,7 @@ class SegmentSettings:
     channel: int | None = None
     plane: tuple[int, ...] | None = None
     intensity: Intensity = None
+    composite: tuple[ChannelSettings, ...] = ()
     formats: tuple[Format, ...] = ("tif",)
     automatic: AutomaticSettings = field(default_factory=AutomaticSettings)
 
@@ -65,25 +116,34 @@ class SegmentSettings:
                 raise SettingsError(f"plane must be whole numbers from 0 on, got {self.plane!r}")
             object.__setattr__(self, "plane", places)
         if isinstance(self.intensity, list | tuple):
-            if len(self.intensity) != 2 or not all(isinstance(own, int | float) for own in self.intensity):
-                raise SettingsError(f"intensity limits must be two numbers, got {self.intensity!r}")
-            object.__setattr__(self, "intensity", (float(self.intensity[0]), float(self.intensity[1])))
+            object.__setattr__(self, "intensity", _limits("intensity", self.intensity))
         elif self.intensity not in (None, "dtype", "minmax"):
             raise SettingsError(f'intensity must be [low, high], "dtype" or "minmax", got {self.intensity!r}')
+        if self.composite and (self.channel is not None or self.intensity is not None):
+            raise SettingsError(
+                "a composite names its channels and their limits: leave channel and intensity out"
+            )
+        if len(self.composite) > 1 and None in [one.channel for one in self.composite]:
+            raise SettingsError("each channel of a composite needs its number: channel = 0, 1, ...")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if not self.composite:
+            # outputs that were made before there were composites are still up to date
+            del plain["composite"]
         return plain
 
     def to_toml(self) -> str:
         """The record as TOML; what is not set is left out."""
         plain = self.to_json()
         automatic = plain.pop("automatic")
+        plain.pop("composite", None)
         lines = [f"{name} = {_toml(value)}" for name, value in plain.items() if value is not None]
         lines += ["", "[automatic]"]
         lines += [f"{name} = {_toml(value)}" for name, value in automatic.items() if value is not None]
-        return "\n".join(lines) + "\n"
+        channels = [f"\n[[composite]]\n{channel.to_toml()}" for channel in self.composite]
+        return "\n".join(lines) + "\n" + "".join(channels)
 
     @classmethod
     def from_toml(cls, text: str, name: str = "the settings") -> SegmentSettings:
@@ -128,6 +188,8 @@ class SegmentSettings:
         _require_known(automatic, AutomaticSettings)
         if type(own.get("plane")) is int:
             own["plane"] = (own["plane"],)
+        if "composite" in own:
+            own["composite"] = _channels(own["composite"])
         for listed in ("formats", "plane"):
             if isinstance(own.get(listed), list):
                 own[listed] = tuple(own[listed])
@@ -143,6 +205,27 @@ def command_for(settings_file: str, folder: str, output: str) -> str:
     """The command that segments a folder with saved settings, for a person to copy."""
     words = ["napari-samv1", "segment", folder, "--output", output, "--settings", settings_file]
     return " ".join(map(shlex.quote, words))
+
+
+def _channels(given: Any) -> tuple[ChannelSettings, ...]:
+    channels = []
+    if not isinstance(given, list | tuple):
+        raise SettingsError(f"composite must be tables, [[composite]] each, got {given!r}")
+    for one in given:
+        if not isinstance(one, Mapping):
+            raise SettingsError(f"composite must be tables, [[composite]] each, got {one!r}")
+        _require_known(one, ChannelSettings)
+        channels.append(ChannelSettings(**one))
+    return tuple(channels)
+
+
+def _limits(name: str, given: Any) -> Limits | None:
+    if given is None:
+        return None
+    is_pair = isinstance(given, list | tuple) and len(given) == 2
+    if not is_pair or not all(isinstance(own, int | float) for own in given):
+        raise SettingsError(f"{name} limits must be two numbers, got {given!r}")
+    return float(given[0]), float(given[1])
 
 
 def _require_known(given: Mapping[str, Any], record: type) -> None:

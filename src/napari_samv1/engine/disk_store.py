@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from napari_samv1.disk.embeddings import EmbeddingFolder, KeptEmbedding
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
+from napari_samv1.engine.store import EmbeddingStore, LayeredStore, MemoryStore
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
 from napari_samv1.records.requests import EncodingRequest
@@ -65,6 +66,15 @@ class DiskStore:
     def covering(self, plane: Plane, points_yx: ArrayLike) -> list[Embedding]:
         """None: embeddings on disk are not at hand."""
         return []
+
+
+def store_in(cache: str | os.PathLike[str] | EmbeddingStore | None) -> EmbeddingStore:
+    """A store in a folder and in memory, in memory alone without one; a store stays as it is."""
+    if cache is None:
+        return MemoryStore()
+    if isinstance(cache, str | os.PathLike):
+        return LayeredStore(MemoryStore(), DiskStore(cache))
+    return cache
 
 
 def _tuple(value: Any) -> Any:

@@ -19,7 +19,7 @@ from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.proposals import Proposer
 from napari_samv1.engine.candidate import Candidate, Drawn, on_cpu
 from napari_samv1.engine.decoder_images import DecoderImages
-from napari_samv1.engine.disk_store import DiskStore
+from napari_samv1.engine.disk_store import store_in
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.frugal import in_halves
 from napari_samv1.engine.hint import hint_logits
@@ -27,7 +27,7 @@ from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.progress import OnProgress
-from napari_samv1.engine.store import EmbeddingStore, LayeredStore, MemoryStore
+from napari_samv1.engine.store import EmbeddingStore
 from napari_samv1.engine.view import ImageView
 from napari_samv1.images.files import open_source
 from napari_samv1.images.intensity import Intensity
@@ -171,14 +171,7 @@ class Predictor:
             gamma=gamma,
             rounding=rounding,
         )
-        store: EmbeddingStore
-        if cache is None:
-            store = MemoryStore()
-        elif isinstance(cache, str | os.PathLike):
-            store = LayeredStore(MemoryStore(), DiskStore(cache))
-        else:
-            store = cache
-        return ImageView(self, pixels, store)
+        return ImageView(self, pixels, store_in(cache))
 
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None

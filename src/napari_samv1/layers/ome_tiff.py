@@ -16,6 +16,7 @@ from napari.utils import Colormap
 logger = logging.getLogger(__name__)
 
 ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".ome.btf", ".ome.tf8")
+CHANNEL = "napari-samv1 channel"
 PATH = "napari-samv1 path"  # in a layer's metadata: napari's own record of it is not for plugins to write
 MOST_BYTES_READ = 4 << 30  # of a file that cannot be mapped into memory
 PIXEL = "pixel"
@@ -68,6 +69,12 @@ def path_of(layer: Image) -> str:
     return str(layer.metadata.get(PATH, "")) if path is None else str(path)
 
 
+def channel_of(layer: Image) -> int | None:
+    """The place of a layer on its file's channel axis; None where the file has none, or it is not known."""
+    number = layer.metadata.get(CHANNEL)
+    return number if type(number) is int else None
+
+
 def add_image(viewer: Any, image: OmeImage) -> list[Image]:
     """Add the channels of an image to a viewer, the first at the bottom."""
     rgb = image.axes.endswith("S")
@@ -89,7 +96,10 @@ def add_image(viewer: Any, image: OmeImage) -> list[Image]:
     colours = list(image.colours) if len(image.colours) == count and all(image.colours) else None
     if colours is not None:
         options["colormap"] = colours
-    return list(viewer.add_image(data, channel_axis=image.axes.index("C"), name=names, **options))
+    layers = list(viewer.add_image(data, channel_axis=image.axes.index("C"), name=names, **options))
+    for number, layer in enumerate(layers):
+        layer.metadata[CHANNEL] = number
+    return layers
 
 
 def read_ome_tiff(path: Path) -> OmeImage | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,21 @@ def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> P
         if stop - start > 1:
             slabs.append(Slab(axis, start, stop))
     return Projection(mode, tuple(slabs)) if slabs else None
+
+
+def thicken(viewer: Any, layer: Image, index: tuple[int | None, ...], slabs: Iterable[Slab]) -> None:
+    """Set the thickness of the sliders to show these slices around a plane, at which they stand."""
+    around = {slab.axis: slab for slab in slabs}
+    margins = list(viewer.dims.margin_left), list(viewer.dims.margin_right)
+    for axis, at in enumerate(index):
+        own = viewer.dims.ndim - layer.ndim + axis
+        per_slice = _at(viewer, layer, axis, own, 1.0) - _at(viewer, layer, axis, own, 0.0)
+        if at is None or not per_slice:
+            continue
+        slab = around.get(axis, Slab(axis, 0, 1))
+        margins[0][own] = -slab.start / abs(per_slice)
+        margins[1][own] = (slab.stop - 1) / abs(per_slice)
+    viewer.dims.margin_left, viewer.dims.margin_right = margins
 
 
 def _slices(viewer: Any, layer: Image, axis: int, own: int, margins: tuple[float, float]) -> tuple[int, int]:

@@ -10,18 +10,20 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
+from napari_samv1.annotation.edits import adopted
 from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
-from napari_samv1.layers.labels.make import LabelsError, make_labels
+from napari_samv1.layers.labels.make import LabelsError, blocks, make_labels
+from napari_samv1.layers.projection import projection_of, thicken
 from napari_samv1.layers.prompts.features import PromptLayer
 from napari_samv1.layers.prompts.show import fill
 from napari_samv1.records.display import Channel, Display
 from napari_samv1.records.place import Plane
-from napari_samv1.storage.session.composite import label_image
-from napari_samv1.storage.session.full_resolution import at_full_resolution
+from napari_samv1.storage.session.composite import PlaneLabels
+from napari_samv1.storage.session.full_resolution import at_full_resolution, coarse_labels
 from napari_samv1.storage.session.record import (
     ImageRecord,
     PlaneRecord,
@@ -71,8 +73,11 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
             if plane.beneath is not None and plane.beneath.shape == plane.shape_yx:
                 sheet.beneath = plane.beneath
         problems.append(problem if has_all else "")
+        problems.append(_keep_coarse(binding, image, planes))
     if images:
-        show(binding.viewer, images[0][0], images[0][1].planes[0].source)
+        image, record = images[0]
+        show(binding.viewer, image, record.planes[0].source)
+        problems.append(_show_slices(binding.viewer, image, record.planes))
     return next((problem for problem in problems if problem), "")
 
 
@@ -131,6 +136,58 @@ def show(viewer: Any, image: Image, source: PlaneSource) -> None:
             viewer.dims.set_point(first_axis + axis, position[axis])
 
 
+def _keep_coarse(binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord]) -> str:
+    """Make objects of other tools' labels for which there is no array; "" or a sentence on which are lost."""
+    document, changed, too_large = binding.images.of(image).document, [], []
+    for record in planes:
+        plane = Plane(record.source.index)
+        for label, pixels in coarse_labels(record):
+            if pixels.empty:
+                too_large.append(label)
+            else:
+                document.adopt(adopted(document, plane, label, pixels))
+                changed.append(plane)
+    problem = binding.masks.write(changed)
+    if not too_large:
+        return problem
+    numbers = ", ".join(map(str, too_large))
+    return (
+        f"Labels of other tools are too large to be kept on “{image.name}” ({numbers}): save under another "
+        f"name, so that the session which holds them stays."
+    )
+
+
+def _show_slices(viewer: Any, image: Image, planes: Sequence[PlaneRecord]) -> str:
+    """Show as many slices as the model saw last of the plane that the sliders stand at; "" or a sentence."""
+    keys = [(plane, _last_key(plane)) for plane in planes]
+    plane, key = next(((plane, key) for plane, key in keys if key is not None), (planes[0], None))
+    if key is None:
+        return ""
+    display: Display | None = getattr(key, "display", None)
+    channels = () if display is None else display.channels
+    own = next((one for one in channels if one.pixels in ("", plane.source.pixels)), None)
+    seen = None if own is None else own.projection
+    slabs = next((one.projection.slabs for one in channels if one.projection is not None), ())
+    index = planes[0].source.index
+    if slabs and own is not None:
+        image.projection_mode = "none" if seen is None else seen.mode
+    try:
+        if slabs or projection_of(viewer, image, index) is not None:
+            thicken(viewer, image, index, slabs)
+        is_so = (own is None and bool(channels)) or projection_of(viewer, image, index) == seen
+    except NoPlaneError as error:
+        return str(error)
+    wanted = "one slice" if seen is None else f"the {seen}"
+    remedy = "set the slider's slice thickness (right-click on it)"
+    return "" if is_so else f"The model saw {wanted} of image “{image.name}”: {remedy} for objects to come."
+
+
+def _last_key(plane: PlaneRecord) -> Any:
+    """The key of the embedding that a plane's last answer came from; None without one."""
+    answers = [piece.answer for piece in plane.pieces if piece.answer is not None]
+    return answers[-1].request.embedding_key if answers else None
+
+
 def could_be(image: Image, source: PlaneSource) -> bool:
     """Return True if an image has the shape and type of the annotated one."""
     first: Any = image.data[0] if image.multiscale else image.data
@@ -166,10 +223,8 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
     for axis, unit in zip(axes, source.world.units, strict=True):
         units[axis] = unit
     image.units = tuple(units)
-    answered = [
-        piece.answer.request for plane in planes for piece in plane.pieces if piece.answer is not None
-    ]
-    key = getattr(answered[-1], "embedding_key", None) if answered else None
+    keys = [key for key in map(_last_key, planes) if key is not None]
+    key = keys[-1] if keys else None
     intensity = getattr(key, "intensity", None)
     if not image.rgb and isinstance(intensity, tuple) and not isinstance(intensity[0], str):
         image.contrast_limits = intensity
@@ -206,6 +261,7 @@ def show_as(image: Image, channel: Channel | None) -> None:
     if channel is None:
         return
     image.blending, image.opacity = channel.paint.blending, channel.paint.opacity
+    image.projection_mode = "none" if channel.projection is None else channel.projection.mode
     if image.rgb:
         return
     image.gamma = channel.gamma
@@ -244,7 +300,7 @@ def _labels_of(
     Of a stack that is too large for one array, and holds labels of other tools, each other plane gets a
     finished one of its own.
     """
-    if all(record.beneath is None for record in planes):
+    if all(record.beneath is None or record.beneath.shape != record.shape_yx for record in planes):
         labels = make_labels(image, plane_at(image, planes[0].source.index))
         if labels.multiscale:
             binding.viewer.add_layer(labels)
@@ -257,24 +313,21 @@ def _labels_of(
             grid = label_grid(main, image, plane)
         except LabelsError:
             other, reaches_all = _empty_labels(binding, image, record, dtype), False
-            other.data[label_grid(other, image, plane).index] = label_image(record)
+            _fill(other.data[label_grid(other, image, plane).index], record)
             other.refresh()
             continue
-        if record.beneath is not None:
-            main.data[grid.index] = _fitted(record.beneath, grid.shape_yx)
+        if record.beneath is not None and record.beneath.shape == grid.shape_yx:
+            main.data[grid.index] = record.beneath
     main.refresh()
     return main, reaches_all
 
 
-def _fitted(labels: NDArray[Any], shape_yx: tuple[int, int]) -> NDArray[Any]:
-    """Labels on a grid of another size: the nearest pixel's."""
-    if labels.shape == shape_yx:
-        return labels
-    rows, columns = (
-        ((np.arange(size) + 0.5) * own / size).astype(int)
-        for own, size in zip(labels.shape, shape_yx, strict=True)
-    )
-    return labels[np.ix_(rows, columns)]
+def _fill(labels: NDArray[Any], record: PlaneRecord) -> None:
+    """Draw all that a plane shows, and touch no memory where it shows nothing."""
+    shown = PlaneLabels(record)
+    for region in blocks(record.shape_yx, labels):
+        if not shown.is_empty(region):
+            labels[region] = shown.read(region)
 
 
 def _empty_labels(
@@ -282,7 +335,7 @@ def _empty_labels(
 ) -> Labels:
     labels = make_labels(image, plane_at(image, record.source.index), as_array=True)
     if labels.data.dtype != dtype:
-        labels.data = labels.data.astype(dtype)
+        labels.data = np.zeros(labels.data.shape, dtype)
     binding.viewer.add_layer(labels)
     return labels
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
 
-from napari_samv1.layers.image import DisplayedPlane, overview_at
+from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.pyramid import LivePyramid, pyramid_of
 from napari_samv1.layers.prompts.features import transform_of
 from napari_samv1.records.mask_crop import Region
@@ -33,26 +33,17 @@ def make_labels(
 
     Masks of planes of up to 4096 x 4096 pixels, and of stacks of up to 1 GiB, are an array (uint16); larger
     ones a live pyramid. ``as_array`` makes an array of any plane, of a large stack for the displayed one
-    alone, and of a large plane of a multiscale image at its overview's level: where it has to hold labels of
-    other tools.
+    alone: where it has to hold labels of other tools.
     """
     shape = np.array(image.data[0].shape if image.multiscale else image.data.shape)[: image.ndim]
-    factors, origin = np.ones(image.ndim), np.zeros(image.ndim)
+    origin = np.zeros(image.ndim)
     is_large = shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES
     live = not as_array and (is_large or plane.shape_yx[0] * plane.shape_yx[1] > LARGEST_PLANE)
-    if not live:
-        overview = overview_at(image, plane.key.index)
-        shape[list(plane.axes)] = overview.shape_yx
-        factors[list(plane.axes)] = overview.factors_yx
-        is_large = shape.astype(np.float64).prod() * LABEL_DTYPE.itemsize > WHOLE_STACK_BYTES
     if is_large and not live:
         origin = plane.position
         shape = np.where([index is None for index in plane.key.index], shape, 1)
-    # a coarse pixel's centre lies between the fine ones that it spans
-    origin = origin + (factors - 1) / 2
     placed = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear, translate=image.translate)
     transform = transform_of(image)
-    transform["scale"] = np.asarray(image.scale) * factors
     transform["translate"] = np.asarray(placed(origin))
     name = name or f"{image.name} objects"
     if live:

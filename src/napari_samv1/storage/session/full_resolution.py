@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from napari_samv1.annotation.pieces import Answer, Piece
 from napari_samv1.records.drawn import DrawnShape
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 from napari_samv1.records.prompts import Prompts
+from napari_samv1.storage.session.composite import label_objects
 from napari_samv1.storage.session.record import PlaneRecord, PlaneSource, World
+
+MOST_PIXELS = 1 << 28
 
 Factors = tuple[float, float]
 """Full-resolution pixels for each pixel of the level, rows and columns."""
@@ -23,7 +26,7 @@ def at_full_resolution(plane: PlaneRecord) -> PlaneRecord:
 
     A pixel of the level becomes all full-resolution pixels whose centres lie in it. Answers lose their
     computation, because they were made at the level and cannot be repeated. Labels beneath stay in the
-    level's pixels.
+    level's pixels where an array of the plane's size would be too large.
     """
     factors = plane.source.factors_yx
     if factors == (1.0, 1.0):
@@ -31,7 +34,28 @@ def at_full_resolution(plane: PlaneRecord) -> PlaneRecord:
     axes = [axis for axis, at in enumerate(plane.source.index) if at is None]
     shape_yx = plane.source.image_shape[axes[0]], plane.source.image_shape[axes[1]]
     pieces = tuple(_piece(one, factors, shape_yx) for one in plane.pieces)
-    return replace(plane, source=_source(plane.source), shape_yx=shape_yx, pieces=pieces)
+    beneath = plane.beneath
+    if beneath is not None and shape_yx[0] * shape_yx[1] <= MOST_PIXELS:
+        rows, columns = (
+            _places(slice(0, own), factor, size)[1]
+            for own, factor, size in zip(beneath.shape, factors, shape_yx, strict=True)
+        )
+        beneath = beneath[np.ix_(rows, columns)]
+    return replace(plane, source=_source(plane.source), shape_yx=shape_yx, pieces=pieces, beneath=beneath)
+
+
+def coarse_labels(plane: PlaneRecord) -> Iterator[tuple[int, MaskCrop]]:
+    """The labels beneath a plane that are still in a coarse level's pixels, each in the plane's pixels.
+
+    Their boxes have at most 268 million pixels; those of larger ones are empty.
+    """
+    if plane.beneath is None or plane.beneath.shape == plane.shape_yx:
+        return
+    (height, width), (own_height, own_width) = plane.shape_yx, plane.beneath.shape
+    factors = height / own_height, width / own_width
+    for label, crop in label_objects(plane.beneath):
+        is_large = crop.mask.size * factors[0] * factors[1] > MOST_PIXELS
+        yield label, EMPTY if is_large else _crop(crop, factors, plane.shape_yx)
 
 
 def _source(source: PlaneSource) -> PlaneSource:

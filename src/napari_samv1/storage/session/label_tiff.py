@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +13,36 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_samv1.storage.errors import SessionError
+from napari_samv1.storage.session.limits import is_plausible
 
 DEFLATE = (8, 32946)
+STRIP_BYTES = 1 << 22
 
 
 def tiff_bytes(labels: NDArray[Any]) -> bytes:
-    """Write a label image (H, W) as the bytes of a TIFF file."""
+    """Write a label image (H, W) as the bytes of a TIFF file.
+
+    A large one that is nearly empty is packed less tightly, so that it is not taken for a bomb when opened.
+    """
+    packed = _written(labels)
+    if is_plausible(labels.nbytes, len(packed)):
+        return packed
+    rows = max(1, STRIP_BYTES // (labels.shape[1] * labels.itemsize))
+    strips = (zlib.compress(labels[top : top + rows].tobytes(), 1) for top in range(0, len(labels), rows))
+    return _written(strips, shape=labels.shape, dtype=labels.dtype, rowsperstrip=rows)
+
+
+def _written(labels: NDArray[Any] | Iterator[bytes], **layout: Any) -> bytes:
     buffer = io.BytesIO()
     # deflate is in Python itself; other compressions need a package that readers may lack
     tifffile.imwrite(
-        buffer, labels, compression="zlib", photometric="minisblack", metadata={"axes": "YX"}, software=False
+        buffer,
+        labels,
+        compression="zlib",
+        photometric="minisblack",
+        metadata={"axes": "YX"},
+        software=False,
+        **layout,
     )
     return buffer.getvalue()
 

@@ -149,11 +149,16 @@ def require_label_size(name: str, unpacked: int, packed: int) -> None:
     SessionError
         If it is, and is larger than usual.
     """
-    if unpacked > USUAL_LABEL_BYTES and unpacked > MOST_COMPRESSED * packed:
+    if not is_plausible(unpacked, packed):
         raise SessionError(
             f"{name} holds labels of {unpacked / 1e9:.1f} GB in {packed / 1e6:.1f} MB, which is more than a "
             f"session can"
         )
+
+
+def is_plausible(unpacked: int, packed: int) -> bool:
+    """Return True if a label image is of the usual size, or compressed as label images are."""
+    return unpacked <= USUAL_LABEL_BYTES or unpacked <= MOST_COMPRESSED * packed
 
 
 def require_label_sizes(unpacked: int) -> None:

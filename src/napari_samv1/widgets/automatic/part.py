@@ -25,6 +25,7 @@ from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.app.worker import Outcome, Ticket, Worker
 from napari_samv1.batch.settings import SegmentSettings, SettingsError
 from napari_samv1.layers.area import DrawnArea
+from napari_samv1.layers.for_files import as_seen
 from napari_samv1.layers.image import DisplayedPlane, planes_beside
 from napari_samv1.layers.labels.found_preview import FoundPreview
 from napari_samv1.records.automatic import AutomaticSettings
@@ -70,10 +71,6 @@ STATUS_LINES = 2
 POINTS_WIDTH = 80
 NO_AREA = "Draw the area first: Draw, then the corners of a polygon, the last one with a double click."
 NO_MODEL = "The model is not loaded yet."
-OF_ONE_LAYER = (
-    "A folder's images are segmented one channel at a time: let the model see the layer (Model sees), and "
-    "name the channel in the command."
-)
 MOST_PIXELS = 1 << 26
 TOO_LARGE = (
     "What is found is compared with all labels of the slice, and this one has more than 67 million pixels: "
@@ -242,28 +239,18 @@ class EverythingPart(QWidget):
 
     @property
     def segment_settings(self) -> SegmentSettings:
-        """The same for files: with the panel's model, and intensities as the model sees them.
+        """The same for files: with the panel's model, and channels and limits as the model sees them.
 
         Raises
         ------
         SettingsError
-            If the model sees several channels, which no file has.
+            If no file is seen like that.
         """
-        choices, sight = self.app.encoder.choices, self.canvas.screen.sight
-        if sight.channels == "visible":
-            raise SettingsError(OF_ONE_LAYER)
-        plane = self._plane()
-        intensity = None if plane is None else plane.intensity
-        if sight.limits != "displayed":
-            # by default each image has its own percentiles
-            [(_, known)] = ((None, None),) if plane is None else plane.seen.limits
-            intensity = None if sight.limits == "plane" else known
-        image = self.canvas.image
-        if image is not None and not image.rgb and str(image.dtype) == "uint8" and intensity == (0.0, 255.0):
-            intensity = None
-        return SegmentSettings(
-            model=choices.model, device=choices.device, intensity=intensity, automatic=self.settings
-        )
+        choices, plane, image = self.app.encoder.choices, self._plane(), self.canvas.image
+        settings = SegmentSettings(model=choices.model, device=choices.device, automatic=self.settings)
+        if plane is None or image is None:
+            return settings
+        return as_seen(settings, plane, image, self.canvas.viewer.layers)
 
     # ---- a run
 
