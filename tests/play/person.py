@@ -41,11 +41,9 @@ class Person:
 
     def __init__(self, images: Mapping[str, NDArray[np.uint8]], folder: Path) -> None:
         self.folder = folder
-        self.viewer = ViewerModel()
-        self.canvas = Canvas(self.viewer)
-        self.predictor = SquarePredictor()
         self.said: list[str] = []
-        self.binding = AnnotationBinding(self.viewer, on_edited=self.said.append)
+        self.binding = self._open_panel()
+        self.viewer: Any = self.binding.viewer
         self.images: dict[str, Image] = {}
         self.layers_of: dict[str, tuple[Points | None, Shapes | None, Labels | None]] = {}
         self._waiting: list[Any] = []
@@ -57,6 +55,12 @@ class Person:
             self.layers_of[name] = None, None, None
         self.image = next(iter(images))
         self.choose_image(self.image)
+
+    def _open_panel(self) -> AnnotationBinding:
+        viewer = ViewerModel()
+        self.canvas = Canvas(viewer)
+        self.predictor = SquarePredictor()
+        return AnnotationBinding(viewer, on_edited=self.said.append)
 
     def close(self) -> None:
         """Close the panel; the layers stay."""
@@ -326,8 +330,17 @@ class Person:
         """Delete one of the bound layers: "points", "shapes" or "labels"."""
         layer = getattr(self.binding, kind)
         if layer is not None:
-            self.viewer.layers.remove(layer)
-            self.looked()
+            self._delete(layer)
+
+    def delete_layer_of(self, name: str, kind: str) -> None:
+        """Delete a layer of an image that may not be the chosen one."""
+        layer = self.layers_of[name][("points", "shapes", "labels").index(kind)]
+        if layer in self.viewer.layers:
+            self._delete(layer)
+
+    def _delete(self, layer: Layer) -> None:
+        self.viewer.layers.remove(layer)
+        self.looked()
 
     def _layers(self, kind: type[Layer]) -> list[Any]:
         ndim, shape = self.images[self.image].ndim, self.images[self.image].data.shape
@@ -443,6 +456,12 @@ class Person:
         """Steps that undo could take back."""
         document = self.binding.document
         return 0 if document is None else len(document._history.past)
+
+    @property
+    def newest_step(self) -> Any:
+        """The step that undo would revert; another one once a gesture was joined to it."""
+        document = self.binding.document
+        return document._history.past[-1] if document is not None and document._history.past else None
 
     @property
     def undo_label(self) -> str:
