@@ -528,7 +528,9 @@ class Person:
     def coordinates(self) -> dict[Any, Counter[Any]]:
         """Coordinates of all prompts in the bound layers, by the layer's identity."""
         return {
-            layer.unique_id: Counter(tuple(map(float, np.round(np.ravel(row), 3))) for row in layer.data)
+            layer.unique_id: Counter(
+                tuple(map(float, np.round(np.ravel(row).astype(float), 3))) for row in layer.data
+            )
             for layer in self.bound
             if not isinstance(layer, Labels)
         }
@@ -617,7 +619,7 @@ def _rows(layer: Any, index: Index, prompts: Sequence[tuple[str, Any]]) -> tuple
     for row, (kind, vertices) in enumerate(prompts):
         if all(abs(vertices[0][axis] - own) < 0.5 for axis, own in place):
             numbers = features["object"].iloc[row], str(features["polarity"].iloc[row])
-            rows.append((kind, *numbers, tuple(map(float, np.round(np.ravel(vertices), 3)))))
+            rows.append((kind, *numbers, tuple(map(float, np.round(np.ravel(vertices).astype(float), 3)))))
     return tuple(sorted(rows, key=repr))
 
 
