@@ -21,7 +21,7 @@ SECONDS = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],
 )
-SHORT = settings(SECONDS, max_examples=5, stateful_step_count=12)
+SHORT = settings(SECONDS, max_examples=7, stateful_step_count=12)
 
 
 def play(machine: type[Playing], games: settings) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from hypothesis.stateful import invariant, precondition, rule
-from napari.layers import Labels, Layer, Points
+from napari.layers import Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QComboBox, QPushButton
@@ -68,6 +68,7 @@ class PersonAtAWindow(Person):
         window.forget_work()
         window.discs.awaited.clear()
         window.panel = self.panel = window.open_panel()
+        self.panel.viewer.window.resize(800, 600)
         self.panel.layers_part.open = True
         self.hand = window.hand_on(self.panel)
         return self.panel.canvas
@@ -246,6 +247,9 @@ class PersonAtAWindow(Person):
     def bind_points(self, choice: int) -> None:
         self._choose_one(self.panel.points, self._layers(Points), choice)
 
+    def bind_shapes(self, choice: int) -> None:
+        self._choose_one(self.panel.shapes, self._layers(Shapes), choice)
+
     def bind_labels(self, choice: int) -> None:
         self._choose_one(self.panel.labels, self._layers(Labels), choice)
 
@@ -351,8 +355,7 @@ class PlayingInAWindow(Playing):
 
     IMAGES: ClassVar = {"stack": (3, HEIGHT, WIDTH), "flat": (HEIGHT + 10, WIDTH + 5)}
     window: ClassVar[Window]
-    # by calls, they are played without a window
-    bind: ClassVar = None
+    # by calls alone, and so played without a window
     look_in_3d: ClassVar = None
     reorder: ClassVar = None
     replace_pixels: ClassVar = None
