@@ -42,7 +42,8 @@ test-full:
 
 # other games from PLAY_SEED on, each seed shrunk to the fewest steps where it fails
 play:
-	PLAY_MINUTES=$(PLAY_MINUTES) PLAY_SEED=$(PLAY_SEED) $(BIN)/python -m pytest tests/play -s -x -o faulthandler_timeout=0
+	PLAY_MINUTES=$(PLAY_MINUTES) PLAY_SEED=$(PLAY_SEED) $(DISPLAYED) $(BIN)/python -m pytest \
+	  tests/play tests/widgets/test_play.py -s -x -o faulthandler_timeout=0
 
 demo:
 	$(BIN)/napari-samv1

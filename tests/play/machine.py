@@ -47,7 +47,10 @@ class Playing(RuleBasedStateMachine):
             for name, shape in self.IMAGES.items()
         }
         self.patient = True
-        self._begin(Person(self.pixels, self.folder))
+        self._begin(self._new_person())
+
+    def _new_person(self) -> Person:
+        return Person(self.pixels, self.folder)
 
     def _begin(self, person: Person) -> None:
         self.person = person
@@ -79,7 +82,7 @@ class Playing(RuleBasedStateMachine):
         person changes on purpose.
         """
         before, history, image = self.now, self.person.history, self.person.image
-        depth = self.person.undo_depth
+        depth, newest = self.person.undo_depth, self.person.newest_step
         yield
         if self.patient:
             self.person.wait()
@@ -98,6 +101,8 @@ class Playing(RuleBasedStateMachine):
             known = before if self.patient and not before.pending and not after.pending else None
             self.past.setdefault(history, []).append(known)
             self.future.pop(history, None)
+        elif self.person.history == history and self.person.newest_step is not newest:
+            self.future.pop(history, None)  # joined to the step before: a slider goes on
         else:
             assert not changed or not self.patient or before.pending, f"cannot be undone: {changed}"
 
@@ -419,6 +424,15 @@ class Playing(RuleBasedStateMachine):
             self.person.delete_layer(kind)
         self.unseen.add(self.person.image)
 
+    @precondition(lambda self: len(self.pixels) > 1)
+    @rule(which=few, kind=st.sampled_from(["points", "shapes", "labels"]))
+    def delete_a_layer_of_another_image(self, which: int, kind: str) -> None:
+        others = [name for name in self.pixels if name != self.person.image]
+        other = others[which % len(others)]
+        with self.doing("nothing", undoable=False):
+            self.person.delete_layer_of(other, kind)
+        self.unseen.add(other)
+
     @rule(go_on=st.booleans())
     def save_and_open(self, go_on: bool) -> None:
         """What is opened in another window is what was saved."""
@@ -426,9 +440,17 @@ class Playing(RuleBasedStateMachine):
         saved = self._after()
         if not any(plane.objects for plane in saved.planes.values()):
             return
-        again = Person(self.pixels, self.folder)
+        again = self._new_person()
         again.open(self.person.save())
-        opened = again.look()
+        self._assert_opened_as_saved(saved, again.look())
+        left = again
+        if go_on:
+            left = self.person
+            self._go_on_as(again)
+        left.close()
+        assert not left.leaked()
+
+    def _assert_opened_as_saved(self, saved: Look, opened: Look) -> None:
         annotated = {name for (name, _), plane in saved.planes.items() if plane.objects}
         for key, plane in saved.planes.items():
             if key[0] not in annotated:
@@ -440,15 +462,14 @@ class Playing(RuleBasedStateMachine):
             shown, found = (_shown(one, rows=key[0] not in self.unseen) for one in (plane, found))
             wrong = list(differences(shown, found))
             assert not wrong, f"{key} was opened otherwise than it was saved: {wrong}"
-        if go_on:
-            self.person, again = again, self.person
-            beneath = self.beneath
-            self._begin(self.person)
-            for name, (layer_id, _) in self.beneath.items():
-                if name in beneath:
-                    self.beneath[name] = layer_id, beneath[name][1]
-        again.close()
-        assert not again.leaked()
+
+    def _go_on_as(self, person: Person) -> None:
+        """Go on as another person, who has opened the session of this one."""
+        beneath = self.beneath
+        self._begin(person)
+        for name, (layer_id, _) in self.beneath.items():
+            if name in beneath:
+                self.beneath[name] = layer_id, beneath[name][1]
 
     # What must hold
 

@@ -41,11 +41,9 @@ class Person:
 
     def __init__(self, images: Mapping[str, NDArray[np.uint8]], folder: Path) -> None:
         self.folder = folder
-        self.viewer = ViewerModel()
-        self.canvas = Canvas(self.viewer)
-        self.predictor = SquarePredictor()
         self.said: list[str] = []
-        self.binding = AnnotationBinding(self.viewer, on_edited=self.said.append)
+        self.binding = self._open_panel()
+        self.viewer: Any = self.binding.viewer
         self.images: dict[str, Image] = {}
         self.layers_of: dict[str, tuple[Points | None, Shapes | None, Labels | None]] = {}
         self._waiting: list[Any] = []
@@ -57,6 +55,12 @@ class Person:
             self.layers_of[name] = None, None, None
         self.image = next(iter(images))
         self.choose_image(self.image)
+
+    def _open_panel(self) -> AnnotationBinding:
+        viewer = ViewerModel()
+        self.canvas = Canvas(viewer)
+        self.predictor = SquarePredictor()
+        return AnnotationBinding(viewer, on_edited=self.said.append)
 
     def close(self) -> None:
         """Close the panel; the layers stay."""
@@ -326,8 +330,17 @@ class Person:
         """Delete one of the bound layers: "points", "shapes" or "labels"."""
         layer = getattr(self.binding, kind)
         if layer is not None:
-            self.viewer.layers.remove(layer)
-            self.looked()
+            self._delete(layer)
+
+    def delete_layer_of(self, name: str, kind: str) -> None:
+        """Delete a layer of an image that may not be the chosen one."""
+        layer = self.layers_of[name][("points", "shapes", "labels").index(kind)]
+        if layer in self.viewer.layers:
+            self._delete(layer)
+
+    def _delete(self, layer: Layer) -> None:
+        self.viewer.layers.remove(layer)
+        self.looked()
 
     def _layers(self, kind: type[Layer]) -> list[Any]:
         ndim, shape = self.images[self.image].ndim, self.images[self.image].data.shape
@@ -445,6 +458,12 @@ class Person:
         return 0 if document is None else len(document._history.past)
 
     @property
+    def newest_step(self) -> Any:
+        """The step that undo would revert; another one once a gesture was joined to it."""
+        document = self.binding.document
+        return document._history.past[-1] if document is not None and document._history.past else None
+
+    @property
     def undo_label(self) -> str:
         return "" if self.binding.document is None else self.binding.document.undo_label
 
@@ -509,7 +528,9 @@ class Person:
     def coordinates(self) -> dict[Any, Counter[Any]]:
         """Coordinates of all prompts in the bound layers, by the layer's identity."""
         return {
-            layer.unique_id: Counter(tuple(map(float, np.round(np.ravel(row), 3))) for row in layer.data)
+            layer.unique_id: Counter(
+                tuple(map(float, np.round(np.ravel(row).astype(float), 3))) for row in layer.data
+            )
             for layer in self.bound
             if not isinstance(layer, Labels)
         }
@@ -598,7 +619,7 @@ def _rows(layer: Any, index: Index, prompts: Sequence[tuple[str, Any]]) -> tuple
     for row, (kind, vertices) in enumerate(prompts):
         if all(abs(vertices[0][axis] - own) < 0.5 for axis, own in place):
             numbers = features["object"].iloc[row], str(features["polarity"].iloc[row])
-            rows.append((kind, *numbers, tuple(map(float, np.round(np.ravel(vertices), 3)))))
+            rows.append((kind, *numbers, tuple(map(float, np.round(np.ravel(vertices).astype(float), 3)))))
     return tuple(sorted(rows, key=repr))
 
 

@@ -155,6 +155,9 @@ def choose_from(qtbot) -> Callable[..., None]:
     def choose(button: QPushButton, action: QAction) -> None:
         def click() -> None:
             menu: Any = QApplication.activePopupWidget()
+            if menu is None:  # a busy machine opens it later
+                QTimer.singleShot(50, click)
+                return
             qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
         # of Qt's versions, some open the menu with a loop of its own, in which this comes
