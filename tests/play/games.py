@@ -25,7 +25,7 @@ SHORT = settings(SECONDS, max_examples=7, stateful_step_count=12)
 
 
 def play(machine: type[Playing], games: settings) -> None:
-    """Play some games; where PLAY_MINUTES says so, longer ones from PLAY_SEED on, each shrunk where it fails."""
+    """Play some games; where PLAY_MINUTES says so, longer ones from PLAY_SEED on, and shrink failures."""
     minutes = float(os.environ.get("PLAY_MINUTES", 0)) / MACHINES
     if minutes:
         games = settings(
