@@ -8,7 +8,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from types import FrameType
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 import napari_samv1
 from benchmarks.any_size import PITCH, SIDES, Discs, disc, overlap
 from benchmarks.measure import fresh, peak_beyond, say, table
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.app.actions import NEXT_OBJECT
 
 WAYS = ("screen", "whole")
@@ -159,20 +161,23 @@ class Window:
                 self.app.set_detail("whole")
             clicked = time.perf_counter()
             self._click()
-            self._wait(lambda number=number: self._is_answered(number))
+            self._wait(partial(self._is_answered, number))
             if number == 1:
                 self.told["click"] = time.perf_counter() - clicked
                 self.told["first"] = time.perf_counter() - started
-            [piece] = self.panel.canvas.document.pieces_of(number)
+            [piece] = self._pieces_of(number)
             ious.append(overlap(piece.mask, disc(cell)))
             self.app.do(NEXT_OBJECT)
         self._settle()
         self.told["iou"] = float(np.mean(ious))
 
     def _is_answered(self, number: int) -> bool:
-        pieces = self.panel.canvas.document.pieces_of(number)
         shown = self.panel.canvas.shown
-        return bool(pieces) and shown is not None and not shown.pending
+        return bool(self._pieces_of(number)) and shown is not None and not shown.pending
+
+    def _pieces_of(self, number: int) -> Sequence[Piece]:
+        document = self.panel.canvas.document
+        return () if document is None else document.pieces_of(number)
 
     def _look_at(self, cell: tuple[int, int]) -> None:
         from napari_samv1.layers.on_screen import camera_of

@@ -8,8 +8,9 @@ import pytest
 import torch
 from qtpy.QtCore import Qt
 
+from discs import DiscPredictor
 from napari_samv1.app import models
-from napari_samv1.app.models import Choices
+from napari_samv1.app.models import Choices, ReadyModel
 from napari_samv1.app.worker import Ticket
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.registry import MODELS
@@ -107,3 +108,38 @@ def test_the_panel_opens_with_the_last_choice(open_panel, discs, monkeypatch):
 
     monkeypatch.setattr(panel_module, "recall", lambda: Choices(model="tiny", device="cpu"))
     assert open_panel().model_chooser.choices.device == "cpu"
+
+
+@pytest.mark.parametrize("fails_in", ["encoding", "decoding"])
+def test_where_the_card_fails_the_model_goes_on_on_the_cpu_and_says_so(
+    open_panel, hand_on, coins, qtbot, monkeypatch, fails_in
+):
+    class Failing(DiscPredictor):
+        def embed(self, *given, **named):
+            if fails_in == "encoding":
+                raise RuntimeError("CUDA error: unspecified launch failure")
+            return super().embed(*given, **named)
+
+        def answer_each(self, *given, **named):
+            raise RuntimeError("CUDA error: unspecified launch failure")
+
+    def load(choices, _ticket):
+        return ReadyModel(choices, DiscPredictor() if choices.device == "cpu" else Failing(), rate=1e12)
+
+    monkeypatch.setattr(models, "load", load)
+    before = recall()
+    panel = open_panel()
+    panel.viewer.add_image(coins)
+    qtbot.mouseClick(panel.tools.click, Qt.MouseButton.LeftButton)
+    panel.viewer.reset_view()
+    qtbot.wait(60)
+    told = []
+    panel.app.on_change(lambda _old, new: told.append(new.message))
+    hand_on(panel).click(120, 175)
+    pieces_of = panel.canvas.document.pieces_of
+    qtbot.waitUntil(lambda: any(piece.mask.area for piece in pieces_of(1)), timeout=60_000)
+    assert any("The graphics card failed (CUDA error: unspecified" in one for one in told)
+    assert panel.model_chooser.device.currentText() == "cpu"
+    assert panel.app.encoder.choices.device == "cpu"
+    # the card is tried again when napari starts again
+    assert recall() == before

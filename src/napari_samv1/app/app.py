@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_samv1.app import models
@@ -19,7 +19,7 @@ from napari_samv1.app.canvas import SHAPE_TOOLS, Canvas, NoPlaneError, Tool, Too
 from napari_samv1.app.detail import detail_for, middle_of, next_ahead
 from napari_samv1.app.encoding import EncodedPlane, Encoder
 from napari_samv1.app.models import Choices, DownloadState
-from napari_samv1.app.sentences import sentence_of
+from napari_samv1.app.sentences import lost_card, sentence_of
 from napari_samv1.app.settings import MovedSettings
 from napari_samv1.app.state import ModelStatus, State
 from napari_samv1.app.worker import Deliver, Outcome, Ticket, Worker
@@ -587,7 +587,11 @@ class App:
     def _job_failed(self, error: Exception) -> None:
         logger.info("a background job failed", exc_info=error)
         with self.change():
-            self._failure = sentence_of(error)
+            lost = lost_card(error) if self.encoder.choices.device != "cpu" else ""
+            if lost:
+                self.canvas.decoding.forget()
+                self.encoder.choose(replace(self.encoder.choices, device="cpu"))
+            self._failure = lost or sentence_of(error)
         self._on_error(self._failure)
 
     # Views and closing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from napari_samv1.engine.lost_card import is_card_lost
+
 OUT_OF_MEMORY = (
     "Memory ran out: close other programs that use the graphics card, choose a smaller model, or choose the "
     "device cpu, which is slower."
@@ -17,3 +19,13 @@ def sentence_of(error: BaseException) -> str:
     )
     says_nothing = isinstance(error, MemoryError) and not str(error)
     return OUT_OF_MEMORY if is_torchs or says_nothing else str(error) or type(error).__name__
+
+
+def lost_card(error: BaseException) -> str:
+    """What is done where the graphics card failed for good; "" for any other error."""
+    if not is_card_lost(error):
+        return ""
+    return (
+        f"The graphics card failed ({str(error).splitlines()[0]}): the model is loaded on the CPU, which is "
+        f"slower. Start napari again to use the card."
+    )

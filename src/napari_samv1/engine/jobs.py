@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_samv1.annotation.pieces import Answer, PieceKey, Request
 from napari_samv1.engine.answers import derive
+from napari_samv1.engine.lost_card import is_card_lost
 from napari_samv1.engine.progress import Cancelled, OnProgress
 from napari_samv1.records.detail import Detail
 from napari_samv1.records.settings import ObjectSettings
@@ -62,7 +63,7 @@ def run_each(
     """The same for several pieces, in one decoder batch for each encoding and detail.
 
     ``on_progress`` is called while regions are encoded, and may raise ``Cancelled``, which goes on to the
-    caller.
+    caller. So does the error of a graphics card that failed: they can be answered on another device.
     """
     together: dict[tuple[int, Detail], list[int]] = defaultdict(list)
     for place, job in enumerate(jobs):
@@ -92,6 +93,8 @@ def _run_together(
         raise
     # an exception that leaves a worker never reaches the person who clicked
     except Exception as error:
+        if is_card_lost(error):
+            raise
         logger.exception("decoding %d objects failed", len(jobs))
         sentence = f"The mask could not be made: {error or type(error).__name__}"
         return [DecodeResult(job, error=sentence) for job in jobs]

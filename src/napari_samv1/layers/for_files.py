@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from napari.layers import Image, Layer
 
-from napari_samv1.batch.settings import ChannelSettings, SegmentSettings, SettingsError
+from napari_samv1.batch.settings import ChannelSettings, Intensity, SegmentSettings, SettingsError
 from napari_samv1.images.seen import Limits, SeenImage
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.ome_tiff import channel_of, path_of
@@ -42,8 +42,8 @@ def as_seen(
         raise SettingsError(NOT_FOUND)
     first = seen.images[0]
     if seen.is_alone and (first.paint, first.gamma) == (PLAIN, 1) and sight.limits != "plane":
-        intensity = plane.intensity if sight.limits == "displayed" else known[0]
-        if str(image.dtype) == "uint8" and intensity == (0, 255):
+        intensity: Intensity = plane.intensity if sight.limits == "displayed" else known[0]
+        if str(image.dtype) == "uint8" and intensity == (0.0, 255.0):
             intensity = None
         return replace(settings, channel=channel_of(image), intensity=intensity)
     shown = {layer.unique_id: layer for layer in layers if isinstance(layer, Image)}

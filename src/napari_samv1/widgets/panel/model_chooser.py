@@ -129,6 +129,11 @@ class ModelChooser(QWidget):
                 f"model must be one of {', '.join(MODELS)}, or the path of a weight file, got {model!r}"
             )
 
+    def show_device(self, device: str) -> None:
+        """Show the device in use, where another one than the chosen one had to be taken."""
+        self._choices = replace(self._choices, device=device)
+        self.device.setCurrentText(device)
+
     def show_status(self, sentence: str) -> None:
         self.status.setText(sentence)
         self.status.setVisible(bool(sentence))

@@ -355,6 +355,7 @@ class SegmentAnythingPanel(QScrollArea):
             self.pictures.show_state(new)
         if new.differs(old, "model"):
             self.model_chooser.show_status(new.model.sentence)
+            self.model_chooser.show_device(self.app.encoder.choices.device)
             self.model_part.set_title(f"Model: {self.model_chooser.short_name}")
         if new.differs(old, "download"):
             self.model_chooser.show_download(new.download)
