@@ -264,7 +264,7 @@ class PersonAtAWindow(Person):
         [bin_button] = [
             button
             for button in self.panel.window().findChildren(QPushButton)
-            if type(button).__name__ == "QtDeleteButton"
+            if button.property("mode") == "delete_button"
         ]
         self._press(bin_button)
 
@@ -345,7 +345,7 @@ class PersonAtAWindow(Person):
         view.scrollTo(index)
         place = view.visualRect(index).center()
         self.window.qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
-        QApplication.processEvents()
+        self.window.qtbot.waitUntil(lambda: not view.isVisible())
         assert combo.currentIndex() == row
         self.looked()
 

@@ -155,15 +155,19 @@ def choose_from(qtbot) -> Callable[..., None]:
     def choose(button: QPushButton, action: QAction) -> None:
         def click() -> None:
             menu: Any = QApplication.activePopupWidget()
-            if menu is None:  # a busy machine opens it later
-                QTimer.singleShot(50, click)
-                return
-            qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+            if menu is not None:
+                timer.stop()
+                qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
-        # of Qt's versions, some open the menu with a loop of its own, in which this comes
-        QTimer.singleShot(50, click)
-        with qtbot.waitSignal(action.triggered):
-            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        # of Qt's versions, some open the menu with a loop of its own, in which this comes; a busy machine, late
+        timer = QTimer()
+        timer.timeout.connect(click)
+        timer.start(50)
+        try:
+            with qtbot.waitSignal(action.triggered):
+                qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        finally:
+            timer.stop()
         QApplication.processEvents()
 
     return choose
