@@ -14,6 +14,8 @@ import napari_samv1
 from lazy import CountingArray, pyramid
 from session_steps import click, wait_until_idle
 
+pytestmark = pytest.mark.newest
+
 SIDE = 100_000
 PITCH, RADIUS = 250, 60
 PACKAGE = napari_samv1.__path__[0]
