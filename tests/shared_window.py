@@ -54,6 +54,9 @@ class SharedWindow:
         self._patches.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
         # the real pointer stays beside it: tests send the mouse's events themselves
         QCursor.setPos(QApplication.primaryScreen().geometry().bottomRight())
+        # no window is there now: what is, is not searched for garbage each time that layers are removed
+        gc.collect()
+        gc.freeze()
         self._viewer = napari.Viewer(show_welcome_screen=False)
         QApplication.processEvents()
         self._size = self._viewer.window._qt_window.size()
