@@ -74,6 +74,7 @@ class SharedWindow:
 
         viewer = self._viewer
         viewer.window.remove_dock_widget("all")
+        viewer.dims.ndisplay = 2
         viewer.layers.clear()
         for model in (viewer.dims, camera_of(viewer), viewer.cursor):
             model.reset()
@@ -107,7 +108,7 @@ class SharedWindow:
         gc.collect()
         alive = len(QtViewer._instances)
         QtViewer._instances.clear()
-        assert not look_for_leaks or alive == 0
+        assert not look_for_leaks or alive == 0, "something keeps a closed window alive"
 
 
 def ours_on(viewer: Any) -> list[str]:
