@@ -8,21 +8,25 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 COIN = (120, 175)
 OTHER_COIN = (200, 150)
 
 
 def wait_until_idle(qtbot: Any, panel: Any) -> None:
-    """Nothing is being encoded or decoded, and every object is answered."""
+    """Every edit is read, every object is answered, and its pictures are made."""
     app = panel.app
 
     def idle() -> bool:
         session = panel.canvas.shown
-        waits = session is not None and bool(session.pending)
-        return not app.encoder.busy and not app._decoder.busy and not waits
+        soon = app._applying_soon or app._looking_soon or panel.pictures._timer.isActive()
+        return not (app.busy or soon or (session is not None and session.pending))
 
-    qtbot.wait(80)
+    # what a thread delivers is begun by the event loop, and may ask for more
+    for _ in range(2):
+        qtbot.waitUntil(idle, timeout=60_000)
+        QApplication.processEvents()
     qtbot.waitUntil(idle, timeout=60_000)
 
 

@@ -9,9 +9,10 @@ from napari.components import ViewerModel
 from canvas import Canvas
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
+from shared_window import shared_window, window_of_this_file
 from squares import embedding, squares
 
-__all__ = ["embedding", "squares"]
+__all__ = ["embedding", "shared_window", "squares", "window_of_this_file"]
 
 HW = (40, 60)
 

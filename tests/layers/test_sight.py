@@ -81,8 +81,8 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_channels_are_composed_as_napari_draws_them(make_napari_viewer, name):
-    viewer = make_napari_viewer(show=True)
+def test_channels_are_composed_as_napari_draws_them(shared_window, name):
+    viewer = shared_window.viewer()
     first, second = LAYERS[name]
     image = viewer.add_image(ramp(20, 5), **first)
     viewer.add_image(ramp(3, 18, np.float32), **second)
@@ -94,8 +94,8 @@ def test_channels_are_composed_as_napari_draws_them(make_napari_viewer, name):
     np.testing.assert_allclose(seen.astype(int), drawn.astype(int), atol=4)
 
 
-def test_rgb_and_grey_are_composed_as_napari_draws_them(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
+def test_rgb_and_grey_are_composed_as_napari_draws_them(shared_window):
+    viewer = shared_window.viewer()
     rgb = np.random.default_rng(0).integers(0, 256, (*HW, 3), np.uint8)
     image = viewer.add_image(rgb, rgb=True)
     viewer.add_image(ramp(3, 18), colormap="red", blending="additive", opacity=0.5, contrast_limits=(0, 600))

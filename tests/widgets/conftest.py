@@ -21,6 +21,9 @@ from napari_samv1.app import models
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.widgets.shared import remembered
+from shared_window import close_the_shared_window, make_napari_viewer, shared_window, window_of_this_file
+
+__all__ = ["close_the_shared_window", "make_napari_viewer", "shared_window", "window_of_this_file"]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -181,13 +184,22 @@ def coins() -> np.ndarray:
 
 
 @pytest.fixture
-def open_panel(make_napari_viewer, qtbot) -> Callable[..., Any]:
-    """Dock a panel in a new, visible window; returns the panel."""
+def new_viewer(shared_window, request, qtbot) -> Callable[[], Any]:
+    """A visible window without layers: the file's own, or a new one for a test that makes others."""
+    if "make_napari_viewer" in request.fixturenames:
+        make = request.getfixturevalue("make_napari_viewer")
+        return lambda: make(show=True)
+    return shared_window.viewer
+
+
+@pytest.fixture
+def open_panel(new_viewer, qtbot) -> Callable[..., Any]:
+    """Dock a panel in a window without layers, or in the one given; returns the panel."""
     from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 
     def opened(viewer: Any = None) -> SegmentAnythingPanel:
         if viewer is None:
-            viewer = make_napari_viewer(show=True)
+            viewer = new_viewer()
         panel = SegmentAnythingPanel(viewer)
         viewer.window.add_dock_widget(panel, name="Segment Anything", area="right")
         QApplication.processEvents()
@@ -203,7 +215,7 @@ def hand_on() -> Callable[[Any], Hand]:
 
 
 @pytest.fixture
-def annotating(open_panel, discs, coins, qtbot) -> Iterator[SimpleNamespace]:
+def annotating(open_panel, discs, coins, qtbot) -> SimpleNamespace:
     """The coins, the panel, and the canvas listening to clicks."""
     panel = open_panel()
     panel.viewer.add_image(coins, name="coins")
@@ -211,9 +223,7 @@ def annotating(open_panel, discs, coins, qtbot) -> Iterator[SimpleNamespace]:
     panel.viewer.reset_view()
     settle(qtbot)
     hand = Hand(panel.viewer, canvas_of(panel))
-    yield SimpleNamespace(panel=panel, viewer=panel.viewer, binding=panel.canvas, hand=hand, discs=discs)
-    del hand, panel
-    gc.collect()
+    return SimpleNamespace(panel=panel, viewer=panel.viewer, binding=panel.canvas, hand=hand, discs=discs)
 
 
 def settle(qtbot, milliseconds: int = 60) -> None:

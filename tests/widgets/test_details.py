@@ -15,6 +15,8 @@ from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.storage.session.folder import open_session
 from session_steps import click, wait_for_worker, wait_until_idle
 
+pytestmark = pytest.mark.newest
+
 CENTRES = [(y, x) for y in range(60, 900, 80) for x in range(60, 1200, 80)]
 HW = (900, 1240)
 

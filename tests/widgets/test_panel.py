@@ -14,8 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QFileDialog, QMenu
 
-COIN = (120, 175)
-OTHER_COIN = (200, 150)
+from session_steps import COIN, OTHER_COIN, wait_until_idle
 
 
 def mask_area(binding, object_id: int) -> int:
@@ -24,17 +23,6 @@ def mask_area(binding, object_id: int) -> int:
 
 def wait_for_mask(qtbot, binding, object_id: int = 1) -> None:
     qtbot.waitUntil(lambda: mask_area(binding, object_id) > 0, timeout=10_000)
-
-
-def wait_until_idle(qtbot, panel) -> None:
-    app = panel.app
-
-    def idle() -> bool:
-        session = panel.canvas.shown
-        return not app.encoder.busy and not app._decoder.busy and not (session and session.pending)
-
-    qtbot.wait(60)
-    qtbot.waitUntil(idle, timeout=10_000)
 
 
 def test_the_first_click_encodes_and_its_mask_follows(annotating, qtbot):
@@ -50,6 +38,7 @@ def test_the_first_click_encodes_and_its_mask_follows(annotating, qtbot):
     assert "main" not in str(annotating.discs.threads).lower()
 
 
+@pytest.mark.newest
 def test_the_points_layer_goes_on_listening_after_the_first_mask(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -60,6 +49,7 @@ def test_the_points_layer_goes_on_listening_after_the_first_mask(annotating, qtb
     assert annotating.binding.labels.data[COIN[0] + 15, COIN[1]] == 1
 
 
+@pytest.mark.newest
 def test_next_object_makes_a_second_label(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -72,6 +62,7 @@ def test_next_object_makes_a_second_label(annotating, qtbot):
     assert len(annotating.discs.encodings) == 1
 
 
+@pytest.mark.newest
 def test_a_background_click_takes_away(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -134,6 +125,7 @@ def test_a_dragged_point_redraws_while_it_is_dragged(annotating, qtbot):
     assert binding.labels.data[COIN[0] - 15, COIN[1]] == 0
 
 
+@pytest.mark.newest
 def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -154,6 +146,7 @@ def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtb
     assert len(annotating.discs.decoded) == decoded
 
 
+@pytest.mark.newest
 def test_a_click_after_a_candidate_was_chosen_corrects_that_candidate(annotating, qtbot):
     hand, panel, session = annotating.hand, annotating.panel, annotating.binding.shown
     hand.click(*COIN)
@@ -211,6 +204,7 @@ def test_keys_on_the_canvas_flip_the_polarity_begin_an_object_and_remove(annotat
     assert annotating.panel.objects.current == 2
 
 
+@pytest.mark.newest
 def test_selecting_a_point_brings_its_object_forward(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -248,6 +242,7 @@ def test_a_click_outside_the_image_is_answered_with_a_sentence(annotating, qtbot
     assert annotating.panel.message.isVisible()
 
 
+@pytest.mark.newest
 def test_only_background_points_are_answered_with_a_sentence(annotating, qtbot):
     qtbot.mouseClick(annotating.panel.tools.background, Qt.MouseButton.LeftButton)
     annotating.hand.click(*COIN)
@@ -285,6 +280,7 @@ def test_another_contrast_marks_the_encoding_stale_and_encodes_nothing(annotatin
     assert annotating.discs.encodings[-1]["intensity"] == (10, 160)
 
 
+@pytest.mark.newest
 def test_encoding_shows_its_progress_and_can_be_cancelled(annotating, qtbot):
     annotating.discs.block_seconds = 0.1
     panel = annotating.panel
@@ -299,6 +295,7 @@ def test_encoding_shows_its_progress_and_can_be_cancelled(annotating, qtbot):
     wait_for_mask(qtbot, annotating.binding)
 
 
+@pytest.mark.newest
 def test_a_burst_of_changes_is_decoded_for_the_newest_only(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -315,7 +312,14 @@ def test_a_burst_of_changes_is_decoded_for_the_newest_only(annotating, qtbot):
     assert annotating.binding.labels.data[COIN[0] + 45, COIN[1]] == 1
 
 
-@pytest.mark.parametrize("moment", ["before", "encoding", "after"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("before", marks=pytest.mark.newest),
+        pytest.param("encoding", marks=pytest.mark.newest),
+        "after",
+    ],
+)
 @pytest.mark.parametrize("kind", ["image", "points", "shapes", "labels"])
 def test_a_layer_may_be_deleted_at_any_moment(annotating, qtbot, kind, moment):
     panel, binding, hand = annotating.panel, annotating.binding, annotating.hand
@@ -369,6 +373,7 @@ def test_layers_of_ones_own_can_be_bound(annotating, qtbot):
     assert isinstance(clicks, Points)
 
 
+@pytest.mark.newest
 def test_a_labels_layer_that_does_not_fit_is_refused_with_a_sentence(annotating, qtbot):
     masks = annotating.viewer.add_labels(np.zeros((2, 303, 384), dtype=np.uint8), name="a stack")
     annotating.panel.labels.layer = masks
@@ -449,6 +454,7 @@ def test_the_menu_opens_the_panel_and_acts_on_it(make_napari_viewer, discs, coin
     assert open_panels() == [panel]
 
 
+@pytest.mark.newest
 def test_new_masks_in_a_3d_view_are_answered_with_a_sentence(annotating, qtbot):
     panel = annotating.panel
     annotating.viewer.dims.ndisplay = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from types import SimpleNamespace
 
 import pytest
@@ -30,9 +29,9 @@ AS_NEW = {
 
 
 @pytest.fixture
-def docked(make_napari_viewer, discs, coins, hand_on, qtbot):
+def docked(new_viewer, discs, coins, hand_on, qtbot):
     """The panel as a script gets it, with one object that was clicked with the mouse."""
-    viewer = make_napari_viewer(show=True)
+    viewer = new_viewer()
     viewer.add_image(coins, name="coins")
     _, panel = viewer.window.add_plugin_dock_widget("napari-samv1", "Segment Anything")
     qtbot.mouseClick(panel.tools.click, LEFT)
@@ -41,9 +40,7 @@ def docked(make_napari_viewer, discs, coins, hand_on, qtbot):
     hand = hand_on(panel)
     hand.click(*COIN)
     wait_until_idle(qtbot, panel)
-    yield SimpleNamespace(viewer=viewer, panel=panel, hand=hand, binding=panel.canvas)
-    del hand, panel, viewer
-    gc.collect()
+    return SimpleNamespace(viewer=viewer, panel=panel, hand=hand, binding=panel.canvas)
 
 
 def area(at) -> int:
@@ -67,6 +64,7 @@ def test_the_panel_has_a_magicgui_container_of_value_widgets(docked):
     assert panel.asdict() == panel.settings.asdict() == {**AS_NEW, "detail": "whole"}
 
 
+@pytest.mark.newest
 def test_a_script_s_threshold_changes_the_current_mask_at_once_and_undoably(docked, qtbot):
     panel, before = docked.panel, area(docked)
     panel.threshold.value = -3.0
@@ -83,6 +81,7 @@ def test_a_script_s_threshold_changes_the_current_mask_at_once_and_undoably(dock
     assert panel.threshold.value == -3
 
 
+@pytest.mark.newest
 def test_a_script_s_mask_is_the_one_that_a_click_on_its_picture_takes(docked, qtbot):
     panel, before = docked.panel, area(docked)
     qtbot.mouseClick(panel.mask_choice.candidates[3], LEFT)
@@ -131,6 +130,7 @@ def test_what_the_mouse_does_is_an_event(docked, qtbot):
     assert told[2:] == ["auto", "auto"]
 
 
+@pytest.mark.newest
 def test_showing_another_object_is_no_edit(docked, qtbot):
     panel, binding, hand = docked.panel, docked.binding, docked.hand
     panel.threshold.value = -2.0
@@ -150,6 +150,7 @@ def test_showing_another_object_is_no_edit(docked, qtbot):
     assert dict(binding.shown.objects) == objects
 
 
+@pytest.mark.newest
 def test_without_a_current_object_values_are_for_new_ones(docked, qtbot):
     panel, binding, hand = docked.panel, docked.binding, docked.hand
     hand.key(Qt.Key.Key_N)
@@ -163,10 +164,11 @@ def test_without_a_current_object_values_are_for_new_ones(docked, qtbot):
     assert binding.shown.get(1).settings.choice == "auto"
 
 
+@pytest.mark.newest
 def test_values_set_before_there_is_an_image_are_for_its_new_objects(
-    make_napari_viewer, discs, coins, hand_on, qtbot
+    new_viewer, discs, coins, hand_on, qtbot
 ):
-    viewer = make_napari_viewer(show=True)
+    viewer = new_viewer()
     _, panel = viewer.window.add_plugin_dock_widget("napari-samv1", "Segment Anything")
     panel.threshold.value = 1.0
     panel.mask.value = 3
@@ -182,8 +184,6 @@ def test_values_set_before_there_is_an_image_are_for_its_new_objects(
     wait_until_idle(qtbot, panel)
     made = panel.canvas.current.piece.settings
     assert (made.threshold, made.choice, made.rule) == (1, 3, OVERWRITE)
-    del panel, viewer
-    gc.collect()
 
 
 def test_a_wrong_value_is_refused_with_a_sentence_and_changes_nothing(docked):
@@ -195,6 +195,7 @@ def test_a_wrong_value_is_refused_with_a_sentence_and_changes_nothing(docked):
     assert panel.asdict() == {**AS_NEW, "detail": "whole"}
 
 
+@pytest.mark.newest
 def test_a_container_s_update_sets_several(docked):
     docked.panel.settings.update({"mask": 1, "threshold": -1.0})
     settings = docked.binding.current.piece.settings
