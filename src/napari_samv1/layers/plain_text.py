@@ -9,7 +9,7 @@ _BREAK = "\u200b"
 def plain(text: str) -> str:
     """Escape text for tooltips and notifications, which Qt shows as HTML if it looks like HTML.
 
-    A name such as ``<img src='/dev/zero'>`` is then shown as it is, and no file is opened. ``PlainLabel``
-    needs no escaping.
+    A name such as ``<img src='/dev/zero'>`` is then shown as it is, and no file is opened. Labels
+    with Qt's plain text format need none.
     """
     return text.replace("<", f"<{_BREAK}").replace("&lt", f"&{_BREAK}lt")

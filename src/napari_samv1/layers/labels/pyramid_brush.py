@@ -62,7 +62,7 @@ class PyramidBrush:
             setattr(layer, name, replacement)
 
     def close(self) -> None:
-        """Leave the layer as it was; again does nothing."""
+        """Leave the layer as it was; a second call does nothing."""
         layer = self._layer
         if "paint_polygon" not in vars(layer):
             return
