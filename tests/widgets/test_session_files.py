@@ -281,7 +281,7 @@ def test_exports(annotating, answers, coins, qtbot, tmp_path, monkeypatch):
     export("n.TIFF")
     assert (tmp_path / "n.TIFF").exists()
     export("n.png")
-    assert "Nothing is exported as “.png”: end the name in one of .tif" in panel.message.text()
+    assert "“.png” is no export format: end the name in one of .tif" in panel.message.text()
     assert not list(tmp_path.glob("n.png*"))
     assert "Exported “plain.tif”" in export("plain")
     assert panel.message.text() == ""

@@ -20,8 +20,7 @@ DIFFERENCE: dict[int | None, str] = {1: "#7f7f7f", 2: "#e69f00", 3: "#56b4e9"}
 class WindowsView(View):
     title = "Window sizes"
     about = (
-        "Encode again with other attention windows or at another size, and compare the current object's "
-        "mask."
+        "Encode again with other attention windows or at another size, and compare the current object's mask."
     )
     needs_prompts = True
 
