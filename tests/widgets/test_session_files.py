@@ -215,7 +215,10 @@ def test_an_image_with_other_pixels_is_never_taken_in_silence(
     brighter = panel.viewer.add_image(coins // 2, name="brighter")
     press(qtbot, panel, "Try again")
     wait_for_worker(qtbot, panel)
-    assert "Image “brighter” holds other pixels than the annotated “coins” (303 x 384, uint8)" in card.sentence.text()
+    assert (
+        "Image “brighter” holds other pixels than the annotated “coins” (303 x 384, uint8)"
+        in card.sentence.text()
+    )
     press(qtbot, panel, "No")
     assert binding.shown is None or not binding.shown.objects
     assert card.sentence.text().startswith("This session needs image “coins”")
