@@ -234,7 +234,7 @@ def test_what_cannot_be_used_is_told_and_not_raised(viewer):
         "Rectangle outside of image “coins”",
         "Path outside of image “coins” ignored",
         "Background ellipse ignored",
-        "Background rectangle ignored: a shape with an inside is always around an object (2 times).",
+        "Background rectangle ignored: only points, paths and lines can be background (2 times).",
     ):
         assert expected in notes
 
@@ -302,7 +302,7 @@ def test_object_numbers_that_are_none_are_told(viewer):
     adopt(points)
     found = read(viewer, image, points)
     assert found.by_object == {1: Prompts([(1, 1)], [1])}
-    assert found.notes == ("3 points without an object number from 1 on are ignored.",)
+    assert found.notes == ("3 points without an object number of 1 or more are ignored.",)
 
 
 def test_an_empty_shapes_layer_says_nothing(viewer):

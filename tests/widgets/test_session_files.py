@@ -120,7 +120,7 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     other.mkdir()
     (other / "session.json").write_text((folder / "session.json").read_text())
     save_as(qtbot, panel, answers, other)
-    assert "There is a session in “other session” already." in session.card.sentence.text()
+    assert "“other session” holds a session already." in session.card.sentence.text()
     press(qtbot, panel, "Cancel")
     assert session.keeper.folder == folder
 
@@ -219,7 +219,10 @@ def test_an_image_with_other_pixels_is_never_taken_in_silence(
     brighter = panel.viewer.add_image(coins // 2, name="brighter")
     press(qtbot, panel, "Try again")
     wait_for_worker(qtbot, panel)
-    assert "Image “brighter” holds other pixels than “coins” (303 x 384, uint8)" in card.sentence.text()
+    assert (
+        "Image “brighter” holds other pixels than the annotated “coins” (303 x 384, uint8)"
+        in card.sentence.text()
+    )
     press(qtbot, panel, "No")
     assert binding.shown is None or not binding.shown.objects
     assert card.sentence.text().startswith("This session needs image “coins”")
@@ -285,13 +288,13 @@ def test_exports(annotating, answers, coins, qtbot, tmp_path, monkeypatch):
     export("n.TIFF")
     assert (tmp_path / "n.TIFF").exists()
     export("n.png")
-    assert "Nothing is exported as “.png”: end the name in one of .tif" in panel.message.text()
+    assert "“.png” is no export format: end the name in one of .tif" in panel.message.text()
     assert not list(tmp_path.glob("n.png*"))
     assert "Exported “plain.tif”" in export("plain")
     assert panel.message.text() == ""
     (tmp_path / "plain.tif").write_text("precious")
     export("plain")  # the dialog could not ask about this name
-    assert session.card.sentence.text() == "plain.tif is there already. Replace?"
+    assert session.card.sentence.text() == "plain.tif exists already. Replace?"
     press(qtbot, panel, "Cancel")
     assert (tmp_path / "plain.tif").read_text() == "precious"
     with monkeypatch.context() as patch:

@@ -27,11 +27,11 @@ class AffineMap:
 
 
 def between_layers(source: Layer, target: Layer, missing: ArrayLike | None = None) -> AffineMap:
-    """From data coordinates of one layer to data coordinates of another, through the world.
+    """Map from one layer's data coordinates to another's, through world coordinates.
 
-    Layers of unlike dimension meet at their last axes, as in the viewer; ``missing`` are the target's world
-    coordinates that stand in for axes the source lacks (0 by default). Physical units are converted, which
-    napari's own maps leave out; "pixel" counts as the other layer's unit.
+    Layers of different dimension share their last axes, as in the viewer; ``missing`` holds the target's
+    world coordinates for axes that the source lacks (0 by default). Physical units are converted, which
+    napari does not do; "pixel" counts as the other layer's unit.
     """
     factors = _unit_factors(source.units, target.units)
     stand_in = np.zeros(target.ndim) if missing is None else np.asarray(missing, dtype=np.float64)
@@ -69,7 +69,7 @@ def _unit_factor(source: Any, target: Any) -> float:
     if source == target:
         return 1.0
     quantity = 1.0 * source
-    # "pixel" measures no length: napari then takes the numbers as they are, and so do we
+    # "pixel" is no length: numbers then stay as they are, as in napari
     if not quantity.is_compatible_with(target):
         return 1.0
     return float(quantity.to(target).magnitude)

@@ -1,4 +1,4 @@
-"""AnnotatedImage: an image layer with its document, and the way of its masks into a Labels layer."""
+"""AnnotatedImage: an image layer with its document, and the writers of its masks."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ class BoundLayers:
 
 @dataclass
 class PlaneSheet:
-    """One plane: the writer of its label pixels once there is a layer, and what is known of its pixels.
+    """State of one plane: the writer of its masks, once there is a Labels layer, and its hash.
 
-    ``beneath`` are the labels that are no object's, ``pixels`` the hash of the plane's, "" where unknown.
+    ``beneath`` holds the labels that belong to no object; ``pixels`` is the hash of the image's pixels, ""
+    until it is computed.
     """
 
     displayed: DisplayedPlane
@@ -48,14 +49,14 @@ class PlaneSheet:
 
 
 class AnnotatedImage:
-    """An image layer that is or was annotated: document, planes, the layers that it had when it was left."""
+    """Image layer with its document, its planes, and the layers that were bound when it was closed."""
 
     def __init__(self, image: Image, document: Document) -> None:
         self.image = image
         self.document = document
         self.data, self.shape, self.revision = image.data, shape_of(image), 0
         self.layers = BoundLayers()
-        self.current: dict[Plane, int] = {}  # the object in hand on each plane when it was left
+        self.current: dict[Plane, int] = {}  # object last current on each plane
         self._sheets: dict[Plane, PlaneSheet] = {}
         self._foreign: tuple[Any, list[Plane]] | None = None
 
@@ -71,19 +72,19 @@ class AnnotatedImage:
         return plane_at(self.image, plane.index, data_revision=self.revision)
 
     def data_replaced(self) -> bool:
-        """Note that the layer holds another array; False where it has another shape."""
+        """Note that the layer's array was replaced; False if the shape changed."""
         self.data = self.image.data
         self.revision += 1
         return shape_of(self.image) == self.shape
 
     def forget(self, taken: Sequence[Layer]) -> None:
-        """Forget layers that another image's work is in now."""
+        """Forget layers that now belong to another image."""
         names = ("points", "shapes", "labels")
         lost = [name for name in names if any(getattr(self.layers, name) is one for one in taken)]
         self.layers = replace(self.layers, **dict.fromkeys(lost))
 
     def drop_writers(self) -> None:
-        """Forget where masks go: it has to be found out anew."""
+        """Drop the writers, because the Labels layer or its placement changed."""
         self._foreign = None
         for sheet in self._sheets.values():
             if sheet.writer is not None and sheet.writer.has_written:
@@ -93,7 +94,7 @@ class AnnotatedImage:
             sheet.writer = None
 
     def labels_deleted(self, layer: Labels) -> None:
-        """Forget a layer and the labels of other tools that it held: they went with it."""
+        """Forget a deleted layer, and the labels of other tools in it."""
         self.forget([layer])
         self._foreign = None
         for sheet in self._sheets.values():
@@ -102,7 +103,7 @@ class AnnotatedImage:
     # Labels
 
     def write(self, labels: Labels, planes: Iterable[Plane]) -> str:
-        """Bring planes of the Labels layer up to date with the document; "" or a sentence on why not."""
+        """Bring planes of the Labels layer up to date with the document; "" or a sentence."""
         problem = ""
         for plane in planes:
             try:
@@ -134,9 +135,7 @@ class AnnotatedImage:
         return sheet.writer
 
     def adopt(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> list[int]:
-        """Make objects of labels that are none yet, with all the pixels that they have on a plane.
-
-        Returns the numbers of those that became objects.
+        """Turn labels into objects, unless they are, with all their pixels on a plane; return their numbers.
 
         Raises
         ------
@@ -154,17 +153,16 @@ class AnnotatedImage:
         return list(found)
 
     def shown(self, plane: Plane, labels: Labels | None) -> NDArray[Any] | None:
-        """The labels that a layer shows on a plane; None without one, and where its pixels are others."""
+        """Labels that a layer shows on a plane; None without a layer, or if its pixel grid differs."""
         try:
             return None if labels is None else self.writer(plane, labels).shown()
         except LabelsError:
             return None
 
     def take_strokes(self, displayed: Plane, labels: Labels, atoms: Sequence[Any]) -> list[BrushStroke]:
-        """Take napari's painting out of the layer, on all slices that it touched, as strokes of objects.
+        """Revert napari's painting on all slices that it touched, and return it as strokes of objects.
 
-        A label that is no object yet becomes one, with all the pixels that it has. [] where the layer does
-        not fit.
+        Labels that are no objects yet become objects, with all their pixels. Empty if the layer does not fit.
         """
         try:
             first = self.writer(displayed, labels)
@@ -190,38 +188,38 @@ class AnnotatedImage:
         return strokes
 
     def kept_out(self, strokes: Sequence[BrushStroke]) -> str:
-        """A sentence where a stroke does not show, because others own the pixels; otherwise ""."""
+        """Message about a stroke that other objects hide; "" if all strokes show."""
         for stroke in strokes:
             writer = self.sheet(stroke.plane).writer
             if writer is None or stroke.erase or writer.shows(stroke.object_id, stroke.pixels):
                 continue
             return (
-                f"Some of the stroke lies on pixels of others, and object {stroke.object_id} leaves them to "
-                f"those; let it overwrite others to take them."
+                f"Part of the stroke lies on other labels, which object {stroke.object_id} does not "
+                f"overwrite: set its overlap to “overwrite” to take them."
             )
         return ""
 
     def _plane_of(self, labels: Labels, index: tuple[int | slice, ...], like: Plane) -> Plane | None:
-        """The image's plane on which a plane of the Labels layer lies, parallel to another; None outside."""
+        """Plane of the image at a plane of the Labels layer, parallel to ``like``; None outside."""
         corner = np.array([0 if isinstance(own, slice) else own for own in index], dtype=np.float64)
         place = np.floor(between_layers(labels, self.image)(corner[None])[0] + 0.5).astype(int)
         found = tuple(None if own is None else int(at) for own, at in zip(like.index, place, strict=True))
         inside = all(own is None or 0 <= own < size for own, size in zip(found, self.shape, strict=True))
         return Plane(found) if inside else None
 
-    # For the record
+    # Recording
 
     def beneath(self, plane: Plane) -> NDArray[Any] | None:
-        """The labels of a plane that are no object's; where nothing was written yet, those last known."""
+        """Labels of a plane that belong to no object; the last known ones before masks are written."""
         sheet = self.sheet(plane)
         if sheet.writer is not None and sheet.writer.has_written:
             sheet.beneath = sheet.writer.labels_beneath()
         return sheet.beneath
 
     def planes_with_labels(self, labels: Labels | None, like: Plane | None) -> list[Plane]:
-        """Planes parallel to ``like`` on which a Labels layer of the image's grid holds any label.
+        """Planes parallel to ``like`` with any label, in a Labels layer on the image's grid.
 
-        Their labels are kept as ``beneath`` where no object lies over them, so that they are not lost.
+        Labels of planes without objects are kept as ``beneath``, so that they are not lost.
         """
         if labels is None or like is None or not isinstance(labels.data, np.ndarray):
             return []

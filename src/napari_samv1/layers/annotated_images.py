@@ -1,4 +1,4 @@
-"""AnnotatedImages: the images of a viewer with their documents, and the layers that each was left with."""
+"""AnnotatedImages: the images of a viewer, their documents, and the layers last bound to each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ NOTHING_CHOSEN = "Choose an image layer to segment."
 class AnnotatedImages:
     """All images that are or were annotated, of which at most one is open.
 
-    A layer of prompts or masks shows the work of one image, and of those that lie where it does. ``lookup``
-    finds answers to questions that were asked before.
+    A prompt or Labels layer serves one image, and others in the same place. ``lookup`` finds cached answers.
     """
 
     def __init__(self, lookup: Lookup) -> None:
@@ -29,11 +28,11 @@ class AnnotatedImages:
         self._lookup = lookup
         self._all: dict[Hashable, AnnotatedImage] = {}
         self._left: AnnotatedImage | None = None  # the one that was open before
-        self._place: NDArray[np.floating] | None = None  # of the image that was left last
+        self._place: NDArray[np.floating] | None = None  # world extent of the image closed last
 
     @property
     def chosen(self) -> AnnotatedImage:
-        """The open one.
+        """The open image.
 
         Raises
         ------
@@ -46,7 +45,7 @@ class AnnotatedImages:
 
     @property
     def with_pieces(self) -> list[AnnotatedImage]:
-        """All images that hold pieces, also those that are no longer chosen: for the record."""
+        """All images with pieces, open or not, for the session's record."""
         return [one for one in self._all.values() if one.document.planes]
 
     def of(self, layer: Image) -> AnnotatedImage:
@@ -58,7 +57,7 @@ class AnnotatedImages:
         self._all.pop(layer.unique_id, None)
 
     def labels_deleted(self, layer: Labels, *, bound: bool) -> None:
-        """Forget a deleted layer in every image that it served; the open one if it was ``bound``."""
+        """Forget a deleted layer in every image that used it; in the open one if it was ``bound``."""
         for one in self._all.values():
             if bound if one is self.opened else one.layers.labels is layer:
                 one.labels_deleted(layer)
@@ -71,7 +70,7 @@ class AnnotatedImages:
     # Another image
 
     def close(self, bound: BoundLayers) -> None:
-        """Close the open image, which remembers the layers that it had."""
+        """Close the open image, and remember its layers."""
         left = self._left = self.opened
         self.opened = None
         if left is None:
@@ -80,10 +79,10 @@ class AnnotatedImages:
         left.layers = bound
         labels = bound.labels
         if labels is not None and not left.document.in_use and not fills(left.image, labels.extent.world):
-            left.layers = replace(bound, labels=None)  # another image's, that were only passed through
+            left.layers = replace(bound, labels=None)  # another image's, never drawn on for this one
 
     def open(self, layer: Image) -> bool:
-        """Open an image's annotation, or else a new one; False where it is new."""
+        """Open an image's annotation, or begin one; False if it is new."""
         known = self._all.get(layer.unique_id)
         if known is not None and known.data is not layer.data and not known.data_replaced():
             known = None
@@ -100,14 +99,14 @@ class AnnotatedImages:
 
     @property
     def beside(self) -> bool:
-        """True if the open image lies where the last one lay, as another channel."""
+        """True if the open image lies where the last one did, like another channel."""
         return self._place is None or fills(self.chosen.image, self._place)
 
     def after_leaving(self, bound: BoundLayers) -> BoundLayers:
-        """Leave prompts and masks of an image to it: on one that lies elsewhere they mean nothing.
+        """Unbind the layers of the closed image, which mean nothing on an image elsewhere.
 
-        That one gets layers of its own with its first prompt. Prompt layers without a prompt serve any
-        image, and labels those that they lie on.
+        The open image gets its own layers with its first prompt. Unless the closed image is annotated, empty
+        prompt layers stay bound, and so does a Labels layer that lies on the open image.
         """
         annotated = self._left is not None and self._left.document.in_use
         if annotated or any(layer is not None and len(layer.data) for layer in (bound.points, bound.shapes)):
@@ -119,9 +118,9 @@ class AnnotatedImages:
     def after_coming_back(
         self, bound: BoundLayers, present: Container[Layer], *, beside: bool
     ) -> BoundLayers:
-        """An image that was annotated before gets the layers back that it had, and no others.
+        """Bind the layers that an annotated image had before, and no others.
 
-        Only those that are still ``present``. One that lies ``beside`` the image that is left and shared a
+        Layers that are no longer ``present`` are skipped. An image ``beside`` the closed one that shared a
         layer with it goes on sharing all of them.
         """
         opened = self.opened
@@ -135,7 +134,7 @@ class AnnotatedImages:
         return replace(bound, **{name: one for name, one in had.items() if one is not None or not keeps})
 
     def claim(self, *layers: Layer | None) -> None:
-        """Let layers show the open image alone, and those that lie where it does: others forget them."""
+        """Reserve layers for the open image and images in the same place; others forget them."""
         opened = self.opened
         if opened is None:
             return
@@ -146,6 +145,6 @@ class AnnotatedImages:
 
 
 def fills(image: Image, corners: NDArray[np.floating]) -> bool:
-    """Return True if an image lies where another one was, as a channel does: its prompts then serve both."""
+    """Return True if an image fills the corners of another, as a channel does: prompts serve both."""
     place = image.extent.world
     return place.shape == corners.shape and np.allclose(place, corners)

@@ -1,4 +1,4 @@
-"""A Shapes layer of its own in which a person draws where to look; no prompt is read from it."""
+"""Shapes layer for the area that an automatic run looks in; no prompt is read from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLOUR = "#f0e442"
 
 
 class DrawnArea:
-    """The layer, made when somebody draws; it stays until the person deletes it."""
+    """Layer of the drawn area, made on first use; it stays until the user deletes it."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
@@ -30,7 +30,7 @@ class DrawnArea:
         return layer if layer is not None and layer in self._viewer.layers else None
 
     def draw(self, image: Image) -> Shapes:
-        """Let the canvas listen to polygons of the area on an image."""
+        """Start drawing polygons of the area on an image."""
         layer = self.layer
         if layer is None or layer.ndim != image.ndim:
             layer = self._layer = Shapes(

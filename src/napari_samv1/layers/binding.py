@@ -39,8 +39,8 @@ from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import all_close
 
 OTHER_SHAPE = (
-    "The image's new data has another shape. What was annotated on the old one is kept with the session; "
-    "numbers begin anew."
+    "The image's new data has another shape. Objects of the old data are kept with the session; "
+    "numbering begins anew."
 )
 
 
@@ -59,10 +59,10 @@ class Synced:
 
 
 class AnnotationBinding:
-    """Holds the layers themselves, never their names, and lets go of one that is deleted.
+    """Holds layers by reference, never by name, and releases a layer that is deleted.
 
-    The notices take no arguments, are cheap and may come often; nothing is read before ``sync`` is called,
-    and nothing decoded here at all. All of it runs on the main thread.
+    Callbacks are cheap and may come often: prompts are read by ``sync`` alone, and nothing is decoded here.
+    Everything runs on the main thread.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class AnnotationBinding:
         self.current = current = CurrentObject(images, screen, prompts, masks)
         self.edits = Edits(images, screen, prompts, masks, current, self.decoding, self.sync)
         self._undo_keys: UndoKeys | None = None
-        self._brush: PyramidBrush | None = None  # of a layer whose own one cannot paint
+        self._brush: PyramidBrush | None = None  # for a live pyramid, which napari's brush cannot paint
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
@@ -122,7 +122,7 @@ class AnnotationBinding:
         KEY_OWNERS.add(self)
 
     def close(self) -> None:
-        """Let go of everything; the layers stay as they are. Again does nothing."""
+        """Release everything; the layers stay as they are. A second call does nothing."""
         KEY_OWNERS.discard(self)
         for connections in (self._viewer_connections, self._image_connections, self._labels_connections):
             connections.close()
@@ -143,7 +143,7 @@ class AnnotationBinding:
         on_edited: Callable[[str], None],
         on_key: Callable[[str], None],
     ) -> None:
-        """Have other notices called than those given so far; ``on_key`` gets the name of an action."""
+        """Replace the callbacks; ``on_key`` gets the name of an action."""
         self._tell_prompts, self._tell_plane, self._tell_layers = on_prompts, on_plane, on_layers
         self._tell_current, self._tell_edited, self._tell_key = on_current, on_edited, on_key
         self._tell_view = on_view
@@ -153,7 +153,7 @@ class AnnotationBinding:
         return any(layer is own for own in self.bound)
 
     def press(self, name: str, *, on_plane: bool = False) -> bool:
-        """Tell that the key of an action was pressed; False where it needs a plane and none is shown."""
+        """Report the key press of an action; False if it needs a plane and none is shown."""
         if on_plane and self.shown is None:
             return False
         self._tell_key(name)
@@ -199,7 +199,7 @@ class AnnotationBinding:
             self.prompts.forget_rows()
             self.current.begin_image()
             if is_known:
-                # the labels may be those of another channel, with its masks of the same objects
+                # the Labels layer may show another channel's masks of the same objects
                 self.masks.redraw()
         self._tell_layers()
         self._plane_changed()
@@ -265,7 +265,7 @@ class AnnotationBinding:
         """Make a Points layer for the image, with the clicks of its objects; further clicks add points."""
         layer = make_points(self.images.chosen.image, object_id=self.current.number)
         self.viewer.add_layer(layer)
-        layer.mode = "add"  # not before: the viewer's mode buttons would not know
+        layer.mode = "add"  # after adding, so that the viewer's mode buttons follow
         self.points = layer
         fill(self.prompts, self.images.chosen)
         return layer
@@ -309,7 +309,7 @@ class AnnotationBinding:
         return None if plane is None or self.images.opened is None else self.images.opened.document.on(plane)
 
     def sync(self) -> Synced:
-        """Read all prompts, change the document by them, write the masks that are known."""
+        """Read all prompts into the document, and write the masks of the pieces that changed."""
         opened = self.images.opened
         try:
             displayed = self.screen.plane()
@@ -373,7 +373,7 @@ class AnnotationBinding:
         self.screen.moved()
         opened = self.images.opened
         if opened is not None and not opened.data_replaced():
-            # what is annotated on another shape cannot be shown on this one
+            # annotations of another shape cannot be shown on this one
             image = opened.image
             self.image = None
             self.images.drop(image)
@@ -383,7 +383,7 @@ class AnnotationBinding:
         self._plane_changed()
 
     def _placed_anew(self, _event: Any = None) -> None:
-        """A transform or an array is another one: find out anew where masks go, and write them there."""
+        """Write all masks anew, because a transform or an array changed."""
         if self.masks.is_widening:
             return  # the same labels in the same place
         self.screen.moved()
@@ -406,15 +406,15 @@ class AnnotationBinding:
         self._tell_current()
 
     def _select_label(self) -> None:
-        """The current object is what the brush paints."""
+        """Let the brush paint the current object."""
         labels, object_id = self.labels, self.current.number
         if labels is not None and object_id <= np.iinfo(np.dtype(labels.data.dtype)).max:
             labels.selected_label = object_id
 
     def _label_selected(self, _event: Any = None) -> None:
-        """Choosing a label, or picking it with a click on its mask, is choosing the object."""
+        """Make the chosen or picked label the current object."""
         labels = self.labels
-        # 0 is background: to erase with, and no object
+        # 0 is the background, and no object
         if labels is not None and 1 <= labels.selected_label != self.current.number:
             self.current.number = int(labels.selected_label)
 
@@ -422,7 +422,7 @@ class AnnotationBinding:
         self._tell_view()
 
     def _painted(self, event: Any) -> None:
-        """A stroke of napari's brush, eraser or bucket becomes pixels of objects, in one step."""
+        """Turn a stroke of napari's brush, eraser or bucket into one step of the document."""
         plane, opened, labels = self.screen.place, self.images.opened, self.labels
         if plane is None or opened is None or labels is None:
             return
@@ -433,7 +433,7 @@ class AnnotationBinding:
         self.prompts.new_gesture()
         self.masks.write({stroke.plane for stroke in strokes})
         problem = self.edits.do(edits.paint(opened.document, strokes))
-        # all of it may have been taken back, so that there was nothing to write
+        # the stroke was reverted, perhaps with no pixel written since
         labels.refresh(extent=False, thumbnail=False, highlight=False)
         self._tell_edited(problem or opened.kept_out(strokes))
 
@@ -445,7 +445,7 @@ class AnnotationBinding:
         return Drawing(plane, edits.settings_of(opened.document, object_id).rule)
 
     def _brushed(self, strokes: list[BrushStroke], problem: str) -> None:
-        """A stroke on a live pyramid becomes pixels of objects, in one step."""
+        """Turn a stroke on a live pyramid into one step of the document."""
         opened = self.images.opened
         if opened is None or not strokes:
             self._tell_edited(problem)

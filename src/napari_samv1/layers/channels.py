@@ -20,7 +20,7 @@ RGB = ("red", "green", "blue")
 
 
 def channel_planes(layers: Iterable[Layer], source: PlaneSource) -> list[DisplayedPlane]:
-    """The planes of Image layers that have the annotated plane's pixels, itself first; reads no pixels."""
+    """Planes of Image layers on the annotated plane's pixel grid, itself first; reads no pixels."""
     planes = []
     for layer in layers:
         if not isinstance(layer, Image) or is_picture(layer) or layer.ndim != len(source.index):
@@ -39,7 +39,7 @@ def channel_planes(layers: Iterable[Layer], source: PlaneSource) -> list[Display
 
 
 def channels_of(planes: Iterable[DisplayedPlane]) -> list[Channel]:
-    """Names and pixels (H, W) of planes; an RGB image has three. Slicing them reads; do that in a worker."""
+    """Names and pixels (H, W) of planes, three for RGB. Slicing reads pixels; do it in a worker."""
     found: list[Channel] = []
     for plane in planes:
         if plane.rgb:
@@ -51,7 +51,7 @@ def channels_of(planes: Iterable[DisplayedPlane]) -> list[Channel]:
 
 @dataclass(frozen=True)
 class PlaneChannel:
-    """A plane's pixels (H, W), or one of its colours, read where they are sliced."""
+    """Pixels (H, W) of a plane, or of one of its colours, read when sliced."""
 
     plane: DisplayedPlane
     colour: int | None = None

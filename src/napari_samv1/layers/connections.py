@@ -13,7 +13,7 @@ class Connections:
         self._made: list[tuple[Any, Callable[..., None]]] = []
 
     def connect(self, events: Any, names: str, callback: Callable[..., None]) -> None:
-        """Connect a callback to events of one group, by their names; one that is not there is skipped."""
+        """Connect a callback to events of a group, by their names; names without an event are skipped."""
         for name in names.split():
             emitter = getattr(events, name, None)
             if emitter is not None:
@@ -21,7 +21,7 @@ class Connections:
                 self._made.append((emitter, callback))
 
     def close(self) -> None:
-        """Disconnect everything; again does nothing."""
+        """Disconnect everything; a second call does nothing."""
         while self._made:
             emitter, callback = self._made.pop()
             emitter.disconnect(callback)

@@ -1,4 +1,4 @@
-"""CurrentObject: the object that the next prompt belongs to, on each slice another one."""
+"""CurrentObject: the object that the next prompt belongs to, one for each slice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CurrentObject:
     ) -> None:
         self._images, self._screen, self._prompts, self._masks = images, screen, prompts, masks
         self._plane: Plane | None = None  # the one that was displayed last
-        self._continued = 0  # the object that was in hand on the slice before
+        self._continued = 0  # current object of the slice before
 
     @property
     def number(self) -> int:
@@ -50,12 +50,12 @@ class CurrentObject:
         return None if plane is None or opened is None else opened.document.piece(plane, self.number)
 
     def next(self) -> int:
-        """Begin another object: one number above all that prompts, documents and labels hold."""
+        """Begin another object, with the first free number."""
         self._prompts.set_next(self.first_free(), POSITIVE)
         return self.number
 
     def carry_over(self) -> str:
-        """Go on, on this slice, with the object of the slice before; "" or a sentence."""
+        """Continue the object of the slice before on this slice; "" or a sentence."""
         opened = self._images.opened
         if opened is None or self._continued not in opened.document.objects:
             return NOTHING_TO_CONTINUE
@@ -63,20 +63,20 @@ class CurrentObject:
         return ""
 
     def first_free(self) -> int:
-        """The number above all that prompts, documents and labels hold."""
+        """One above the highest number of prompts, document and labels."""
         return max({self._masks.highest} | self._prompts.object_ids() | self._in_document()) + 1
 
     def avoid_labels(self) -> None:
-        """A label of another tool must not become our first object by accident."""
+        """Skip the numbers of existing labels, so that a new object does not take one over."""
         if self.number not in self._prompts.object_ids() | self._in_document():
             self.number = max(self.number, self._masks.highest + 1)
 
     # Slices and images
 
     def arrive(self, plane: Plane) -> None:
-        """Take, on another slice, the object that was in hand there, or a new one.
+        """Select the object that was last current on a slice, or a new one.
 
-        The same number on another slice would be the same object, which only ``carry_over`` says.
+        The same number would be the same object on both slices, which only ``carry_over`` asks for.
         """
         before, opened = self._plane, self._images.opened
         if opened is None or plane == before:
@@ -95,12 +95,12 @@ class CurrentObject:
             self._prompts.set_next(self.first_free(), self.polarity)
 
     def leave(self) -> None:
-        """Remember the object in hand on the image that is left."""
+        """Remember the current object of the image that is closed."""
         self._remember()
         self._plane = None
 
     def begin_image(self) -> None:
-        """Begin an image that was just chosen with a number of its own."""
+        """Start a newly chosen image with a free number."""
         if self._images.opened is not None and self.number not in self._in_document():
             self._prompts.set_next(self.first_free(), self.polarity)
 

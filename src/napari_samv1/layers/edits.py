@@ -66,9 +66,9 @@ class Edits:
         return self._decoding.jobs(opened.document, plane, embedding)
 
     def accept(self, results: Sequence[DecodeResult]) -> str:
-        """Take decoded masks, on whichever planes they were asked for, and write them at once.
+        """Store decoded masks on their planes, and write them at once.
 
-        Without a Labels layer one is made, unless the user has just deleted it: then with the next prompt.
+        A missing Labels layer is made; after the user deleted one, only with the next prompt.
         """
         sentences = []
         for document, change in self._decoding.accept(results):
@@ -78,10 +78,10 @@ class Edits:
         sentences += [result.error for result in results]
         return next((sentence for sentence in sentences if sentence), "")
 
-    # Of the current object
+    # The current object
 
     def set_settings(self, object_id: int, *, gesture: Hashable = None, **changes: Any) -> str:
-        """Change an object's settings, or where there is none of that number those of new ones."""
+        """Change an object's settings, or those for new objects if it does not exist."""
         opened = self._images.opened
         if opened is None:
             return ""
@@ -92,24 +92,23 @@ class Edits:
         return self.do(edits.set_settings(document, object_id, gesture=gesture, **changes))
 
     def flip_polarity(self) -> None:
-        """Turn the selected points to the other polarity; where none is being selected, the next prompt's."""
+        """Flip the polarity of the selected points, or of the next prompt if none is selected."""
         self._prompts.flip_polarity()
 
     def refine(self) -> str:
         """Give the current object's pixels to the network as a hint.
 
-        The object's box goes with them where none is drawn. Also for a label that another tool made: it
-        becomes an object, that clicks can correct from then on.
+        The object's bounding box is added if no box is drawn. A label of another tool becomes an object,
+        which clicks can then correct.
         """
-        return self._change(
-            edits.refine, nothing="Object {number} has no pixels on this plane that could be refined."
-        )
+        return self._change(edits.refine, nothing="Object {number} has no pixels on this plane to refine.")
 
     def split(self, *, share_background: bool = True) -> str:
         """Make one object of each prompt of the current object on this plane.
 
         The first keeps the number, the others get new ones; ``jobs`` then decodes them in one batch.
-        Background points go to all of them, as copies, or else each to the nearest. One step to undo.
+        Background points are copied to all of them, or without ``share_background`` each goes to the nearest.
+        One undo step.
         """
         return self._change(
             lambda document, plane, number: edits.split(
@@ -155,7 +154,7 @@ class Edits:
         object_id: int | None = None,
         nothing: str = "",
     ) -> str:
-        """Carry out a step on an object, the current one by default, which may be another tool's label.
+        """Apply a step to an object or a label of another tool; by default to the current object.
 
         ``nothing`` is the sentence for a step without a change; its ``{number}`` is the object's.
         """
@@ -192,12 +191,12 @@ class Edits:
         problem = self._masks.write(undone.change.planes)
         planes = sorted({own for own, _ in undone.pieces}, key=lambda own: own.sort_key)
         if planes and plane not in planes:
-            # an undo that happens out of sight would look like none
+            # an undo on a hidden slice would go unnoticed
             self._screen.go_to(planes[0])
         return problem
 
     def _ready(self) -> tuple[Document | None, Plane | None, str]:
-        """Document and displayed plane, once all prompts are read and a gesture begins; or a sentence."""
+        """Read all prompts and begin a gesture; return document and displayed plane, or a sentence."""
         if self._prompts.is_drawing:
             return None, None, DRAWING
         problem = self._sync().problem

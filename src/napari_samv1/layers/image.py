@@ -43,10 +43,9 @@ class PlaneKey:
 class DisplayedPlane:
     """One plane of an Image layer, in the layer's own axis order and at full resolution.
 
-    A transposed display does not turn the plane, just as a rotated camera does not: what was annotated stays
-    valid. ``axes`` are the layer's axes that are the plane's rows and columns. ``factors_yx`` is how many of
-    the layer's pixels one pixel of the plane spans: more than 1 for an overview at a coarser level, which is
-    only looked at and never annotated.
+    A transposed display does not transpose the plane, so that annotations stay valid. ``axes`` are the
+    layer's axes of the plane's rows and columns. ``factors_yx`` is the number of the layer's pixels that a
+    pixel of the plane spans: more than 1 for an overview at a coarser level, which is never annotated.
 
     ``seen`` is what the model is to see of it: by default the layer as displayed, in grey.
     """
@@ -76,7 +75,7 @@ class DisplayedPlane:
 
     @cached_property
     def seen(self) -> Seen:
-        """Images for the model: the given ones, or this layer alone as it is displayed."""
+        """Images for the model: ``given``, or else this layer alone as displayed."""
         if self.given is not None:
             return self.given
         return Seen(self.plane, self.shape_yx, (self.as_image(),))
@@ -98,12 +97,12 @@ class DisplayedPlane:
 
     @property
     def display_key(self) -> Hashable:
-        """The plane, its data and how the model is to see it: an encoding made under another one is stale."""
+        """Key of the plane, its data and its display: an encoding with another key is stale."""
         return self.key, self.data_revision, self.seen.key
 
     @property
     def source(self) -> ArraySource:
-        """The layer's pixels, of which regions are read as finely as they are needed."""
+        """The layer's pixels, read by region, at the level of detail needed."""
         return ArraySource(self.levels, self.rgb)
 
     def read(self) -> NDArray[Any]:
@@ -120,11 +119,11 @@ class DisplayedPlane:
 
     @property
     def is_read_wholly(self) -> bool:
-        """All pixels are in memory, or not too many to be read at once."""
+        """True if all pixels are in memory, or few enough to be read at once."""
         return self.source.in_memory or math.prod(self.shape_yx) <= OVERVIEW_PIXELS
 
     def view(self, predictor: Predictor, cache: EmbeddingStore | None = None) -> ImageView:
-        """The plane for a model, as it is to be seen now; reads nothing yet."""
+        """View of the plane for a predictor, as the model is to see it now; reads nothing yet."""
         if self.seen.is_as_displayed:
             return predictor.on_image(
                 self.source, intensity=self.intensity, gamma=self.gamma, plane=self.plane, cache=cache
@@ -146,14 +145,14 @@ class DisplayedPlane:
         return replace(seen, hashes=self._with_own(seen.hashes))
 
     def hashes(self) -> dict[Hashable, str]:
-        """``pixels_hash`` of this plane and of all that is seen, by key. Reads; call it in a worker."""
+        """``pixels_hash`` of this plane and of all images in ``seen``, by key. Reads; call it in a worker."""
         return self._with_own(self.seen.hashes())
 
     def _with_own(self, hashes: Mapping[Hashable, str]) -> dict[Hashable, str]:
         return dict(hashes) if self.key in hashes else {self.key: self.pixels_hash(), **hashes}
 
     def pixels_hash(self) -> str:
-        """Hash of the plane's pixels, of a sample of them where they are many and not in memory.
+        """Hash of the plane's pixels, or of a sample if they are many and not in memory.
 
         Reads; call it in a worker.
         """
@@ -162,7 +161,7 @@ class DisplayedPlane:
         return f"{SAMPLE}{self.source.identity.sample}"
 
     def has_pixels(self, recorded: str) -> bool:
-        """True where a recorded ``pixels_hash`` is of these pixels. Reads; call it in a worker."""
+        """Return True if a recorded ``pixels_hash`` matches these pixels. Reads; call it in a worker."""
         if recorded.startswith(SAMPLE):
             return recorded == f"{SAMPLE}{self.source.identity.sample}"
         return recorded == hash_pixels(self.read())
@@ -189,7 +188,7 @@ class DisplayedPlane:
 
     @property
     def position(self) -> Coordinates:
-        """The plane's first pixel of the layer: 0 on the displayed axes."""
+        """The layer's coordinates of the plane's first pixel: 0 on the displayed axes."""
         return np.array([0 if index is None else index for index in self.key.index], dtype=np.float64)
 
     def shows(self, coordinates: ArrayLike) -> NDArray[np.bool_]:
@@ -205,9 +204,9 @@ class DisplayedPlane:
 def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> DisplayedPlane:
     """The plane of an Image layer that the viewer shows, at full resolution; reads no pixels.
 
-    Single-channel images are seen through the layer's contrast limits and gamma, RGB as it is.
-    ``data_revision`` tells apart the arrays that the layer held one after another. Of a thick slice, the one
-    in the middle is annotated, and the projection that napari shows is seen.
+    The model sees a single-channel image through the layer's contrast limits and gamma, RGB unchanged.
+    ``data_revision`` counts the arrays that the layer has held. In a thick slice, the middle plane is
+    annotated, and the model sees napari's projection.
 
     Raises
     ------
@@ -238,7 +237,7 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
 def plane_at(
     layer: Image, index: tuple[int | None, ...], *, level: int = 0, data_revision: int = 0
 ) -> DisplayedPlane:
-    """A plane of an Image layer by its place, whatever the viewer shows; reads no pixels.
+    """Plane of an Image layer by its index, independent of the viewer; reads no pixels.
 
     ``index`` is the position on the layer's axes, None on the two that are the plane's rows and columns.
 
@@ -305,7 +304,7 @@ def show_plane(viewer: Any, layer: Image, plane: Plane) -> None:
 
 
 def planes_beside(layer: Image, plane: Plane) -> list[Plane]:
-    """All planes of an image that are parallel to one of it, in the order of slices."""
+    """All planes of an image that are parallel to a plane, in slice order."""
     shape = _level_shapes(layer)[0]
     places = [range(1) if own is None else range(size) for own, size in zip(plane.index, shape, strict=True)]
     return [

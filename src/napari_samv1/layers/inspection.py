@@ -27,10 +27,10 @@ def is_picture(layer: Layer) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An array to be shown, (..., h, w) or with ``rgb`` (..., h, w, 3), and where its cells lie.
+    """Array to show, (..., h, w) or with ``rgb`` (..., h, w, 3), and the place of its cells.
 
-    ``axes`` names what comes before the rows: each gets a slider. ``captions`` says what is seen at every
-    step of the first, and ``start`` is where that slider begins. ``colours`` makes it a Labels layer.
+    ``axes`` names the axes before the rows; each gets a slider. ``captions`` describes each step of the first
+    slider, and ``start`` is its first position. ``colours`` makes it a Labels layer.
     """
 
     name: str
@@ -88,7 +88,7 @@ def placement(picture: Picture, image: Image | None, plane: DisplayedPlane | Non
 def _shear_of(transform: Affine) -> NDArray[np.float64]:
     count = transform.ndim * (transform.ndim - 1) // 2
     shear = np.asarray(transform.shear, dtype=np.float64)
-    # napari gives one zero per axis for a transform without shear, and then refuses that number itself
+    # for a transform without shear napari returns one zero per axis, and then refuses that length
     return shear if shear.any() else np.zeros(count)
 
 
@@ -104,7 +104,7 @@ def shaped(picture: Picture, image: Image | None, plane: DisplayedPlane | None) 
 
 
 def make_layer(picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> Layer:
-    """A new layer of a picture; the image's pixels stay sharp squares, and so do its own cells."""
+    """Make a layer of a picture, shown without interpolation."""
     data, placed = shaped(picture, image, plane), placement(picture, image, plane)
     common = {
         "metadata": {MADE_HERE: True},
@@ -128,7 +128,7 @@ def make_layer(picture: Picture, image: Image | None, plane: DisplayedPlane | No
 
 
 def contrast_of(picture: Picture) -> tuple[float, float]:
-    """The limits asked for, or the array's own range."""
+    """Contrast limits of a picture, by default the range of its array."""
     if picture.contrast is not None:
         return picture.contrast
     low, high = float(np.min(picture.data)), float(np.max(picture.data))
@@ -136,12 +136,11 @@ def contrast_of(picture: Picture) -> tuple[float, float]:
 
 
 class ShownPictures:
-    """The layers that show pictures; the next pictures take their place.
+    """Layers of the pictures shown now; the next pictures replace them.
 
-    A picture of the same key goes into the same layer, so that the person's own changes to it (name,
-    colormap, opacity, order) stay when its numbers change. Other layers made here are removed: their sliders
-    would mix with those of the new ones. Layers are held as objects, never by name; duplicates that a person
-    makes to keep are theirs.
+    A picture with the same key reuses its layer, so that the user's changes (name, colormap, opacity, order)
+    stay. Other layers made here are removed, because their sliders would mix with the new ones. Layers are
+    held by reference, never by name; duplicates belong to the user.
     """
 
     def __init__(self, viewer: Any) -> None:
@@ -184,7 +183,7 @@ class ShownPictures:
         self._layers.pop(key, None)
 
     def _rename(self, key: Hashable, layer: Layer, picture: Picture) -> None:
-        if layer.name == self._names[key]:  # or the person gave it another name
+        if layer.name == self._names[key]:  # otherwise the user renamed it
             layer.name = picture.name
             self._names[key] = layer.name
 
@@ -199,7 +198,7 @@ class ShownPictures:
 
 
 def _update(layer: Layer, picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> bool:
-    """Let a layer show another picture, unless it is of another kind."""
+    """Show another picture in a layer; False if it is of another kind."""
     data, placed = shaped(picture, image, plane), placement(picture, image, plane)
     is_labels = isinstance(layer, Labels)
     same_kind = is_labels == (picture.kind == "labels") and getattr(layer, "rgb", False) == picture.rgb

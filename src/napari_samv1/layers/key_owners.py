@@ -1,4 +1,4 @@
-"""The annotations that are open now: a key pressed on a layer finds the one that uses it."""
+"""Registry of open annotations, in which a layer's keys find the annotation that uses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari.layers import Layer
 
 
 class KeyOwner(Protocol):
-    """An annotation, as its layers' keys see it."""
+    """Interface of an annotation for the keys of its layers."""
 
     def owns(self, layer: Layer) -> bool:
         """Return True if it uses a layer as its image, for its prompts or for its labels."""

@@ -1,4 +1,4 @@
-"""Keys on the annotation's layers: registered with the layer classes, so that they take over nothing else."""
+"""Keys of the annotation's layers, registered by layer class so that they act nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_samv1.app.actions import KEYS
 from napari_samv1.app.app import Action
 from napari_samv1.layers.key_owners import owner_of
 
-PREFIX = "napari-samv1:"  # of the names by which the preferences know them
+PREFIX = "napari-samv1:"  # of action names in the preferences
 
 # one action for each kind of layer, as napari binds keys by class
 _KINDS: tuple[tuple[type[Layer], str, str], ...] = (
@@ -26,7 +26,7 @@ _registered: set[str] = set()
 
 
 def register_keys() -> None:
-    """Register the actions, once for the process; what the user bound them to in the preferences stays."""
+    """Register the actions, once in a process; keys from the user's preferences stay."""
     user_keys = get_settings().shortcuts.shortcuts
     for action in KEYS:
         for layer_class, suffix, noun in _KINDS:
@@ -36,7 +36,7 @@ def register_keys() -> None:
 
 
 def shown_key(action: Action) -> str:
-    """The key of an action on the Points layer as it stands in the preferences now; "" if there is none."""
+    """Key of an action on the Points layer, from the preferences; "" if there is none."""
     user_keys = get_settings().shortcuts.shortcuts
     name = PREFIX + action.name
     if name in user_keys:
@@ -60,7 +60,7 @@ def _register(
         if owner is not None:
             owner.press(action.name)
 
-    # napari finds the layer to hand over by the annotation
+    # napari chooses the layer to pass by this annotation
     command.__annotations__["layer"] = layer_class
     title = f"Segment Anything ({noun}): {action.in_words}"
     action_manager.register_action(name, command, title, layer_class)

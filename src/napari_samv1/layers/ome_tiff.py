@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".ome.btf", ".ome.tf8")
 CHANNEL = "napari-samv1 channel"
-PATH = "napari-samv1 path"  # in a layer's metadata: napari's own record of it is not for plugins to write
+PATH = "napari-samv1 path"  # key in a layer's metadata, because plugins cannot set ``layer.source``
 MOST_BYTES_READ = 4 << 30  # of a file that cannot be mapped into memory
 PIXEL = "pixel"
-# as OME writes them, and as napari reads them
+# OME's abbreviations, and the names that napari reads
 UNITS = {
     "nm": "nanometer",
     "µm": "micrometer",
@@ -37,9 +37,10 @@ UNITS = {
 
 @dataclass(frozen=True, eq=False)
 class OmeImage:
-    """One image of an OME-TIFF: its levels, finest first, and what its metadata say.
+    """One image of an OME-TIFF: its levels, finest first, and its metadata.
 
-    ``axes`` are tifffile's letters, such as "TCZYX" or "YXS" for RGB; ``scale`` and ``units`` are by letters.
+    ``axes`` are tifffile's letters, such as "TCZYX" or "YXS" for RGB; the keys of ``scale`` and ``units`` are
+    such letters.
     """
 
     levels: Sequence[Any]
@@ -64,7 +65,7 @@ def open_file(viewer: Any, path: str | os.PathLike[str]) -> list[Any]:
 
 
 def path_of(layer: Image) -> str:
-    """The file that a layer was opened from; "" where it is not known."""
+    """The file that a layer was opened from; "" if unknown."""
     path = layer.source.path
     return str(layer.metadata.get(PATH, "")) if path is None else str(path)
 
@@ -103,10 +104,10 @@ def add_image(viewer: Any, image: OmeImage) -> list[Image]:
 
 
 def read_ome_tiff(path: Path) -> OmeImage | None:
-    """The largest image of an OME-TIFF, mapped where the file allows; None for any other file.
+    """The largest image of an OME-TIFF, memory-mapped if possible; None for any other file.
 
-    None also where it can be read only whole and is larger than 4 GiB, or its metadata are damaged: napari's
-    own reader may do better.
+    Also None if it cannot be mapped and is larger than 4 GiB, or if its metadata are damaged: napari's own
+    reader is tried then.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -118,7 +119,7 @@ def read_ome_tiff(path: Path) -> OmeImage | None:
                 return None
             levels = _levels(path, number, series)
             metadata = _pixels_of(tifffile.xml2dict(tiff.ome_metadata), number)
-    # readers raise what they like at files that are damaged or incomplete
+    # damaged or incomplete files raise all kinds of errors
     except Exception as error:
         logger.info("%s is opened by napari's own reader: %s", path, error)
         return None
@@ -164,7 +165,7 @@ def _described(
 
 
 def _colour(value: object) -> Colormap | None:
-    """From black to a colour, which OME writes as a signed number of 32 bits: red, green, blue, alpha."""
+    """Colormap from black to a colour, which OME writes as 32 bits: red, green, blue, alpha."""
     if not isinstance(value, int):
         return None
     red, green, blue = ((value >> shift & 255) / 255 for shift in (24, 16, 8))

@@ -15,7 +15,7 @@ BEGINNING = {"add", "add_rectangle", "add_ellipse", "add_polygon", "add_polygon_
 class OneObjectEach:
     """While ``on``, a press that adds a foreground prompt begins another object, if the current one has any.
 
-    With Shift, or with background in hand, it corrects the current object as ever.
+    With Shift, or if the next prompt is background, it corrects the current object as usual.
     """
 
     def __init__(self, binding: AnnotationBinding) -> None:
@@ -31,7 +31,7 @@ class OneObjectEach:
                 layer.mouse_drag_callbacks.remove(self._pressed)
         for layer in bound:
             if self._pressed not in layer.mouse_drag_callbacks:
-                # before napari's own, which takes the object's number for the prompt
+                # before napari's callback, which gives the prompt the current object's number
                 layer.mouse_drag_callbacks.insert(0, self._pressed)
         self._followed = bound
 

@@ -1,15 +1,15 @@
-"""Text that nothing takes for HTML."""
+"""Plain text that Qt does not take for HTML."""
 
 from __future__ import annotations
 
-# invisible, and no tag begins with it
+# zero-width space: no tag begins with it
 _BREAK = "\u200b"
 
 
 def plain(text: str) -> str:
-    """Text for tooltips and notifications, which Qt shows as HTML where it looks like it.
+    """Escape text for tooltips and notifications, which Qt shows as HTML if it looks like HTML.
 
-    A name such as ``<img src='/dev/zero'>`` is then shown as it is, and nothing is opened. Labels are told to
-    show plain text instead.
+    A name such as ``<img src='/dev/zero'>`` is then shown as it is, and no file is opened. Labels
+    in Qt's plain text format need no escaping.
     """
     return text.replace("<", f"<{_BREAK}").replace("&lt", f"&{_BREAK}lt")

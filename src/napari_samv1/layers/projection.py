@@ -1,4 +1,4 @@
-"""The slices that napari projects into one picture: a thick slice of an Image layer."""
+"""napari's projection of several slices of an Image layer: a thick slice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> P
     Raises
     ------
     NoPlaneError
-        If napari shows nothing of them, as it does along an axis that is mirrored.
+        If napari shows none of them, as along a mirrored axis.
     """
     mode: Any = str(layer.projection_mode)
     if mode == "none":
@@ -68,7 +68,7 @@ def _slices(viewer: Any, layer: Image, axis: int, own: int, margins: tuple[float
 
 
 def _at(viewer: Any, layer: Image, axis: int, own: int, offset: float) -> float:
-    """Return the position on an axis of the layer of a place beside the slider's."""
+    """Return the layer's position on an axis, at an offset from the slider."""
     world = np.array(viewer.dims.point, dtype=np.float64)
     world[own] += offset
     return float(from_viewer_world(viewer, layer, world)[axis])

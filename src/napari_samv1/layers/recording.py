@@ -30,7 +30,7 @@ _Placed = tuple[Hashable, ...]
 
 
 class Recorder:
-    """Makes the record of all annotated images; sources that have not changed are not worked out again.
+    """Makes the record of all annotated images; unchanged sources are reused.
 
     Pieces and masks are shared with the documents, not copied.
     """
@@ -92,7 +92,7 @@ class Recorder:
         images: Iterable[Image],
         pixels: Mapping[Hashable, str],
     ) -> tuple[PlaneSource, ...]:
-        """The planes of other images that a plane's answers come from."""
+        """Planes of other images that the model saw for a plane's answers."""
         answers = (piece.answer for piece in pieces)
         displays = (getattr(one.request.embedding_key, "display", None) for one in answers if one is not None)
         composed = {id(one): one for one in displays if one is not None}
@@ -113,7 +113,7 @@ class Recorder:
 
 
 def _placed(image: Image) -> _Placed:
-    """Return a plane's name, origin, and place in the world."""
+    """Return an image's name, origin, and place in the world."""
     axes = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
     corners = tuple(float(value) for corner in axes for value in image.data_to_world(tuple(corner)))
     return image.name, path_of(image), str(image.source.sample), corners, str(image.units)
@@ -142,7 +142,7 @@ def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> Plane
 
 
 def world_of(layer: Layer, corners: Coordinates, axes: tuple[int, int]) -> World:
-    """Place a plane in the world, whose pixels (0, 0), (1, 0) and (0, 1) are at ``corners`` (3, ndim)."""
+    """World placement of a plane with its pixels (0, 0), (1, 0), (0, 1) at ``corners`` (3, ndim)."""
     origin, down, right = (
         np.asarray(layer.data_to_world(tuple(corner)), dtype=np.float64)[list(axes)] for corner in corners
     )

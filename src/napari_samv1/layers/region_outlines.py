@@ -1,4 +1,4 @@
-"""Outlines of the regions that are encoded, as a layer that belongs to nobody's annotation."""
+"""Outlines of the encoded regions, in a layer that is part of no annotation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from napari_samv1.layers.prompts.features import transform_of
 
 NAME = "encoded regions"
 EDGES_IN_A_REGION = 300
-"""An outline is as wide as this part of the region's side: regions are about as large as the screen."""
+"""Outline widths in a region's side; regions are about as large as the screen."""
 
 
 class RegionOutlines:
-    """One Shapes layer that follows what it is given; removed when it is switched off, or by the person."""
+    """Shapes layer of the windows last passed to ``show``; removed by ``hide``, or by the user."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
@@ -40,7 +40,7 @@ class RegionOutlines:
         if self._layer is not None and self._layer in self._viewer.layers and self._image is image:
             self._layer.data = (corners, ["polygon"] * len(corners)) if corners else []
             if corners:
-                # of shapes that come later, napari makes the edges one pixel wide
+                # napari draws edges of new shapes one pixel wide
                 self._layer.edge_width = widths
             self._layer.editable = False
             return
@@ -64,7 +64,7 @@ class RegionOutlines:
             self._viewer.layers.selection.active = active
 
     def hide(self) -> None:
-        """Take the layer away."""
+        """Remove the layer."""
         layer, self._layer, self._image, self._shown = self._layer, None, None, ()
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)

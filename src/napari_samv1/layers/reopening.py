@@ -1,4 +1,4 @@
-"""A saved session back on the canvas: its layers as they were, and its objects with them."""
+"""Reopening of a saved session: its layers and its objects on the canvas."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ Placed = tuple[Image, ImageRecord]
 
 
 def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
-    """Make the layers of a saved session, and go on with its objects; "" or a sentence.
+    """Make the layers of a saved session, and continue with its objects; "" or a sentence.
 
-    ``images`` are layers of the viewer with what was annotated on each. Earlier annotations are forgotten,
-    their layers stay in the viewer, hidden where they hold anything.
+    ``images`` are layers of the viewer, each with its record. Earlier annotations are forgotten; their layers
+    stay in the viewer, hidden unless they are empty prompt layers.
     """
     spare = [layer for layer in (binding.points, binding.shapes) if layer is not None and not len(layer.data)]
     earlier = [layer for layer in (binding.points, binding.shapes, binding.labels) if layer is not None]
@@ -50,7 +50,7 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
         if not any(layer is own for own in spare):
             layer.visible = False
     problems = []
-    # the first image is the one that is shown in the end
+    # reversed, so that the first image is shown in the end
     for image, record in reversed(images):
         planes = [at_full_resolution(plane) for plane in record.planes]
         labels, has_all = _labels_of(binding, image, planes)
@@ -92,11 +92,11 @@ def go_on(
     points: Points | None = None,
     shapes: Shapes | None = None,
 ) -> str:
-    """Go on with a document that was saved of an image; "" or a sentence.
+    """Continue the saved document of an image; "" or a sentence.
 
-    ``labels`` holds the labels that are no object's. Layers for the prompts are made, or those that are
-    given and empty are filled; all given layers are in the viewer. Earlier annotations on this image are
-    forgotten.
+    ``labels`` holds the labels that belong to no object. Empty ``points`` and ``shapes`` are filled, missing
+    ones made if there are such prompts; all layers passed are in the viewer. Earlier annotations on this
+    image are forgotten.
     """
     binding.image = None
     binding.images.drop(image)
@@ -208,7 +208,7 @@ def plane_of(image: Image, record: PlaneRecord) -> DisplayedPlane | None:
 
 
 def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
-    """Let an image that was opened anew lie and look as it did: its place in the world, its contrast."""
+    """Restore the place in the world, the units and the contrast of a reopened image."""
     source = planes[0].source
     axes = [axis for axis, own in enumerate(source.index) if own is None]
     matrix = np.asarray(source.world.matrix, dtype=np.float64)
@@ -232,7 +232,7 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
 
 
 def channels_of(record: SessionRecord) -> list[ImageRecord]:
-    """The images beside the annotated ones that their encodings were composed of, each with its planes."""
+    """Other images that encodings of the annotated ones were composed of, each with its planes."""
     own = {plane.source.pixels for plane in record.planes}
     images: dict[tuple[str, str, str, tuple[int, ...]], dict[str, PlaneRecord]] = {}
     for plane in record.planes:
@@ -257,7 +257,7 @@ def shown_channels(record: SessionRecord) -> dict[str, Channel]:
 
 
 def show_as(image: Image, channel: Channel | None) -> None:
-    """Give an image that was opened anew the limits, colours and blending that the model saw it with."""
+    """Restore the limits, colours and blending with which the model saw a reopened image."""
     if channel is None:
         return
     image.blending, image.opacity = channel.paint.blending, channel.paint.opacity
@@ -279,7 +279,7 @@ def _put_beneath(binding: AnnotationBinding, labels: Labels) -> None:
 
 
 def _take_spare(spare: list[PromptLayer], image: Image, kind: type[Any]) -> Any:
-    """An empty prompt layer that lies as the image does, to be filled instead of making another."""
+    """Take an empty prompt layer with the image's placement, to fill it instead of making one."""
     for layer in spare:
         if isinstance(layer, kind) and layer.ndim == image.ndim and _lie_alike(layer, image):
             spare.remove(layer)
@@ -295,10 +295,9 @@ def _lie_alike(layer: Layer, image: Image) -> bool:
 def _labels_of(
     binding: AnnotationBinding, image: Image, planes: Sequence[PlaneRecord]
 ) -> tuple[Labels, bool]:
-    """A Labels layer with what is no object's, and whether it reaches all planes.
+    """Make a Labels layer with the labels that belong to no object; True if it reaches all planes.
 
-    Of a stack that is too large for one array, and holds labels of other tools, each other plane gets a
-    finished one of its own.
+    If a stack with such labels is too large for one array, each other plane gets a finished layer of its own.
     """
     if all(record.beneath is None or record.beneath.shape != record.shape_yx for record in planes):
         labels = make_labels(image, plane_at(image, planes[0].source.index))
@@ -323,7 +322,7 @@ def _labels_of(
 
 
 def _fill(labels: NDArray[Any], record: PlaneRecord) -> None:
-    """Draw all that a plane shows, and touch no memory where it shows nothing."""
+    """Draw a plane's labels, and touch no memory where it has none."""
     shown = PlaneLabels(record)
     for region in blocks(record.shape_yx, labels):
         if not shown.is_empty(region):
@@ -341,7 +340,7 @@ def _empty_labels(
 
 
 def _dtype_for(planes: Sequence[PlaneRecord]) -> np.dtype[Any]:
-    """Wide enough for every object and every label beneath."""
+    """Integer type wide enough for every object and every label beneath."""
     highest = max((piece.id for plane in planes for piece in plane.pieces), default=0)
     dtype = np.promote_types(np.uint16, np.min_scalar_type(highest))
     for plane in planes:

@@ -41,8 +41,8 @@ def hubble() -> Sample:
 
 
 def slide() -> Sample:
-    """Cells on a slide of 32,768 x 32,768 pixels, grey, with 6 levels, computed where it is looked at."""
-    # napari reads more than it shows of a level that is no dask array
+    """Cells on a slide of 32,768 x 32,768 pixels, grey, with 6 levels, computed where it is read."""
+    # napari would read more than it shows of other arrays
     import dask.array
 
     from_array: Any = dask.array.from_array

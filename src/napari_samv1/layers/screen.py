@@ -29,7 +29,7 @@ class Screen:
         self._seen: DisplayedPlane | NoPlaneError | None = None  # while looking
 
     def close(self) -> None:
-        """Let go of the layers."""
+        """Disconnect from the layers."""
         self._sight.close()
 
     @property
@@ -82,7 +82,7 @@ class Screen:
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
-        """While it lasts, the displayed plane is resolved once, as long as nothing moves it."""
+        """Resolve the displayed plane only once in this context, unless it moves."""
         self._looking, self._seen = True, None
         try:
             yield

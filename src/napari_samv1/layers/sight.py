@@ -24,9 +24,9 @@ COLOURS = 256
 
 
 class ImageSight:
-    """Completes the planes of an image by what the model is to see of them.
+    """Completes the planes of an image with the images that the model is to see.
 
-    Calls ``on_change``, without arguments, when that may have changed. Nothing is read here.
+    Calls ``on_change``, without arguments, when these may have changed. Reads no pixels.
     """
 
     def __init__(self, viewer: Any, on_change: Callable[[], None]) -> None:
@@ -41,7 +41,7 @@ class ImageSight:
         self._follow()
 
     def close(self) -> None:
-        """Let go of the layers."""
+        """Disconnect from the layers."""
         self._layers.close()
         self._looks.close()
 
@@ -57,7 +57,7 @@ class ImageSight:
             self._on_change()
 
     def complete(self, plane: DisplayedPlane, image: Image) -> DisplayedPlane:
-        """The plane with what the model is to see of it; reads no pixels.
+        """The plane with the images that the model is to see; reads no pixels.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class ImageSight:
         return images
 
     def _channels(self, image: Image) -> list[Image]:
-        """Visible images that lie where one does, the lowest first; itself where none is visible."""
+        """Visible images on the pixels of an image, the lowest first; itself if none is visible."""
         beside = [
             layer
             for layer in self._viewer.layers
@@ -118,7 +118,7 @@ class ImageSight:
         self._on_change()
 
     def _seen_changed(self, _event: Any = None) -> None:
-        # alone, the image's own contrast and data are followed where it is bound
+        # contrast and data of the image itself are followed by the binding
         if self._sight.channels == "visible":
             self._on_change()
 
@@ -132,7 +132,7 @@ def lies_on(layer: Image, image: Image) -> bool:
 
 
 def paint_of(layer: Image, *, is_lowest: bool) -> Paint:
-    """The colours of an image layer, and how it lies over those beneath; the lowest lies on black."""
+    """Colours, blending and opacity of an image layer; the lowest lies on black."""
     blending: Any = str(layer.blending).removesuffix("_no_depth")
     opacity = float(layer.opacity)
     if is_lowest and blending == "minimum":
@@ -143,7 +143,7 @@ def paint_of(layer: Image, *, is_lowest: bool) -> Paint:
         return Paint(GREY, blending, opacity)
     table = np.asarray(layer.colormap.map(np.linspace(0, 1, COLOURS)), dtype=np.float64)
     is_linear = np.allclose(table, np.linspace(table[0], table[-1], COLOURS), atol=1e-4)
-    # napari's own have 32 bits
+    # napari's colours have 32 bits
     colours = np.clip(np.round(table[:: COLOURS - 1] if is_linear else table, 6), 0, 1)
     return Paint(tuple((r, g, b, a) for r, g, b, a in colours.tolist()), blending, opacity)
 

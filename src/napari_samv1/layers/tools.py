@@ -35,9 +35,9 @@ def _ignore() -> None:
 
 
 class CanvasTools:
-    """Puts a bound layer into the mode of a tool, and sees which tool is in hand, whoever chose it.
+    """Puts a bound layer into the mode of a tool, and reads the active tool from the layers.
 
-    Picking is for one click on a mask: then the tool before it is back.
+    Picking lasts for one click on a mask; then the tool before it is active again.
     """
 
     def __init__(self, viewer: Viewer, binding: AnnotationBinding, later: Later) -> None:
@@ -52,12 +52,12 @@ class CanvasTools:
         viewer.dims.events.ndisplay.connect(self._changed)
 
     def listen(self, on_change: Callable[[], None]) -> None:
-        """Have something called when the tool in hand may be another."""
+        """Call ``on_change`` when the active tool may have changed."""
         self._on_change = on_change
 
     @property
     def tool(self) -> Tool | None:
-        """The tool in hand; None where the canvas listens to nothing of ours."""
+        """The active tool; None if the active layer is not bound, or in another mode."""
         active = self._viewer.layers.selection.active
         if active is None or self._viewer.dims.ndisplay == 3:
             return None
@@ -72,7 +72,7 @@ class CanvasTools:
         return None
 
     def take(self, tool: Tool) -> None:
-        """Let the canvas listen to a tool; its layer is made if there is none. Needs an image.
+        """Activate a tool; its layer is made if there is none. Needs an image.
 
         Raises
         ------
@@ -132,10 +132,10 @@ class CanvasTools:
             layer.selected_label = self._binding.current.number
 
     def _picked(self, layer: Labels, _event: Any) -> None:
-        """After napari's own picking: a mask gives the earlier tool back, the background another try."""
+        """End picking after a click on a mask; a click on the background allows another try."""
         if layer.selected_label == 0:
             return
-        # the layer must not change its mode while it hands this very press on
+        # later, because the layer must not change its mode while it handles a press
         self._later(0, self._back_from_picking)
 
     def _back_from_picking(self) -> None:

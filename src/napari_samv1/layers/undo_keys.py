@@ -1,4 +1,4 @@
-"""Undo and redo keys on the layers of an annotation, so that they move in its one history."""
+"""Undo and redo keys of an annotation's layers, which share its one history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Command = Callable[[Layer], None]
 
 
 class UndoKeys:
-    """The keys of one layer, bound to the annotation until ``close``; then they are what they were."""
+    """Keys of one layer, bound to the annotation until ``close`` restores the earlier ones."""
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
@@ -23,7 +23,7 @@ class UndoKeys:
         }
 
     def close(self) -> None:
-        """Give the keys back; one that somebody else has bound since stays theirs. Again does nothing."""
+        """Restore the keys, except those bound anew since. A second call does nothing."""
         for key, before in self._before.items():
             now = self._layer.bind_key(key, None)
             wanted = before if now in (_undo, _redo) else now
@@ -44,5 +44,5 @@ def _travel(layer: Layer, *, back: bool) -> None:
     owner = owner_of(layer)
     pressed = owner is not None and owner.press(UNDO.name if back else REDO.name, on_plane=True)
     if not pressed and isinstance(layer, Labels):
-        # nothing is annotated here, so that strokes are napari's own
+        # without an annotation, strokes are in napari's own undo
         (layer.undo if back else layer.redo)()

@@ -24,7 +24,7 @@ TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
 def write_labels_coco(path: str, data: Any, meta: Meta) -> list[str]:
-    """Each label is an object; holes and several pieces survive."""
+    """Write each label as an object, with its holes and separate parts."""
     labels, _ = _plane(data, meta)
     objects = [(label, mask, None) for label, mask in label_objects(labels)]
     size = int(labels.shape[0]), int(labels.shape[1])
@@ -33,26 +33,26 @@ def write_labels_coco(path: str, data: Any, meta: Meta) -> list[str]:
 
 
 def write_labels_geojson(path: str, data: Any, meta: Meta) -> list[str]:
-    """Polygons in pixels, as QuPath reads them."""
+    """Write polygons in pixels, as QuPath reads them."""
     labels, _ = _plane(data, meta)
     objects = [(label, mask, {"Area px": mask.area}) for label, mask in label_objects(labels)]
     return [str(write_geojson(path, objects))]
 
 
 def write_labels_table(path: str, data: Any, meta: Meta) -> list[str]:
-    """A row of measurements for each label."""
+    """Write a row of measurements for each label."""
     labels, world = _plane(data, meta)
     return [str(write_table(path, label_objects(labels), world))]
 
 
 def write_labels_ome_zarr(path: str, data: Any, meta: Meta) -> list[str]:
-    """The label image as OME-Zarr."""
+    """Write the label image as OME-Zarr."""
     labels, world = _plane(data, meta)
     return [str(write_ome_zarr(Path(path), labels, world, str(meta.get("name", "labels"))))]
 
 
 def _plane(data: Any, meta: Meta) -> tuple[NDArray[Any], World]:
-    """The one plane of a Labels layer, and where it lies in the world.
+    """The single plane of a Labels layer, and its place in the world.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def _plane(data: Any, meta: Meta) -> tuple[NDArray[Any], World]:
             f"TIFF, or slice it first."
         )
     placed = {key: meta[key] for key in TRANSFORM if meta.get(key) is not None}
-    # a layer without any data knows the transform as well, and takes no time to make
+    # an empty layer has the same transform, and is quick to make
     layer = Points(np.empty((0, len(shape))), ndim=len(shape), **placed)
     corners = np.zeros((3, len(shape)))
     corners[1, -2] = corners[2, -1] = 1

@@ -1,4 +1,4 @@
-"""The napari panel: Qt and magicgui only. It wires what the other rooms compute."""
+"""The napari panel: Qt and magicgui widgets that show results and send actions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["InspectModel", "SegmentAnythingPanel"]
 
 
 def __getattr__(name: str) -> Any:
-    # on first use: the command line asks this room only for launch
+    # imported on first use, because the command line needs only launch
     if name == "SegmentAnythingPanel":
         from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
 

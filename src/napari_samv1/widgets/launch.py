@@ -1,4 +1,4 @@
-"""Open napari on images with the panel docked, ready for the first click: what the console command does."""
+"""Start of napari on images with the panel docked, ready for the first click."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ def launch(
 ) -> int:
     """Open a window on the files, or on the coins sample, and run it until it is closed.
 
-    ``model`` and ``device`` stand for this time in the place of what was chosen last. ``run`` is the event
-    loop; tests give their own.
+    ``model`` and ``device`` replace the last choices this time. ``run`` is the event loop, replaced in tests.
     """
     viewer = napari.Viewer(title=TITLE)
     if files:
         for file in files:
             open_file(viewer, file)
     else:
-        # by its name, so that a session knows where its image came from
+        # by its name, so that a session records the image's origin
         viewer.open_sample(PLUGIN, "coins")
     dock(viewer, model=model, device=device)
     run()

@@ -16,7 +16,7 @@ from napari_samv1.records.place import Plane
 class BoundLabels:
     """Writes objects into the bound layer; ``make`` makes and binds one where there is none.
 
-    None is made after the user has ``dismissed`` one, before the next prompt.
+    After the user ``dismissed`` a layer, none is made before the next prompt.
     """
 
     def __init__(self, images: AnnotatedImages, screen: Screen, make: Callable[[], object]) -> None:
@@ -35,7 +35,7 @@ class BoundLabels:
             if self.dismissed:
                 return ""
             try:
-                # binding it writes all that there is
+                # binding the layer writes all objects
                 self._make()
             except NoPlaneError as error:
                 return str(error)

@@ -18,9 +18,9 @@ NAME = "found (preview)"
 
 
 class FoundPreview:
-    """One locked layer on the displayed plane; removed when it is hidden, or by the person.
+    """Locked layer on the displayed plane; removed by ``hide``, or by the user.
 
-    ``on_removed`` is told when a person deletes it.
+    ``on_removed`` is called when the user deletes it.
     """
 
     def __init__(self, viewer: Any, on_removed: Callable[[], None]) -> None:
@@ -45,7 +45,7 @@ class FoundPreview:
             self._alike = alike
             self._add(_layer(labels, image, plane), image)
             return
-        # the same layer, moved: to take one away and add another at every step of a slider costs much more
+        # the layer is reused, because replacing it at every step of a slider costs much more
         shown, changed = self._layer.data.reshape(plane.shape_yx), False
         wanted = np.zeros_like(shown) if labels is None else labels
         if not np.array_equal(shown, wanted):
@@ -95,7 +95,7 @@ def _layer(labels: NDArray[Any], image: Image, plane: DisplayedPlane) -> Labels:
 
 
 def _transform(image: Image, plane: DisplayedPlane) -> dict[str, Any]:
-    """Everything that places one plane of pixels exactly on an image."""
+    """Layer settings that place one plane of pixels exactly on an image."""
     factors = np.ones(image.ndim)
     factors[list(plane.axes)] = plane.factors_yx
     # a coarse pixel's centre lies between the fine ones that it spans

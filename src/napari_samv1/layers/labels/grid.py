@@ -13,7 +13,7 @@ from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.make import LabelsError
 from napari_samv1.records.mask_crop import MaskCrop, union
 
-# of a pixel, over the whole plane: below what nearest-neighbour sampling could show
+# in pixels, over the whole plane: too small to show in nearest-neighbour sampling
 TOLERANCE = 1e-3
 
 
@@ -22,7 +22,7 @@ class LabelGrid:
     """One plane of a Labels layer and its place on the image's plane.
 
     ``index`` cuts the plane out of the layer's data. ``to_plane`` maps its pixels (N, 2) to the image
-    plane's; ``same`` says that both are one grid.
+    plane's; ``same`` is True if both grids are equal.
     """
 
     index: tuple[int | slice, ...]
@@ -44,10 +44,10 @@ class LabelGrid:
         return MaskCrop.from_mask(self._sampled(crop, low, high), (int(low[0]), int(low[1])))
 
     def plane_pixels(self, crop: MaskCrop, plane_shape_yx: tuple[int, int]) -> MaskCrop:
-        """The image plane's pixels that a mask on this grid touches: the other way round.
+        """Pixels of the image plane that a mask on this grid touches: the inverse of ``sample``.
 
-        Those whose centre lies in the mask, and those in which the centre of one of its pixels lies: a finer
-        grid's pixels are not lost between the plane's centres.
+        A pixel counts if its centre lies in the mask, or if it holds the centre of a mask pixel, so that no
+        pixel of a finer grid is lost between centres.
         """
         if self.same or crop.empty:
             return crop

@@ -1,4 +1,4 @@
-"""The current object's logits as an Image layer, exactly on the image, for as long as they are wanted."""
+"""The current object's logits as an Image layer, exactly on the image."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from napari_samv1.layers.image import DisplayedPlane
 if TYPE_CHECKING:
     from napari_samv1.engine.prediction import Prediction
 
-# logits beyond are as good as certain
+# logits beyond these are practically certain
 CONTRAST = (-10.0, 10.0)
 _KEY = "logits"
 
 
 class LogitsPreview:
-    """One layer that follows what it is given; removed when it is switched off, or by the person.
+    """Layer of the logits last passed to ``show``; removed by ``hide``, or by the user.
 
-    ``on_removed`` is told when a person deletes the layer, which switches it off as well.
+    ``on_removed`` is called when the user deletes the layer, so that the preview is switched off.
     """
 
     def __init__(self, viewer: Any, on_removed: Callable[[], None]) -> None:
-        # looking inside the model brings torch, for which the panel does not wait
+        # imported late: it brings torch, and the panel should open at once
         from napari_samv1.layers.inspection import ShownPictures
 
         self._viewer = viewer
@@ -42,7 +42,7 @@ class LogitsPreview:
     def show(
         self, prediction: Prediction, index: int, name: str, image: Image, plane: DisplayedPlane
     ) -> None:
-        """Show one of the four logit maps; nothing happens where it is shown already."""
+        """Show one of the four logit maps, unless it is shown already."""
         source = (prediction, index, name, plane.key)
         if self._source == source and self.layer is not None:
             return

@@ -1,4 +1,4 @@
-"""Labels layers for masks: making one that fits an image, and saying why another cannot take them."""
+"""Labels layers for masks: make one for an image, and check if another can be written to."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ BLOCK_SIDE = 2048
 
 
 class LabelsError(ValueError):
-    """A Labels layer cannot take the masks; the message is a sentence that says why."""
+    """Error for a Labels layer that cannot take the masks; the message is a sentence with the reason."""
 
 
 def make_labels(
     image: Image, plane: DisplayedPlane, *, name: str | None = None, as_array: bool = False
 ) -> Labels:
-    """An empty Labels layer on the pixels of the displayed plane and all others, placed as the image is.
+    """Make an empty Labels layer on the pixels of all planes of an image.
 
-    Masks of planes of up to 4096 x 4096 pixels, and of stacks of up to 1 GiB, are an array (uint16); larger
-    ones a live pyramid. ``as_array`` makes an array of any plane, of a large stack for the displayed one
-    alone: where it has to hold labels of other tools.
+    Its data are an array (uint16) for planes of up to 4096 x 4096 pixels in stacks of up to 1 GiB, otherwise
+    a live pyramid. ``as_array`` makes an array in any case, which can hold labels of other tools: of the
+    displayed plane alone if the stack is large.
     """
     shape = np.array(image.data[0].shape if image.multiscale else image.data.shape)[: image.ndim]
     origin = np.zeros(image.ndim)
@@ -65,7 +65,7 @@ def widen(layer: Labels, number: int) -> None:
 
 
 def refusal(layer: Labels) -> str:
-    """Why a Labels layer cannot be written to at all, or ""."""
+    """Reason why a Labels layer cannot be written to, or ""."""
     data: Any = layer.data
     if layer.multiscale:
         return (
@@ -74,12 +74,12 @@ def refusal(layer: Labels) -> str:
         )
     if type(data).__module__.partition(".")[0] == "dask":
         return (
-            f"Labels layer “{layer.name}” is computed where it is looked at (dask) and cannot be written to: "
+            f"Labels layer “{layer.name}” is computed when it is read (dask) and cannot be written to: "
             f"save it as zarr and open that, or choose another."
         )
     flags = getattr(data, "flags", None)
     read_only = getattr(data, "read_only", False) is True or getattr(flags, "writeable", True) is False
-    # of HDF5, the file is what was opened to be read only
+    # HDF5 arrays are read-only if their file was opened so
     read_only |= getattr(getattr(data, "file", None), "mode", "") == "r"
     if read_only or not hasattr(data, "__setitem__"):
         return f"Labels layer “{layer.name}” is read-only: choose another, or duplicate it."
@@ -93,8 +93,8 @@ def refusal(layer: Labels) -> str:
 def highest_label(layer: Labels) -> int:
     """The largest label of a layer, 0 where there is none.
 
-    Of a large layer it is the one when it was first asked for: all of it is read, a block at a time, unless
-    its store says that nothing was written yet. Labels that are painted later become objects.
+    The result for a large layer is cached: all of the layer is read, a block at a time, unless its store is
+    still empty. Labels painted later become objects, and need no second read.
     """
     if (pyramid := pyramid_of(layer)) is not None:
         return pyramid.highest
@@ -110,7 +110,7 @@ def highest_label(layer: Labels) -> int:
 
 
 def is_large(data: Any) -> bool:
-    """Return True if labels have too many pixels to be looked at each time."""
+    """Return True if labels have too many pixels to be read each time."""
     return bool(np.prod(data.shape, dtype=np.float64) > COUNTED_EACH_TIME)
 
 
@@ -127,7 +127,7 @@ def _highest(data: Any) -> int:
 
 
 def blocks(shape_yx: tuple[int, int], data: Any) -> Iterator[Region]:
-    """Regions that cover a plane, whole chunks each where labels have any; all of it where they are small."""
+    """Regions that cover a plane, in whole chunks if there are chunks; one region if it is small."""
     chunks = getattr(data, "chunks", None)
     sizes = [BLOCK_SIDE, BLOCK_SIDE]
     if not is_large(data):
@@ -140,6 +140,6 @@ def blocks(shape_yx: tuple[int, int], data: Any) -> Iterator[Region]:
             yield slice(top, min(top + sizes[0], height)), slice(left, min(left + sizes[1], width))
 
 
-# layers that nobody else brought, so that their arrays may be replaced
+# layers made here, so that their arrays may be replaced
 _OWN: WeakSet[Labels] = WeakSet()
 _HIGHEST: WeakKeyDictionary[Labels, tuple[Any, int]] = WeakKeyDictionary()

@@ -1,4 +1,4 @@
-"""LivePyramid: masks of any size as the levels of a Labels layer, computed where napari looks."""
+"""LivePyramid: masks of any size as the levels of a Labels layer, computed where napari reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_samv1.records.mask_crop import Region, overlap
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import Rule
 
-DTYPE = np.dtype(np.uint32)  # 65,535 objects are not many on a slide
+DTYPE = np.dtype(np.uint32)  # a slide may have more than 65,535 objects
 TILE = 256
 KEPT_TILES = 512
 COARSEST_SIDE = 512
@@ -32,7 +32,7 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """A stroke that is still being drawn, as it will change the labels of a plane."""
+    """Unfinished stroke, and its effect on the labels of a plane."""
 
     plane: Plane
     pixels: TiledMask
@@ -42,10 +42,10 @@ class Preview:
 
 
 class LivePyramid:
-    """The objects of an image's planes, drawn at any level; holds masks as crops, and no label image.
+    """Objects of an image's planes, drawn at any level; holds masks as crops, and no label image.
 
-    ``axes`` are the rows and columns, which get coarser by 2 from level to level; other axes do not. Tiles
-    that were drawn are kept until an object in them changes.
+    ``axes`` are the rows and columns, which get coarser by 2 from level to level; other axes do not. Drawn
+    tiles are cached until an object in them changes.
     """
 
     def __init__(self, shape: Sequence[int], axes: tuple[int, int]) -> None:
@@ -74,7 +74,7 @@ class LivePyramid:
         return max((composite.highest for composite in self._composites.values()), default=0)
 
     def claim(self, owner: object) -> bool:
-        """Show one document; whether another one's objects had to go."""
+        """Show one document; True if objects of another one were removed."""
         with self._lock:
             if owner is self.owner:
                 return False
@@ -85,7 +85,7 @@ class LivePyramid:
             return had_any
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LivePyramid:
-        """A copy of what is shown now, as napari's "Duplicate layer" makes it: it follows no document."""
+        """Copy the objects shown now, for napari's "Duplicate layer"; the copy follows no document."""
         copied = memo[id(self)] = LivePyramid(self.shape, self.axes)
         copied._composites, copied.is_copy = dict(self._composites), True
         return copied
@@ -95,7 +95,7 @@ class LivePyramid:
         return self._composites.get(plane, _NOTHING)
 
     def put(self, plane: Plane, painted: Sequence[Painted], changed: Collection[int]) -> list[Region]:
-        """Take a plane's objects, of which some ``changed``; the regions that look different now."""
+        """Replace a plane's objects, of which some ``changed``; return the regions to redraw."""
         with self._lock:
             before = self.on(plane)
             regions = [
@@ -116,7 +116,7 @@ class LivePyramid:
             self._draw_coarsest()
 
     def is_given(self, level: int, plane: Plane, regions: Sequence[Region]) -> bool:
-        """Return True if the last read of a level holds one of a plane's regions."""
+        """Return True if the last read of a level meets one of a plane's regions."""
         given = self._given.get(level)
         if given is None:
             return True
@@ -154,8 +154,8 @@ class LivePyramid:
         shape = tuple(stop - start for start, stop in ranges)
         if int(np.prod(shape, dtype=np.float64)) > MOST_PIXELS:
             raise ValueError(
-                f"a region of {' x '.join(map(str, shape))} pixels of the masks was asked for, and they are "
-                f"drawn {MOST_PIXELS} pixels at a time: read smaller regions, or export OME-Zarr"
+                f"masks are drawn {MOST_PIXELS} pixels at a time at most, got a region of "
+                f"{' x '.join(map(str, shape))} pixels: read smaller regions, or export OME-Zarr"
             )
         self._given[level] = tuple(ranges)
         values = np.zeros(shape, DTYPE)
@@ -172,7 +172,7 @@ class LivePyramid:
         return values
 
     def coarsest(self) -> NDArray[Any]:
-        """The coarsest level of a plane, in one array that stays current: napari keeps what it was given."""
+        """The coarsest level, in one array that is updated in place, because napari keeps the array."""
         with self._lock:
             level = len(self.levels) - 1
             ranges = tuple((0, size) for size in self.levels[level].shape)
@@ -202,7 +202,7 @@ class LivePyramid:
         return factors[rows], factors[columns]
 
     def _tile(self, plane: Plane, level: int, i: int, j: int) -> NDArray[Any] | None:
-        """A whole tile, also at the plane's end; None where no object is near."""
+        """A whole tile, also at the plane's edge; None if no object meets it."""
         key = plane, level, i, j
         if key in self._tiles:
             self._tiles.move_to_end(key)
@@ -234,7 +234,7 @@ class LivePyramid:
 
 
 class Level:
-    """A level of a pyramid, or a part of one, as a lazy array: slices are lazy, ``np.asarray`` draws.
+    """Level of a pyramid, or part of one, as a lazy array: slices are lazy, ``np.asarray`` draws.
 
     ``chunks`` let napari read whole tiles, so that a small move of the view reads nothing.
     """
@@ -310,7 +310,7 @@ _NOTHING = Composite()
 
 
 def pyramid_of(layer: Labels) -> LivePyramid | None:
-    """The pyramid that a Labels layer shows, or None; a copy does not count, as it cannot be drawn on."""
+    """Pyramid of a Labels layer, or None; also None for a copy, which cannot be drawn on."""
     first: Any = layer.data[0] if layer.multiscale else layer.data
     return first.pyramid if isinstance(first, Level) and not first.pyramid.is_copy else None
 

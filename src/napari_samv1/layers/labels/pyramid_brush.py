@@ -24,7 +24,7 @@ TOO_LONG = (
     "The stroke is longer than a mask can be (16,384 pixels each way): zoom in, and draw a shorter one."
 )
 NO_BUCKET = "The bucket needs an ordinary Labels layer: draw the outline with the polygon tool instead."
-# where napari's own tools for Labels layers come from
+# modules of napari's own tools for Labels layers
 NAPARIS = "napari.layers.labels."
 
 
@@ -39,8 +39,8 @@ class Drawing:
 class PyramidBrush:
     """Lets napari's modes paint, erase, pick and polygon work on a live pyramid, until ``close``.
 
-    ``begin`` says where a stroke of an object goes, None where nothing can be drawn. ``on_strokes`` gets
-    what a finished stroke does to objects, and "" or a sentence.
+    ``begin`` returns the target of an object's stroke, None if nothing can be drawn. ``on_strokes`` gets the
+    strokes of objects that a finished stroke makes, and "" or a sentence.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class PyramidBrush:
     ) -> None:
         pyramid = pyramid_of(layer)
         if pyramid is None:
-            raise ValueError(f"Labels layer “{layer.name}” is no live pyramid: it has napari's own brush")
+            raise ValueError(f"Labels layer “{layer.name}” is no live pyramid: use napari's own brush")
         self._layer, self._pyramid = layer, pyramid
         self._begin, self._on_strokes = begin, on_strokes
         self._own = {"paint": self._drag, "erase": self._drag, "pick": self._pick}
         layer.editable = True
         layer.events.mode.connect(self._mode_changed, position="last")
-        # what napari's polygon and encircling brush call in the end
+        # called at the end by napari's polygon and encircling brush
         for name, replacement in (("paint", _no_dab), ("fill", _no_fill), ("paint_polygon", self._polygon)):
             setattr(layer, name, replacement)
 
     def close(self) -> None:
-        """Leave the layer as it was; again does nothing."""
+        """Leave the layer as it was; a second call does nothing."""
         layer = self._layer
         if "paint_polygon" not in vars(layer):
             return
@@ -80,7 +80,7 @@ class PyramidBrush:
             if is_ours or (wanted is not None and _module(callback).startswith(NAPARIS)):
                 callbacks.remove(callback)
         if wanted is not None:
-            # before others of ours that look at what was picked
+            # first, because our other callbacks read the picked label
             callbacks.insert(0, wanted)
         if mode == "fill":
             show_info(NO_BUCKET)
@@ -103,8 +103,8 @@ class PyramidBrush:
         return int(self._pyramid.read(drawing.plane, 0, region)[0, 0])
 
     def _drag(self, layer: Labels, event: Any) -> Iterator[None]:
-        """napari's way of a drag: a generator that goes on with every move, and ends with the release."""
-        # the right button encircles, and Alt changes the brush's size
+        """Draw a stroke; napari resumes this generator at each move, and at the release."""
+        # in napari the right button encircles, and Alt changes the brush's size
         if event.button == 2 or layer.cursor == "circle_frozen":
             return
         label = int(layer.selected_label)
@@ -152,7 +152,7 @@ class PyramidBrush:
     def _draw(
         self, pixels: TiledMask, start: NDArray[np.float64], end: NDArray[np.float64], plane: Plane
     ) -> bool:
-        """Add the brush's way between two positions; False where it leads too far."""
+        """Add the brush's path between two positions; False if the stroke becomes too long."""
         size = float(self._layer.brush_size)
         brush = _disc(size, np.abs(np.asarray(self._layer.scale, dtype=np.float64)[list(plane.axes)]))
         corners = [start, end]
@@ -171,7 +171,7 @@ class PyramidBrush:
         return True
 
     def _finish(self, drawn: Preview, problem: str) -> None:
-        """Make strokes of objects of the pixels that were drawn over, as the labels lie there."""
+        """Turn the drawn pixels into strokes of objects, by the labels beneath them."""
         painted: list[MaskCrop] = []
         erased: dict[int, list[MaskCrop]] = {}
         preserve = bool(self._layer.preserve_labels)
@@ -196,7 +196,7 @@ class PyramidBrush:
 
 
 def _disc(size: float, pixel_size_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The brush as napari's: round in the world, an odd number of pixels across."""
+    """Brush like napari's: round in the world, an odd number of pixels across."""
     radius = np.floor(size / 2) + 0.5
     stretch = pixel_size_yx / pixel_size_yx.min()
     reach = np.floor(radius / stretch).astype(int)
@@ -209,7 +209,7 @@ def _module(callback: Any) -> str:
 
 
 def _no_dab(*_arguments: Any, **_options: Any) -> None:
-    """The encircling brush draws its way as well: the polygon that it ends with is enough."""
+    """Ignore the path of napari's encircling brush: the polygon at its end is enough."""
 
 
 def _no_fill(*_arguments: Any, **_options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Masks into a live pyramid: the objects of a plane are handed over, and what is in view is drawn anew."""
+"""Writer of masks into a live pyramid: replaces a plane's objects, and redraws those in view."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 
 
 class PyramidWriter:
-    """Keeps one plane of a live pyramid equal to a document's pieces; no labels from elsewhere lie in it.
+    """Keeps one plane of a live pyramid equal to a document's pieces; it holds no other labels.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class PyramidWriter:
         return any(own == label for own, _, _ in self._pyramid.on(self._plane).painted)
 
     def pixels_of_each(self, _labels: Sequence[int]) -> dict[int, MaskCrop]:
-        """Pixels that labels have from elsewhere: none."""
+        """Pixels of labels of other tools: none."""
         return {}
 
     def covered_pixels_of(self, _label: int) -> MaskCrop:
@@ -93,10 +93,10 @@ class PyramidWriter:
         return True
 
     def shown(self) -> None:
-        """Labels of the whole plane as an array: none is made."""
+        """Labels of the whole plane as an array: never made."""
 
     def labels_beneath(self) -> None:
-        """Labels that are no object's: none."""
+        """Labels that belong to no object: none."""
 
 
 def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:

@@ -13,12 +13,12 @@ def is_stored(data: Any) -> bool:
 
 
 def flush(data: Any) -> None:
-    """Have what was written reach the disk now, where the library keeps it back: memory maps and HDF5.
+    """Write buffered labels to the disk now, as memory maps and HDF5 need it.
 
     Raises
     ------
     OSError
-        If it cannot.
+        If writing fails.
     """
     write_out = getattr(data, "flush", None)
     if callable(write_out):

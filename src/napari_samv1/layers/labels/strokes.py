@@ -1,4 +1,4 @@
-"""Brush, eraser and fill on a Labels layer, read from what napari says of them."""
+"""Strokes of napari's brush, eraser and bucket on a Labels layer, read from its events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Index = Sequence[int | slice]
 class Stroke:
     """Change of a plane of labels by one stroke: the values before and after, in a region.
 
-    ``touched`` is where it changed any.
+    ``touched`` marks the pixels that changed.
     """
 
     region: tuple[slice, slice]
@@ -44,7 +44,7 @@ class Stroke:
 
 @dataclass(frozen=True, eq=False)
 class _Edit:
-    """One of the changes that a stroke consists of: pixels (N,), their old values, the new one(s)."""
+    """Part of a stroke: pixels (N,), their old values, and the new ones."""
 
     rows: NDArray[np.int_]
     columns: NDArray[np.int_]
@@ -55,7 +55,7 @@ class _Edit:
 def read_stroke(atoms: Iterable[Any], data: Any, index: Index) -> Stroke | None:
     """The stroke on the plane ``data[index]``; None where it changed nothing there.
 
-    ``atoms`` is what the layer's ``paint`` event carries, in the order in which they were painted.
+    ``atoms`` is the value of the layer's ``paint`` event, in the order of painting.
     """
     edits = [edit for atom in atoms if (edit := _edit(atom, index)) is not None]
     extents = [_extent(edit) for edit in edits]
@@ -123,7 +123,7 @@ def _edit(atom: Any, index: Index) -> _Edit | None:
 
 
 def _indexed_edit(indices: Any, old: Any, new: Any, *, index: Index) -> _Edit | None:
-    """From ``data_setitem`` with one array of positions for each axis, as napari before 0.8 paints."""
+    """Edit from ``data_setitem`` with one array of positions for each axis, as in napari before 0.8."""
     if not isinstance(indices, tuple) or len(indices) != len(index):
         return None
     if any(isinstance(own, slice) or np.asarray(own).dtype.kind not in "iu" for own in indices):

@@ -1,4 +1,4 @@
-"""Masks into a Labels layer: only the pixels that change, and only that part of the picture."""
+"""Writer of masks into a Labels layer: writes only pixels that change, and redraws only then."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from napari_samv1.records.settings import OVERWRITE
 
 
 class LabelWriter:
-    """Keeps one plane of a Labels layer equal to a document's pieces, over labels that came from elsewhere.
+    """Keeps one plane of a Labels layer equal to a document's pieces, over labels of other tools.
 
-    Writing compares with what was written last, so a missed change is caught up with. It goes into the
-    array itself and never into napari's undo: that could take back the pixels of a step, but not its
-    prompts.
+    Each write compares with the last one, so that a missed change is made up for. Pixels go into the array
+    and never into napari's undo, which could undo the pixels of a step, but not its prompts.
 
     Raises
     ------
@@ -44,7 +43,7 @@ class LabelWriter:
         self._layer = labels
         self._plane_shape, self._plane = plane.shape_yx, plane.plane
         self._painted = Stack()
-        self._written = 0  # the document's revision then
+        self._written = 0  # the document's revision at the last write
         self._covered = Covered()
         self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
         self._unseen: tuple[int, ...] = ()
@@ -53,9 +52,9 @@ class LabelWriter:
         self._covered_before: NDArray[Any] | None = None
 
     def go_on_from(self, earlier: LabelWriter) -> None:
-        """Know which labels objects cover from an earlier writer of the same plane of the layer.
+        """Take over the covered labels from an earlier writer of the same plane of the layer.
 
-        The first write would otherwise take those pixels for the objects' own.
+        Otherwise the first write would lose the labels beneath the objects.
         """
         grid, other = self._grid, earlier._grid
         if earlier._layer is self._layer and (grid.index, grid.shape_yx) == (other.index, other.shape_yx):
@@ -65,7 +64,7 @@ class LabelWriter:
 
     @property
     def unseen(self) -> str:
-        """A sentence where masks that were last to be written lie wholly outside the layer, otherwise ""."""
+        """Message about masks of the last write that lie wholly outside the layer, otherwise ""."""
         if not self._unseen:
             return ""
         numbers = ", ".join(str(object_id) for object_id in self._unseen)
@@ -77,7 +76,7 @@ class LabelWriter:
 
     @property
     def has_written(self) -> bool:
-        """True once objects are in the layer; before, no pixel can be told to be theirs."""
+        """True once objects are written; before, no pixel of the layer belongs to an object."""
         return bool(self._painted.order)
 
     def write(self, view: PlaneView) -> bool:
@@ -86,8 +85,8 @@ class LabelWriter:
         Raises
         ------
         LabelsError
-            If an object's number does not fit into the layer's type, and nothing is written; or if their file
-            cannot be written.
+            If an object's number does not fit into the layer's type (then nothing is written), or if the
+            layer's file cannot be written.
         """
         if len(self._sampled) > 2 * len(view.objects) + 64:
             self._sampled.clear()
@@ -127,9 +126,9 @@ class LabelWriter:
         return bool(patches)
 
     def _target(self, view: PlaneView) -> tuple[Stack, list[int]]:
-        """The stack that is to be shown, and the labels in which it differs: by mask, rule or place.
+        """The stack to show, and the labels that differ from the last write: by mask, rule or place.
 
-        Looks at those pieces alone that changed since the last writing.
+        Reads only pieces that changed since the last write.
         """
         painted, objects = self._painted.by_label, view.objects
         changes: dict[int, Painted] = {}
@@ -153,9 +152,9 @@ class LabelWriter:
         return self._painted.changed(order, changes), sorted({*changes, *gone, *moved})
 
     def take_stroke(self, atoms: Iterable[Any]) -> Stroke | None:
-        """Take back what napari has just painted on this plane, for the session to decide upon.
+        """Revert napari's last stroke on this plane and return it, for the document to apply.
 
-        None where the stroke changed nothing here. The layer is not redrawn yet.
+        None if the stroke changed nothing here. The layer is not redrawn yet.
         """
         stroke = read_stroke(atoms, self._layer.data, self._grid.index)
         if stroke is not None:
@@ -175,11 +174,11 @@ class LabelWriter:
 
     @property
     def index(self) -> tuple[int | slice, ...]:
-        """Cuts the plane out of the layer's data."""
+        """Index of the plane in the layer's data."""
         return self._grid.index
 
     def shown(self) -> NDArray[Any] | None:
-        """The labels of the image plane as the layer shows them; None where its pixels are others."""
+        """The labels of the image plane as the layer shows them; None if the layer's pixel grid differs."""
         if not self._grid.same or self._grid.shape_yx != self._plane_shape:
             return None
         return np.asarray(self._layer.data[self._grid.index])
@@ -214,7 +213,7 @@ class LabelWriter:
         return ((region, plane[region]) for region in blocks(self._grid.shape_yx, self._layer.data))
 
     def _shown(self, labels: Sequence[int]) -> list[tuple[int, MaskCrop]]:
-        """Pixels of labels on the layer's own grid, of those that it shows; reads nothing if it cannot."""
+        """Pixels of the labels that the layer shows, on its own grid; reads only if there can be any."""
         wanted = [label for label in labels if self._may_hold(label)]
         if not wanted:
             return []
@@ -226,16 +225,16 @@ class LabelWriter:
         return [(label, joined(crops)) for label, crops in sorted(found.items())]
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
-        """Return True if the layer shows a label on all of some of the image plane's pixels."""
+        """Return True if the layer shows a label on all pixels of a mask of the image plane."""
         on_grid = self._on_grid(pixels)
         plane = _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
         return bool(np.all(plane[on_grid.region][on_grid.mask] == label))
 
     def labels_beneath(self) -> NDArray[Any] | None:
-        """A copy of the plane's labels that are no object's, for the session's record.
+        """Copy of the plane's labels that belong to no object, for the session's record.
 
-        None without any, and where the layer's pixels are not the image plane's. The same array again until
-        objects have taken pixels over that were none's.
+        None without any, or if the layer's pixel grid differs. The array is cached until objects take over
+        pixels of other labels.
         """
         if not self._beneath_is_known:
             self._beneath_is_known = True
@@ -275,7 +274,7 @@ class LabelWriter:
             )
 
     def _uncover(self, plane: _PlaneOfLabels, changed: list[int]) -> bool:
-        """Put back the labels that objects of an earlier writer cover, before objects are written anew."""
+        """Restore the labels that objects of an earlier writer cover, before objects are written anew."""
         beneath, self._covered_before = self._covered_before, None
         if beneath is None:
             return False
@@ -286,7 +285,7 @@ class LabelWriter:
         return bool(covered.any())
 
     def _taken_over(self, changed: list[int]) -> dict[int, Painted]:
-        """Pixels that bear the number of an object not painted before: from now on they are the object's."""
+        """Existing pixels with the numbers of new objects, which own them from now on."""
         new = [label for label in changed if label not in self._painted.by_label]
         return {label: (label, crop, OVERWRITE) for label, crop in self._shown(new)} if new else {}
 
@@ -297,7 +296,7 @@ def alike(old: Painted, new: Painted) -> bool:
 
 
 class _PlaneOfLabels:
-    """One plane of a layer's array, read and written by regions; numpy or anything that slices alike."""
+    """One plane of a layer's array, numpy or any other kind, read and written by regions."""
 
     def __init__(self, data: Any, index: tuple[int | slice, ...], shape: tuple[int, int]) -> None:
         self._data, self._index, self.shape = data, index, shape

@@ -1,4 +1,4 @@
-"""Points and Shapes layers that carry prompts: their features, and how polarity looks."""
+"""Points and Shapes layers that carry prompts: their features, and the look of each polarity."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LARGEST_ID = np.iinfo(np.int64).max
 POSITIVE: Polarity = "positive"
 NEGATIVE: Polarity = "negative"
 
-# told apart by hue and brightness alike, also without red-green vision
+# differ in hue and brightness, so that colour-blind users tell them apart
 COLOURS = {POSITIVE: "#0072b2", NEGATIVE: "#e69f00"}
 SYMBOLS = {POSITIVE: "disc", NEGATIVE: "cross"}
 
-# written in the alpha of what is not the current object's; exact in float32, so that it is known again
+# alpha of other objects' prompts; exact in float32, so that it can be recognised
 DIMMED = 0.3125
 
 PromptLayer: TypeAlias = Points | Shapes
 
 
-POINT_PIXELS = (6, 14)  # on the screen: a point covers no small object at any zoom
+POINT_PIXELS = (6, 14)  # on the screen, so that a point covers no small object at any zoom
 
 
 def make_points(image: Image, *, name: str | None = None, object_id: int = 1) -> Points:
@@ -63,7 +63,7 @@ def make_shapes(image: Image, *, name: str | None = None, object_id: int = 1) ->
 
 
 def transform_of(image: Image) -> dict[str, Any]:
-    """Everything that places a layer of the same dimension exactly on an image."""
+    """Layer settings that place a layer of the same dimension exactly on an image."""
     return {
         "scale": image.scale,
         "translate": image.translate,
@@ -76,7 +76,7 @@ def transform_of(image: Image) -> dict[str, Any]:
 
 
 def adopt(layer: PromptLayer, object_id: int = 1) -> None:
-    """Let a layer of the user's carry prompts: missing features are added, nothing of theirs is replaced."""
+    """Prepare a user's layer for prompts: add missing features, and replace none."""
     features = layer.features.copy()
     defaults = {name: layer.feature_defaults[name].iloc[0] for name in layer.feature_defaults}
     missing = [name for name in (OBJECT, POLARITY) if name not in features]
@@ -121,7 +121,7 @@ def show_all(layer: PromptLayer) -> None:
 
 def _dim(layer: PromptLayer, dimmed: NDArray[np.bool_]) -> None:
     if isinstance(layer, Points):
-        # assigning colours would end their following the features; in place they do until the next change
+        # assigned colours would no longer follow the features; colours changed in place do
         changed = [_set_dimmed(colours, dimmed) for colours in (layer.face_color, layer.border_color)]
         if any(changed):
             layer.refresh(extent=False, thumbnail=False, highlight=False)
@@ -133,7 +133,7 @@ def _dim(layer: PromptLayer, dimmed: NDArray[np.bool_]) -> None:
 
 
 def _set_dimmed(colours: NDArray[np.float32], dimmed: NDArray[np.bool_]) -> bool:
-    """Change the alpha of rows of colours (N, 4) in place; whether any had to be."""
+    """Change the alpha of rows of colours (N, 4) in place; True if any changed."""
     if len(colours) != len(dimmed) or not len(dimmed):
         return False
     alpha = colours[:, 3]
@@ -158,12 +158,12 @@ def _point_size(image: Image) -> float:
 
 
 def object_ids(layer: PromptLayer) -> NDArray[np.int64]:
-    """The object id of each prompt of a layer; 0 where there is none that counts."""
+    """The object id of each prompt of a layer; 0 where it is no valid number."""
     if OBJECT not in layer.features:
         return np.ones(len(layer.data), dtype=np.int64)
     column = layer.features[OBJECT]
     if column.dtype.kind in "iu":
-        # whole numbers as they are: beyond 2**53 a float is another number
+        # integers stay integers, because floats are inexact beyond 2**53
         numbers = column.to_numpy()
         return np.where((numbers >= 1) & (numbers <= LARGEST_ID), numbers, 0).astype(np.int64)
     return np.array([_whole(value) for value in column], dtype=np.int64)
@@ -184,16 +184,16 @@ def is_negative(layer: PromptLayer) -> NDArray[np.bool_]:
         return np.zeros(len(layer.data), dtype=bool)
     column = layer.features[POLARITY]
     if isinstance(column.dtype, pd.CategoricalDtype):
-        # by their few words, as turning thousands of values into text takes milliseconds
+        # compare the few categories: turning thousands of values into text takes milliseconds
         codes = [code for code, word in enumerate(column.cat.categories) if str(word) == NEGATIVE]
         return np.isin(column.cat.codes.to_numpy(), codes)
     return np.asarray(column.astype(str) == NEGATIVE, dtype=bool)
 
 
 def set_next(layer: PromptLayer, *, object_id: int | None = None, polarity: Polarity | None = None) -> None:
-    """Set object and polarity of a layer's next prompt; those that are there stay as they are."""
+    """Set object and polarity of a layer's next prompt; existing prompts stay as they are."""
     if OBJECT not in layer.features or POLARITY not in layer.features:
-        # the user replaced the table by one of their own
+        # the user replaced the features
         adopt(layer, object_id or 1)
     _widen(layer)
     defaults = {name: layer.feature_defaults[name].iloc[0] for name in layer.feature_defaults}
@@ -207,7 +207,7 @@ def set_next(layer: PromptLayer, *, object_id: int | None = None, polarity: Pola
 
 
 def _widen(layer: PromptLayer) -> None:
-    """Let a table of the user's hold our numbers and words; the values that it has stay."""
+    """Widen the types of a user's features for our values; existing values stay."""
     features = layer.features
     wider = {
         name: features[name].astype(dtype)
@@ -219,7 +219,7 @@ def _widen(layer: PromptLayer) -> None:
 
 
 def _object_dtype(features: pd.DataFrame) -> type | None:
-    """The type that the objects' column needs; None where its own will do."""
+    """The type that the objects' column needs; None if its type is wide enough."""
     dtype = features[OBJECT].dtype
     kind, size = dtype.kind, getattr(dtype, "itemsize", 8)
     if isinstance(dtype, pd.CategoricalDtype):
@@ -230,7 +230,7 @@ def _object_dtype(features: pd.DataFrame) -> type | None:
 
 
 def _polarity_dtype(features: pd.DataFrame) -> type | None:
-    """The type that the polarities' column needs; None where its own will do."""
+    """The type that the polarities' column needs; None if its type is wide enough."""
     dtype = features[POLARITY].dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return None if {POSITIVE, NEGATIVE} <= set(dtype.categories) else object
@@ -254,7 +254,7 @@ def next_polarity(layer: PromptLayer) -> Polarity:
 
 
 def other(polarity: Polarity) -> Polarity:
-    """Foreground for background, and background for foreground."""
+    """The opposite polarity."""
     return POSITIVE if polarity == NEGATIVE else NEGATIVE
 
 

@@ -1,4 +1,4 @@
-"""One prompt layer followed: what changed in it, and what its next prompt will be."""
+"""Events of one prompt layer: changes of its prompts, and of its next prompt's settings."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ TRANSFORM_EVENTS = "scale translate rotate shear affine units"
 
 
 class PromptBinding:
-    """Listens to a Points or Shapes layer; ``on_prompts`` and ``on_object`` are told, nothing is read here.
+    """Listens to a Points or Shapes layer, and calls back; reads no prompts.
 
-    ``on_prompts(ends_gesture)`` may come often (22 times in one drag): ``ends_gesture`` is True where a
-    prompt was finished, moved or removed. ``on_object(object_id)`` says that the layer's next prompt belongs
-    to another object, as happens when a point is selected, and ``on_polarity(polarity)`` that someone set
-    another polarity for it in the layer itself.
+    ``on_prompts(ends_gesture)`` may come often (22 times in one drag); ``ends_gesture`` is True if a prompt
+    was finished, moved or removed. ``on_object(object_id)`` reports another object for the layer's next
+    prompt, as after the selection of a point, and ``on_polarity(polarity)`` another polarity, set in the
+    layer itself.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class PromptBinding:
         show_object(layer, object_id)
 
     def close(self) -> None:
-        """Stop listening; no prompt is dimmed any more, and otherwise the layer stays as it is."""
+        """Stop listening, and show all prompts undimmed; otherwise the layer stays as it is."""
         self._connections.close()
         self._undo_keys.close()
         show_all(self.layer)
@@ -85,13 +85,13 @@ class PromptBinding:
         self._bring_forward()
 
     def _bring_forward(self) -> None:
-        """The current object's prompts come forward, those of others are dimmed."""
-        # napari holds on to a shape that is being drawn
+        """Dim the prompts of all objects but the current one."""
+        # napari keeps a reference to a shape while it is drawn
         if not self.is_drawing and len(self.layer.features) == len(self.layer.data):
             show_object(self.layer, self._object_id)
 
     def _data(self, event: Any) -> None:
-        # adding and changing come before anything is there to read
+        # "adding" and "changing" come before the data change
         action = str(getattr(event.action, "value", event.action))
         if action == "adding":
             self.is_drawing = not isinstance(self.layer, Points)
@@ -116,7 +116,7 @@ class PromptBinding:
 
     def _features(self, _event: Any = None) -> None:
         if len(self.layer.features) == len(self.layer.data):
-            # assigning features resets the next prompt's, and napari says nothing of it
+            # assigning features resets the next prompt's, without an event
             self.set_next(self._object_id, self._polarity)
             show_polarity(self.layer)
             self._bring_forward()
@@ -126,7 +126,7 @@ class PromptBinding:
         self.is_drawing = False
 
     def _defaults(self, _event: Any = None) -> None:
-        """Selecting a prompt makes its object the current one, but its polarity is not the next one's."""
+        """Make a selected prompt's object the current one, but keep the next prompt's polarity."""
         if self._setting:
             return
         object_id, polarity = next_object_id(self.layer), next_polarity(self.layer)
@@ -139,5 +139,5 @@ class PromptBinding:
         self.set_next(self._object_id, self._polarity)
 
     def _pressed(self, layer: Points, event: Any) -> None:
-        """Shift+click while adding: the point will be of the other polarity."""
+        """Note a Shift+click while adding, which makes a point of the other polarity."""
         self._shift_click = str(layer.mode) == "add" and "Shift" in event.modifiers

@@ -22,10 +22,10 @@ from napari_samv1.records.place import Plane
 
 @dataclass(frozen=True)
 class PairRead:
-    """Prompts of one plane as drawn, by object; () where an object had some.
+    """Prompts of one plane as drawn, by object; () for an object whose prompts are all gone.
 
-    Of those objects alone whose prompts may differ from the document's. Prompts on ``other_planes`` changed
-    as well.
+    ``rows`` holds only objects whose prompts may differ from the document's. Prompts on ``other_planes``
+    changed as well.
     """
 
     rows: Mapping[int, tuple[DrawnShape, ...]]
@@ -36,8 +36,8 @@ class PairRead:
 class PromptPair:
     """Follows at most one Points and one Shapes layer, which share the current object and polarity.
 
-    ``on_prompts`` and ``on_current`` are cheap notices. ``gesture`` names the drag, click or removal that
-    the changes since the last ``end_gesture`` belong to.
+    ``on_prompts`` and ``on_current`` are cheap callbacks. ``gesture`` numbers the drags, clicks and removals:
+    changes with one number are one undo step.
     """
 
     def __init__(self, on_prompts: Callable[[], None], on_current: Callable[[], None]) -> None:
@@ -48,12 +48,12 @@ class PromptPair:
         self._on_prompts, self._on_current = on_prompts, on_current
         self._followed: dict[type[Layer], PromptBinding] = {}
         self._newest_in: type[Layer] = Points
-        # objects whose prompts each layer showed on a plane when last read, with those of their prompts
-        # that are the document's and were never in this layer
+        # objects that each layer showed on a plane at the last read, with those prompts of the document
+        # that were never in the layer
         self._shown: dict[tuple[type[Layer], Plane], dict[int, tuple[DrawnShape, ...]]] = {}
         self._read: dict[tuple[type[Layer], Plane], ReadPrompts] = {}
-        self._compared: dict[Plane, int] = {}  # the document's revision when all of a plane's were compared
-        self._doubtful: dict[Plane, set[int]] = {}  # objects to be compared again all the same
+        self._compared: dict[Plane, int] = {}  # the document's revision at each plane's last comparison
+        self._doubtful: dict[Plane, set[int]] = {}  # objects to compare again, whatever the revision
         self._snapshots: dict[type[Layer], Snapshot] = {}
         self._last_read: object = None
 
@@ -98,7 +98,7 @@ class PromptPair:
         self.new_gesture()
 
     def close(self) -> None:
-        """Let go of both layers."""
+        """Release both layers."""
         for kind in (Points, Shapes):
             self.follow(kind, None)
 
@@ -112,9 +112,9 @@ class PromptPair:
             self._on_current()
 
     def flip_polarity(self) -> None:
-        """Turn the points that are selected in select mode, otherwise the next prompt.
+        """Flip the points selected in select mode, or else the next prompt.
 
-        Outside of that mode napari leaves the newest point selected, which nobody chose.
+        In other modes napari keeps the newest point selected, which the user did not select.
         """
         points = self.points
         if points is not None and str(points.mode) == "select" and points.selected_data:
@@ -125,11 +125,11 @@ class PromptPair:
 
     @property
     def is_drawing(self) -> bool:
-        """A shape is half drawn; removing a prompt now would break napari's drawing."""
+        """True while a shape is drawn: removing a prompt would break napari's drawing."""
         return any(followed.is_drawing for followed in self._followed.values())
 
     def object_ids(self) -> set[int]:
-        """The objects that have prompts, on whatever slice."""
+        """The objects that have prompts, on any slice."""
         return {int(object_id) for layer in self.layers for object_id in object_ids(layer)}
 
     def remove_newest(self, plane: DisplayedPlane, image: Image, object_id: int) -> bool:
@@ -147,7 +147,7 @@ class PromptPair:
         return False
 
     def new_gesture(self) -> None:
-        """Changes from now on are another step than those before."""
+        """Begin a gesture: changes from now on are another undo step."""
         self.gesture += 1
         self._gesture_over = False
 
@@ -165,10 +165,10 @@ class PromptPair:
         return now == known
 
     def read(self, plane: DisplayedPlane, image: Image, view: PlaneView) -> tuple[PairRead, bool]:
-        """Prompts of a plane, and whether anybody touched a prompt since they were last read.
+        """Read the prompts of a plane; also True if a layer's rows changed since the last read.
 
-        Prompts of the document that a layer never showed are kept beside its own: choosing another layer
-        takes no prompts away.
+        Prompts of the document that a layer never showed are added, so that choosing another layer loses no
+        prompts.
         """
         touched, others = self._touched(image, plane)
         place, kinds = plane.plane, (Points, Shapes)
@@ -211,7 +211,7 @@ class PromptPair:
         return _of_kind(kind, view.get(object_id))
 
     def write(self, image: Image, changes: Sequence[RowChange]) -> None:
-        """Bring both layers from prompts before to prompts after; no gesture of anybody."""
+        """Change both layers from prompts before to prompts after; not a gesture of the user."""
         self._write(self._followed, image, changes)
 
     def fill(self, image: Image, changes: Sequence[RowChange]) -> None:
@@ -220,7 +220,7 @@ class PromptPair:
         self._write(empty, image, changes)
 
     def forget_rows(self) -> None:
-        """Another image: nothing is known of which prompts its planes showed."""
+        """Forget the rows that were read, because another image is open."""
         self._shown.clear()
         self._read.clear()
         self._compared.clear()
@@ -229,7 +229,7 @@ class PromptPair:
         self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
 
     def placed_anew(self) -> None:
-        """The image lies elsewhere: prompts lie elsewhere on it."""
+        """Have prompts read again, because a transform changed."""
         self._last_read = None
 
     def _write(self, kinds: Iterable[type[Layer]], image: Image, changes: Sequence[RowChange]) -> None:
@@ -243,7 +243,7 @@ class PromptPair:
         self.new_gesture()
 
     def _touched(self, image: Image, plane: DisplayedPlane) -> tuple[bool, list[Plane]]:
-        """Return whether any layer's rows changed since the last reading, and on which other planes."""
+        """Compare rows with the last read: True if any changed, and the other planes that changed."""
         touched, others = False, set()
         for kind, followed in self._followed.items():
             now = snapshot(followed.layer)
@@ -269,7 +269,7 @@ def _of_kind(kind: type[Layer], piece: Piece | None) -> tuple[DrawnShape, ...]:
 
 
 def _missing(shown: Sequence[DrawnShape], wanted: Sequence[DrawnShape]) -> tuple[DrawnShape, ...]:
-    """Prompts that are wanted and not among the shown ones, each of which stands for one."""
+    """Wanted prompts without a match among the shown ones, each of which matches one prompt."""
     left = list(shown)
     missing = []
     for one in wanted:

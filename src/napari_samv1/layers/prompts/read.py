@@ -1,4 +1,4 @@
-"""Prompt layers, read: what their points and rectangles say in image pixels."""
+"""Reading of prompt layers: their points and shapes in image pixels."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SMALLEST_BOX = 2.0
 
 @dataclass(frozen=True)
 class ReadPrompts:
-    """Prompts of one layer on one plane as they were drawn, by object, and sentences on what is unusable.
+    """Prompts of one layer on one plane as drawn, by object, and sentences on unusable prompts.
 
-    ``changed`` are the objects with other prompts than in the reading before; those of others are taken from
-    it. ``values`` are each object's rows as bytes, which are compared.
+    ``changed`` are the objects whose prompts differ from the read before; prompts of others are reused.
+    ``values`` are each object's rows as bytes, for comparison.
     """
 
     rows: Mapping[int, tuple[DrawnShape, ...]] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def read_points(
     if count := int(np.count_nonzero(on_slice & ~inside)):
         notes.append(f"{_points(count, f'outside of image “{plane.name}”')} ignored.")
     if count := int(np.count_nonzero(on_slice & inside & (objects < 1))):
-        notes.append(f"{_points(count, 'without an object number from 1 on')} ignored.")
+        notes.append(f"{_points(count, 'without an object number of 1 or more')} ignored.")
     usable = np.flatnonzero(on_slice & inside & (objects >= 1))
     points_yx, positive = points_yx[usable], positive[usable]
     text = np.column_stack([points_yx, positive]).tobytes()
@@ -70,7 +70,7 @@ def read_shapes(
 ) -> ReadPrompts:
     """All usable shapes on a plane, every vertex in its pixels.
 
-    Rectangles, polygons and ellipses are always around an object; paths and lines are points along them.
+    Rectangles, polygons and ellipses are always foreground; paths and lines become points along them.
     """
     before = before or ReadPrompts()
     if len(layer.data) == 0:
@@ -88,11 +88,11 @@ def read_shapes(
         kind, is_path = str(kinds[row]), str(kinds[row]) in PATHS
         named = f"background {kind}" if negative[row] else kind
         if kind not in AREAS and not is_path:
-            reasons[f"{kind} ignored: it is no kind of prompt"] += 1
+            reasons[f"{kind} ignored: it is not a prompt"] += 1
         elif negative[row] and not is_path:
-            reasons[f"{named} ignored: a shape with an inside is always around an object"] += 1
+            reasons[f"{named} ignored: only points, paths and lines can be background"] += 1
         elif objects[row] < 1:
-            reasons[f"{kind} ignored: it has no object number from 1 on"] += 1
+            reasons[f"{kind} ignored: its object number is not 1 or more"] += 1
         elif too_narrow[row] and not is_path:
             reasons[f"{kind} ignored: it is narrower than {SMALLEST_BOX:.0f} pixels"] += 1
         elif _is_outside(plane, shapes.vertices_yx(row)) if is_path else outside[row]:
@@ -102,7 +102,7 @@ def read_shapes(
             usable.append(int(row))
             drawn.append(shape)
             if is_path:
-                reasons[f"{named} read as {SCRIBBLE_POINTS} points along it at most"] += 1
+                reasons[f"{named} read as at most {SCRIBBLE_POINTS} points along it"] += 1
             elif not is_box(shape):
                 reasons[f"{kind} read as its box, with its inside as a hint"] += 1
     notes = tuple(
@@ -123,8 +123,8 @@ def _taken(
     shape_of: Callable[[int], DrawnShape],
     notes: Iterable[str],
 ) -> ReadPrompts:
-    """The prompts of rows: those of the reading before, or made anew where an object's rows differ."""
-    # bytes, not lists of them, of which thousands would set off the garbage collection
+    """Prompts of rows, reused from the read before unless an object's rows differ."""
+    # joined bytes, because thousands of lists would set off the garbage collection
     by_object: dict[int, bytes] = {}
     for number, value in zip(objects, values, strict=True):
         by_object[number] = by_object[number] + value if number in by_object else value

@@ -1,4 +1,4 @@
-"""Pieces shown as prompts: the document's drawn shapes into the bound layers."""
+"""Writing of pieces as prompts: the document's drawn shapes into the bound layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def show_pieces(
     annotated: AnnotatedImage,
     pieces: Mapping[PieceKey, tuple[Piece | None, Piece | None]],
 ) -> None:
-    """Bring the prompt layers from the pieces before to the pieces after."""
+    """Change the prompt layers from the pieces before to the pieces after."""
     changes = []
     for (plane, object_id), (before, after) in pieces.items():
         old, new = before.drawn if before else (), after.drawn if after else ()

@@ -15,15 +15,15 @@ from napari_samv1.records.place import Plane
 
 POINTS = ("point",)
 Row = tuple[bytes, str, int, bool]
-"""Vertices, kind, object, whether negative."""
+"""Vertices, kind, object, True if negative."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All rows of a layer, comparable: arrays as bytes, which thousands of rows take no time to compare."""
+    """All rows of a layer as bytes, which are quick to compare even for thousands of rows."""
 
     vertices: bytes
-    lengths: tuple[int, ...]  # in bytes, of each row; one that all share of points
+    lengths: tuple[int, ...]  # in bytes, of each row; of points one for all rows
     kinds: tuple[str, ...]
     numbers: bytes
     negative: bytes

@@ -1,4 +1,4 @@
-"""Prompts into their layers: only rows that differ are removed and added."""
+"""Writing of prompts into their layers: only rows that differ are removed and added."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class RowChange:
 
 
 def write_rows(layer: PromptLayer, image: Image, changes: Iterable[RowChange]) -> list[RowChange]:
-    """Bring a layer from before to after: rows that match neither are the user's own, and stay.
+    """Change a layer from before to after; rows that match neither are the user's, and stay.
 
-    The rows of an object keep their order, which prompts depend on: from the first that differs on they are
-    removed and added anew. Rows that stay keep their features, and the selection. Returns the changes of
-    prompts that this kind of layer shows: all that come after are in the layer now.
+    Prompts depend on the order of rows, so that an object's rows are replaced from the first that differs on.
+    Other rows keep their features, and the selection. Returns the changes of prompts that this kind of layer
+    shows.
     """
     kinds = ("point",) if isinstance(layer, Points) else ("rectangle", "ellipse", "polygon", "path", "line")
     present = _Rows(layer, image)
@@ -69,7 +69,7 @@ def write_rows(layer: PromptLayer, image: Image, changes: Iterable[RowChange]) -
 
 
 def remove_rows(layer: PromptLayer, rows: Iterable[int]) -> None:
-    """Remove rows of a layer; what else is selected stays so."""
+    """Remove rows of a layer; the rest of the selection stays."""
     doomed = sorted({int(row) for row in rows})
     if not doomed:
         return
@@ -80,7 +80,7 @@ def remove_rows(layer: PromptLayer, rows: Iterable[int]) -> None:
 
 
 def _select(layer: PromptLayer, rows: set[int]) -> None:
-    """Select rows again: not by a person, for whom it would mean that their object is the current one."""
+    """Restore a selection without the event that would make its object the current one."""
     with layer.events.feature_defaults.blocker():
         layer.selected_data = rows
 

@@ -1,4 +1,4 @@
-"""Sliders for what is kept of all that was found; each shows and sets fields of ``AutomaticSettings``."""
+"""Sliders that filter the masks found; each shows and sets fields of ``AutomaticSettings``."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from napari_samv1.widgets.shared.look import PlainLabel
 LARGEST_ACROSS = 100
 
 TIPS = {
-    "pred_iou_thresh": "Quality: keep masks of which the model expects a good outline",
+    "pred_iou_thresh": "Quality: keep masks with a high predicted IoU",
     "stability_score_thresh": "Stability: keep masks that hardly change as their threshold moves",
-    "box_nms_thresh": "Overlap: of two that share more than this, keep the better one; also beside objects "
-    "that are there already",
+    "box_nms_thresh": "Overlap: of two masks that overlap more than this, keep the better one; existing "
+    "objects always win",
     "min_roundness": "Roundness: 1 is a disc, 0.8 a square, less is long or ragged",
 }
 
 
 class Filters(QWidget):
-    """Reports every change by a person; ``show_settings`` reports nothing."""
+    """Emits ``changed`` for changes by the user, and not for ``show_settings``."""
 
     changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._silent = False
-        self._size = (0, 0)  # of the settings that are shown, where no slider was moved since
+        self._size = (0, 0)  # areas of the settings, exact until the slider is moved
         self.sliders = {name: _share(tip) for name, tip in TIPS.items()}
         self.across: Any = QRangeSlider(Qt.Orientation.Horizontal)  # type: ignore[no-untyped-call]
-        self.across.setToolTip("Size: keep objects whose area is that of a disc so many pixels across")
+        self.across.setToolTip("Size: keep objects by the diameter, in pixels, of a disc of their area")
         self.across.setRange(0, LARGEST_ACROSS)
         self.across.setValue((0, LARGEST_ACROSS))
         self.size_words = PlainLabel()
-        self.border = QCheckBox("Also what touches the border")
+        self.border = QCheckBox("Also objects at the border")
         self.border.setToolTip("Keep objects that the image's border may cut off")
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
@@ -66,7 +66,7 @@ class Filters(QWidget):
         self.border.toggled.connect(self._changed)
 
     def show_settings(self, settings: AutomaticSettings) -> None:
-        """Put all sliders where settings are."""
+        """Set all sliders to settings, without emitting ``changed``."""
         self._silent = True
         try:
             for name, slider in self.sliders.items():
@@ -82,7 +82,7 @@ class Filters(QWidget):
         self._show_size()
 
     def make_room_for(self, across: float) -> None:
-        """Let the size's slider end at objects of this many pixels across; "any size" stays it."""
+        """Let the size slider end at objects of this diameter in pixels; "any size" stays chosen."""
         end = max(LARGEST_ACROSS, math.ceil(across))
         before = self.across.maximum()
         low, high = self._range()
@@ -95,7 +95,7 @@ class Filters(QWidget):
         self._show_size()
 
     def applied_to(self, settings: AutomaticSettings) -> AutomaticSettings:
-        """Settings with what the sliders say."""
+        """Settings with the sliders' values."""
         least, most = self._size
         shares: dict[str, Any] = {
             name: round(float(slider.value()), 3) for name, slider in self.sliders.items()

@@ -1,4 +1,4 @@
-"""The panel's part "Everything": find all objects somewhere, filter them at once, make objects of them."""
+"""The panel's part "Everything": find all masks in a place, filter them, accept them as objects."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ if TYPE_CHECKING:
 Where = Literal["view", "area", "rest", "image", "stack"]
 
 WHERE: dict[Where, str] = {
-    "view": "what is on the screen",
+    "view": "the visible part",
     "area": "the drawn area",
     "rest": "all but the drawn area",
     "image": "the image",
     "stack": "all slices",
 }
-MODES = {"auto": "as the model can", "seeds": "its own seeds", "grid": "a grid of points"}
+MODES = {"auto": "automatic", "seeds": "the model's seeds", "grid": "a grid of points"}
 DETAILS: dict[Detail, str] = {
     "auto": "as objects need",
     "whole": "the whole image at once",
     0.5: "half resolution",
     1.0: "full resolution",
-    2.0: "twice enlarged",
+    2.0: "enlarged twice",
 }
 FIND = "find"
 REDRAW_MILLISECONDS = 30
@@ -73,15 +73,15 @@ NO_AREA = "Draw the area first: Draw, then the corners of a polygon, the last on
 NO_MODEL = "The model is not loaded yet."
 MOST_PIXELS = 1 << 26
 TOO_LARGE = (
-    "What is found is compared with all labels of the slice, and this one has more than 67 million pixels: "
+    "New masks are compared with all labels of the slice, which has more than 67 million pixels: "
     "crop the image, or use `napari-samv1 segment` (“Use on a folder…”)."
 )
-OUTSIDE = "Nothing of the image is on the screen."
+OUTSIDE = "No part of the image is on the screen."
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """Planes of a run: those of an image as it is displayed, each with the part to look at."""
+    """Planes of a run, as displayed, each with the part to look at."""
 
     image: Image
     revision: int
@@ -92,7 +92,7 @@ class _Run:
 
 @dataclass(frozen=True, eq=False)
 class _Told:
-    """Objects that a run found, or how far it is, and which run it is: an earlier one may end late."""
+    """Masks found by a run, or its progress; names the run, because an earlier one may end late."""
 
     run: _Run
     batches: tuple[Batch, ...] = ()
@@ -101,9 +101,9 @@ class _Told:
 
 
 class EverythingPart(QWidget):
-    """Runs in a thread of its own; what is found is looked at in a preview layer until it is accepted."""
+    """Finds masks in a thread, and shows them in a preview layer until they are accepted."""
 
-    accepted = Signal(int)  # how many objects were made
+    accepted = Signal(int)  # number of objects made
 
     def __init__(self, app: App, canvas: AnnotationBinding, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -114,7 +114,7 @@ class EverythingPart(QWidget):
         self._worker = Worker("everything", self._finished, self._progressed, deliver=Mailbox())
         self._store: MemoryStore | None = None
         self._existing: dict[Plane, tuple[object, Existing]] = {}
-        self._base = AutomaticSettings()  # what no control here shows stays as a file had it
+        self._base = AutomaticSettings()  # keeps the settings that no control shows
         self.area = DrawnArea(canvas.viewer)
         self.preview = FoundPreview(canvas.viewer, self.discard)
         self.review = ReviewPart(app, canvas)
@@ -133,25 +133,25 @@ class EverythingPart(QWidget):
             for value, title in entries.items():
                 combo.addItem(title, value)
         self.where.setToolTip("Where to look for objects")
-        self.mode.setToolTip("What is asked: a point for each object that the model proposes, or a grid")
-        self.detail.setToolTip("How large the model sees the image")
+        self.mode.setToolTip("Prompts: a point for each object that the model proposes, or a grid of points")
+        self.detail.setToolTip("Scale at which the model sees the image")
         self.draw = QPushButton("Draw")
-        self.draw.setToolTip("Draw the area: a polygon, or any shape, in a layer of its own")
+        self.draw.setToolTip("Draw the area: a polygon, or any shape, in a separate layer")
         self.points = QSpinBox()
         self.points.setRange(1, 256)
         self.points.setFixedWidth(POINTS_WIDTH)
         self.points.setToolTip("Points of the grid along each side")
         self.begin, self.cancel = QPushButton("Find"), QPushButton("Cancel")
-        self.begin.setToolTip("Find all objects there; nothing is changed before you accept them")
-        self.cancel.setToolTip("Stop; what was found stays")
+        self.begin.setToolTip("Find all objects there; your objects stay as they are until you accept")
+        self.cancel.setToolTip("Stop; masks found so far stay")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(8)
         self.status = StatusLines(STATUS_LINES)
         self.filters = Filters()
         self.accept, self.drop = QPushButton("Accept"), QPushButton("Discard")
-        self.accept.setToolTip("Make objects of what is shown, in one step; those that you have stay")
-        self.drop.setToolTip("Forget what was found")
+        self.accept.setToolTip("Make objects of the masks shown, in one step; your objects stay")
+        self.drop.setToolTip("Discard the masks found")
         self.folder = QPushButton("Use on a folder…")
         self.folder.setToolTip("Save these settings, and get the command that segments a folder with them")
 
@@ -239,12 +239,12 @@ class EverythingPart(QWidget):
 
     @property
     def segment_settings(self) -> SegmentSettings:
-        """The same for files: with the panel's model, and channels and limits as the model sees them.
+        """Settings for files, with the panel's model, and channels and limits as the model sees them.
 
         Raises
         ------
         SettingsError
-            If no file is seen like that.
+            If no file can be seen in that way.
         """
         choices, plane, image = self.app.encoder.choices, self._plane(), self.canvas.image
         settings = SegmentSettings(model=choices.model, device=choices.device, automatic=self.settings)
@@ -255,7 +255,7 @@ class EverythingPart(QWidget):
     # ---- a run
 
     def start(self) -> None:
-        """Look for everything in the chosen place."""
+        """Find all masks in the chosen place."""
         try:
             run = self._planned()
         except (NoPlaneError, ValueError) as error:
@@ -274,14 +274,14 @@ class EverythingPart(QWidget):
         self.status.say("Looking …")
 
     def stop(self) -> None:
-        """End the run; what was found stays."""
+        """End the run; masks found so far stay."""
         self._worker.cancel(FIND)
         if self._ticket is not None and not self._worker.busy:
             self._ticket = None
             self._show_state()
 
     def _planned(self) -> _Run:
-        """Return the run that the controls ask for now.
+        """Return the run that the controls describe.
 
         Raises
         ------
@@ -334,7 +334,7 @@ class EverythingPart(QWidget):
             return
         for batch in told.batches:
             self.findings.extend(batch)
-        # not at once: they may come faster than they can be drawn
+        # drawn later, because batches may come faster than they are drawn
         if not self._arrivals.isActive():
             self._arrivals.start()
 
@@ -343,7 +343,7 @@ class EverythingPart(QWidget):
         is_mine = told.run is self._run if told is not None else self._ticket is not None
         if self.findings is None or not is_mine:
             return
-        # a run that was cancelled before it began has no value, and may be an earlier one
+        # without a value, the outcome may be of an earlier run, cancelled before it began
         if told is None and outcome.error is None and self._ticket is not None and not self._ticket.cancelled:
             return
         self._ticket = None
@@ -354,10 +354,10 @@ class EverythingPart(QWidget):
         if outcome.error is not None:
             self.status.say(f"Stopped: {outcome.error or type(outcome.error).__name__}")
 
-    # ---- what was found
+    # ---- masks found
 
     def kept_on(self, findings: PlaneFindings) -> list[int]:
-        """Return a plane's findings that the filters keep and that are new there."""
+        """Return a plane's masks that pass the filters and overlap no existing object."""
         return findings.kept(self.settings, self._existing_on(findings))
 
     def _existing_on(self, findings: PlaneFindings) -> Existing:
@@ -376,7 +376,7 @@ class EverythingPart(QWidget):
         return known[1]
 
     def take(self) -> None:
-        """Make objects of everything that the filters keep, on all planes, in one step."""
+        """Make objects of all masks that pass the filters, on all planes, in one step."""
         from napari_samv1.app.everything import accept
 
         findings, document = self.findings, self.canvas.document
@@ -397,11 +397,11 @@ class EverythingPart(QWidget):
         binding.current.next()
         self._forget()
         self.app.sync()
-        self.status.say(problem or f"{_objects(count)} made. Undo takes them back.")
+        self.status.say(problem or f"{_objects(count)} made. Undo removes them.")
         self.accepted.emit(count)
 
     def discard(self) -> None:
-        """Forget what was found, and stop looking."""
+        """Stop the run, and discard its masks."""
         self._worker.cancel(FIND)
         self._forget()
         self.status.say("")
@@ -414,7 +414,7 @@ class EverythingPart(QWidget):
         self._show_state()
 
     def _show_found(self) -> None:
-        """Filter, and show what is kept on the displayed plane."""
+        """Filter the masks, and show those on the displayed plane."""
         self._arrivals.stop()
         findings, run = self.findings, self._run
         if findings is None or run is None:
@@ -437,7 +437,7 @@ class EverythingPart(QWidget):
         if self._ticket is None and not findings.is_complete:
             words += ", stopped before the end"
         if findings.hides_some(self.settings):
-            words += ". Find again to see masks that are less sure"
+            words += ". Find again to see less certain masks"
         self.status.say(words + ".")
 
     def _changed(self, old: State, new: State) -> None:
@@ -457,7 +457,7 @@ class EverythingPart(QWidget):
             self.discard()
 
     def _is_current(self) -> bool:
-        """Return True if the image is still the one that was looked at, with the same pixels."""
+        """Return True if the run's image is still chosen, with the same pixels."""
         run, image = self._run, self.canvas.image
         if run is None or image is not run.image:
             return False
@@ -485,7 +485,7 @@ class EverythingPart(QWidget):
         mode = self.mode.currentData()
         return mode == "grid" or (mode == "auto" and model is not None and model.predictor.proposer is None)
 
-    # ---- beside
+    # ---- area and folder
 
     def _draw(self) -> None:
         image = self.canvas.image
@@ -518,7 +518,7 @@ def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Told]:
         left: list[Batch] = []
 
         def deliver(batch: Batch) -> None:
-            # what was decoded when the run was cancelled is kept as well
+            # a batch that was decoding at the cancel is kept
             if ticket.cancelled:
                 left.append(batch)
             else:
@@ -541,6 +541,6 @@ def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Told]:
 
 
 def _close(worker: Worker, preview: FoundPreview) -> None:
-    # holds neither the part nor the panel: it must outlive their last moment
+    # takes neither part nor panel, because it runs after they are deleted
     worker.stop()
     preview.close()

@@ -1,4 +1,4 @@
-"""A walk through automatic objects, the least sure first: keep, correct or delete each by a key."""
+"""Review of automatic objects, the least certain first: keep, correct or delete each by a key."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 NOTHING = "There are no automatic objects to review: find and accept some first."
 LEAST_ON_SCREEN, MOST_ON_SCREEN = 40, 0.8
-"""An object smaller than so many screen pixels, or larger than this part of the canvas, is zoomed to."""
+"""Limits of an object's size that are not zoomed: in screen pixels, and as share of the canvas."""
 
 IN_VIEW = 0.15
 """Share of the canvas for an object that is zoomed to."""
 
 
 class ReviewPart(QWidget):
-    """A button that begins; while a review is under way, its three buttons and what is left."""
+    """Button that begins a review; during it three buttons, and the number of objects left."""
 
     ended = Signal()
 
@@ -84,12 +84,12 @@ class ReviewPart(QWidget):
         {"keep": self.kept, "correct": self.corrected, "delete": self.deleted}[what]()
 
     def kept(self) -> None:
-        """The object in hand is good."""
+        """Keep the object under review, and go to the next."""
         if self._is_current():
             self._next()
 
     def corrected(self) -> None:
-        """Click on the object in hand; the walk waits."""
+        """Correct the object under review with clicks; the review waits."""
         if self._is_current() and self.piece is not None:
             self._app.pick_object(self.piece.id)
             self._app.take_tool("click")
@@ -98,14 +98,14 @@ class ReviewPart(QWidget):
             )
 
     def deleted(self) -> None:
-        """Delete the object in hand."""
+        """Delete the object under review."""
         if self._is_current() and self.piece is not None:
             self._app.pick_object(self.piece.id)
             self._app.do(DELETE_OBJECT)
             self._next()
 
     def stop(self) -> None:
-        """End the walk."""
+        """End the review."""
         self.begin.setChecked(False)
 
     def _toggled(self, is_on: bool) -> None:
@@ -132,7 +132,7 @@ class ReviewPart(QWidget):
         self.words.setVisible(True)
 
     def _is_current(self) -> bool:
-        """Return True if a review is under way on the displayed image; one on another image ends."""
+        """Return True during a review of the displayed image; end a review of another image."""
         if self._review is None:
             return False
         if self._canvas.document is not self._document:
@@ -190,7 +190,7 @@ def _corners(mask: MaskCrop) -> np.ndarray:
 
 
 def _bring_into_view(viewer: Any, corners: np.ndarray) -> None:
-    """Centre the view on corners (4, 2) in the world; zoom only where they would be tiny or do not fit."""
+    """Centre the view on corners (4, 2) in the world; zoom only if they are tiny or do not fit."""
     camera = camera_of(viewer)
     size = np.asarray(canvas_hw(viewer) or (600, 600), dtype=np.float64)
     extent = np.ptp(corners, axis=0)

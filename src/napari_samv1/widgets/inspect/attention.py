@@ -1,4 +1,4 @@
-"""View 5: where tokens look."""
+"""View 5: attention of tokens."""
 
 from __future__ import annotations
 

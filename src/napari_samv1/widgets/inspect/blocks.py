@@ -22,7 +22,7 @@ KINDS = ("norm after every block", "channels of one block", "channels of the res
 
 class BlocksView(View):
     title = "Block norms and channels"
-    about = "What the tokens hold after every block, watched during one encoding of the displayed image."
+    about = "Content of the tokens after every block, recorded during one encoding of the displayed image."
     live = True
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ def _norms(seen: BlockNorms, scene: Scene) -> Seen:
         f"block {block.index} ({block.kind}): {low[i]:.2f} to {high[i]:.2f}"
         for i, block in enumerate(seen.blocks)
     )
-    # norms grow from block to block: the last one is bright on the scale that all share
+    # start at the last block: norms grow, so that it is brightest on the common scale
     picture = Picture("block norms", norms, cells, ("block",), captions, start=len(norms) - 1)
     global_ones = tuple(block.index for block in seen.blocks if block.is_global)
     x = np.arange(len(seen.blocks))
@@ -118,13 +118,13 @@ def _result(scene: Scene, memory: Memory, ticket: Ticket, *, as_colours: bool) -
         picture = Picture("result as colours", principal_colours(channels), cells, rgb=True)
         sentence = (
             f"The {len(channels)} channels that the mask decoder gets, as the three directions in which the "
-            "tokens differ most: red, green, blue. What has the same colour means much the same to the "
+            "tokens differ most: red, green, blue. Places of the same colour mean much the same to the "
             "network."
         )
         return Seen(sentence, {"colours": picture})
     picture = _stack("channels of the result", channels, cells)
     sentence = (
-        f"What the image encoder hands to the mask decoder: the slider goes through its {len(channels)} "
+        f"Output of the image encoder for the mask decoder: the slider goes through its {len(channels)} "
         "channels, each stretched to its own range."
     )
     return Seen(sentence, {"result": picture})

@@ -63,17 +63,17 @@ VIEWS: tuple[type[View], ...] = (
 
 
 class InspectModel(QScrollArea):
-    """Look inside the model: choose a view, press "Look", read what is seen.
+    """Look inside the model: choose a view, press "Look", read the result.
 
-    It takes model, image and prompts from the Segment Anything panel where that is open. What it opened
-    (a thread, connections) it closes with its dock; its layers stay. A look takes the place of the last one:
-    duplicate a layer to keep it.
+    Model, image and prompts are those of the Segment Anything panel if it is open. The thread and the
+    connections end with the dock; the layers stay. Each look replaces the layers of the last one: duplicate a
+    layer to keep it.
     """
 
-    # napari hands a viewer over to exactly this annotation
+    # napari passes its viewer only to this exact annotation
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        # a viewer handed to a plugin may be a proxy, behind which no layer is identical to itself
+        # napari may pass a proxy, whose layers are wrapped anew at each access
         self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -102,7 +102,7 @@ class InspectModel(QScrollArea):
             self.chooser.addItem(f"{number}. {view.title}")
             self.stack.addWidget(view)
         self.look_button = QPushButton("Look")
-        self.look_button.setToolTip("Layers of an earlier look make room: duplicate a layer to keep it")
+        self.look_button.setToolTip("Replaces the layers of the last look: duplicate a layer to keep it")
         self.progress = QProgressBar()
         self.cancel = QPushButton("Cancel")
         self.message = card(_wrapped(), ORANGE)
@@ -170,7 +170,7 @@ class InspectModel(QScrollArea):
     # ---- looking
 
     def look(self) -> None:
-        """Look at the chosen view now; the answer comes from the worker."""
+        """Start the chosen view's job in the worker."""
         view = self.view
         self.sources.refresh()
         try:
@@ -207,7 +207,7 @@ class InspectModel(QScrollArea):
             self._ask(view, scene)
 
     def _scene_changed(self) -> None:
-        # a throttle, not a debounce: a dragged point is followed
+        # a throttle, not a debounce, so that a dragged point is followed
         if not self._closed and not self._live_timer.isActive():
             self._live_timer.start()
 
@@ -280,7 +280,7 @@ class InspectModel(QScrollArea):
             plot.setVisible(number < len(plots))
 
     def _show_caption(self, _event: object = None) -> None:
-        """Say what the slider of the stack on display stands at."""
+        """Show the caption at the slider's position."""
         text = ""
         if self._captions is not None:
             key, captions = self._captions
@@ -300,7 +300,7 @@ class InspectModel(QScrollArea):
     def _progressed(self, key: Hashable, progress: Any) -> None:
         if key == LOOK:
             done, total = progress
-            # a bar that comes and goes while a point is dragged would only flicker
+            # late, because the bar would flicker while a point is dragged
             if time.monotonic() - self._started > WORTH_TELLING_SECONDS:
                 self._show_running(True)
             self.progress.setRange(0, total)
@@ -311,7 +311,7 @@ class InspectModel(QScrollArea):
         view = self.view
         self.about.setText(view.about)
         self.stack.setCurrentWidget(view)
-        # a stack is otherwise as high as its highest page
+        # otherwise the stack would be as high as its highest page
         for other in self.views:
             policy = QSizePolicy.Policy.Preferred if other is view else QSizePolicy.Policy.Ignored
             other.setSizePolicy(QSizePolicy.Policy.Preferred, policy)
@@ -345,7 +345,7 @@ class InspectModel(QScrollArea):
     # ---- the end
 
     def event(self, event: QEvent) -> bool:
-        # napari's dock takes the widget out before it forgets it: no close event comes
+        # napari's dock removes the widget without a close event
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
         elif event.type() == QEvent.Type.ParentChange:
@@ -367,7 +367,7 @@ class InspectModel(QScrollArea):
 
 
 def _wrapped() -> QLabel:
-    """A note as high as its words need at its width, however long they are."""
+    """A note that is as high as its wrapped text."""
     label = note()
     policy = label.sizePolicy()
     policy.setHeightForWidth(True)
@@ -376,7 +376,7 @@ def _wrapped() -> QLabel:
 
 
 def _stopping(worker: Worker) -> Any:
-    # holds the worker and not the panel: it must outlive the panel's last moment
+    # takes the worker and not the panel, because it runs after the panel is deleted
     def stop() -> None:
         worker.stop()
 

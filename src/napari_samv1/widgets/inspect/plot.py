@@ -1,6 +1,6 @@
 """A small plot in the dock's own colours: curves over one axis, drawn with Qt alone.
 
-A second OpenGL canvas or a plotting package would bring its own look, and start-up time, for a few lines.
+A second OpenGL canvas or a plotting package would look different, and slow down the start.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-# Okabe and Ito's, without the two that vanish on black or on white
+# Okabe and Ito's, without two that are invisible on black or on white
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#3a8ee6")
 HEIGHT = 190
 MARGIN = 6.0
@@ -23,7 +23,7 @@ TICKS = 4
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A named line through points; ``marked`` are the indices of those that get a dot."""
+    """A named line through points; ``marked`` are the indices of points with a dot."""
 
     name: str
     x: NDArray[np.float64]
@@ -37,7 +37,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class PlotData:
-    """The content of a plot; ``here`` are places on the x axis that get a dashed line."""
+    """The content of a plot; ``here`` are places on the x axis with a dashed line."""
 
     title: str
     x_title: str

@@ -1,4 +1,4 @@
-"""View 1: what the network adds to a token to say where it is."""
+"""View 1: position encodings, which the network adds to tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = ("learned grid", "norm of the learned grid", "relative positions", "coor
 
 class PositionsView(View):
     title = "Position encodings"
-    about = "What the network adds to every token to say where it is. It needs no image."
+    about = "Numbers that the network adds to every token to mark its position. No image is needed."
     needs_image = False
     live = True
 

@@ -39,7 +39,7 @@ class Seen:
 
 
 class Memory:
-    """The last few things that took long, so that moving a point doesn't encode again. One thread uses it."""
+    """Cache of the last slow results, so that a moved point needs no new encoding. For one thread."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
@@ -56,7 +56,7 @@ class Memory:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """``embedding`` is the panel's own, where it is up to date; ``mask`` is the current object's."""
+    """Input of a view; ``embedding`` is the panel's if up to date, ``mask`` the current object's."""
 
     predictor: Predictor
     image: Image | None = None
@@ -84,11 +84,11 @@ class Scene:
 
     @property
     def key(self) -> Hashable:
-        """The model and what is displayed: an encoding of another key is another one."""
+        """Key of the model and the display: one encoding for each key."""
         return self.predictor.model.sha256, None if self.plane is None else self.plane.display_key
 
     def is_moved_from(self, other: Scene) -> bool:
-        """True where only prompts or mask differ: what was encoded serves again, and the answer is quick."""
+        """Return True if only prompts or mask differ, so that the encoding serves again."""
         moved = (self.prompts, self.mask) != (other.prompts, other.mask)
         return moved and self.key == other.key
 
@@ -113,7 +113,7 @@ class Scene:
         return model_input(self.predictor.model, self.pixels(), **self.display)
 
     def encoded(self, memory: Memory, ticket: Ticket) -> Embedding:
-        """The panel's encoding, or the one kept, or a new one."""
+        """The panel's encoding, a cached one, or a new one."""
         if self.embedding is not None:
             return self.embedding
         return memory.recall(
@@ -134,5 +134,5 @@ Look = Callable[[Scene, Memory, Ticket], Seen]
 
 
 def progress(ticket: Ticket) -> Callable[[int, int], None]:
-    """Tell the main thread how far a job is, and end it if it was cancelled."""
+    """Make a callback that reports a job's progress, and ends the job if it was cancelled."""
     return lambda done, total: ticket.report((done, total))

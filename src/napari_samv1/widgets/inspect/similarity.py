@@ -1,4 +1,4 @@
-"""View 6: which parts of the image mean the same to the network."""
+"""View 6: similarity of image tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS = ("the token under the newest point", "the tokens under the current mask"
 
 class SimilarityView(View):
     title = "Semantic similarity"
-    about = "How much every token resembles what you pointed at, in the channels that the mask decoder gets."
+    about = "Similarity of every token to the one you pointed at, in the channels that the mask decoder gets."
     needs_prompts = True
     live = True
 

@@ -1,4 +1,4 @@
-"""Source of the inspected model, image and prompts: the open panel's, or a choice of one's own."""
+"""Source of the inspected model, image and prompts: the open panel, or the dock's own choosers."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def _nothing() -> None:
 
 
 class NothingToSeeError(ValueError):
-    """There is nothing to look at yet; the message says what to do."""
+    """Error for a missing model, image or prompt; the message says how to go on."""
 
 
 class Sources(QWidget):
-    """Follows the Segment Anything panel of the same window while it is open, and stands in for it otherwise.
+    """Follows the Segment Anything panel of its window, and shows its own choosers if there is none.
 
-    ``changed`` says that image or prompts may have changed, ``model_changed`` that the panel's model may
-    have, and ``model_wanted`` that one of one's own is to be loaded.
+    ``changed`` is emitted when image or prompts may have changed, ``model_changed`` when the panel's model
+    may have, and ``model_wanted`` when the chosen model has to be loaded.
     """
 
     changed = Signal()
@@ -75,7 +75,7 @@ class Sources(QWidget):
         self._points: Any = None
         self.about = note()
         self.model = narrow_combo()
-        self.image = LayerChooser(viewer, _is_image, tooltip="What to look at")
+        self.image = LayerChooser(viewer, _is_image, tooltip="The image to look at")
         self.points = LayerChooser(
             viewer,
             lambda layer: isinstance(layer, Points),
@@ -113,7 +113,7 @@ class Sources(QWidget):
         return self.own_model if panel is None else panel.app.encoder.model
 
     def refresh(self) -> None:
-        """Notice panels that came or went, and layers."""
+        """Follow panels and layers that came or went."""
         panel = self.panel
         if panel is not self._followed:
             self._let_go()
@@ -132,17 +132,17 @@ class Sources(QWidget):
             self._want_model()
 
     def show_status(self, sentence: str) -> None:
-        """Say what became of loading a model of one's own."""
+        """Show the state of loading the chosen model."""
         self.status = sentence
         self.refresh()
 
     def scene(self, *, needs_image: bool, needs_prompts: bool) -> Scene:
-        """Gather what can be looked at now.
+        """Gather the input of a view.
 
         Raises
         ------
         NothingToSeeError
-            If something that is needed is missing; the message is a sentence that says what to do.
+            If model, image or prompts are missing; the message is a sentence on how to go on.
         """
         model = self.ready_model
         if model is None:
@@ -177,7 +177,7 @@ class Sources(QWidget):
         )
 
     def close_down(self) -> None:
-        """Let go of the panel and of the layers."""
+        """Disconnect from the panel and the layers."""
         self._let_go()
         self._follow_points(None)
 
@@ -219,7 +219,7 @@ class Sources(QWidget):
             self.model_changed.emit()
         self.changed.emit()
 
-    # ---- a choice of one's own
+    # ---- without a panel
 
     def _fill_models(self) -> None:
         last = recall().model
@@ -254,7 +254,7 @@ class Sources(QWidget):
 
     def _follow_points(self, layer: Points | None) -> None:
         old, self._points = self._points, layer
-        # set_data: also while a point is being dragged
+        # set_data comes also while a point is dragged
         if old is not None:
             old.events.set_data.disconnect(self._points_changed)
         if layer is not None:

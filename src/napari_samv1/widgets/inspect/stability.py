@@ -1,4 +1,4 @@
-"""View 4: how firmly the network stands by its masks."""
+"""View 4: stability of the masks."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _thresholds(prediction: Prediction, index: int, low: float, high: float, off
     )
     band = threshold_band(prediction, index, low, high)
     logits = prediction.logits
-    # the rarest pixels would leave no contrast to the rest
+    # a percentile, because a few extreme pixels would use up the contrast
     reach = max(2.0, float(np.percentile(np.abs(logits), 98)))
     pictures = {
         "logits": Picture(

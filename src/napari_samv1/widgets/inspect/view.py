@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class View(QWidget):
     """One way to look into the model.
 
-    ``look`` reads the options and gives what the worker shall do. A ``live`` view is looked at anew when an
-    option or a prompt changes, as its answers come quickly.
+    ``look`` reads the options and returns a job for the worker. A ``live`` view is quick, and runs again when
+    an option or a prompt changes.
     """
 
     changed = Signal()
@@ -41,10 +41,10 @@ class View(QWidget):
         raise NotImplementedError
 
     def show_network(self, network: Sam) -> None:
-        """Let the options reach as far as this network does."""
+        """Set the options' ranges to those of a network."""
 
     def is_live(self) -> bool:
-        """True where a change should start another look, with the options as they are now."""
+        """Return True if a change should start another look, with the options as they are now."""
         return self.live
 
     def choice(self, title: str, entries: Sequence[str], tooltip: str = "") -> QComboBox:

@@ -13,7 +13,7 @@ COLOURS: dict[int | None, str] = {1: "#009e73", 2: "#e69f00", 3: "#56b4e9"}
 
 class WandView(View):
     title = "Sam against the wand"
-    about = "The magic wand, which floods what has a similar colour, beside Sam's masks for the same click."
+    about = "The magic wand, which floods pixels of similar colour, beside Sam's masks for the same click."
     needs_prompts = True
     live = True
 

@@ -20,8 +20,7 @@ DIFFERENCE: dict[int | None, str] = {1: "#7f7f7f", 2: "#e69f00", 3: "#56b4e9"}
 class WindowsView(View):
     title = "Window sizes"
     about = (
-        "Encode again with other attention windows or at another size, and see what becomes of the current "
-        "object's mask."
+        "Encode again with other attention windows or at another size, and compare the current object's mask."
     )
     needs_prompts = True
 
@@ -46,7 +45,7 @@ class WindowsView(View):
         self.side.setMinimum(encoder.patch)
 
     def show_side(self, side: int) -> None:
-        """The trained size of the input, where the person starts from."""
+        """Begin with the trained size of the input."""
         self.side.setValue(side)
 
     def look(self) -> Look:
@@ -58,11 +57,11 @@ class WindowsView(View):
             assert scene.prompts is not None
             pixels, model = scene.pixels(), scene.predictor.model
             patch = model.config.patch
-            # a square input must be whole patches; the rest rounds by itself
+            # a square input must be whole patches; other inputs are rounded later
             own_side = max(patch, side // patch * patch)
             windows = sizes or model.network.image_encoder.window_sizes
             common = {**scene.display, "on_progress": progress(ticket)}
-            # both are timed now, on the same machine in the same mood
+            # both are timed now, so that the machine's load is the same
             trained = predict_with_windows(scene.predictor, pixels, scene.prompts, **common)
             changed = predict_with_windows(
                 scene.predictor, pixels, scene.prompts, window_sizes=windows, side=own_side, **common

@@ -1,4 +1,4 @@
-"""Pictures of the current object's four masks, and its logits as a layer: made only when they changed."""
+"""Pictures of the current object's four masks, and its logits as a layer, made anew only after a change."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PAUSE_MILLISECONDS = 30
 class CandidatePictures(QObject):
     """Fills ``MaskPictures`` with the current object's pictures, a moment after ``show_state``.
 
-    The next decoding has begun by then, so that it doesn't wait for them.
+    The delay lets the next decoding begin first.
     """
 
     def __init__(
         self, binding: AnnotationBinding, choice: MaskPictures, logits_button: QAbstractButton
     ) -> None:
-        super().__init__(choice)  # ends with what it fills, timer and all
+        super().__init__(choice)  # a child of the pictures, so that its timer ends with them
         self._binding = binding
         self._state = State()
         self._choice = choice
@@ -51,13 +51,13 @@ class CandidatePictures(QObject):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show what there is again, say in another colour."""
+        """Show scores and pictures again, as after a change of colour."""
         self._show_scores()
         if not self._timer.isActive():
             self._timer.start()
 
     def toggle_logits(self, shown: bool) -> None:
-        """Show the current object's logits as a layer that follows it, or take that layer away."""
+        """Show the current object's logits as a layer that follows it, or remove that layer."""
         if self._logits is not None and not shown:
             self._logits.close()
             self._logits = None
@@ -69,16 +69,16 @@ class CandidatePictures(QObject):
         self._logits_button.setChecked(self._logits is not None)
 
     def close(self) -> None:
-        """Take the layer of the logits away, and make nothing more."""
+        """Remove the logits' layer, and make no more pictures."""
         self._timer.stop()
         self.toggle_logits(False)
 
     def _logits_removed(self) -> None:
-        # the person deleted the layer
+        # the user deleted the layer
         self.toggle_logits(False)
 
     def make(self) -> None:
-        """Make what is missing now; ``show_state`` does it a moment later."""
+        """Make missing pictures now; ``show_state`` does it a moment later."""
         self._show_logits()
         prediction, current = self._state.prediction, self._state.piece
         if prediction is None or current is None or current.chosen is None:
@@ -90,7 +90,7 @@ class CandidatePictures(QObject):
         colour = self._colour()
         made_of = (prediction, current.chosen, current.settings.threshold, colour, side)
         if self._made is None or self._made_of[0] is not prediction or self._made_of[1:] != made_of[1:]:
-            # brings torch, which the panel doesn't wait for; a prediction has brought it already
+            # imported late: it needs torch, which every prediction has loaded already
             from napari_samv1.engine.thumbnails import thumbnails
 
             plane = self._state.plane
@@ -139,12 +139,12 @@ class CandidatePictures(QObject):
     def _why_no_logits(self) -> str:
         current = self._binding.current.piece
         if current is None:
-            return "The logits show as soon as an object is picked that the model answered on this slice."
+            return "To see logits, pick an object that the model segmented on this slice."
         if current.scores is None:
             return f"Object {current.id} has no logits: the model was not asked about it yet."
         return (
-            f"The logits of object {current.id} show as soon as this slice is encoded as it was for it. If "
-            f"that was with another model, device or contrast, press Encode to have the object seen anew."
+            f"The logits of object {current.id} show once this slice is encoded as it was for the object. If "
+            f"model, device or contrast are different now, press Encode to segment the object anew."
         )
 
     def _colour(self) -> tuple[int, int, int]:

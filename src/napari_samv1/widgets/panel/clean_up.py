@@ -24,13 +24,11 @@ FIELDS = tuple(field.name for field in fields(CleanUp))
 
 
 class CleanUpFields(ValuedContainerWidget[CleanUp]):
-    """All fields of a ``CleanUp``, each a widget of its name; the value is the record."""
+    """All fields of a ``CleanUp``, each as a widget of that name; the value is the record."""
 
     def __init__(self, **options: Any) -> None:
         self._is_telling = False
-        self._fill_holes = CheckBox(
-            name="fill_holes", text="Fill holes", tooltip="Fill what the mask encloses"
-        )
+        self._fill_holes = CheckBox(name="fill_holes", text="Fill holes", tooltip="Fill holes in the mask")
         self._keep_largest = CheckBox(
             name="keep_largest",
             text="Largest piece only",
@@ -44,7 +42,7 @@ class CleanUpFields(ValuedContainerWidget[CleanUp]):
             _growing(),
             int,
             name="grow",
-            tooltip="Grow the mask by so many pixels, or shrink it (negative)",
+            tooltip="Pixels by which the mask grows, or shrinks (negative)",
         )
         members = (self._fill_holes, self._drop_islands, self._keep_largest, self._smooth, self._grow)
         super().__init__(widgets=members, labels=False, **options)
@@ -57,7 +55,7 @@ class CleanUpFields(ValuedContainerWidget[CleanUp]):
         return CleanUp(**{name: self._member(name).value for name in FIELDS})
 
     def set_value(self, value: CleanUp | Mapping[str, Any] | None) -> None:
-        """Set all fields; a mapping may name some of them, and None stands for no clean-up."""
+        """Set all fields, or those in a mapping; None means no clean-up."""
         if isinstance(value, Mapping):
             wanted = {**asdict(self.value), **value}
             value = CleanUp(**wanted)
@@ -76,7 +74,7 @@ class CleanUpFields(ValuedContainerWidget[CleanUp]):
             self.changed.emit(self.value)
 
     def make_room_for(self, cleanup: CleanUp) -> None:
-        """Widen the ranges so that they hold what was set elsewhere."""
+        """Widen the ranges so that they hold values from elsewhere, as from a saved session."""
         for name in ("drop_islands", "smooth", "grow"):
             self._member(name).make_room_for(getattr(cleanup, name))
 
@@ -88,7 +86,7 @@ class CleanUpFields(ValuedContainerWidget[CleanUp]):
         return self[name]
 
     def _member_changed(self) -> None:
-        # of several fields that are set at once, the record is told once
+        # several fields set at once emit the record once
         if not self._is_telling:
             self.changed.emit(self.value)
 
@@ -113,7 +111,7 @@ class CleanUpFields(ValuedContainerWidget[CleanUp]):
 
 
 def summary(cleanup: CleanUp, rule: Rule) -> str:
-    """All that is done, in a few words, to be read while the fields are folded; "" for nothing."""
+    """The clean-up in a few words, for the title of the folded part; "" for none."""
     return ", ".join(_parts(cleanup, rule))
 
 

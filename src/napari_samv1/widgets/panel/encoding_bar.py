@@ -1,4 +1,4 @@
-"""The state of the encoding; progress and cancel while it runs."""
+"""State of the encoding, with progress and cancel."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EncodingBar(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(PROGRESS_HEIGHT)
-        # its line stays free, so that nothing below moves
+        # keeps its space when hidden, so that nothing below moves
         keeping = self.progress.sizePolicy()
         keeping.setRetainSizeWhenHidden(True)
         self.progress.setSizePolicy(keeping)

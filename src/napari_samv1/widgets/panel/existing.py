@@ -1,4 +1,4 @@
-"""Labels that were in the Labels layer before: looked for in the background, for the list of objects."""
+"""Existing labels of the Labels layer, read in the background, for the list of objects."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from napari_samv1.layers.binding import AnnotationBinding
 
 PAUSE_MILLISECONDS = 300
-MOST_PIXELS_AFTER_AN_EDIT = 1 << 24  # of a larger plane, only another layer or plane is read
+MOST_PIXELS_AFTER_AN_EDIT = 1 << 24  # larger planes are not read again after edits
 
 
 class ExistingLabels(QObject):
-    """The numbers that the bound Labels layer shows on the displayed plane, read in a thread."""
+    """Numbers that the bound Labels layer shows on the displayed plane, read in a thread."""
 
     changed = Signal()
 
@@ -31,7 +31,7 @@ class ExistingLabels(QObject):
         self._binding = binding
         self._state = State()
         self._read: Hashable = None
-        self._objects: frozenset[int] = frozenset()  # of the plane, when last looked
+        self._objects: frozenset[int] = frozenset()  # of the plane, at the last state
         self._worker = Worker("existing labels", self._found, deliver=Mailbox())
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -39,7 +39,7 @@ class ExistingLabels(QObject):
         self._timer.timeout.connect(self._look)
 
     def show_state(self, state: State) -> None:
-        """Look again, if layer, data, plane or objects are others than those last read."""
+        """Read again if layer, data, plane or objects differ from the last read."""
         self._state = state
         self._drop_deleted()
         place = self._place()
@@ -52,7 +52,7 @@ class ExistingLabels(QObject):
             self._timer.start()
 
     def _drop_deleted(self) -> None:
-        """A deleted object is no existing label until the layer is read again."""
+        """Drop deleted objects, which are no existing labels, until the layer is read again."""
         objects = frozenset(self._state.objects)
         gone, self._objects = self._objects - objects, objects
         if gone.intersection(self.numbers):
@@ -80,7 +80,7 @@ class ExistingLabels(QObject):
         self._worker.submit("look", lambda _ticket: (place, labels_on(labels, image, plane)))
 
     def _found(self, outcome: Outcome) -> None:
-        # a layer that is being taken apart may fail, and is looked at again when it is chosen again
+        # reading may fail while a layer is deleted; a layer is read again when it is chosen again
         if outcome.error is None and not outcome.cancelled and outcome.value[0] == self._read:
             self._show(*outcome.value)
 

@@ -1,4 +1,4 @@
-"""The view after a dock has taken room from the canvas."""
+"""Fit of the view after a dock has taken room from the canvas."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TOUCHES = (QEvent.Type.MouseButtonPress, QEvent.Type.Wheel, QEvent.Type.KeyPress
 
 
 class FitWhileLaidOut(QObject):
-    """Fits the view whenever the canvas gets another size, until a person touches it or time is up.
+    """Fits the view at each resize of the canvas, until the user touches it or 5 seconds are over.
 
-    It begins when ``dock``'s window has it, and does nothing where the view was moved before.
+    It begins once ``dock`` is in its window, and does nothing if the view was moved before.
     """
 
     def __init__(self, viewer: Any, dock: QWidget) -> None:
@@ -37,7 +37,7 @@ class FitWhileLaidOut(QObject):
         return timer
 
     def _watch(self) -> None:
-        # asked for and not held: the dock must be free to go
+        # fetched and not kept, so that the dock can be deleted
         dock = self.parent()
         window = dock.window() if isinstance(dock, QWidget) else None
         canvas = window.centralWidget() if isinstance(window, QMainWindow) else None
@@ -64,7 +64,7 @@ class FitWhileLaidOut(QObject):
 
 
 def is_centred(viewer: Any) -> bool:
-    """True where the view's centre is that of all layers, as napari leaves it; zooming moves it."""
+    """Return True if the view is centred on all layers, as after napari's reset."""
     if not len(viewer.layers) or viewer.dims.ndisplay != 2:
         return False
     displayed = list(viewer.dims.displayed)

@@ -1,4 +1,4 @@
-"""The next step, as a sentence: what a first-time user needs to read, and nothing more."""
+"""Guide: the next step as a sentence, for first-time users."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Situation:
     in_3d: bool = False
     wants_download: bool = False
     objects: int = 0
-    refined: bool = False  # the object's own pixels are a hint to the model
-    foreign_label: int = 0  # the current number, where it is an existing label and no object yet
+    refined: bool = False  # the object's pixels are a hint to the model
+    foreign_label: int = 0  # the current number if it is an existing label and no object yet
 
 
 def next_step(situation: Situation) -> str:
-    """One short sentence that says what to do now."""
+    """Short sentence with the next step."""
     if not situation.has_image:
         return (
             "1. Open an image (File > Open, or File > Open Sample > Segment Anything), then choose it here."

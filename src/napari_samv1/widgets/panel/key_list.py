@@ -1,4 +1,4 @@
-"""The keys that the annotation's layers listen to, as the user's preferences have them now."""
+"""Keys of the annotation's layers, as set in the user's preferences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that earlier windows left unsaved: a list with pictures and dates, to restore from or to discard."""
+"""Unsaved work of earlier windows: a list with pictures and dates, to restore or to discard."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ROWS_IN_SIGHT = 3
 
 @dataclass(frozen=True, eq=False)
 class LostSession:
-    """A session that was not saved, with its picture (side, side, 3); None where there can be none."""
+    """Session that was not saved, with a picture (side, side, 3), or None if it cannot be drawn."""
 
     found: Recoverable
     picture: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     @property
     def words(self) -> str:
-        """Images, objects and date in two lines, or why it cannot be read."""
+        """Images, objects and date in two lines, or the reason why it cannot be read."""
         record = self.found.record
         if record is None:
             return f"cannot be read:\n{self.found.problem}"
@@ -57,7 +57,7 @@ def _picture_of(found: Recoverable) -> NDArray[np.uint8] | None:
 
     if found.record is None or not found.record.planes:
         return None
-    # whatever is wrong with one session, the others are to be offered
+    # a damaged session must not hide the others
     try:
         return picture_of(found.record.planes[0], PICTURE_SIDE)
     except Exception:
@@ -68,7 +68,7 @@ def _picture_of(found: Recoverable) -> NDArray[np.uint8] | None:
 class LostWork:
     """Offers lost sessions in a ``card``, and asks before any is discarded.
 
-    ``restore`` and ``discard`` get what was chosen; ``take_out`` is to be called with what is restored.
+    ``restore`` and ``discard`` get the chosen sessions; call ``take_out`` with a restored one.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class LostWork:
         self.offer()
 
     def take_out(self, restored: Recoverable) -> None:
-        """Offer a session no longer."""
+        """Remove a restored session from the offer."""
         self._lost = [one for one in self._lost if one.found is not restored]
 
     def offer(self) -> None:
@@ -158,6 +158,6 @@ def _icon(picture: NDArray[np.uint8]) -> QIcon:
     height, width, _ = pixels.shape
     image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
     icon, pixmap = QIcon(), QPixmap.fromImage(image)
-    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # without a tint where it is selected
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # without a tint when selected
         icon.addPixmap(pixmap, mode)
     return icon

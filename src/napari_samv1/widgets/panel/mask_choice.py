@@ -27,7 +27,7 @@ AUTO_TIP = (
 
 @dataclass(frozen=True)
 class CandidateScores:
-    """Scores of one of the four masks; ``area`` in pixels before clean-up, where it is known."""
+    """Scores of one of the four masks; ``area`` in pixels before clean-up, None if unknown."""
 
     iou: float
     stability: float
@@ -35,7 +35,7 @@ class CandidateScores:
 
 
 class Thumbnail(QAbstractButton):
-    """One candidate as a picture, or the number of one like it; that in the Labels layer has a frame."""
+    """Button of a candidate: its picture, or the number of a similar one; framed if chosen."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Thumbnail(QAbstractButton):
         self.update()
 
     def show_like(self, number: int) -> None:
-        """Show the number of a candidate that this one hardly differs from."""
+        """Show the number of a candidate with almost the same mask."""
         self.show_picture(None)
         self.like = number
         self.describe(self._scores)
@@ -73,7 +73,7 @@ class Thumbnail(QAbstractButton):
         self.update()
 
     def describe(self, scores: str) -> None:
-        """Say what a reader hears and a pointer finds."""
+        """Set the accessible name and the tooltip."""
         self._scores = scores
         self.setAccessibleName(f"Mask {self.number}")
         like = "" if self.like is None else f". It hardly differs from mask {self.like}."
@@ -145,10 +145,10 @@ class MaskPictures(QWidget):
         self.auto.setChecked(choice == "auto")
 
     def show_scores(self, candidates: Sequence[CandidateScores], taken: int | None) -> None:
-        """Show the four candidates' scores, and mark the one that is in the Labels layer."""
+        """Show the four candidates' scores, and mark the one in the Labels layer."""
         for index, (button, label) in enumerate(zip(self.candidates, self.scores, strict=True)):
             button.setEnabled(True)
-            # before there is a mask, what is chosen for it
+            # before there is a mask, mark the choice
             button.show_taken(index == (taken if candidates else self._choice))
             if index >= len(candidates):
                 label.setText("-\n-\n-")
@@ -161,9 +161,9 @@ class MaskPictures(QWidget):
             button.describe(f"predicted IoU {scores.iou:.3f}, stability {scores.stability:.3f}{pixels}")
 
     def show_pictures(self, pictures: Sequence[NDArray[np.uint8]], like: Sequence[int] = ()) -> None:
-        """Show the candidates; none where there are none.
+        """Show the candidates' pictures; numbers alone without pictures.
 
-        ``like`` holds for each the index of the one that stands for it, whose picture is enough.
+        ``like`` holds for each candidate the index of the similar one whose picture is shown.
         """
         for index, button in enumerate(self.candidates):
             if index < len(like) and like[index] != index:
@@ -211,7 +211,7 @@ def _small(text: str = "", align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignHCent
 
 def _pick(pictures: MaskPictures, choice: Choice) -> Callable[..., None]:
     def pick(*_checked: object) -> None:
-        # a press on what is chosen already would release the button
+        # a press on the chosen button would otherwise release it
         pictures.show_choice(pictures.choice)
         pictures.picked.emit(choice)
 

@@ -1,4 +1,4 @@
-"""Choose a model and a device: known models with their state on disk, downloads, files of one's own."""
+"""Chooser of model and device: listed models with their state on disk, downloads, weight files."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ PREPARATION_TITLES = {"published": "as Segment Anything", "medsam": "as MedSAM"}
 
 
 class ModelChooser(QWidget):
-    """Shows and changes the model, its preparation and the device; says so with ``chosen``.
+    """Shows and changes the model, its preparation and the device; emits ``chosen``.
 
-    It downloads nothing itself: ``download_wanted`` and ``cancel_wanted`` ask for it, and ``show_download``
-    and ``show_status`` tell what became of it.
+    Downloads run elsewhere: ``download_wanted`` and ``cancel_wanted`` ask for them, ``show_download`` and
+    ``show_status`` show their state.
     """
 
     chosen = Signal(object)  # Choices
@@ -96,12 +96,12 @@ class ModelChooser(QWidget):
 
     @property
     def known(self) -> KnownModel | None:
-        """The chosen row of the table; None for a file of one's own."""
+        """The chosen row of the table; None for a weight file."""
         return MODELS.get(self._choices.model)
 
     @property
     def is_ready_to_load(self) -> bool:
-        """True where the chosen model's file is on the disk."""
+        """True if the chosen model's file is on the disk."""
         known = self.known
         if known is None:
             return Path(self._choices.model).is_file()
@@ -113,12 +113,12 @@ class ModelChooser(QWidget):
         return self._choices.model if self.known is not None else Path(self._choices.model).name
 
     def choose_file(self, path: Path) -> None:
-        """Take a weight file of one's own, as the button's dialogue does."""
+        """Choose a weight file, as the file dialog does."""
         self._choose(replace(self._choices, model=str(path)))
         self._fill()
 
     def choose_model(self, model: str) -> None:
-        """Take a known model by its name, or a weight file by its path; ValueError for anything else."""
+        """Choose a listed model by its name, or a weight file by its path; else raise ValueError."""
         if model in MODELS:
             self._choose(replace(self._choices, model=model))
             self._fill()
@@ -139,7 +139,7 @@ class ModelChooser(QWidget):
         self.status.setVisible(bool(sentence))
 
     def show_download(self, state: DownloadState | None) -> None:
-        """Show a running download, or with None that it ended, one way or the other."""
+        """Show a running download, or with None that it finished, failed or was cancelled."""
         if state is None:
             if self._downloading is not None:
                 self._downloading = None
@@ -228,7 +228,7 @@ class ModelChooser(QWidget):
 
 
 class ModelChoice(LookValue[str]):
-    """The model in use: a known one's name, or the path of a weight file."""
+    """The model in use: a listed model's name, or the path of a weight file."""
 
     def __init__(self, chooser: ModelChooser, **options: Any) -> None:
         self.chooser = chooser
@@ -240,11 +240,11 @@ class ModelChoice(LookValue[str]):
         return self.chooser.choices.model
 
     def set_value(self, value: Any) -> None:
-        """Choose a model; one that is not on the disk is offered for download."""
+        """Choose a model; a model that is not on the disk is offered for download."""
         self.chooser.choose_model(str(value))
 
     def _chosen(self, choices: Choices) -> None:
-        # a device may have been chosen, with the same model
+        # the signal comes for another device too
         if choices.model != self._told:
             self._told = choices.model
             self.changed.emit(choices.model)

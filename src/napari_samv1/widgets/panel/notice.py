@@ -1,4 +1,4 @@
-"""The sentence at the top of the panel: what to do next, or what went wrong, in a place of fixed height."""
+"""The sentence at the top of the panel, of fixed height: the next step, or an error message."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Notice(QScrollArea):
         self._fix_height()
 
     def show_guide(self, sentence: str) -> None:
-        """Say what to do next; seen while there is no message."""
+        """Set the guide's sentence; visible while there is no message."""
         self.guide.setText(sentence)
         self.guide.setToolTip(plain(sentence))
 

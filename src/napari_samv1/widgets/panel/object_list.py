@@ -1,4 +1,4 @@
-"""The list of objects: which one is current, the next one, what is done to one, undo and redo."""
+"""The list of objects, with buttons for their actions, undo and redo."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class ObjectList(QWidget):
                 self.view.setCurrentIndex(self.model.index(row))
 
     def show_history(self, state: State) -> None:
-        """Say what undo would revert and redo repeat."""
+        """Name the steps of undo and redo in their tips."""
         for shown_on, action, label in (
             (self.undo, actions.UNDO, state.undo),
             (self.redo, actions.REDO, state.redo),
@@ -139,7 +139,7 @@ class _Unheard:
 
 
 class _View(QListView):
-    """Rows of one height, of which Qt asks only the visible ones; Delete works while it has the focus."""
+    """List view with rows of one height; the Delete key works while it has the focus."""
 
     picked = Signal(int)
     delete_wanted = Signal()
@@ -156,7 +156,7 @@ class _View(QListView):
         self.setMinimumHeight(ROWS_AT_LEAST * _row_height(self) + 2 * self.frameWidth() + 2)
 
     def unheard(self) -> _Unheard:
-        """While it lasts, no change of the current row is reported."""
+        """Report no change of the current row in this context."""
         return _Unheard(self)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -164,7 +164,7 @@ class _View(QListView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         super().resizeEvent(event)
-        # a part that opens below makes the list shorter
+        # keep the current row visible when a part opened below makes the list shorter
         self.scrollTo(self.currentIndex())
 
     def currentChanged(  # noqa: N802 - Qt's name

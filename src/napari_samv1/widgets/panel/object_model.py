@@ -1,4 +1,4 @@
-"""The objects of the displayed plane as rows, of which only those that changed are shown anew."""
+"""Objects of the displayed plane as rows, of which only changed ones are updated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID = Qt.ItemDataRole.UserRole
 PROMPTS = Qt.ItemDataRole.UserRole + 1
 STATE = Qt.ItemDataRole.UserRole + 2
 
-# beyond, one reset is less work than so many single rows
+# for more, one reset is faster than single rows
 MOST_SINGLE_ROWS = 16
 
 NO_PROMPTS_YET = "It has no prompts yet: point at it in the image."
@@ -30,10 +30,9 @@ ASKED = "Its mask is being computed."
 
 
 class ObjectModel(QAbstractListModel):
-    """One row for each object, each existing label, and the current number while nothing is pointed at.
+    """One row for each object, each existing label, and the current number before its first prompt.
 
-    ``colour_of`` gives the colour of a label, or None without a Labels layer; it is asked for visible rows
-    only.
+    ``colour_of`` returns the colour of a label, or None without a Labels layer; called for visible rows only.
     """
 
     def __init__(self, colour_of: Callable[[int], QColor | None]) -> None:
@@ -44,7 +43,7 @@ class ObjectModel(QAbstractListModel):
         self._existing: frozenset[int] = frozenset()
 
     def show(self, objects: Mapping[int, Piece], current: int, *, existing: Collection[int] = ()) -> None:
-        """Take the objects of the plane; records that are the same ones as before cost nothing.
+        """Show the objects of the plane; unchanged records are not updated.
 
         ``existing`` are labels of the plane; those that are no objects get rows of their own.
         """
@@ -54,7 +53,7 @@ class ObjectModel(QAbstractListModel):
         were, self._existing = self._existing, frozenset(existing)
         for row, object_id in enumerate(self._ids):
             known = objects.get(object_id)
-            # a row tells whether it is an existing label only while it is no object
+            # "existing label" shows only in rows without an object
             turned = known is None and (object_id in were) != (object_id in self._existing)
             if known is not self._known[row] or turned:
                 self._known[row] = known
@@ -62,7 +61,7 @@ class ObjectModel(QAbstractListModel):
                 self.dataChanged.emit(index, index)
 
     def recolour(self) -> None:
-        """The colours of labels may be others."""
+        """Draw the labels' colours anew."""
         if self._ids:
             last = self.index(len(self._ids) - 1)
             self.dataChanged.emit(self.index(0), last, [Qt.ItemDataRole.DecorationRole])

@@ -1,4 +1,4 @@
-"""The dock widget "Segment Anything": its parts, and which part speaks to which."""
+"""The dock widget "Segment Anything": its parts, and the connections between them."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ class SegmentAnythingPanel(QScrollArea):
     """Point at objects in an image, and get their masks in a Labels layer.
 
     Scripts set what the mouse sets: ``panel.threshold.value = 1.5``, ``panel.mask.value = 2``; ``asdict``
-    tells all values, and ``panel.settings`` is the magicgui container that holds them.
-    The panel closes what it opened (threads, connections) when its dock or the viewer is closed.
+    returns all values, and ``panel.settings`` is the magicgui container that holds them. The panel closes
+    what it opened (threads, connections) when its dock or the viewer is closed.
     """
 
-    # napari hands a viewer over to exactly this annotation
+    # napari passes its viewer only to this exact annotation
     def __init__(self, viewer: napari.viewer.Viewer, choices: Choices | None = None) -> None:
         super().__init__()
         register_keys()
-        # a viewer handed to a plugin may be a proxy, behind which no layer is identical to itself
+        # napari may pass a proxy, whose layers are wrapped anew at each access
         self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -154,7 +154,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.keys.changed.connect(self._show_keys)
         settings.regions.toggled.connect(self._show_regions)
         app.on_change(self._show)
-        # they and not the panel, which they outlive
+        # bound to the parts and not to the panel, which is deleted before them
         app.on_close(self.existing.close)
         app.on_close(self.one_each.close)
         app.on_close(self.outlines.hide)
@@ -164,7 +164,7 @@ class SegmentAnythingPanel(QScrollArea):
         self._take_model(choices)
         _OPEN.add(self)
 
-    # ---- for scripts: what the mouse does, by value
+    # ---- values for scripts
 
     @property
     def mask(self) -> MaskChoice:  # type: ignore[override]  # Qt's own mask() cuts windows into shapes
@@ -178,7 +178,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     @property
     def cleanup(self) -> CleanUpFields:
-        """The current object's clean-up, a record of which each field is a widget too."""
+        """The current object's clean-up, a record whose fields are widgets too."""
         return self.settings.cleanup
 
     @property
@@ -188,7 +188,7 @@ class SegmentAnythingPanel(QScrollArea):
 
     @property
     def inside(self) -> Number:
-        """The label to stay inside of, where that is the rule."""
+        """The label to stay inside of, if the rule is "inside"."""
         return self.settings.inside
 
     @property
@@ -207,11 +207,11 @@ class SegmentAnythingPanel(QScrollArea):
 
     @property
     def model(self) -> ModelChoice:
-        """The model in use: a known one's name, or the path of a weight file."""
+        """The model in use: a listed model's name, or the path of a weight file."""
         return self.settings.model
 
     def asdict(self) -> dict[str, Any]:
-        """All of these values, by their names."""
+        """All values of the panel, by their names."""
         return self.settings.asdict()
 
     # ---- the parts
@@ -241,7 +241,7 @@ class SegmentAnythingPanel(QScrollArea):
         layout.addWidget(self.sight_part)
         layout.addWidget(line())
         layout.addWidget(self.tools)
-        # between the tools and the list, which gives way: neither tools nor buttons move
+        # above the list, which shrinks, so that neither tools nor buttons move
         layout.addWidget(self.session.card)
         layout.addWidget(self.objects, 1)
         layout.addWidget(line())
@@ -259,7 +259,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.setMinimumWidth(240)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """As narrow as napari's own docks, so that the image keeps the room."""
+        """Size hint as narrow as napari's docks, so that the image keeps its room."""
         return QSize(PREFERRED_WIDTH, super().sizeHint().height())
 
     def reset_choices(self, _event: object = None) -> None:
@@ -274,14 +274,14 @@ class SegmentAnythingPanel(QScrollArea):
                 self.image.layer = images[0]
 
     def _take_what_is_there(self) -> None:
-        """Choose the active image, or the only one, and the prompts and masks that an earlier panel left."""
+        """Choose the active image, or the only one."""
         self.reset_choices()
         active = self.viewer.layers.selection.active
         if active is not None and is_image(active):
             self.image.layer = active
         self._show_all(self.app.state)
 
-    # ---- from a person
+    # ---- from the user
 
     def _image_picked(self, layer: Image | None) -> None:
         self._bind("image", layer)
@@ -328,10 +328,10 @@ class SegmentAnythingPanel(QScrollArea):
             self.model_part.open = True
         self._show_guide(self.app.state)
 
-    # ---- to a person
+    # ---- to the user
 
     def _show(self, old: State, new: State) -> None:
-        """Touch what shows a part of the state that differs."""
+        """Update the parts that show a changed part of the state."""
         if new.differs(old, "layers"):
             self._show_layers()
         if new.differs(old, "encoding"):
@@ -391,7 +391,7 @@ class SegmentAnythingPanel(QScrollArea):
         self.objects.show_objects(state.objects, state.current, existing=self.existing.numbers)
 
     def _show_keys(self) -> None:
-        # a window that is made later announces its keys to a panel that is going away as well
+        # another window's keys may be announced while this panel is being deleted
         if self.app.closed:
             return
         self.objects.show_keys()
@@ -443,7 +443,7 @@ class SegmentAnythingPanel(QScrollArea):
     # ---- the end
 
     def event(self, event: QEvent) -> bool:
-        # napari's dock takes the widget out before it forgets it: no close event comes
+        # napari's dock removes the widget without a close event
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
         elif event.type() == QEvent.Type.ParentChange:
@@ -467,7 +467,7 @@ def open_panels() -> list[SegmentAnythingPanel]:
 
 
 def _closing(app: App) -> Callable[[], None]:
-    # holds the app and not the panel: it must outlive the panel's last moment
+    # takes the app and not the panel, because it runs after the panel is deleted
     def close() -> None:
         app.close()
 
@@ -475,7 +475,7 @@ def _closing(app: App) -> Callable[[], None]:
 
 
 def _colours(binding: AnnotationBinding) -> Callable[[int], QColor | None]:
-    # holds the binding and not the panel, which Qt's connections would then keep alive
+    # takes the binding and not the panel, because Qt's connections would keep the panel alive
     def colour_of(label: int) -> QColor | None:
         if binding.labels is None:
             return None
@@ -485,12 +485,12 @@ def _colours(binding: AnnotationBinding) -> Callable[[int], QColor | None]:
 
 
 def is_image(layer: object) -> bool:
-    """True for an image to annotate, and not for pictures of a model's inside."""
+    """Return True for an image to annotate; False for the inspector's pictures."""
     return isinstance(layer, Image) and not is_picture(layer)
 
 
 def is_labels(layer: object) -> bool:
-    """True for a layer that can take masks."""
+    """Return True for a layer that can take masks."""
     return isinstance(layer, Labels) and not is_picture(layer)
 
 

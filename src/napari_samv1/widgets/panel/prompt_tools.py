@@ -1,4 +1,4 @@
-"""The tools for pointing: clicks, shapes, the brush, picking an object; and what a prompt says."""
+"""The tools for prompts: clicks, shapes, the brush, picking an object, foreground and background."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARROW_WIDTH = 20
 
 
 class PromptTools(QWidget):
-    """Shows what the next click means; its buttons are actions."""
+    """Shows the active tool and the next prompt's polarity; its buttons are actions."""
 
     one_each_picked = Signal(bool)
 
@@ -76,7 +76,7 @@ class PromptTools(QWidget):
         self.show_state(self._state)
 
     def show_state(self, state: State) -> None:
-        """Press the buttons of the tool in hand, and of what the next prompt says."""
+        """Press the buttons of the active tool and of the next prompt's polarity."""
         self._state = state
         tool = state.tool
         self.click.setChecked(tool == "click")
@@ -88,7 +88,7 @@ class PromptTools(QWidget):
         self.show_keys()
 
     def show_keys(self) -> None:
-        """Name the tools' keys, as they are bound now, in their tips."""
+        """Name the tools' current keys in their tips."""
         shape = actions.SHAPES[self._state.shape]
         self.box.setText(shape.title)
         for button, action, tip in (

@@ -1,4 +1,4 @@
-"""A calm question in the panel: a sentence, perhaps something to choose from, and buttons for the answers."""
+"""A question in the panel, not a dialog: a sentence, a widget if needed, and buttons for the answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answer = tuple[str, Callable[[], None]]
 
 
 class QuestionCard(QWidget):
-    """Shows one question at a time, and nothing without one; the window stays free meanwhile."""
+    """Shows one question at a time, and is hidden without one; the window is never blocked."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,7 +32,7 @@ class QuestionCard(QWidget):
         self.hide()
 
     def ask(self, sentence: str, answers: Sequence[Answer], content: QWidget | None = None) -> None:
-        """Ask; whichever button is pressed, the question goes, and its answer is called.
+        """Ask a question; a pressed button hides it, and calls its answer.
 
         ``content`` is shown under the sentence; the card owns it from now on.
         """
@@ -49,7 +49,7 @@ class QuestionCard(QWidget):
         self.show()
 
     def dismiss(self) -> None:
-        """Take the question back."""
+        """Remove the question without an answer."""
         self.hide()
         for button in self.buttons.values():
             self._row.removeWidget(button)

@@ -1,4 +1,4 @@
-"""The native dialogs that ask where to."""
+"""Native file dialogs to save, open and export."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_samv1.widgets.panel.session_exports import EXPORTS, Export
 
-# what people end a file's name with, and not "cells 2.5" or "day.12"
+# a file ending, but not that of "cells 2.5" or "day.12"
 _ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
 def ask_where_to_save(parent: QWidget, suggested: Path) -> Path | None:
-    """A name for a session's folder, new or there; None where the person thought better of it."""
+    """Ask for a session's folder, new or existing; None if cancelled."""
     chosen, _ = QFileDialog.getSaveFileName(
         parent, "Save the session as a folder", str(suggested), "Session folder (*)"
     )
@@ -23,14 +23,14 @@ def ask_where_to_save(parent: QWidget, suggested: Path) -> Path | None:
 
 
 def ask_what_to_open(parent: QWidget, start: Path) -> Path | None:
-    """A session's folder."""
+    """Ask for the folder of a saved session; None if cancelled."""
     chosen = QFileDialog.getExistingDirectory(parent, "Open a session: choose its folder", str(start))
     return Path(chosen) if chosen else None
 
 
 @dataclass(frozen=True)
 class Target:
-    """A file to export to, and its format; ``confirmed`` is the file of which the dialog itself has asked."""
+    """A file to export to, and its format; ``confirmed`` is the file that the dialog may replace."""
 
     path: Path
     export: Export
@@ -38,11 +38,11 @@ class Target:
 
 
 class UnknownEndingError(ValueError):
-    """A file's name ends as no export does; the message is a sentence that names those that do."""
+    """Error for a file ending of no export format; the message names the endings."""
 
 
 def ask_where_to_export(parent: QWidget, suggested: Path) -> Target | None:
-    """A file and its format: by the name's ending, or without one by the filter that was chosen.
+    """Ask for a file and its format: by the name's ending, or else by the dialog's filter.
 
     Raises
     ------
@@ -65,8 +65,8 @@ def ask_where_to_export(parent: QWidget, suggested: Path) -> Target | None:
     if _ENDING.search(path.name):
         endings = ", ".join(ending for export in EXPORTS for ending in export.endings)
         raise UnknownEndingError(
-            f"Nothing is exported as “{path.suffix}”: end the name in one of {endings}, or leave its ending "
-            f"out to get the format that is chosen in the dialog."
+            f"“{path.suffix}” is no export format: end the name in one of {endings}, or leave its ending out "
+            f"to get the format chosen in the dialog."
         )
     export = filters.get(picked, EXPORTS[0])
     return Target(path.with_name(path.name + export.endings[0]), export, path)

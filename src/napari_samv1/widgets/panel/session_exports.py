@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Export:
     """A format, with its usual ending first.
 
-    ``parts`` are what one file holds: by default the whole session.
+    ``parts`` splits a session into one part for each file: by default the whole session is one.
     """
 
     title: str
@@ -25,7 +25,7 @@ class Export:
     parts: Callable[[SessionRecord], Sequence[SessionRecord]] = field(default=lambda record: [record])
 
     def ending_of(self, name: str) -> str:
-        """The ending of a file's name that is one of this format; "" without one."""
+        """The ending of a file's name if it is one of this format, otherwise ""."""
         return next((name[-len(one) :] for one in self.endings if name.lower().endswith(one)), "")
 
     def files(self, path: Path, record: SessionRecord) -> list[Path]:
@@ -40,7 +40,7 @@ class Export:
     def write(
         self, path: Path, record: SessionRecord, channels_of: ChannelsOf = lambda _plane: ()
     ) -> Sequence[Path]:
-        """Write a session; the files that were made. May take long; SessionError, OSError or ValueError."""
+        """Write a session, and return the files. May take long; SessionError, OSError or ValueError."""
         files = self.files(path, record)
         for file, part in zip(files, self.parts(record), strict=True):
             self.write_part(file, part, channels_of)

@@ -1,4 +1,4 @@
-"""Keeps the annotation on the disk while it is made, so that whatever ends napari costs a second at most."""
+"""Autosave of the annotation, so that a crash of napari costs a second of work at most."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SECONDS_BETWEEN = 0.5
 class SessionKeeper(QObject):
     """Records all annotated planes and hands the record to autosave, from the first edit on.
 
-    When it is closed, work that is in no session folder is left for the next start to offer; what was saved
-    leaves nothing behind.
+    At closing, work that is in no session folder is left for the next start to offer; autosaves of saved work
+    are deleted.
     """
 
-    changed = Signal()  # autosaved, or saved, or a problem with it
+    changed = Signal()  # autosaved, saved, or failed to
     _wrote = Signal()
 
     def __init__(self, viewer: Viewer, binding: AnnotationBinding, encoder: Encoder) -> None:
@@ -58,7 +58,7 @@ class SessionKeeper(QObject):
 
     @property
     def object_count(self) -> int:
-        """Objects that were last recorded."""
+        """Number of objects in the last record."""
         return 0 if self._record is None else self._record.object_count
 
     @property
@@ -68,22 +68,22 @@ class SessionKeeper(QObject):
         return record is None or not record.object_count or _alike(record, self._saved)
 
     def touch(self) -> None:
-        """Something may have changed: record it soon. Cheap, and meant to be called often."""
+        """Record possible changes soon. Cheap, and meant to be called often."""
         if not self.closed and not self._timer.isActive():
             self._timer.start()
 
     def current(self) -> SessionRecord:
-        """The record of what there is now."""
+        """The record of the present state."""
         return self._recorder.record(self._binding, self._viewer.layers, self._encoder.pixels)
 
     def offer(self) -> None:
-        """Record what there is now, and have it autosaved if it is not what was offered last."""
+        """Record the present state, and have it autosaved if it differs from the last record."""
         self._timer.stop()
         if self.closed:
             return
         images = {layer.unique_id for layer in self._viewer.layers}
         if self._recorded_images - images:
-            # what was annotated on an image that was closed is not to vanish with it
+            # keep the autosave of a closed image, which the new record lacks
             self._retire()
         record = self.current()
         if _alike(record, self._record) or (self._record is None and not record.object_count):
@@ -97,12 +97,12 @@ class SessionKeeper(QObject):
         self.changed.emit()
 
     def flushed(self, timeout: float = 30.0) -> bool:
-        """Wait until what was offered is on the disk; on any thread. False where it is not."""
+        """Wait until the last record is on the disk; on any thread. False if it is not."""
         autosave = self._autosave
         return autosave is not None and autosave.flush(timeout)
 
     def saved(self, record: SessionRecord, folder: Path) -> None:
-        """A record is in a session folder now: until the next edit there is nothing to autosave."""
+        """Note that a record is in a session folder, and end autosave until the next edit."""
         self._saved, self.folder = record, folder
         if self.is_saved:
             self._end_autosave()
@@ -110,9 +110,9 @@ class SessionKeeper(QObject):
         self.changed.emit()
 
     def go_on(self, record: SessionRecord, images: Sequence[Placed], folder: Path | None = None) -> str:
-        """Go on with a session that was saved in ``folder``, or left by autosave; "" or a sentence.
+        """Continue a session that was saved in ``folder``, or left by autosave; "" or a sentence.
 
-        What was annotated before stays with its autosave: the next start offers it, if it was not saved.
+        Earlier work stays in its autosave, which the next start offers if it was not saved.
         """
         self.offer()
         self._retire()
@@ -125,7 +125,7 @@ class SessionKeeper(QObject):
         return problem
 
     def close(self) -> None:
-        """End autosave; again does nothing."""
+        """End autosave; a second call does nothing."""
         if self.closed:
             return
         self.offer()
@@ -134,7 +134,7 @@ class SessionKeeper(QObject):
         self._end_autosave()
 
     def _retire(self) -> None:
-        """Begin another session; what was autosaved so far is left for the next start, if it is not saved."""
+        """Begin another session; the autosave so far is left for the next start if it is not saved."""
         self._end_autosave()
         self._record = self._saved = self.folder = None
         self.problem = ""
@@ -148,15 +148,15 @@ class SessionKeeper(QObject):
             autosave.close(clean=self.is_saved)
 
     def _catch_up(self, _event: object = None) -> None:
-        """A layer is about to go: what was annotated until now is to be on record.
+        """Record the annotation before a layer is removed.
 
-        Of many that go at once, as when the window closes, the first counts: what the others leave behind is
-        nobody's work.
+        If many layers are removed at once, as when the window closes, only the state before the first is
+        recorded: the later ones are no edits of the user.
         """
         if not self._layers_go.isActive():
             if self._timer.isActive():
                 self.offer()
-            # runs out with the next turn of the event loop
+            # ends with the next turn of the event loop
             self._layers_go.start(0)
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""From a saved session to its images: found in the viewer by their pixels, opened, or asked for."""
+"""Search for a saved session's images: in the viewer by their pixels, in files, or by a question."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Reading = tuple["DisplayedPlane", str]
 
 @dataclass
 class _Sought:
-    """An image that a session needs, or a channel beside one: its planes, and what was found of it so far."""
+    """State of the search for an image or a channel that a session needs."""
 
     record: ImageRecord
     is_channel: bool = False
@@ -69,8 +69,8 @@ class _Sought:
 class SessionOpener(QObject):
     """Finds the images of one session at a time, then hands them to ``on_found``.
 
-    Pixels are read and compared on the worker's thread. Where they are others than those that were
-    annotated, or an image is not to be had, ``card`` asks what to do.
+    Pixels are read and compared on the worker's thread. If an image's pixels differ from the annotated ones,
+    or an image is missing, ``card`` asks what to do.
     """
 
     def __init__(self, viewer: Viewer, worker: Worker, card: QuestionCard) -> None:
@@ -78,7 +78,7 @@ class SessionOpener(QObject):
         self._viewer, self._worker, self._card = viewer, worker, card
         self._sought: list[_Sought] = []
         self._shown: Mapping[str, Channel] = {}
-        self._opened: list[Image] = []  # of files or samples of the session
+        self._opened: list[Image] = []  # from files or samples of the session
         self._on_found: Callable[[Sequence[Placed]], None] = _ignore
         self._on_cancel: Callable[[], None] = _do_nothing
 
@@ -88,7 +88,7 @@ class SessionOpener(QObject):
         on_found: Callable[[Sequence[Placed]], None],
         on_cancel: Callable[[], None],
     ) -> None:
-        """Find the images of a session; a search that is under way is given up."""
+        """Find the images of a session; cancel a running search."""
         self._worker.cancel(FIND)
         self._sought = [_Sought(image) for image in record.images if image.planes]
         self._sought += [_Sought(channel, is_channel=True) for channel in channels_of(record)]
@@ -98,7 +98,7 @@ class SessionOpener(QObject):
         self._look()
 
     def found(self, outcome: Outcome) -> None:
-        """The worker has compared pixels."""
+        """Take the worker's comparison of pixels, and continue the search."""
         if outcome.cancelled:
             return
         if outcome.error is not None:
@@ -118,11 +118,11 @@ class SessionOpener(QObject):
 
     @property
     def missing_channels(self) -> tuple[str, ...]:
-        """Names of channels that were not found; masks are there without them."""
+        """Names of channels that were not found, without which the session opens all the same."""
         return tuple(sought.name for sought in self._sought if sought.is_channel and sought.image is None)
 
     def _look(self) -> None:
-        """Compare the pixels of all images that could be one of those sought."""
+        """Compare the pixels of all images in the viewer that could be needed."""
         readings = []
         for sought in self._sought:
             if sought.image is not None:
@@ -136,7 +136,7 @@ class SessionOpener(QObject):
                     (plane, source.pixels) for plane, source in planes if plane is not None and source.pixels
                 ]
                 fits = all(plane is not None for plane, _ in planes)
-                # without a hash, the name has to do
+                # without a hash, compare names
                 guess = fits and image.name == sought.name
                 readings.append((sought, image, fits, guess, known))
 
@@ -164,7 +164,7 @@ class SessionOpener(QObject):
         return any(sought.image is image for sought in self._sought)
 
     def _open_files(self) -> bool:
-        """Open the files or samples of images that are not there; whether any came."""
+        """Open the files or samples of missing images; True if any opened."""
         came = False
         origins = set()
         for sought in self._sought:
@@ -188,7 +188,7 @@ class SessionOpener(QObject):
             ]
             self._opened += [layer for layer in new if isinstance(layer, Image)]
             for image in fitting:
-                # the image is usable where it lies, whatever a damaged file says of its place
+                # a damaged session may hold an invalid place: the image then stays where it is
                 with suppress(ValueError, ArithmeticError, np.linalg.LinAlgError):
                     place(image, sought.planes)
             came = came or bool(fitting)
@@ -196,7 +196,7 @@ class SessionOpener(QObject):
 
     def _open(self, sought: _Sought) -> None:
         source = sought.planes[0].source
-        # readers of any plugin may raise anything
+        # readers of other plugins may raise any error
         try:
             if source.sample:
                 self._viewer.open_sample(*local_sample(source))
@@ -217,9 +217,9 @@ class SessionOpener(QObject):
                 continue
             image = fitting[0]
             if all(record.source.pixels for record in sought.planes):
-                how = f"holds other pixels than {sought.what} that was annotated"
+                how = f"holds other pixels than the annotated {sought.what}"
             else:
-                how = f"may be another than {sought.what} that was annotated: its pixels are not on record"
+                how = f"may not be the annotated {sought.what}, whose pixels the session does not record"
             self._ask(
                 f"Image “{image.name}” {how}. Use it anyway? The objects stay as they are; "
                 f"edited ones are computed anew from this image.",

@@ -1,4 +1,4 @@
-"""The panel's part "Session": save, open, export, and the offer of what an earlier napari did not save."""
+"""The panel's part "Session": save, open, export, and recover unsaved work."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ NOTHING_TO_SAVE = "There is nothing to save yet: point at an object first."
 
 
 class SessionPart(QWidget):
-    """Buttons and words; ``keeper`` autosaves, ``opener`` finds images, ``worker`` touches the disk.
+    """Buttons and status; ``keeper`` autosaves, ``opener`` finds images, ``worker`` uses the disk.
 
     ``card`` asks questions; the panel shows it above the list of objects. ``status`` keeps its height, so
-    that nothing moves when there is something to read.
+    that nothing moves when its text changes.
     """
 
     def __init__(self, app: App, canvas: AnnotationBinding, parent: QWidget | None = None) -> None:
@@ -107,7 +107,7 @@ class SessionPart(QWidget):
             self._save_in(folder)
             return
         self.card.ask(
-            f"There is a session in “{folder.name}” already. Replace it by this one?",
+            f"“{folder.name}” holds a session already. Replace it?",
             [("Replace", partial(self._save_in, folder)), ("Cancel", _do_nothing)],
         )
 
@@ -159,7 +159,7 @@ class SessionPart(QWidget):
     def _go_on(self, record: SessionRecord, folder: Path, images: Sequence[Placed]) -> None:
         count, before = self._unsaved_count(), self.keeper.folder
         whole = len(images) == len(record.images)
-        # without all of its images it is not that session any more, and must not replace it
+        # without all images it is another session, which must not replace the saved one
         problem = self.keeper.go_on(record, images, folder if whole else None)
         self._ready()
         self._say(
@@ -169,7 +169,7 @@ class SessionPart(QWidget):
         )
 
     def _model(self, record: SessionRecord) -> str:
-        """A sentence where the masks were made with another model than what is loaded."""
+        """Sentence if the masks were made with another model than the loaded one."""
         loaded = self.app.encoder.model
         pieces = (piece for plane in record.planes for piece in plane.pieces)
         answers = (piece.answer for piece in pieces if piece.answer is not None)
@@ -181,7 +181,7 @@ class SessionPart(QWidget):
         return f" Its masks were made with model {others}; edited objects are computed anew with “{now}”."
 
     def _channels(self) -> str:
-        """A sentence where the model saw channels that were not found."""
+        """Sentence if the model saw channels that were not found."""
         missing = ", ".join(f"“{name}”" for name in self.opener.missing_channels)
         return f" Not found: channel {missing}; edited objects are computed without it." if missing else ""
 
@@ -203,7 +203,7 @@ class SessionPart(QWidget):
         there = [file.name for file in files if file != chosen.confirmed and file.is_file()]
         if there:
             self.card.ask(
-                f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there already. Replace?",
+                f"{', '.join(there)} {'exists' if len(there) == 1 else 'exist'} already. Replace?",
                 [("Replace", partial(self._export, path, export, record)), ("Cancel", _do_nothing)],
             )
         else:
@@ -224,7 +224,7 @@ class SessionPart(QWidget):
         last = f" to “{files[-1].name}”, {len(files)} files" if len(files) > 1 else ""
         self._say(f"Exported “{files[0].name}”{last}.")
 
-    # ---- what an earlier napari did not save
+    # ---- unsaved work of an earlier napari
 
     def _discard(self, unwanted: Sequence[Recoverable]) -> None:
         def discard(_ticket: Ticket) -> None:
@@ -256,7 +256,7 @@ class SessionPart(QWidget):
         keeper = self.keeper
 
         def hand_over(_ticket: Ticket) -> None:
-            # only what the new autosave has on the disk may leave the old one
+            # delete the old autosave only once the new one is on the disk
             if whole and keeper.flushed():
                 lost.discard()
 
@@ -285,7 +285,7 @@ class SessionPart(QWidget):
         return 0 if self.keeper.is_saved else self.keeper.object_count
 
     def _ready(self) -> None:
-        """Let the canvas listen to clicks again, and show what there is."""
+        """Take the click tool, and show the objects."""
         with self.app.change():
             self.app.take_tool("click")
             self.app.sync()
@@ -319,7 +319,7 @@ class SessionPart(QWidget):
         self.status.say(" ".join(words for words in (self._said, state) if words))
 
     def _suggested(self, ending: str) -> Path:
-        """A name beside the image, where it came from a file."""
+        """Suggested path, beside the image's file if it has one."""
         image = self.canvas.image
         origin = "" if image is None else path_of(image)
         folder = Path(origin).parent if origin else self._home()
@@ -334,7 +334,7 @@ class SessionPart(QWidget):
 
 
 def _closing(worker: Worker, keeper: SessionKeeper) -> Callable[[], None]:
-    # they and not the part, which they outlive
+    # takes worker and keeper and not the part, because it runs after the part is deleted
     def close() -> None:
         worker.stop()
         keeper.close()

@@ -31,7 +31,7 @@ def images_in(record: SessionRecord) -> str:
 
 
 def when(saved: str) -> str:
-    """The time of an autosave on this place's clocks: "today 14:03", or with the date."""
+    """The local time of an autosave: "today 14:03", or with the date."""
     try:
         moment = datetime.fromisoformat(saved).astimezone()
     except ValueError:

@@ -30,20 +30,20 @@ LARGEST_LABEL = 2**31 - 1
 CLEAN_UP = "Clean-up and overlap"
 RULES = {
     "keep": ("keep existing", "Other objects and existing labels keep their pixels"),
-    "overwrite": ("overwrite", "This object covers others; what it covers comes back when it shrinks"),
+    "overwrite": ("overwrite", "This object covers others; their pixels come back when it shrinks"),
     "inside": ("stay inside label", "This object is painted only inside the chosen label"),
 }
 DETAILS: tuple[Detail, ...] = ("auto", "whole", 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625)
 DETAIL_TIP = (
-    "How finely the model looks at this object: the whole image at once, or a region around the prompts with "
-    "so many model pixels for each of the image's. Auto follows the screen when an object is begun."
+    "Resolution at which the model sees this object: the whole image at once, or a region around the prompts "
+    "with so many model pixels per image pixel. Auto follows the zoom of the view when an object is begun."
 )
 _PLAIN = {"keep": KEEP, "overwrite": OVERWRITE}
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """Callables for what a person or a script sets; each gets the value."""
+    """Callables for values set by the user or a script; each gets the value."""
 
     choice: Callable[[Choice], object]
     threshold: Callable[[float], object]
@@ -55,8 +55,8 @@ class Wishes:
 class Settings(Container[Widget]):
     """Mask, threshold, clean-up, overlap, detail and model; ``container.threshold.value = 1.5`` sets one.
 
-    What is set here, by the mouse or by a script, goes to ``wishes``. ``show_settings`` shows another
-    object's: the widgets emit ``changed``, and no wish is made. The container does nothing by itself.
+    Values set here, by the mouse or by a script, go to ``wishes``. ``show_settings`` shows an object's
+    values: the widgets emit ``changed``, and no wish is called.
     """
 
     mask: MaskChoice
@@ -80,7 +80,7 @@ class Settings(Container[Widget]):
         rule = ComboBox(
             name="rule",
             choices=[(title, kind) for kind, (title, _) in RULES.items()],
-            tooltip="Who gets pixels that this mask shares with other objects and existing labels",
+            tooltip="Rule for pixels that this mask shares with other objects and existing labels",
         )
         inside = Number(_label(), int, name="inside", tooltip="The label to stay inside of")
         detail = ComboBox(name="detail", choices=_named(DETAILS), tooltip=DETAIL_TIP)
@@ -109,7 +109,7 @@ class Settings(Container[Widget]):
         return Rule("inside", int(self.inside.value)) if kind == "inside" else _PLAIN[kind]
 
     def show_settings(self, settings: ObjectSettings) -> None:
-        """Show an object's settings; the widgets emit ``changed``, and no wish is made."""
+        """Show an object's settings; the widgets emit ``changed``, and no wish is called."""
         cleanup = settings.cleanup
         self.threshold.make_room_for(settings.threshold)
         self.inside.make_room_for(settings.rule.label or 1)
@@ -125,7 +125,7 @@ class Settings(Container[Widget]):
             if settings.rule.kind == "inside":
                 self.inside.value = settings.rule.label
             self.detail.value = settings.detail
-            # of these, changes are told below
+            # emitted below, once the values are stored
             with self.cleanup.changed.blocked():
                 self.cleanup.set_value(cleanup)
             self._shown.update(
@@ -139,10 +139,10 @@ class Settings(Container[Widget]):
             self.cleanup.changed.emit(self.cleanup.value)
         self._show_folded()
 
-    # ---- from a person or a script
+    # ---- from the user or a script
 
     def _differs(self, name: str, value: Any) -> bool:
-        """Compare a value with the object's, and keep it as the object's."""
+        """Store a value as the object's; True if it differs from the last one."""
         differs = value != self._shown[name]
         self._shown[name] = value
         return bool(differs)
@@ -173,7 +173,7 @@ class Settings(Container[Widget]):
     # ---- the look
 
     def show_detail(self, asked: Detail, *, matters: bool) -> None:
-        """Show the choice of a detail where the image is larger than a region, and say what "auto" is now."""
+        """Show the choice of detail if it ``matters``, with the present value of "auto"."""
         self.detail_row.setVisible(matters)
         self.detail_now.setText("" if self.detail.value != "auto" else f"now {_in_words(asked)}")
 

@@ -1,4 +1,4 @@
-"""The panel's part "Model sees": which channels, between which limits."""
+"""The panel's part "Model sees": channels and intensity limits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from napari_samv1.records.sight import LimitRule, SeenChannels, Sight
 from napari_samv1.widgets.shared.look import narrow_combo, note
 
 CHANNELS: dict[SeenChannels, tuple[str, str]] = {
-    "layer": ("the layer, in grey", "The image that is annotated, without its colours"),
+    "layer": ("the layer, in grey", "The annotated image, without its colours"),
     "visible": (
         "visible channels",
-        "All visible images that lie where it does, with their colours and blending, as displayed",
+        "All visible images on the same pixels, with their colours and blending, as displayed",
     ),
 }
 LIMITS: dict[LimitRule, tuple[str, str]] = {
     "displayed": ("as displayed", "The contrast limits of the layer controls"),
-    "plane": ("percentiles of the slice", "Found when a slice is encoded, each channel's own"),
-    "stack": ("percentiles of the stack", "Found once in a sample of all slices, each channel's own"),
+    "plane": ("percentiles of the slice", "Found for each channel when a slice is encoded"),
+    "stack": ("percentiles of the stack", "Found once for each channel, in a sample of all slices"),
     "fixed": ("fixed", "The same numbers for all channels, slices and images"),
 }
 SHORT = {"displayed": "as displayed", "plane": "% of the slice", "stack": "% of the stack", "fixed": "fixed"}
@@ -31,7 +31,7 @@ FARTHEST = 1e12
 
 
 class SightPart(QWidget):
-    """Two choices, two numbers where the rule has any, and the limits that follow."""
+    """Choosers of channels and rule, two numbers if the rule has any, and the present limits."""
 
     changed = Signal(object)  # a Sight
     renamed = Signal(str)  # the title
@@ -49,8 +49,8 @@ class SightPart(QWidget):
             for value, (title, tip) in titles.items():
                 combo.addItem(title, value)
                 combo.setItemData(combo.count() - 1, plain(tip), Qt.ItemDataRole.ToolTipRole)
-        self.channels.setToolTip("What the model sees of the image")
-        self.limits.setToolTip("Which values are the darkest and the brightest to the model")
+        self.channels.setToolTip("Channels of the image that the model sees")
+        self.limits.setToolTip("Values that are black and white to the model")
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         for box in (self.low, self.high):
             box.setKeyboardTracking(False)
@@ -75,7 +75,7 @@ class SightPart(QWidget):
         self.show_state(self._state)
 
     def show_state(self, state: State) -> None:
-        """Show what the model sees now; nothing is emitted but the title."""
+        """Show the present channels and limits; only ``renamed`` is emitted."""
         self._state = state
         sight = state.sight
         known = [limits for _, limits in state.limits if limits is not None]
@@ -109,7 +109,7 @@ class SightPart(QWidget):
             box.setSuffix("" if is_fixed else " %")
             box.setValue(value)
 
-    # ---- from a person
+    # ---- from the user
 
     def _picked(self) -> None:
         sight = replace(
@@ -117,7 +117,7 @@ class SightPart(QWidget):
         )
         known = self._last_known
         if sight.limits == "fixed" != self._state.sight.limits and known is not None and known[0] < known[1]:
-            # to begin with, what it was until now
+            # begin with the present limits
             sight = replace(sight, fixed=known)
         self.changed.emit(sight)
 

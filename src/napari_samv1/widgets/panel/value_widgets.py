@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 
 class LookValue(ValuedContainerWidget[Value], Generic[Value]):
-    """A value widget of magicgui whose look is a Qt widget of ours."""
+    """A magicgui value widget that shows one of our Qt widgets."""
 
     def __init__(self, look: QWidget, **options: Any) -> None:
         super().__init__(layout="horizontal", labels=False, **options)
@@ -24,7 +24,7 @@ class LookValue(ValuedContainerWidget[Value], Generic[Value]):
 class Number(LookValue[float]):
     """A number of a slider or spin box: ``control`` has Qt's value, setValue, valueChanged and range.
 
-    Values are of the type ``kind``; ``min`` and ``max`` bound what a person or a script may set.
+    Values are of the type ``kind``, from ``min`` to ``max``.
     """
 
     def __init__(self, control: Any, kind: Callable[[Any], float], **options: Any) -> None:
@@ -48,7 +48,7 @@ class Number(LookValue[float]):
         return self._kind(self.control.value())
 
     def set_value(self, value: Any) -> None:
-        """Set the number; ValueError outside of ``min`` to ``max``, or where it is none."""
+        """Set the number; ValueError outside of ``min`` to ``max``, or if it is no number."""
         number = self._kind(value)
         if not self.min <= number <= self.max:
             raise ValueError(f"{self.name} must be from {self.min} to {self.max}, got {value!r}")
@@ -57,7 +57,7 @@ class Number(LookValue[float]):
         self.control.setValue(number)
 
     def make_room_for(self, value: float) -> None:
-        """Widen the range so that it holds a value that was set elsewhere, as in a saved session."""
+        """Widen the range so that it holds a value from elsewhere, as from a saved session."""
         if value < self.min:
             self.control.setMinimum(value)
         if value > self.max:
@@ -66,7 +66,7 @@ class Number(LookValue[float]):
 
 @contextmanager
 def told_at_the_end(*widgets: BaseValueWidget[Any]) -> Iterator[None]:
-    """Set values of several widgets, and then emit ``changed`` of those whose value is another one."""
+    """Block ``changed`` of several widgets, and emit it at the end for those that changed."""
     before = [widget.value for widget in widgets]
     blocked = [widget.changed.blocked() for widget in widgets]
     for block in blocked:

@@ -17,13 +17,13 @@ def button(action: Action, do: Do) -> QPushButton:
     """A button that carries an action out."""
     made = QPushButton(action.title)
     made.setToolTip(plain(action.tip))
-    # a button's own argument, whether it is checked, means nothing here
+    # the signal's argument, the checked state, is ignored
     made.clicked.connect(lambda *_checked: do(action))
     return made
 
 
 def toggle(action: Action, do: Do) -> QPushButton:
-    """A button that carries an action out, and stays pressed while a view says so."""
+    """A button that carries an action out, and shows a checked state set by its view."""
     made = button(action, do)
     made.setCheckable(True)
     return made

@@ -1,4 +1,4 @@
-"""Docks that share their place, one behind the other."""
+"""Docks of our widgets as tabs in one place."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _NAME = "napari-samv1"
 
 
 def come_as_tab(widget: QWidget) -> None:
-    """Lay a widget's dock onto that of another of our widgets, once the window has placed it.
+    """Tab a widget's dock with the dock of another of our widgets, once the window has placed it.
 
-    Nothing is done where there is none in the same area, or one of the two floats.
+    Nothing is done if there is none in the same area, or if one of the two floats.
     """
     widget.setObjectName(_NAME)
-    # a timer of the widget, which ends with it; what it calls must not keep the widget
+    # the timer ends with the widget; its callback must not keep the widget alive
     timer, kept = QTimer(widget), weakref.ref(widget)
     timer.setSingleShot(True)
     timer.timeout.connect(lambda: _lay_onto(kept()))

@@ -1,4 +1,4 @@
-"""Later: calls that Qt's event loop makes in a moment, as long as their owner lives."""
+"""Later: delayed calls by Qt's event loop, as long as their owner lives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject, QTimer
 
 
 class Later(QObject):
-    """Makes a call in so many milliseconds."""
+    """Makes a call after some milliseconds."""
 
     def __call__(self, milliseconds: int, call: Callable[[], None]) -> None:
         timer = QTimer(self)

@@ -1,4 +1,4 @@
-"""Choose one layer of a kind, or make a new one; follows the viewer's layer list."""
+"""Chooser of one layer of a kind, with a button for a new one; follows the viewer's layer list."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class LayerChooser(QWidget):
-    """A list of the viewer's layers of one kind, and "new" where one can be made.
+    """A list of the viewer's layers of one kind, and "New" if ``new_tooltip`` is set.
 
-    It holds the layer itself, never its name: renamed and moved layers stay chosen; a deleted one is let go.
+    The layer is held by reference, never by name: renamed and moved layers stay chosen, a deleted one is
+    released.
     """
 
     changed = Signal(object)  # the layer, or None
@@ -65,7 +66,7 @@ class LayerChooser(QWidget):
         self._picked()
 
     def reset_choices(self) -> None:
-        """Read the viewer's layer list again: names, order, what is gone."""
+        """Read the viewer's layer list again: names, order, deleted layers."""
         chosen = self._layer
         with self._combo.changed.blocked():
             self._combo.reset_choices()

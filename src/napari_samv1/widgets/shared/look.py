@@ -1,4 +1,4 @@
-"""The panel's few shared looks: quiet notes, combo boxes that shrink, thin lines between parts."""
+"""Shared styles of the docks: small notes, combo boxes that shrink, thin lines between parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLUE, ORANGE, GREEN, GREY = "#3a8ee6", "#e69f00", "#2a9d8f", "#808080"
 
 
 class PlainLabel(QLabel):
-    """A label that shows its text as it is: names, paths and errors may look like HTML."""
+    """A label with plain text, because names, paths and errors may look like HTML."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class PlainLabel(QLabel):
 
 
 def note(text: str = "") -> QLabel:
-    """A wrapped line of small, quiet text."""
+    """A label of small, wrapped text."""
     label = PlainLabel(text)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -32,7 +32,7 @@ def note(text: str = "") -> QLabel:
 
 
 class StatusLines(PlainLabel):
-    """Text in a place of so many lines, whatever it says; all of it is in the tooltip."""
+    """A label with a fixed number of lines; the tooltip holds the full text."""
 
     def __init__(self, lines: int) -> None:
         super().__init__()

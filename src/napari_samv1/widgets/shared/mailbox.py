@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class Mailbox(QObject):
-    """Makes calls on the thread that made the mailbox, in order; what a ``Worker`` delivers through."""
+    """Makes calls on the thread that made the mailbox, in order; ``deliver`` of a ``Worker``."""
 
     _posted = Signal(object)
 

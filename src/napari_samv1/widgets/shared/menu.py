@@ -1,4 +1,4 @@
-"""Menu entries under Layers > Segment that act on the panel of a window, opening it if need be."""
+"""Menu entries under Layers > Segment, which act on the window's panel and open it if needed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def panel_of(viewer: napari.Viewer) -> SegmentAnythingPanel:
 
 
 def encode(viewer: napari.Viewer) -> None:
-    """Let the model look at the chosen image now."""
+    """Encode the chosen image now."""
     panel_of(viewer).app.encode()
 
 
 def next_object(viewer: napari.Viewer) -> None:
-    """Let the next click begin a new object."""
+    """Begin a new object with the next click."""
     panel_of(viewer).app.do(NEXT_OBJECT)

@@ -1,4 +1,4 @@
-"""The last choices, in napari's plugin preferences where there are any (0.9), else in a small file."""
+"""The last choices, in napari's plugin preferences (from 0.9), otherwise in a small file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLUGIN = "napari-samv1"
 
 
 def recall() -> Choices:
-    """The last choices, or the defaults; what cannot be read is as if it was never written."""
+    """The last choices, or the defaults if they cannot be read."""
     settings = _plugin_settings()
     if settings is not None:
         return Choices(**{field.name: str(getattr(settings, field.name)) for field in fields(Choices)})
@@ -36,7 +36,7 @@ def recall() -> Choices:
 
 
 def remember(choices: Choices) -> None:
-    """Keep the choices for the next start; a disk that cannot be written costs only the memory of them."""
+    """Keep the choices for the next start; a failed write is only logged."""
     settings = _plugin_settings()
     if settings is not None:
         for key, value in asdict(choices).items():
@@ -50,7 +50,7 @@ def remember(choices: Choices) -> None:
 
 
 def recall_sessions_folder() -> Path:
-    """The folder in which the last session lay; the person's own where none is known or it is gone."""
+    """The folder of the last session, or else the user's home folder."""
     try:
         folder = Path(_folder_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -77,12 +77,12 @@ def _plugin_settings() -> Any | None:
         return None
     try:
         return get_plugin_settings(PLUGIN).defaults
-    except (KeyError, AttributeError):  # not installed as a plugin, or an npe2 that knows no preferences
+    except (KeyError, AttributeError):  # not installed as a plugin, or an npe2 without plugin preferences
         return None
 
 
 def _file() -> Path:
-    config = os.environ.get("NAPARI_CONFIG")  # where napari keeps its own settings, tests included
+    config = os.environ.get("NAPARI_CONFIG")  # napari's settings file, which tests redirect
     folder = Path(config).parent if config else platformdirs.user_config_path(PLUGIN, appauthor=False)
     return folder / f"{PLUGIN}.json"
 
