@@ -162,7 +162,7 @@ def choose_from(qtbot) -> Callable[..., None]:
                 timer.stop()
                 qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
-        # of Qt's versions, some open the menu with a loop of its own, in which this comes; a busy machine, late
+        # some versions of Qt open the menu with a loop of its own; on a busy machine it comes late
         timer = QTimer()
         timer.timeout.connect(click)
         timer.start(50)
