@@ -114,13 +114,13 @@ def _colony(rng: Rng, hw: HW, width: float) -> NDArray[np.uint16]:
 
 def _capsules(rng: Rng, cells: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Pixels within a capsule in each cell: all of one width, along the cell's longer axis."""
-    y, x = np.indices(cells.shape, np.float64)
+    grid = np.indices(cells.shape, np.float64)
     area = np.maximum(np.bincount(cells.ravel()), 1)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(cells.ravel(), values.ravel()) / area
 
-    y, x = y - mean(y)[cells], x - mean(x)[cells]
+    y, x = grid[0] - mean(grid[0])[cells], grid[1] - mean(grid[1])[cells]
     yy, xx, xy = mean(y * y), mean(x * x), mean(x * y)
     spread = np.hypot(yy - xx, 2 * xy)
     long, short = (2 * np.sqrt(np.maximum(yy + xx + sign * spread, 0) / 2) for sign in (1, -1))
