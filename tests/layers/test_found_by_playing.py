@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from napari.layers import Points, Shapes
 
+from napari_samv1.layers.recording import Recorder
 from napari_samv1.records.settings import OVERWRITE, Rule
+from napari_samv1.storage.session.folder import open_session
 from play.person import Person
 
 STACK = {"stack": (3, 40, 60)}
@@ -453,3 +455,21 @@ def test_a_label_that_becomes_an_object_is_whole_once_what_covers_it_is_gone(ove
     assert (labels.data[2:8, 2:9] == 90).all()
     person.delete(90)
     assert not (labels.data == 90).any()
+
+
+def test_objects_of_data_that_other_data_of_another_shape_replaced_stay_in_the_session(at_work):
+    person = at_work({"image": (40, 60)})
+    click(person, 10, 20)
+    person.wait()
+    [before] = person.binding.shown.objects.values()
+    image = person.images["image"]
+    image.data = np.zeros((30, 50), dtype=np.uint8)
+    click(person, 12, 14)
+    person.wait()
+    earlier, now = open_session(person.save()).images
+    assert [one.planes[0].source.image_shape for one in (earlier, now)] == [(40, 60), (30, 50)]
+    assert earlier.planes[0].source.name == image.name
+    assert [piece.mask for piece in earlier.planes[0].pieces] == [before.mask]
+    assert [piece.prompts.points_yx.tolist() for piece in now.planes[0].pieces] == [[[12, 14]]]
+    person.binding.viewer.layers.remove(image)
+    assert not Recorder().record(person.binding, person.binding.viewer.layers, {}).images

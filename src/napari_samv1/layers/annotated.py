@@ -21,6 +21,7 @@ from napari_samv1.layers.labels.pyramid_writer import PyramidWriter
 from napari_samv1.layers.labels.stored import is_stored
 from napari_samv1.layers.labels.strokes import planes_touched
 from napari_samv1.layers.labels.writer import LabelWriter
+from napari_samv1.layers.ome_tiff import PATH, path_of
 from napari_samv1.records.place import Plane
 
 
@@ -72,10 +73,12 @@ class AnnotatedImage:
         return plane_at(self.image, plane.index, data_revision=self.revision)
 
     def data_replaced(self) -> bool:
-        """Note that the layer's array was replaced; False if the shape changed."""
+        """Note that the layer's array was replaced; False, and nothing noted, if the shape changed."""
+        if shape_of(self.image) != self.shape:
+            return False
         self.data = self.image.data
         self.revision += 1
-        return shape_of(self.image) == self.shape
+        return True
 
     def forget(self, taken: Sequence[Layer]) -> None:
         """Forget layers that now belong to another image."""
@@ -243,7 +246,28 @@ class AnnotatedImage:
         return found
 
 
+def detached(image: Image, data: Any) -> Image:
+    """Make a layer for a session's record that shows earlier data of an image, with its name and place."""
+    ndim = len(shape_of_data(data, rgb=image.rgb, multiscale=image.multiscale))
+    placed = {"scale": image.scale, "translate": image.translate, "affine": image.affine}
+    placed |= {"rotate": image.rotate, "shear": image.shear, "units": image.units}
+    return Image(
+        data,
+        name=image.name,
+        rgb=image.rgb,
+        multiscale=image.multiscale,
+        contrast_limits=image.contrast_limits,
+        metadata={**image.metadata, PATH: path_of(image)},
+        **(placed if ndim == image.ndim else {}),
+    )
+
+
+def shape_of_data(data: Any, *, rgb: bool, multiscale: bool) -> tuple[int, ...]:
+    """Shape of an image's data in full resolution, without its colours."""
+    shape = tuple(int(size) for size in (data[0] if multiscale else data).shape)
+    return shape[:-1] if rgb else shape
+
+
 def shape_of(image: Image) -> tuple[int, ...]:
     """Shape of an image in full resolution, without its colours."""
-    first: Any = image.data[0] if image.multiscale else image.data
-    return tuple(int(size) for size in first.shape[: image.ndim])
+    return shape_of_data(image.data, rgb=image.rgb, multiscale=image.multiscale)

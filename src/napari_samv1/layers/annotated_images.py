@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_samv1.annotation.document import Document, Lookup
 from napari_samv1.app.canvas import NoPlaneError
-from napari_samv1.layers.annotated import AnnotatedImage, BoundLayers
+from napari_samv1.layers.annotated import AnnotatedImage, BoundLayers, detached
 
 NOTHING_CHOSEN = "Choose an image layer to segment."
 
@@ -27,6 +27,7 @@ class AnnotatedImages:
         self.opened: AnnotatedImage | None = None
         self._lookup = lookup
         self._all: dict[Hashable, AnnotatedImage] = {}
+        self._retired: dict[Hashable, list[AnnotatedImage]] = {}  # of earlier data, by the layer's id
         self._left: AnnotatedImage | None = None  # the one that was open before
         self._place: NDArray[np.floating] | None = None  # world extent of the image closed last
 
@@ -55,6 +56,23 @@ class AnnotatedImages:
     def drop(self, layer: Image) -> None:
         """Forget the annotation of one image, if it has any."""
         self._all.pop(layer.unique_id, None)
+        self._retired.pop(layer.unique_id, None)
+
+    def retire(self, layer: Image) -> None:
+        """Put the annotation of a layer's earlier data aside, for the session's record alone."""
+        known = self._all.pop(layer.unique_id, None)
+        if known is not None and known.document.planes:
+            known.image = detached(layer, known.data)
+            self._retired.setdefault(layer.unique_id, []).append(known)
+
+    def to_record(self, present: Sequence[Hashable]) -> list[AnnotatedImage]:
+        """Annotations with pieces of the layers with these ids, in their order, those of earlier data first."""
+        found = []
+        for layer_id in present:
+            found += self._retired.get(layer_id, [])
+            if layer_id in self._all and self._all[layer_id].document.planes:
+                found.append(self._all[layer_id])
+        return found
 
     def labels_deleted(self, layer: Labels, *, bound: bool) -> None:
         """Forget a deleted layer in every image that used it; in the open one if it was ``bound``."""
@@ -66,6 +84,7 @@ class AnnotatedImages:
         """Forget all annotations; none is open."""
         self.opened = self._left = None
         self._all.clear()
+        self._retired.clear()
 
     # Another image
 
@@ -85,6 +104,7 @@ class AnnotatedImages:
         """Open an image's annotation, or begin one; False if it is new."""
         known = self._all.get(layer.unique_id)
         if known is not None and known.data is not layer.data and not known.data_replaced():
+            self.retire(layer)
             known = None
         self.opened = known or self._begun(layer)
         self.opened.drop_writers()
@@ -95,6 +115,8 @@ class AnnotatedImages:
         if self._left is not None:
             document.defaults = self._left.document.defaults
         self._all[layer.unique_id] = annotated = AnnotatedImage(layer, document)
+        # planes of earlier data have keys of their own
+        annotated.revision = 1 + max((one.revision for one in self._retired.get(layer.unique_id, [])), default=-1)
         return annotated
 
     @property

@@ -376,7 +376,7 @@ class AnnotationBinding:
             # annotations of another shape cannot be shown on this one
             image = opened.image
             self.image = None
-            self.images.drop(image)
+            self.images.retire(image)
             self.points = self.shapes = self.labels = None
             self.image = image
             self._tell_edited(OTHER_SHAPE if opened.document.objects else "")

@@ -51,9 +51,7 @@ class Recorder:
     ) -> SessionRecord:
         """The record of images among the ``layers``, in their order; ``pixels`` are hashes by plane key."""
         every = [layer for layer in layers if isinstance(layer, Image)]
-        present = [layer.unique_id for layer in every]
-        images = [one for one in binding.images.with_pieces if one.image.unique_id in present]
-        images.sort(key=lambda one: present.index(one.image.unique_id))
+        images = binding.images.to_record([layer.unique_id for layer in every])
         sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
         records = []
         for annotated in images:
