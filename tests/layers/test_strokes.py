@@ -77,7 +77,7 @@ def test_a_stroke_on_a_new_number_makes_an_object(clicked, canvas):
 def test_a_stroke_leaves_the_pixels_of_others_by_default_and_says_so(clicked, canvas, notices):
     brush(clicked, canvas, 2, (10, 18), (10, 26))
     assert areas(clicked) == {1: 25, 2: 4}
-    assert "leaves them" in notices[-1]
+    assert "does not overwrite" in notices[-1]
     brush(clicked, canvas, 2, (30, 18), (30, 20))
     assert notices[-1] == ""
 

@@ -65,7 +65,7 @@ _ROWS = (
         citation="napari-samv1",
         preparation=BUNDLED,
         digest="sha256:4dc30b0a0314c90fab10ee0fb4abd676b3ad9724bbaa9cca3bfa1d61798d7ca9",
-        dense_digest="sha256:973f480fea2abe0a29ac0e0607fb4ff061263483d3ebb520010c8068b2e9beb2",
+        dense_digest="sha256:84771f2d6a5f855ed3a35e3bd4d0ec64229598cbed8e7184a8a74dc9dd5277fb",
     ),
     KnownModel(
         name="vit_b",

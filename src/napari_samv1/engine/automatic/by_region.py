@@ -28,6 +28,7 @@ from napari_samv1.engine.view import ImageView
 from napari_samv1.masks.packed import PackedCrop
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.detail import checked_detail
+from napari_samv1.records.frame import LOGITS_PER_TOKEN, Frame
 from napari_samv1.records.place import Region
 from napari_samv1.records.prompts import Prompts
 
@@ -150,16 +151,20 @@ class _Finder:
         if _are_small(proposals, scale):
             return finer
         # a colony may pass for one object where the gaps in it are narrower than a pixel
-        is_coarse = scale < 1 and proposals.regions is not None
-        return finer if is_coarse and _are_small(self._within_largest(proposals, finer), scale) else None
+        return finer if scale < 1 and self._falls_apart(embedding.frame, proposals, finer) else None
 
-    def _within_largest(self, proposals: Proposals, detail: float) -> Proposals:
-        """Propose objects at a finer detail, in the region around the largest object proposed so far."""
-        assert self.proposer is not None
-        assert proposals.regions is not None
-        largest = int(np.argmax([region.area for region in proposals.regions]))
-        nearest = self.view.grid(detail).nearest(proposals.points_yx[largest])
-        return self.proposer(self._encoded(nearest))
+    def _falls_apart(self, frame: Frame, proposals: Proposals, finer: float) -> bool:
+        """Return True if the largest object is many small ones at a finer detail, and none of its size."""
+        if self.proposer is None or proposals.regions is None:
+            return False
+        areas = [region.area for region in proposals.regions]
+        largest = int(np.argmax(areas))
+        closer = self._encoded(self.view.grid(finer).nearest(proposals.points_yx[largest]))
+        parts = self.proposer(closer)
+        if not _are_small(parts, min(frame.scale_yx)):
+            return False
+        most = max((region.area for region in parts.regions or ()), default=0)
+        return 2 * most * _pixels_of_a_logit(closer.frame) < areas[largest] * _pixels_of_a_logit(frame)
 
     def _encoded(self, window: Window) -> Embedding:
         def on_block(done: int, blocks: int) -> None:
@@ -250,6 +255,11 @@ class _Finder:
             self.share.at(ENCODING_SHARE + (1 - ENCODING_SHARE) * done / total)
 
         return on_decoded
+
+
+def _pixels_of_a_logit(frame: Frame) -> float:
+    """Image pixels in one pixel of the decoder's logits."""
+    return float((frame.patch / LOGITS_PER_TOKEN) ** 2 / np.prod(frame.scale_yx))
 
 
 def _are_small(proposals: Proposals, scale: float) -> bool:

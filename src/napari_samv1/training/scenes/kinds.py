@@ -450,16 +450,16 @@ LATE_SHARES: Shares = {
 """The same for the larger scenes, which join later: many objects side by side, or one in another."""
 
 DENSE_SHARES: Shares = {
-    "crowd": 0.13,
-    "nuclei": 0.17,
-    "coins": 0.06,
-    "particles": 0.06,
+    "crowd": 0.16,
+    "nuclei": 0.32,
+    "coins": 0.05,
+    "particles": 0.05,
     "leaves": 0.01,
-    "tissue": 0.08,
-    "sheet": 0.16,
+    "tissue": 0.07,
+    "sheet": 0.14,
     "nested": 0.04,
     "histology": 0.04,
-    "rods": 0.25,
+    "rods": 0.12,
 }
 """The same for the dense head, which learns to tell objects side by side apart."""
 
