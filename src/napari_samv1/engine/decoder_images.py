@@ -1,4 +1,4 @@
-"""Decoder images of the embeddings in use: six times as large as the tokens that they are made from."""
+"""Cache of decoder images; each is six times as large as the tokens that it is made from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 3
 
 
 class DecoderImages:
-    """The decoder's prompt-free tensors of the last few embeddings. Threads may share it."""
+    """The decoder's tensors before any prompt, for the last few embeddings. Threads may share them."""
 
     def __init__(self, network: Sam) -> None:
         self._network = network
@@ -24,7 +24,7 @@ class DecoderImages:
         self._made: list[tuple[weakref.ref[Embedding], DecoderImage]] = []
 
     def of(self, embedding: Embedding) -> DecoderImage:
-        """The decoder image of an embedding, made anew if it is not among the last ones."""
+        """Decoder image of an embedding, from the cache or made now."""
         with self._lock:
             self._made = [pair for pair in self._made if pair[0]() is not None]
             for pair in self._made:

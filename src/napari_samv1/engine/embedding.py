@@ -1,4 +1,4 @@
-"""An encoded image: what every prompt on it is decoded against."""
+"""An encoded image, on which prompts are decoded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Embedding", "EmbeddingKey"]
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Image tokens, 1 C h w, with the frame they cover and the key they go by.
+    """Image tokens, 1 C h w, with the frame they cover and their key.
 
-    ``request`` is the region that they answer, where one was asked for by a view of an image of any size.
+    ``request`` is the request that they answer, if a view of an image made them.
     """
 
     tokens_bchw: Tensor = field(repr=False)

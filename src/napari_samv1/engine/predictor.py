@@ -39,23 +39,23 @@ from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.requests import Rounding
 
 Choose = Callable[[Sequence[Prompts], NDArray[np.float32]], NDArray[np.bool_]]
-"""Prompts of B objects and their predicted IoU, (B, 4) -> which masks to draw, (B, 4) bool."""
+"""Prompts of B objects and their predicted IoU, (B, 4) -> masks to draw, (B, 4) bool."""
 
 BATCH_TOKENS = 2 * 64 * 64
-"""Image tokens that one decoder batch may hold on a CPU: more would leave its cache, and be slower."""
+"""Image tokens that one decoder batch may hold on a CPU: more do not fit into its cache, and are slower."""
 
 GPU_BATCH_TOKENS = 256 * 64 * 64
 """Largest number of tokens in a batch off the CPU where memory allows: more are no faster."""
 
 BATCH_NUMBERS = 8
-"""Numbers per channel that a token needs in a batch, with the masks; measured: 4 without them."""
+"""Numbers per channel that a token needs in a batch, masks included (measured: 4 without masks)."""
 
 
 class Predictor:
     """Encodes images and decodes prompts with one loaded model.
 
-    Holds no state but the model, what the decoder made of the last embeddings, and the ``proposer`` that
-    finds what to ask for in ``segment_everything``: several threads may use one predictor.
+    Its only state is the model, a cache of the decoder's tensors, and the ``proposer`` that finds objects for
+    ``segment_everything``: several threads may use one predictor.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -91,7 +91,7 @@ class Predictor:
             Any real dtype; alpha is ignored.
         sizing : "native", "padded" or "stretched", optional
             "native" keeps the aspect without padding, "padded" is the published arrangement, "stretched"
-            fills a square. By default what the model's preparation says.
+            fills a square. By default the sizing of the model's preparation.
         side : int, optional
             Longer side in pixels at which the model sees the image; by default the model's own.
         intensity : optional
@@ -106,10 +106,10 @@ class Predictor:
         Raises
         ------
         ValueError
-            If the image, a size or the intensity cannot be used; the message says what would be.
+            If the image, a size or the intensity cannot be used; the message names the remedy.
         """
-        given = model_input(self.model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
-        return encode(self.model, given, on_progress=on_progress)
+        prepared = model_input(self.model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
+        return encode(self.model, prepared, on_progress=on_progress)
 
     def on_image(
         self,
@@ -121,7 +121,7 @@ class Predictor:
         plane: Plane | int | Sequence[int | None] | None = None,
         rounding: Rounding = "float32",
     ) -> ImageView:
-        """A view of an image of any size: it reads and encodes what prompts need, when they need it.
+        """View of an image of any size, which reads and encodes only the regions that prompts need.
 
         Parameters
         ----------
@@ -130,22 +130,22 @@ class Predictor:
             levels of one image as a list, finest first, or a file (TIFF, PNG, JPEG, npy, OME-Zarr). A last
             axis of 3 or 4 is colour. Nothing is read yet.
         intensity, gamma : optional
-            As in ``embed``. Rules find their numbers once, in a sample of the plane, and all regions have
-            the same; the whole plane in one region has those of ``embed``.
+            As in ``embed``. Rules find their numbers once for all regions, in a sample of the plane; the
+            whole plane in one region has the numbers of ``embed``.
         cache : folder or EmbeddingStore, optional
-            Where embeddings are kept: a folder, which processes may share, besides memory; or a store that
-            several views share. By default in memory, by this view alone.
+            Store of the embeddings: a folder, which processes may share, in addition to memory; or a store
+            that several views share. By default memory, for this view alone.
         plane : Plane, int or tuple, optional
-            Which plane of a stack: its place on the axes before rows and columns (``plane=3``,
+            Plane of a stack: its place on the axes before rows and columns (``plane=3``,
             ``plane=(0, 3)``), or on all axes with None on rows and columns (``plane=(None, 7, None)``).
         rounding : "float32" or "float16"
-            ``"float16"`` rounds embeddings to 16 bits, half as large in memory and on disk, before anything
-            is decoded from them, so that kept ones answer as fresh ones do.
+            ``"float16"`` rounds embeddings to 16 bits, which halves their size in memory and on disk. New
+            ones are rounded too before they are decoded, so that cached ones give the same masks.
 
         Raises
         ------
         ValueError
-            If it is no image, or a stack without a plane; the message says what to do.
+            If ``image`` is no image, or a stack and no plane is named; the message names the remedy.
         ReadError
             If a file cannot be opened.
         """
@@ -177,7 +177,7 @@ class Predictor:
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None
     ) -> Prediction:
-        """Decode one object's prompts once, with the logits of an earlier mask as a hint if given.
+        """Decode one object's prompts once, optionally with the logits of an earlier mask as a hint.
 
         The panel uses ``answer``, which is the same for a single click or box.
 
@@ -197,9 +197,9 @@ class Predictor:
         *,
         mask_hints: Sequence[ArrayLike | None] | None = None,
     ) -> list[Prediction]:
-        """Decode several objects, each by its own prompts, in as few decoder batches as they allow.
+        """Decode several objects, each by its prompts, in as few decoder batches as possible.
 
-        Where an object has no hint, the area in its prompts is one.
+        Where ``mask_hints`` has none for an object, the area in its prompts is its hint.
         """
         return self._predict_each(embedding, prompts, mask_hints, frugal=True)
 
@@ -225,7 +225,7 @@ class Predictor:
             for one, hint in zip(prompts, hints, strict=True)
         ]
         checked = [None if hint is None else _checked_hint(hint, embedding.frame) for hint in hints]
-        alike = [
+        kinds = [
             (len(one.points_yx), len(one.boxes_yx), hint is None)
             for one, hint in zip(prompts, checked, strict=True)
         ]
@@ -233,32 +233,32 @@ class Predictor:
         def decode(some: Sequence[int]) -> list[Prediction]:
             return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
 
-        return self._in_batches(embedding, alike, decode, frugal=frugal)
+        return self._in_batches(embedding, kinds, decode, frugal=frugal)
 
     def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Decode one object's prompts as the panel does; see ``answer_each``."""
         return self.answer_each(embedding, [prompts])[0]
 
     def answer_each(self, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Prediction]:
-        """Decode several objects, where all that comes after the first prompt corrects the answer to that.
+        """Decode several objects; the later prompts of each correct the answer to its first.
 
-        First come an object's boxes, or else its first foreground point. They are decoded alone, and the
-        best of their masks, or the ``candidate`` that the prompts name, is the hint with which all of them
-        are decoded, so that a correction does not lose what was right. The answer depends on the prompts
-        alone, not on the way to them.
+        An object's boxes, or else its first foreground point, are decoded alone. The best of their masks, or
+        the ``candidate`` that the prompts name, is the hint with which all its prompts are then decoded, so
+        that a correction keeps the parts that were right. The answer depends on the prompts alone, not on
+        earlier answers.
 
-        An area in the prompts is a hint already; a network that was trained on boxes alone knows no hints.
+        An area in the prompts is a hint already; a network that was trained on boxes alone takes no hints.
         """
         network_takes_hints = not self.model.preparation.box_only
         corrected = [network_takes_hints and one.corrects for one in prompts]
-        alike = [
+        kinds = [
             (len(one.points_yx), len(one.boxes_yx), one.area is None, corrects)
             for one, corrects in zip(prompts, corrected, strict=True)
         ]
 
         def decode(some: Sequence[int]) -> list[Prediction]:
             asked, hints = [prompts[i] for i in some], None
-            # both in a batch of the same objects, or both in halves: sums may round by the place in it
+            # both passes get the same batch, because sums may round by an object's place in it
             if corrected[some[0]]:
                 first = self._predict_each(embedding, [one.first for one in asked], None, frugal=False)
                 hints = [
@@ -267,15 +267,15 @@ class Predictor:
                 ]
             return self._predict_each(embedding, asked, hints, frugal=False)
 
-        return self._in_batches(embedding, alike, decode)
+        return self._in_batches(embedding, kinds, decode)
 
     def stream(
         self, embedding: Embedding, prompts: Iterable[Prompts], choose: Choose, *, batch: int = 64
     ) -> Iterator[tuple[int, list[Candidate]]]:
         """Decode any number of objects and draw only the masks that ``choose`` takes by their scores.
 
-        Yields after every decoder batch, of ``batch`` objects at most, how many are decoded and the
-        candidates that were drawn: nothing else is held. Each object is decoded once by all its prompts;
+        Yields after every decoder batch, of ``batch`` objects at most, the number decoded so far and the
+        candidates drawn; no other masks are kept. Each object is decoded once by all its prompts;
         neighbours with equally many points and boxes share a batch.
 
         Raises
@@ -289,8 +289,8 @@ class Predictor:
             )
         most = min(batch, self._batch_size(embedding))
         done = 0
-        for _, alike in groupby(prompts, lambda one: (len(one.points_yx), len(one.boxes_yx))):
-            while some := list(islice(alike, most)):
+        for _, group in groupby(prompts, lambda one: (len(one.points_yx), len(one.boxes_yx))):
+            while some := list(islice(group, most)):
                 candidates = self._drawn(embedding, some, choose, done)
                 done += len(some)
                 yield done, candidates
@@ -298,7 +298,7 @@ class Predictor:
     def _drawn(
         self, embedding: Embedding, prompts: Sequence[Prompts], choose: Choose, first: int
     ) -> list[Candidate]:
-        """Draw a batch, or where memory does not suffice smaller ones."""
+        """Draw a batch, in smaller ones where memory does not suffice."""
 
         def draw(some: Sequence[int]) -> list[Candidate]:
             return self._draw(embedding, [prompts[i] for i in some], choose, first + some[0])
@@ -317,19 +317,19 @@ class Predictor:
         if not len(rows):
             return []
         logits_bmhw = network.draw(attended.rows(torch.from_numpy(rows).to(attended.iou_bm.device)))
-        which, masks = np.nonzero(chosen[rows])
-        # indexing copies: what was not chosen does not live on as another one's base
-        logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)]
+        places, masks = np.nonzero(chosen[rows])
+        # indexing copies, so that masks that were not chosen are freed
+        logits = logits_bmhw[torch.from_numpy(places), torch.from_numpy(masks)]
         return [
             Candidate(first + int(rows[i]), int(mask), float(iou[rows[i], mask]), one, frame)
-            for i, mask, one in zip(which, masks, logits, strict=True)
+            for i, mask, one in zip(places, masks, logits, strict=True)
         ]
 
     def _batch_size(self, embedding: Embedding) -> int:
         height, width = embedding.frame.grid_hw
         device, tokens = self.model.device, BATCH_TOKENS
         if device.type != "cpu":
-            # half of what is free: others may need some before the batch is through
+            # half of the free memory, because others may need some during the batch
             room = free_bytes(device) // (2 * 4 * BATCH_NUMBERS * self.model.config.channels)
             tokens = max(BATCH_TOKENS, min(GPU_BATCH_TOKENS, room))
         return max(1, tokens // (height * width))
@@ -347,18 +347,18 @@ class Predictor:
     def _in_batches(
         self,
         embedding: Embedding,
-        alike: Sequence[Hashable],
+        kinds: Sequence[Hashable],
         decode: Callable[[Sequence[int]], list[Prediction]],
         *,
         frugal: bool = True,
     ) -> list[Prediction]:
-        """Have objects decoded together, by their places, that are equal in ``alike``, as many as fit.
+        """Decode objects of equal kinds together, as many as fit; ``decode`` gets their places.
 
-        With ``frugal``, fewer where memory does not suffice.
+        With ``frugal``, batches are halved where memory does not suffice.
         """
         most = self._batch_size(embedding)
         places: dict[Hashable, list[int]] = defaultdict(list)
-        for place, kind in enumerate(alike):
+        for place, kind in enumerate(kinds):
             places[kind].append(place)
         predictions: dict[int, Prediction] = {}
         for same in places.values():
@@ -366,7 +366,7 @@ class Predictor:
                 some = same[start : start + most]
                 made = in_halves(some, decode, self.model.device) if frugal else decode(some)
                 predictions.update(zip(some, made, strict=True))
-        return [predictions[place] for place in range(len(alike))]
+        return [predictions[place] for place in range(len(kinds))]
 
     @torch.inference_mode()
     def _decode(
@@ -375,11 +375,11 @@ class Predictor:
         """One batch of prompts with equally many points and boxes, all with a hint or none."""
         network, frame = self.model.network, embedding.frame
         prompt_tokens = self._prompt_tokens(frame, prompts)
-        given = [hint for hint in hints if hint is not None]
-        hint_b1hw = _stacked_hints(given, prompt_tokens.device) if given else None
+        present = [hint for hint in hints if hint is not None]
+        hint_b1hw = _stacked_hints(present, prompt_tokens.device) if present else None
         logits, iou = network.decode(self.decoder_images.of(embedding), prompt_tokens, hint_b1hw)
         iou_np = iou.cpu().numpy()
-        may_be_ambiguous = not given and not self.model.preparation.box_only
+        may_be_ambiguous = not present and not self.model.preparation.box_only
         return [
             Prediction(logits[i], iou_np[i], frame, may_be_ambiguous and one.is_single, (i, len(prompts)))
             for i, one in enumerate(prompts)
@@ -395,12 +395,12 @@ def _stacked_hints(hints: Sequence[Drawn], device: torch.device) -> Tensor:
 
 
 def _checked_hint(hint: ArrayLike | Tensor, frame: Frame) -> Drawn:
-    given: Drawn = hint.float() if isinstance(hint, Tensor) else np.asarray(hint, dtype=np.float32)
-    if tuple(given.shape) != frame.logits_hw:
+    logits: Drawn = hint.float() if isinstance(hint, Tensor) else np.asarray(hint, dtype=np.float32)
+    if tuple(logits.shape) != frame.logits_hw:
         raise ValueError(
-            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {tuple(given.shape)}; "
+            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {tuple(logits.shape)}; "
             f"take one of Prediction.logits"
         )
-    if not (given.isfinite() if isinstance(given, Tensor) else np.isfinite(given)).all():
+    if not (logits.isfinite() if isinstance(logits, Tensor) else np.isfinite(logits)).all():
         raise ValueError("a mask hint must be finite")
-    return given
+    return logits
