@@ -15,7 +15,7 @@ MOST = 3
 
 
 class DecoderImages:
-    """The decoder's tensors before any prompt, for the last few embeddings. Threads may share them."""
+    """The decoder's prompt-free tensors of the last few embeddings. Threads may share it."""
 
     def __init__(self, network: Sam) -> None:
         self._network = network

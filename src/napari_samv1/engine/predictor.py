@@ -54,8 +54,8 @@ BATCH_NUMBERS = 8
 class Predictor:
     """Encodes images and decodes prompts with one loaded model.
 
-    Its only state is the model, a cache of the decoder's tensors, and the ``proposer`` that finds objects for
-    ``segment_everything``: several threads may use one predictor.
+    Holds no state but the model, what the decoder made of the last embeddings, and the ``proposer`` that
+    finds what to ask for in ``segment_everything``: several threads may use one predictor.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -225,7 +225,7 @@ class Predictor:
             for one, hint in zip(prompts, hints, strict=True)
         ]
         checked = [None if hint is None else _checked_hint(hint, embedding.frame) for hint in hints]
-        kinds = [
+        alike = [
             (len(one.points_yx), len(one.boxes_yx), hint is None)
             for one, hint in zip(prompts, checked, strict=True)
         ]
@@ -233,7 +233,7 @@ class Predictor:
         def decode(some: Sequence[int]) -> list[Prediction]:
             return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some])
 
-        return self._in_batches(embedding, kinds, decode, frugal=frugal)
+        return self._in_batches(embedding, alike, decode, frugal=frugal)
 
     def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Decode one object's prompts as the panel does; see ``answer_each``."""
@@ -251,7 +251,7 @@ class Predictor:
         """
         network_takes_hints = not self.model.preparation.box_only
         corrected = [network_takes_hints and one.corrects for one in prompts]
-        kinds = [
+        alike = [
             (len(one.points_yx), len(one.boxes_yx), one.area is None, corrects)
             for one, corrects in zip(prompts, corrected, strict=True)
         ]
@@ -267,7 +267,7 @@ class Predictor:
                 ]
             return self._predict_each(embedding, asked, hints, frugal=False)
 
-        return self._in_batches(embedding, kinds, decode)
+        return self._in_batches(embedding, alike, decode)
 
     def stream(
         self, embedding: Embedding, prompts: Iterable[Prompts], choose: Choose, *, batch: int = 64
@@ -317,12 +317,12 @@ class Predictor:
         if not len(rows):
             return []
         logits_bmhw = network.draw(attended.rows(torch.from_numpy(rows).to(attended.iou_bm.device)))
-        places, masks = np.nonzero(chosen[rows])
-        # indexing copies, so that masks that were not chosen are freed
-        logits = logits_bmhw[torch.from_numpy(places), torch.from_numpy(masks)]
+        which, masks = np.nonzero(chosen[rows])
+        # indexing copies: what was not chosen does not live on as another one's base
+        logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)]
         return [
             Candidate(first + int(rows[i]), int(mask), float(iou[rows[i], mask]), one, frame)
-            for i, mask, one in zip(places, masks, logits, strict=True)
+            for i, mask, one in zip(which, masks, logits, strict=True)
         ]
 
     def _batch_size(self, embedding: Embedding) -> int:
@@ -347,18 +347,18 @@ class Predictor:
     def _in_batches(
         self,
         embedding: Embedding,
-        kinds: Sequence[Hashable],
+        alike: Sequence[Hashable],
         decode: Callable[[Sequence[int]], list[Prediction]],
         *,
         frugal: bool = True,
     ) -> list[Prediction]:
-        """Decode objects of equal kinds together, as many as fit; ``decode`` gets their places.
+        """Decode objects of equal ``alike`` together, as many as fit; ``decode`` gets their places.
 
-        With ``frugal``, batches are halved where memory does not suffice.
+        With ``frugal``, fewer where memory does not suffice.
         """
         most = self._batch_size(embedding)
         places: dict[Hashable, list[int]] = defaultdict(list)
-        for place, kind in enumerate(kinds):
+        for place, kind in enumerate(alike):
             places[kind].append(place)
         predictions: dict[int, Prediction] = {}
         for same in places.values():
@@ -366,7 +366,7 @@ class Predictor:
                 some = same[start : start + most]
                 made = in_halves(some, decode, self.model.device) if frugal else decode(some)
                 predictions.update(zip(some, made, strict=True))
-        return [predictions[place] for place in range(len(kinds))]
+        return [predictions[place] for place in range(len(alike))]
 
     @torch.inference_mode()
     def _decode(
