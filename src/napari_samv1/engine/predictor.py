@@ -375,11 +375,11 @@ class Predictor:
         """One batch of prompts with equally many points and boxes, all with a hint or none."""
         network, frame = self.model.network, embedding.frame
         prompt_tokens = self._prompt_tokens(frame, prompts)
-        present = [hint for hint in hints if hint is not None]
-        hint_b1hw = _stacked_hints(present, prompt_tokens.device) if present else None
+        given = [hint for hint in hints if hint is not None]
+        hint_b1hw = _stacked_hints(given, prompt_tokens.device) if given else None
         logits, iou = network.decode(self.decoder_images.of(embedding), prompt_tokens, hint_b1hw)
         iou_np = iou.cpu().numpy()
-        may_be_ambiguous = not present and not self.model.preparation.box_only
+        may_be_ambiguous = not given and not self.model.preparation.box_only
         return [
             Prediction(logits[i], iou_np[i], frame, may_be_ambiguous and one.is_single, (i, len(prompts)))
             for i, one in enumerate(prompts)
