@@ -14,9 +14,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Recorded work. ``replay`` does it again: it reads what lies now where its inputs lay, into ``output``.
+    """Recorded work. ``replay`` repeats it: it reads its inputs' memory as it is now and writes ``output``.
 
-    ``nbytes`` is what it holds on the device. Recordings that are replayed one after the other, in the order
+    ``nbytes`` is its memory on the device. Recordings that are replayed one after the other, in the order
     of their recording, may share memory through ``pool``.
     """
 
@@ -27,7 +27,7 @@ class Recording:
 
 
 def can_record(device: torch.device) -> bool:
-    """Return True if a device records: CUDA alone."""
+    """Return True if a device can record work: CUDA alone."""
     return device.type == "cuda"
 
 
@@ -47,7 +47,7 @@ def record(work: Callable[[], Tensor], device: torch.device, pool: object = None
         torch.cuda.current_stream().wait_stream(stream)
         before = torch.cuda.memory_reserved()
         graph = torch.cuda.CUDAGraph()
-        # other threads go on as they like
+        # thread-local, so that other threads may use the device meanwhile
         with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):  # type: ignore[arg-type]
             output = work()
         held = max(0, torch.cuda.memory_reserved() - before)
