@@ -25,21 +25,21 @@ Intensity = Limits | Literal["dtype", "minmax"] | None
 
 
 class SettingsError(ValueError):
-    """Settings that mean nothing; the message says which."""
+    """An invalid setting; the message names it."""
 
 
 @dataclass(frozen=True)
 class SegmentSettings:
     """Settings of a run over files: the model, the planes, their intensities, and the output formats.
 
-    ``channel`` and ``plane`` choose what is segmented; by default every plane of the image. ``intensity`` is
-    two limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles.
+    ``channel`` and ``plane`` choose the planes to segment; by default all of the image. ``intensity`` is two
+    limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles.
     ``formats`` are written for each image. ``automatic`` holds the settings of ``segment_everything``.
 
     Raises
     ------
     SettingsError
-        If a value is none of these.
+        If a value is invalid.
     """
 
     model: str = "tiny"
@@ -65,7 +65,7 @@ class SegmentSettings:
                 raise SettingsError(f"plane must be whole numbers from 0 on, got {self.plane!r}")
             object.__setattr__(self, "plane", places)
         if isinstance(self.intensity, list | tuple):
-            if len(self.intensity) != 2 or not all(isinstance(own, int | float) for own in self.intensity):
+            if len(self.intensity) != 2 or not all(isinstance(one, int | float) for one in self.intensity):
                 raise SettingsError(f"intensity limits must be two numbers, got {self.intensity!r}")
             object.__setattr__(self, "intensity", (float(self.intensity[0]), float(self.intensity[1])))
         elif self.intensity not in (None, "dtype", "minmax"):
@@ -77,7 +77,7 @@ class SegmentSettings:
         return plain
 
     def to_toml(self) -> str:
-        """The record as TOML; what is not set is left out."""
+        """The record as TOML, without values that are not set."""
         plain = self.to_json()
         automatic = plain.pop("automatic")
         lines = [f"{name} = {_toml(value)}" for name, value in plain.items() if value is not None]
@@ -87,52 +87,52 @@ class SegmentSettings:
 
     @classmethod
     def from_toml(cls, text: str, name: str = "the settings") -> SegmentSettings:
-        """The record that TOML describes; what it leaves out is as by default.
+        """Make a record from TOML, with defaults for missing values.
 
         Raises
         ------
         SettingsError
-            If it is no TOML, names an unknown setting, or a value is none; the message names the file.
+            If it is no TOML, or a name or a value in it is invalid; the message names the file.
         """
         try:
-            given = tomllib.loads(text)
+            values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{name} is no TOML: {error}") from error
         try:
-            return cls().changed(given)
+            return cls().changed(values)
         except (SettingsError, ValueError, TypeError) as error:
             raise SettingsError(f"{name}: {error}") from error
 
     @classmethod
     def from_file(cls, path: Path) -> SegmentSettings:
-        """The record in a TOML file; see ``from_toml``."""
+        """Read a record from a TOML file; see ``from_toml``."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{path} could not be read: {error}") from error
         return cls.from_toml(text, str(path))
 
-    def changed(self, given: Mapping[str, Any]) -> SegmentSettings:
-        """With other values; those of ``automatic`` may be given as a table of their own.
+    def changed(self, values: Mapping[str, Any]) -> SegmentSettings:
+        """Copy with other values; those of ``automatic`` may be a nested table.
 
         Raises
         ------
         SettingsError
             If a name is unknown.
         """
-        own = dict(given)
-        automatic = own.pop("automatic", {})
+        changes = dict(values)
+        automatic = changes.pop("automatic", {})
         if not isinstance(automatic, Mapping):
             raise SettingsError(f"automatic must be a table, got {automatic!r}")
-        _require_known(own, type(self))
-        _require_known(automatic, AutomaticSettings)
-        if type(own.get("plane")) is int:
-            own["plane"] = (own["plane"],)
+        _require_names(changes, type(self))
+        _require_names(automatic, AutomaticSettings)
+        if type(changes.get("plane")) is int:
+            changes["plane"] = (changes["plane"],)
         for listed in ("formats", "plane"):
-            if isinstance(own.get(listed), list):
-                own[listed] = tuple(own[listed])
+            if isinstance(changes.get(listed), list):
+                changes[listed] = tuple(changes[listed])
         try:
-            return replace(self, **own, automatic=replace(self.automatic, **automatic))
+            return replace(self, **changes, automatic=replace(self.automatic, **automatic))
         except SettingsError:
             raise
         except (ValueError, TypeError) as error:
@@ -140,18 +140,18 @@ class SegmentSettings:
 
 
 def command_for(settings_file: str, folder: str, output: str) -> str:
-    """The command that segments a folder with saved settings, for a person to copy."""
+    """Command that segments a folder with saved settings, for the user to copy."""
     words = ["napari-samv1", "segment", folder, "--output", output, "--settings", settings_file]
     return " ".join(map(shlex.quote, words))
 
 
-def _require_known(given: Mapping[str, Any], record: type) -> None:
-    known = [own.name for own in fields(record)]
-    unknown = sorted(set(given) - set(known))
+def _require_names(values: Mapping[str, Any], record: type) -> None:
+    names = [one.name for one in fields(record)]
+    unknown = sorted(set(values) - set(names))
     if unknown:
-        raise SettingsError(f"there is no setting {', '.join(unknown)}; there are {', '.join(known)}")
+        raise SettingsError(f"there is no setting {', '.join(unknown)}; there are {', '.join(names)}")
 
 
 def _toml(value: Any) -> str:
-    # numbers, strings, booleans and lists of them are written alike in JSON and TOML
+    # JSON and TOML write numbers, strings, booleans and lists of them in the same way
     return json.dumps(value, ensure_ascii=False)

@@ -47,7 +47,7 @@ def record(work: Callable[[], Tensor], device: torch.device, pool: object = None
         torch.cuda.current_stream().wait_stream(stream)
         before = torch.cuda.memory_reserved()
         graph = torch.cuda.CUDAGraph()
-        # thread-local, so that other threads may use the device meanwhile
+        # other threads go on as they like
         with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):  # type: ignore[arg-type]
             output = work()
         held = max(0, torch.cuda.memory_reserved() - before)

@@ -28,7 +28,7 @@ class TwoWayLayer(nn.Module):
         self.norm_image = nn.LayerNorm(channels, eps=NORM_EPS)
 
     def first_self_attention(self, tokens: Tensor) -> Tensor:
-        """Self-attention of tokens equal to their encoding: adding it, or a residual, would count it twice."""
+        """Self-attention of tokens that equal their encoding; a residual would count it twice."""
         return self.norm_self(self.self_attention(tokens, tokens, tokens))
 
     def later_self_attention(self, tokens: Tensor, encoding: Tensor) -> Tensor:
