@@ -161,7 +161,7 @@ def test_an_interrupted_download_says_that_it_continues(monkeypatch, capsys):
     monkeypatch.setattr(download_module, "download", download)
     assert main(["models", "download", "vit_b"]) == 1
     assert capsys.readouterr().err == (
-        "napari-samv1: vit_b: stopped with 1.5 MB here; the same command continues\n"
+        "napari-samv1: vit_b: stopped after 1.5 MB; run the same command to continue\n"
     )
 
 

@@ -118,7 +118,7 @@ def test_settings_can_be_saved_without_an_image(tmp_path):
     [
         ([], "name at least one image"),
         (["nowhere.tif", "-o", "out"], "there is no file or folder nowhere.tif"),
-        (["."], "say where the outputs go"),
+        (["."], "name a folder for the outputs"),
         ([".", "-o", "out", "--mode", "all"], "mode must be one of auto, seeds, grid"),
         ([".", "-o", "out", "--plane", "first"], "--plane must be numbers such as 3 or 0,3"),
         ([".", "-o", "out", "--intensity", "bright"], "--intensity must be LOW,HIGH"),

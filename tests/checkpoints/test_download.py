@@ -268,7 +268,7 @@ def test_only_https_is_fetched(url, register):
 
 def test_a_full_disk_is_told_before_anything_is_fetched(model, server, monkeypatch):
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1_000_000})())
-    with pytest.raises(DownloadError, match=r"is full: 3 MB are to come, 1 MB are free"):
+    with pytest.raises(DownloadError, match=r"is full: 3 MB are missing, 1 MB are free"):
         download(model)
     assert partial_bytes(model) == 0
 

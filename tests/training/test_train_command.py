@@ -101,7 +101,7 @@ def test_as_many_scenes_are_drawn_as_are_asked_for(tmp_path, monkeypatch):
     ("given", "message"),
     [
         (["--init", "tiny", "--keep", "1.5"], "expected a share from 0 to 1, got 1.5"),
-        (["--keep", "0.5"], "--keep is for a run that goes on from weights: give them with --init"),
+        (["--keep", "0.5"], "--keep is for a run that starts from weights: give them with --init"),
     ],
 )
 def test_a_share_to_keep_is_one_of_something(given, message, capsys):

@@ -31,10 +31,10 @@ class ClusterError(Exception):
 
 
 def on_threads(tasks: Sequence[Task], workers: int, on_progress: OnTask | None = None) -> Iterator[Outcome]:
-    """Segment images on ``workers`` threads here; outcomes come as they are ready.
+    """Segment images on ``workers`` threads of this process; yield outcomes as they are ready.
 
     ``on_progress(task, done, total)`` is called from the threads. When the iterator is closed, running
-    images end at their next step, unwritten, and no other begins.
+    images stop at their next step without output, and no other begins.
     """
     stopped = False
 
@@ -58,10 +58,10 @@ def on_threads(tasks: Sequence[Task], workers: int, on_progress: OnTask | None =
 
 
 def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
-    """Segment images on a running dask.distributed cluster; outcomes come as they are ready.
+    """Segment images on a running dask.distributed cluster; yield outcomes as they are ready.
 
-    Planes and groups of regions are the tasks. A worker that dies takes with it what it was about, and the
-    scheduler has another do that again. Input and output folders are the workers' as they are ours.
+    A task is a plane or a group of regions. If a worker dies, the scheduler gives its task to another one.
+    Workers must see the input and output folders under the same paths as this process.
 
     Raises
     ------
@@ -75,21 +75,21 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
         raise ClusterError(NO_CLUSTER) from error
     try:
         client = Client(address, timeout=30)
-    # the address is wrong, nobody listens, or versions do not match: all as errors of its own
+    # distributed has an error for each: a wrong address, no answer, different versions
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(f"there is no scheduler at {address}: {error}") from error
     with client:
         started = time.monotonic()
-        known = {task: finished_or_broken(task) for task in tasks}
-        yield from (outcome for outcome in known.values() if outcome is not None)
-        plans = {client.submit(_planned, task, pure=False): task for task in tasks if known[task] is None}
+        ready = {task: finished_or_broken(task) for task in tasks}
+        yield from (outcome for outcome in ready.values() if outcome is not None)
+        plans = {client.submit(_planned, task, pure=False): task for task in tasks if ready[task] is None}
         ends: dict[Any, Task] = {}
         coming = completed(list(plans))
         for future in coming:
             task = plans[future] if future in plans else ends[future]
             try:
                 result = future.result()
-            # a task that kills every worker that it is given to, for want of memory
+            # the scheduler gives up a task that kills its workers, for example by lack of memory
             except Exception as error:
                 result = failed(task, error, started)
             if isinstance(result, Outcome):
@@ -102,7 +102,7 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
 
 
 def finished_or_broken(task: Task) -> Outcome | None:
-    """Outcomes that need no worker: finished outputs and missing files."""
+    """Outcome of a task that needs no worker: its outputs are finished, or its file is missing."""
     try:
         return finished(task)
     except Exception as error:
@@ -117,7 +117,7 @@ def _planned(task: Task) -> list[Part] | Outcome:
 
 
 def _found(task: Task, part: Part) -> Any:
-    # an error as a result has its sentence made where it happened
+    # errors are returned, so that their sentence is made in the worker
     try:
         return find_part(task, part)
     except Exception as error:

@@ -13,7 +13,7 @@ from napari_samv1.images.files import TIFF_SUFFIXES
 from napari_samv1.images.source import ReadError
 
 SUFFIXES = TIFF_SUFFIXES | {".png", ".jpg", ".jpeg", ".npy", ".zarr"}
-"""Suffixes searched for in a folder; a file that is named is tried with any suffix."""
+"""Suffixes searched for in a folder; a file on the command line may have any suffix."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Input:
 def inputs(words: Sequence[str]) -> list[Input]:
     """Files, folders (searched through) and globs as images, in the order of their names.
 
-    Outputs are named by the path below the folder, or below the part of a glob without wildcards; two that
-    would be named alike keep their suffix too.
+    Outputs are named by the path below the folder, or below the part of a glob without wildcards; where two
+    names would be the same, both keep their suffix.
 
     Raises
     ------
     ReadError
-        If one does not exist or matches nothing, or two outputs would still be named alike.
+        If one does not exist or matches nothing, or two outputs would still have the same name.
     """
     named: dict[Path, str] = {}
     for word in words:
@@ -45,10 +45,10 @@ def inputs(words: Sequence[str]) -> list[Input]:
     again = Counter(_folded(stem) for stem in stems.values())
     for stem in stems.values():
         if again[_folded(stem)] > 1:
-            alike = [str(other) for other, own in stems.items() if _folded(own) == _folded(stem)]
+            same = [str(path) for path, other in stems.items() if _folded(other) == _folded(stem)]
             raise ReadError(
-                f"{' and '.join(alike[:2])} would both be written to {stem}: give their common folder, or "
-                f"run them apart"
+                f"{' and '.join(same[:2])} would both be written to {stem}: give their common folder, or "
+                f"run them separately"
             )
     return [Input(path, stem) for path, stem in sorted(stems.items(), key=lambda one: one[1])]
 
@@ -69,7 +69,7 @@ def _expanded(word: str) -> list[tuple[Path, str]]:
         inside = [
             one
             for one in files
-            if not one.name.startswith(".") and not any(_is_image_folder(own) for own in one.parents)
+            if not one.name.startswith(".") and not any(_is_image_folder(folder) for folder in one.parents)
         ]
         if not inside:
             raise ReadError(f"nothing matches {word}")

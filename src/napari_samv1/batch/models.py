@@ -1,4 +1,4 @@
-"""The model of a process: loaded once, whatever number of images it sees."""
+"""Models of this process, each loaded once for any number of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _lock = Lock()
 
 
 def predictor_of(model: str, device: str) -> Predictor:
-    """The predictor for a model's name or file on a device; threads share it."""
+    """Return the predictor for a model's name or file on a device; threads share it."""
     with _lock:
         return _loaded(model, device)
 

@@ -28,16 +28,16 @@ from napari_samv1.storage.exports.ome_zarr import Grid, write_pyramid
 from napari_samv1.storage.utf8 import utf8
 
 RECORDS = ".napari-samv1"
-"""The folder below the output folder in which it is written down how each output was made."""
+"""Folder in the output folder for the records of how each output was made."""
 
 TILE = 512
 TILED = 1 << 24
-"""Pixels of a plane from which on a TIFF has tiles."""
+"""Number of pixels of a plane from which on a TIFF has tiles."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """The objects of each of an image's planes."""
+    """Objects on each plane of an image."""
 
     image: OpenedImage
     name: str
@@ -45,12 +45,12 @@ class Results:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the label image: large enough for every plane."""
+        """Type of the label image, large enough for every plane."""
         return np.result_type(*(plane.dtype for plane in self.planes))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the label image: the stack's, then rows and columns."""
+        """Shape of the label image: the stack's, then rows and columns."""
         return (*self.image.stack_shape, *self.image.plane_hw)
 
     @property
@@ -68,7 +68,7 @@ def write_outputs(folder: Path, stem: str, formats: Sequence[Format], results: R
     Raises
     ------
     SessionError
-        If a format needs a package that is not here, or a file cannot be written.
+        If a format needs a package that is not installed, or a file cannot be written.
     """
     try:
         (folder / stem).parent.mkdir(parents=True, exist_ok=True)
@@ -172,8 +172,8 @@ def _write_geojson(folder: Path, name: str, results: Results) -> list[Path]:
                 one.crop,
                 {"Area px": float(one.area)}
                 | {
-                    what: value
-                    for what, value in (("Predicted IoU", one.iou), ("Stability", one.stability))
+                    score: value
+                    for score, value in (("Predicted IoU", one.iou), ("Stability", one.stability))
                     if np.isfinite(value)
                 },
             )
@@ -186,7 +186,7 @@ def _write_geojson(folder: Path, name: str, results: Results) -> list[Path]:
 
 
 def _suffix(place: tuple[int, ...]) -> str:
-    """The place of a plane in a stack, for a name."""
+    """Suffix for the place of a plane in a stack, for a file's name."""
     return "".join(f".{number:04d}" for number in place)
 
 
@@ -194,11 +194,11 @@ def _write_csv(folder: Path, name: str, results: Results) -> list[Path]:
     head = ("plane", "object", *MEASURES, "predicted_iou", "stability", "point_row", "point_column")
     rows: list[Sequence[object]] = [head]
     for place, plane in zip(np.ndindex(results.image.stack_shape), results.planes, strict=True):
-        where = " ".join(map(str, place)) or "-"
+        index = " ".join(map(str, place)) or "-"
         for number, one in zip(plane.ids, plane.objects, strict=True):
             if one.area:
                 scores = (f"{value:.7g}" for value in (one.iou, one.stability, *one.point_yx))
-                rows.append((where, number, *measures(one.crop, results.image.calibrated.world), *scores))
+                rows.append((index, number, *measures(one.crop, results.image.calibrated.world), *scores))
     write_file(folder / name, utf8(csv_text(rows)))
     return [folder / name]
 
@@ -213,7 +213,7 @@ _WRITERS = {
 
 
 def is_finished(folder: Path, stem: str, made_from: dict[str, Any]) -> list[Path] | None:
-    """The outputs of an image, if all are there and were made from just this; None if not."""
+    """Outputs of an image if all exist and were made from ``made_from``, or else None."""
     try:
         record = json.loads(_record(folder, stem).read_text(encoding="utf-8"))
         paths = [folder / name for name in record["outputs"]]
@@ -223,12 +223,12 @@ def is_finished(folder: Path, stem: str, made_from: dict[str, Any]) -> list[Path
 
 
 def unfinish(folder: Path, stem: str) -> None:
-    """Before outputs are replaced: should that be cut short, they do not pass for finished ones."""
+    """Remove the record before outputs are replaced, so that interrupted ones do not count as finished."""
     _record(folder, stem).unlink(missing_ok=True)
 
 
 def finish(folder: Path, stem: str, made_from: dict[str, Any], outputs: Sequence[Path]) -> None:
-    """Write down that an image's outputs are complete, and what they were made from."""
+    """Record that an image's outputs are complete, and what they depend on."""
     path = _record(folder, stem)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {

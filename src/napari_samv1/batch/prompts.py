@@ -24,7 +24,7 @@ POINT = ("y", "x")
 
 @dataclass(frozen=True)
 class Place:
-    """An image, as a table of prompts may name it, and its planes' place in the stack."""
+    """An image's names in a table of prompts, and its planes in the stack."""
 
     names: tuple[str, ...]
     planes: tuple[Plane, ...]
@@ -32,7 +32,7 @@ class Place:
 
 
 def prompts_for(file: Path, place: Place) -> list[dict[int, Prompts]]:
-    """For each plane of an image, the prompts of its objects by their ids.
+    """Prompts for each plane of an image, by the ids of their objects.
 
     ``file`` is a CSV table, the folder of a session, or a label image of the image's size, whose labels
     become boxes.
@@ -40,7 +40,7 @@ def prompts_for(file: Path, place: Place) -> list[dict[int, Prompts]]:
     Raises
     ------
     ReadError
-        If it cannot be read, or has nothing for this image.
+        If the file cannot be read, or has no prompts for this image.
     """
     if file.is_dir() and file.suffix.lower() != ".zarr":
         found = _from_session(file, place)
@@ -58,15 +58,15 @@ def _from_session(folder: Path, place: Place) -> list[dict[int, Prompts]]:
         record = open_session(folder)
     except SessionError as error:
         raise ReadError(str(error)) from error
-    known = {plane.source.index: plane for plane in record.planes}
+    recorded = {plane.source.index: plane for plane in record.planes}
     found = []
     for plane in place.planes:
-        own = known.get(plane.index)
-        if own is not None and own.shape_yx != place.plane_hw:
+        saved = recorded.get(plane.index)
+        if saved is not None and saved.shape_yx != place.plane_hw:
             raise ReadError(
-                f"session {folder} is about {own.shape_yx} pixels, and {place.names[0]} has {place.plane_hw}"
+                f"session {folder} has {saved.shape_yx} pixels, but {place.names[0]} has {place.plane_hw}"
             )
-        pieces = () if own is None else own.pieces
+        pieces = () if saved is None else saved.pieces
         found.append({piece.id: piece.prompts for piece in pieces if piece.decodable})
     return found
 
@@ -80,7 +80,7 @@ def _from_labels(file: Path, place: Place) -> list[dict[int, Prompts]]:
     found = []
     for plane in labels.reshape(-1, *place.plane_hw):
         ids, ranks = np.unique(plane, return_inverse=True)
-        # find_objects wants small numbers from 1 on; the background is one of them
+        # ranks, because find_objects needs small numbers from 1 on; the background has one too
         regions = find_objects(ranks.reshape(plane.shape).astype(np.int32) + 1)
         found.append(
             {
@@ -104,8 +104,8 @@ def _from_table(file: Path, place: Place) -> list[dict[int, Prompts]]:
         try:
             if "image" in row and row["image"] not in place.names:
                 continue
-            own = gathered[_plane_number(row, columns, place)]
-            points, labels, boxes = own.setdefault(int(float(row.get("object") or number)), ([], [], []))
+            objects = gathered[_plane_number(row, columns, place)]
+            points, labels, boxes = objects.setdefault(int(float(row.get("object") or number)), ([], [], []))
             if _filled(row, BOX):
                 boxes.append([float(row[name]) for name in BOX])
             if _filled(row, columns["point"]):
@@ -136,12 +136,12 @@ def _filled(row: Mapping[str, Any], names: tuple[str, ...]) -> bool:
 
 
 def _plane_number(row: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]], place: Place) -> int:
-    """The place in the stack: a row's own number, or that of the plane at its coordinates."""
+    """Number of a row's plane in the stack: from its column, or found by its coordinates."""
     names = columns["plane"]
     if not names:
         if len(place.planes) > 1:
             raise ValueError(
-                f"the image has {len(place.planes)} planes: a column plane must say which is meant"
+                f"the image has {len(place.planes)} planes: a column plane must give their numbers"
             )
         return 0
     if names == ("plane",):
@@ -151,13 +151,13 @@ def _plane_number(row: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]
         return number
     index = tuple(round(float(row[name])) for name in names)
     for number, plane in enumerate(place.planes):
-        if tuple(own for own in plane.index if own is not None)[-len(index) :] == index:
+        if tuple(one for one in plane.index if one is not None)[-len(index) :] == index:
             return number
     raise ValueError(f"there is no plane {index}")
 
 
 def _label(text: str) -> int:
-    known = {"1": 1, "0": 0, "positive": 1, "negative": 0, "1.0": 1, "0.0": 0}
-    if text not in known:
+    labels = {"1": 1, "0": 0, "positive": 1, "negative": 0, "1.0": 1, "0.0": 0}
+    if text not in labels:
         raise ValueError(f"label must be 1 (in the object) or 0 (not in it), got {text!r}")
-    return known[text]
+    return labels[text]

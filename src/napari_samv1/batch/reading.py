@@ -1,4 +1,4 @@
-"""Files as planes to segment, with their axes and pixel sizes; label images."""
+"""Image files as planes to segment, with their axes and pixel sizes; label images as arrays."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.record import World
 
 STACKED = "TCZ"
-"""Letters for axes that a file does not name, the last ones first."""
+"""Letters for axes that a file does not name; fewer axes get the last letters."""
 
 MICROMETRE = ("micron", "um", "µm", "\\u00B5m", "micrometer", "\u03bcm")
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Axes as a file describes them: a letter for each of the image's, and the size of a pixel.
+    """An image's axes, a letter for each, and its pixel size, as its file describes them.
 
-    ``size_yx`` is in ``unit``; ("pixel", 1 x 1) where it says nothing.
+    ``size_yx`` is in ``unit``: 1 x 1 "pixel" if the file gives no size.
     """
 
     axes: str
@@ -44,7 +44,7 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """An image file, and which of its planes are meant.
+    """An image file, and the planes chosen from it.
 
     ``planes`` vary along ``stack_axes``, of lengths ``stack_shape``, the last axis fastest.
     """
@@ -62,15 +62,15 @@ class OpenedImage:
 
 
 def open_planes(path: Path, channel: int | None = None, plane: Sequence[int] | None = None) -> OpenedImage:
-    """Open an image file and choose its planes: by default all, of every channel, colour taken as colour.
+    """Open an image file and choose planes: by default all, of every channel; colour stays colour.
 
-    ``channel`` is a place on its channel axis, or one of its colours. ``plane`` is the place on the axes
-    that are left before rows and columns.
+    ``channel`` is an index on the channel axis, or of one of the colours. ``plane`` holds the indices on the
+    other axes before rows and columns.
 
     Raises
     ------
     ReadError
-        If it cannot be read, or has no such channel or plane.
+        If the file cannot be read, or has no such channel or plane.
     """
     source = _opened(path)
     calibrated = calibration(path, source)
@@ -92,10 +92,10 @@ def open_planes(path: Path, channel: int | None = None, plane: Sequence[int] | N
     left = [axis for axis in range(len(shape) - 2) if axis not in fixed]
     if plane is not None:
         if len(plane) != len(left):
-            given, there = ",".join(map(str, plane)) or "none", _named(axes, shape, left) or "none"
+            got, there = ",".join(map(str, plane)) or "none", _named(axes, shape, left) or "none"
             raise ReadError(
                 f"{path} has {len(left)} axes before rows and columns ({there}): give as many numbers to "
-                f"choose a plane, got {given}"
+                f"choose a plane, got {got}"
             )
         for axis, place in zip(left, plane, strict=True):
             if not 0 <= place < shape[axis]:
@@ -118,12 +118,12 @@ def open_planes(path: Path, channel: int | None = None, plane: Sequence[int] | N
     )
 
 
-def _named(axes: str, shape: Sequence[int], which: Sequence[int]) -> str:
-    return ", ".join(f"{axes[axis]}: {shape[axis]}" for axis in which)
+def _named(axes: str, shape: Sequence[int], chosen: Sequence[int]) -> str:
+    return ", ".join(f"{axes[axis]}: {shape[axis]}" for axis in chosen)
 
 
 def _opened(path: Path) -> ArraySource:
-    """By our own readers, or else by those of bioio or of napari's plugins where they are installed."""
+    """Open by this package's readers, or else by those of bioio or napari's plugins if installed."""
     try:
         return open_source(path)
     except ReadError:
@@ -142,7 +142,7 @@ def _by_bioio(path: Path) -> list[Any] | None:
         from bioio import BioImage
     except ImportError:
         return None
-    # its readers raise what they like at files that are not theirs
+    # catches all, because bioio's readers raise any error at files of other formats
     try:
         return [BioImage(path).dask_data.squeeze()]
     except Exception:
@@ -159,7 +159,7 @@ def _by_plugins(path: Path) -> list[Any] | None:
     except Exception:
         layers = None
     if layers is None:
-        # a reader that failed may hold the file open, and Windows neither moves nor deletes it then
+        # a failed reader may hold the file open, so that Windows could neither move nor delete it
         gc.collect()
         return None
     for data, *rest in layers:
@@ -169,7 +169,7 @@ def _by_plugins(path: Path) -> list[Any] | None:
 
 
 def calibration(path: Path, source: ArraySource) -> Calibrated:
-    """Axes and pixel sizes as the file has them; letters are made up for axes that it does not name."""
+    """Axes and pixel sizes from a file; axes that it does not name get letters of ``STACKED``."""
     ndim = len(source.shapes[0])
     named = Calibrated("")
     if path.suffix.lower() in TIFF_SUFFIXES and path.is_file():
@@ -185,7 +185,7 @@ def calibration(path: Path, source: ArraySource) -> Calibrated:
 
 
 def _of_tiff(path: Path) -> Calibrated:
-    # metadata is a help, no condition: readers raise what they like at damaged ones
+    # catches all, because metadata is optional, and damaged metadata raises any error
     try:
         with tifffile.TiffFile(path) as tiff:
             series = max(tiff.series, key=lambda one: one.size)
@@ -200,7 +200,7 @@ def _of_tiff(path: Path) -> Calibrated:
                 unit = _unit(str((tiff.imagej_metadata or {}).get("unit", "")))
                 tags = tiff.pages.first.tags
                 resolution = [tags[name].value for name in ("YResolution", "XResolution") if name in tags]
-                if unit and len(resolution) == 2 and all(own[0] for own in resolution):
+                if unit and len(resolution) == 2 and all(value[0] for value in resolution):
                     (y_count, y_per), (x_count, x_per) = resolution
                     return Calibrated(axes, (y_per / y_count, x_per / x_count), unit)
             return Calibrated(axes)
@@ -233,12 +233,12 @@ def _of_zarr(path: Path) -> Calibrated:
 
 
 def read_labels(path: Path) -> NDArray[Any]:
-    """A label image or a stack of them, whole.
+    """Read a label image, or a stack of them, whole.
 
     Raises
     ------
     ReadError
-        If it cannot be read or holds no whole numbers.
+        If the file cannot be read or holds no whole numbers.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -249,7 +249,7 @@ def read_labels(path: Path) -> NDArray[Any]:
             labels = np.asarray(open_source(path).levels[0])
     except ReadError:
         raise
-    # readers raise what they like
+    # catches all, because damaged files raise any error
     except Exception as error:
         raise ReadError(f"{path} could not be read as labels: {error or type(error).__name__}") from error
     if labels.dtype.kind not in "uib" or labels.ndim < 2:

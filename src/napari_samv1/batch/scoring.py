@@ -1,4 +1,4 @@
-"""Label images against the truth: average precision at several overlaps, and its mean (mSA)."""
+"""Scores of label images against the truth: average precision at several overlaps, and its mean (mSA)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_samv1.batch.reading import read_labels
 from napari_samv1.images.source import ReadError
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
-"""Overlaps (IoU) from which on two objects count as one: 0.5, 0.55, ... 0.95."""
+"""Overlaps (IoU) from which on two objects match: 0.5, 0.55, ... 0.95."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Score:
 
     @property
     def average_precision(self) -> tuple[float, ...]:
-        """For each threshold; 1 where nothing was to be found and nothing was."""
+        """Average precision at each threshold; 1 if neither image has objects."""
         together = self.found + self.wanted
         return tuple(hits / (together - hits) if together else 1.0 for hits in self.true_positives)
 
@@ -52,19 +52,19 @@ class Score:
 
 
 def score(labels: ArrayLike, truth: ArrayLike, name: str = "") -> Score:
-    """Score a label image, or a stack whose planes are numbered apart, against another of its shape.
+    """Score a label image, or a stack with labels of their own on each plane, against the truth.
 
-    Objects are matched one to one, for each threshold so that most of them are. 0 is background.
+    Objects are matched one to one, as many as possible at each threshold. 0 is background.
 
     Raises
     ------
     ValueError
         If the shapes differ.
     """
-    own, true = np.asarray(labels), np.asarray(truth)
-    if own.shape != true.shape:
-        raise ValueError(f"labels of shape {own.shape} cannot be scored against a truth of {true.shape}")
-    planes = zip(own.reshape(-1, *own.shape[-2:]), true.reshape(-1, *true.shape[-2:]), strict=True)
+    found, true = np.asarray(labels), np.asarray(truth)
+    if found.shape != true.shape:
+        raise ValueError(f"labels of shape {found.shape} cannot be scored against a truth of {true.shape}")
+    planes = zip(found.reshape(-1, *found.shape[-2:]), true.reshape(-1, *true.shape[-2:]), strict=True)
     return total([_score_plane(*plane) for plane in planes], name)
 
 
@@ -76,17 +76,18 @@ def _score_plane(labels: NDArray[Any], truth: NDArray[Any]) -> Score:
 
 def overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
     """IoU of every object (rows) with every true one (columns)."""
-    own_ids, own = np.unique(labels, return_inverse=True)
+    found_ids, found = np.unique(labels, return_inverse=True)
     true_ids, true = np.unique(truth, return_inverse=True)
-    pairs = own.ravel().astype(np.int64) * len(true_ids) + true.ravel()
-    shared = np.bincount(pairs, minlength=len(own_ids) * len(true_ids)).reshape(len(own_ids), len(true_ids))
+    pairs = found.ravel().astype(np.int64) * len(true_ids) + true.ravel()
+    count = len(found_ids), len(true_ids)
+    shared = np.bincount(pairs, minlength=count[0] * count[1]).reshape(count)
     union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
-    return np.asarray((shared / union)[np.ix_(own_ids != 0, true_ids != 0)])
+    return np.asarray((shared / union)[np.ix_(found_ids != 0, true_ids != 0)])
 
 
 def _matches(iou: NDArray[np.float64], threshold: float) -> int:
     """Count the objects that can be matched one to one at an IoU of the threshold or more."""
-    # above one half no object has a second partner
+    # above an IoU of one half, no object has two partners
     hits = iou >= threshold
     if threshold > 0.5 or max(hits.sum(axis=0).max(initial=0), hits.sum(axis=1).max(initial=0)) <= 1:
         return int(hits.sum())
@@ -95,7 +96,7 @@ def _matches(iou: NDArray[np.float64], threshold: float) -> int:
 
 
 def total(scores: Iterable[Score], name: str = "total") -> Score:
-    """Matches of several added up, so that every object counts the same."""
+    """Sum of the matches of several scores, so that every object counts the same."""
     some = list(scores)
     hits = np.sum([one.true_positives for one in some], axis=0, dtype=int).tolist() or [0] * len(THRESHOLDS)
     return Score(name, tuple(hits), sum(one.found for one in some), sum(one.wanted for one in some))
@@ -109,19 +110,19 @@ def pairs(labels: Path, truth: Path) -> list[tuple[str, Path, Path]]:
     Raises
     ------
     ReadError
-        If one is missing, or a true one has no labels.
+        If a file is missing, or a true image has no labels.
     """
     for path in (labels, truth):
         if not path.exists():
             raise ReadError(f"there is no file or folder {path}")
     if not (_is_folder(labels) and _is_folder(truth)):
         return [(labels.name, labels, truth)]
-    own, true = _by_name(labels), _by_name(truth)
-    missing = sorted(set(true) - set(own))
+    found, true = _by_name(labels), _by_name(truth)
+    missing = sorted(set(true) - set(found))
     if missing or not true:
-        what = f"no labels for {', '.join(missing[:3])}" if missing else f"no label image in {truth}"
-        raise ReadError(f"{what}{', ...' if len(missing) > 3 else ''}")
-    return [(name, own[name], true[name]) for name in sorted(true)]
+        lack = f"no labels for {', '.join(missing[:3])}" if missing else f"no label image in {truth}"
+        raise ReadError(f"{lack}{', ...' if len(missing) > 3 else ''}")
+    return [(name, found[name], true[name]) for name in sorted(true)]
 
 
 def score_files(labels: Path, truth: Path) -> list[Score]:
@@ -133,16 +134,16 @@ def score_files(labels: Path, truth: Path) -> list[Score]:
         If a file is missing, is no label image, or has another shape than its partner.
     """
     scores = []
-    for name, own, true in pairs(labels, truth):
+    for name, found, true in pairs(labels, truth):
         try:
-            scores.append(score(read_labels(own), read_labels(true), name))
+            scores.append(score(read_labels(found), read_labels(true), name))
         except ValueError as error:
-            raise ReadError(f"{own}: {error}") from error
+            raise ReadError(f"{found}: {error}") from error
     return scores
 
 
 def table(scores: Sequence[Score]) -> str:
-    """A line for each score and, of several, their sum."""
+    """Table with a line for each score and, for several, their total."""
     lines = [*scores, total(scores)] if len(scores) > 1 else list(scores)
     width = max(len("labels"), *(len(one.name) for one in lines))
     head = "  ".join(

@@ -1,4 +1,4 @@
-"""One image file -> its objects -> files: plain functions that run anywhere, in one piece or in several."""
+"""One image file -> its objects -> files: plain functions for a whole image or for parts of it."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from napari_samv1.records.prompts import Prompts
 from napari_samv1.storage.errors import SessionError
 
 REGIONS_A_PART = 16
-"""Regions that are one task on a cluster: half of them share pixels and embeddings with each other."""
+"""Number of regions in a task on a cluster; regions of a task share pixels and embeddings."""
 
 Status = Literal["done", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class Task:
-    """An image to segment: its file, and where its outputs go.
+    """An image file to segment, and the folder and name of its outputs.
 
-    ``prompts`` is a file of them, ``cache`` a folder for embeddings, if any.
+    ``prompts`` is a file of prompts, ``cache`` a folder for embeddings, if any.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of a task. ``error`` is a sentence, and "" where nothing failed."""
+    """Outcome of a task. ``error`` is a sentence, or "" if nothing failed."""
 
     path: Path
     status: Status
@@ -92,16 +92,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Part:
-    """Some regions of a plane, by their windows; all that the plane has where there are None."""
+    """Some regions of a plane, by their windows; all of them if ``windows`` is None."""
 
     plane: int
     windows: tuple[Window, ...] | None = None
 
 
 def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
-    """Segment an image and write its outputs, unless they are finished; what fails is in the outcome.
+    """Segment an image and write its outputs, unless they are finished; errors are in the outcome.
 
-    ``Cancelled`` that the callback raises is passed on, and nothing is written.
+    ``Cancelled`` from the callback is passed on, and nothing is written.
     """
     started = time.monotonic()
     try:
@@ -112,7 +112,7 @@ def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
         for number in range(len(image.planes)):
             report = _share(on_progress, number, len(image.planes))
             planes.append(segment_plane(task, image, number, report))
-            # an image that is half done is no output
+            # a cancelled image has no output
             if not planes[-1].complete:
                 raise Cancelled
         return write(task, image, planes, started)
@@ -121,13 +121,13 @@ def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
 
 
 def finished(task: Task) -> Outcome | None:
-    """The outcome of a task whose outputs are there already."""
+    """Outcome of a task whose outputs are finished already, or None."""
     outputs = is_finished(task.folder, task.stem, task.made_from)
     return None if outputs is None else Outcome(task.path, "skipped", tuple(outputs))
 
 
 def failed(task: Task, error: Exception, started: float) -> Outcome:
-    """The outcome of a task that raised: known errors are sentences, others say what they are.
+    """Outcome of a task that raised: expected errors as their sentence, others with their type.
 
     ``Cancelled`` is raised again.
     """
@@ -135,8 +135,8 @@ def failed(task: Task, error: Exception, started: float) -> Outcome:
         raise error
     if is_out_of_memory(error) and not (isinstance(error, MemoryError) and str(error)):
         error = MemoryError("memory ran out: use fewer --workers, a smaller --model, or --device cpu")
-    known = (ReadError, CheckpointError, SessionError, ValueError, MemoryError)
-    sentence = str(error) if isinstance(error, known) else f"{type(error).__name__}: {error}"
+    expected = (ReadError, CheckpointError, SessionError, ValueError, MemoryError)
+    sentence = str(error) if isinstance(error, expected) else f"{type(error).__name__}: {error}"
     return Outcome(task.path, "failed", seconds=time.monotonic() - started, error=sentence)
 
 
@@ -153,13 +153,13 @@ def write(task: Task, image: OpenedImage, planes: Sequence[Found], started: floa
 def segment_plane(
     task: Task, image: OpenedImage, number: int, on_progress: OnProgress | None = None
 ) -> Found:
-    """All objects of one plane, or the ones that prompts ask for."""
+    """Find all objects of one plane, or those that prompts ask for."""
     predictor = predictor_of(task.settings.model, task.settings.device)
     plane = image.planes[number]
     if task.prompts is not None:
         names = (task.path.name, task.stem, str(task.path))
-        given = prompts_for(task.prompts, Place(names, image.planes, image.plane_hw))[number]
-        return answer_prompts(_view(task, image, plane), given, task.settings)
+        prompts = prompts_for(task.prompts, Place(names, image.planes, image.plane_hw))[number]
+        return answer_prompts(_view(task, image, plane), prompts, task.settings)
     automatic = task.settings.automatic
     if automatic.is_arranged:
         if task.settings.composite:
@@ -201,19 +201,19 @@ def find_part(task: Task, part: Part) -> Found | list[FoundObject]:
 def join_parts(
     task: Task, parts: Sequence[Part], found: Sequence[Found | list[FoundObject]], started: float
 ) -> Outcome:
-    """Join what was found in the parts of an image, and write its outputs."""
+    """Join the objects found in the parts of an image, and write its outputs."""
     try:
         image = open_for(task.path, task.settings)
         predictor = predictor_of(task.settings.model, task.settings.device)
         is_seeded = proposer_for(predictor, task.settings.automatic) is not None
         planes: list[Found] = []
         for number in range(len(image.planes)):
-            own = [one for part, one in zip(parts, found, strict=True) if part.plane == number]
-            whole = [one for one in own if isinstance(one, Found)]
+            on_plane = [one for part, one in zip(parts, found, strict=True) if part.plane == number]
+            whole = [one for one in on_plane if isinstance(one, Found)]
             if whole:
                 planes += whole
                 continue
-            objects = [one for some in own if isinstance(some, list) for one in some]
+            objects = [one for some in on_plane if isinstance(some, list) for one in some]
             kept = joined(objects, task.settings.automatic, image.plane_hw, is_seeded=is_seeded)
             mode = "seeds" if is_seeded else "grid"
             planes.append(Found(tuple(kept), image.plane_hw, task.settings.automatic, mode))
@@ -223,13 +223,13 @@ def join_parts(
 
 
 def answer_prompts(view: ImageView, prompts: dict[int, Prompts], settings: SegmentSettings) -> Found:
-    """Each object's prompts answered as in napari; ids stay, and what has no mask is left out."""
+    """Answer each object's prompts as in napari; ids stay, and objects without a mask are left out."""
     predictions = view.answer_each(list(prompts.values()), settings.automatic.detail)
     kept = []
-    for number, (own, prediction) in zip(
+    for number, (asked, prediction) in zip(
         prompts, zip(prompts.values(), predictions, strict=True), strict=True
     ):
-        one = _answered(own, prediction, view.plane)
+        one = _answered(asked, prediction, view.plane)
         if one.area:
             kept.append((number, one))
     return Found(
@@ -260,7 +260,7 @@ def _view(task: Task, image: OpenedImage, plane: Plane) -> ImageView:
 
 
 def _share(on_progress: OnProgress | None, number: int, count: int) -> OnProgress | None:
-    """One plane's progress as a part of its image's."""
+    """Progress callback for one plane, as a part of its image's progress."""
     if on_progress is None:
         return None
 
@@ -271,24 +271,24 @@ def _share(on_progress: OnProgress | None, number: int, count: int) -> OnProgres
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
-    """A file, or a folder with all of its files, by names, sizes and times."""
+    """Name, size and time of a file, or of a folder with all of its files."""
     if not path.exists():
         raise ReadError(f"there is no file {path}")
     files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    known = [(one, one.stat()) for one in files]
+    stats = [one.stat() for one in files]
     return {
         "name": path.name,
-        "files": len(known),
-        "bytes": sum(stat.st_size for _, stat in known),
-        "modified_ns": max((stat.st_mtime_ns for _, stat in known), default=0),
+        "files": len(stats),
+        "bytes": sum(stat.st_size for stat in stats),
+        "modified_ns": max((stat.st_mtime_ns for stat in stats), default=0),
     }
 
 
 def _model_identity(model: str) -> str:
-    """Changes whenever a model's file does, and needs no reading of it."""
-    known = MODELS.get(model)
-    path = Path(model).expanduser() if known is None else known.path
+    """Text that changes whenever a model's file does, made without reading the file."""
+    listed = MODELS.get(model)
+    path = Path(model).expanduser() if listed is None else listed.path
     if not path.is_file():
         return model
     stat = path.stat()
-    return f"{model}, {stat.st_size} bytes, {0 if known is not None else stat.st_mtime_ns}"
+    return f"{model}, {stat.st_size} bytes, {0 if listed is not None else stat.st_mtime_ns}"

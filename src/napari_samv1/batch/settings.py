@@ -27,7 +27,7 @@ Intensity = Limits | Literal["dtype", "minmax"] | None
 
 
 class SettingsError(ValueError):
-    """Settings that mean nothing; the message says which."""
+    """An invalid setting; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class SegmentSettings:
     Raises
     ------
     SettingsError
-        If a value is none of these.
+        If a value is invalid.
     """
 
     model: str = "tiny"
@@ -135,7 +135,7 @@ class SegmentSettings:
         return plain
 
     def to_toml(self) -> str:
-        """The record as TOML; what is not set is left out."""
+        """The record as TOML, without values that are not set."""
         plain = self.to_json()
         automatic = plain.pop("automatic")
         plain.pop("composite", None)
@@ -147,41 +147,41 @@ class SegmentSettings:
 
     @classmethod
     def from_toml(cls, text: str, name: str = "the settings") -> SegmentSettings:
-        """The record that TOML describes; what it leaves out is as by default.
+        """Make a record from TOML, with defaults for missing values.
 
         Raises
         ------
         SettingsError
-            If it is no TOML, names an unknown setting, or a value is none; the message names the file.
+            If it is no TOML, or a name or a value in it is invalid; the message names the file.
         """
         try:
-            given = tomllib.loads(text)
+            values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{name} is no TOML: {error}") from error
         try:
-            return cls().changed(given)
+            return cls().changed(values)
         except (SettingsError, ValueError, TypeError) as error:
             raise SettingsError(f"{name}: {error}") from error
 
     @classmethod
     def from_file(cls, path: Path) -> SegmentSettings:
-        """The record in a TOML file; see ``from_toml``."""
+        """Read a record from a TOML file; see ``from_toml``."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{path} could not be read: {error}") from error
         return cls.from_toml(text, str(path))
 
-    def changed(self, given: Mapping[str, Any]) -> SegmentSettings:
-        """With other values; those of ``automatic`` may be given as a table of their own.
+    def changed(self, values: Mapping[str, Any]) -> SegmentSettings:
+        """Copy with other values; those of ``automatic`` may be a nested table.
 
         Raises
         ------
         SettingsError
             If a name is unknown.
         """
-        own = dict(given)
-        automatic = own.pop("automatic", {})
+        changes = dict(values)
+        automatic = changes.pop("automatic", {})
         if not isinstance(automatic, Mapping):
             raise SettingsError(f"automatic must be a table, got {automatic!r}")
         _require_known(own, type(self))
@@ -191,10 +191,10 @@ class SegmentSettings:
         if "composite" in own:
             own["composite"] = _channels(own["composite"])
         for listed in ("formats", "plane"):
-            if isinstance(own.get(listed), list):
-                own[listed] = tuple(own[listed])
+            if isinstance(changes.get(listed), list):
+                changes[listed] = tuple(changes[listed])
         try:
-            return replace(self, **own, automatic=replace(self.automatic, **automatic))
+            return replace(self, **changes, automatic=replace(self.automatic, **automatic))
         except SettingsError:
             raise
         except (ValueError, TypeError) as error:
@@ -202,7 +202,7 @@ class SegmentSettings:
 
 
 def command_for(settings_file: str, folder: str, output: str) -> str:
-    """The command that segments a folder with saved settings, for a person to copy."""
+    """Command that segments a folder with saved settings, for the user to copy."""
     words = ["napari-samv1", "segment", folder, "--output", output, "--settings", settings_file]
     return " ".join(map(shlex.quote, words))
 
@@ -232,9 +232,9 @@ def _require_known(given: Mapping[str, Any], record: type) -> None:
     known = [own.name for own in fields(record)]
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise SettingsError(f"there is no setting {', '.join(unknown)}; there are {', '.join(known)}")
+        raise SettingsError(f"there is no setting {', '.join(unknown)}; there are {', '.join(names)}")
 
 
 def _toml(value: Any) -> str:
-    # numbers, strings, booleans and lists of them are written alike in JSON and TOML
+    # JSON and TOML write numbers, strings, booleans and lists of them in the same way
     return json.dumps(value, ensure_ascii=False)

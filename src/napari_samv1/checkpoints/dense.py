@@ -23,12 +23,12 @@ FORMAT = "napari-samv1 dense head 1"
 
 
 def head_path(weights: Path) -> Path:
-    """Return the path of a weight file's head, or None."""
+    """Return the path of the head beside a weight file, present or not."""
     return weights.with_name(f"{weights.stem}-dense.pt")
 
 
 def save_head(path: Path, head: DenseHead, calibration: Calibration, weights_sha256: str) -> str:
-    """Write a head for the weights of that sha256, in half precision; returns the file's own sha256."""
+    """Write a head for the weights of that sha256, in half precision; return the file's sha256."""
     content = {
         "format": FORMAT,
         "weights": weights_sha256,
@@ -47,7 +47,7 @@ def save_head(path: Path, head: DenseHead, calibration: Calibration, weights_sha
 def load_head_beside(
     weights: Path, weights_sha256: str, device: torch.device, *, digest: str | None = None
 ) -> LoadedHead | None:
-    """The head beside a weight file; None where there is none, or where it was made for other weights.
+    """Load the head beside a weight file; None if there is none, or if it was made for other weights.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def load_head_beside(
         )
     if loaded.weights_sha256 != weights_sha256:
         warnings.warn(
-            f"{path} was made for other weights than those of {weights.name}: automatic masks do without it",
+            f"{path} was made for other weights than those of {weights.name}: automatic masks go without it",
             stacklevel=3,
         )
         return None
@@ -74,7 +74,7 @@ def load_head_beside(
 
 
 def load_head(path: Path) -> LoadedHead:
-    """A head in float32 on the CPU, for use and not for training.
+    """Load a head in float32 on the CPU, for use and not for training.
 
     Raises
     ------
@@ -104,10 +104,10 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _calibration(given: Mapping[str, Any]) -> Calibration:
+def _calibration(numbers: Mapping[str, Any]) -> Calibration:
     values: dict[str, Any] = {}
     for field in fields(Calibration):
-        value = given[field.name]
+        value = numbers[field.name]
         several = isinstance(value, tuple | list)
         values[field.name] = tuple(float(one) for one in value) if several else float(value)
         if not all(map(math.isfinite, values[field.name] if several else (values[field.name],))):
@@ -116,7 +116,7 @@ def _calibration(given: Mapping[str, Any]) -> Calibration:
 
 
 def _head(tensors: Mapping[str, Tensor]) -> DenseHead:
-    """A head of the sizes that its tensors have, for use and not for training."""
+    """Build a head of its tensors' sizes, for use and not for training."""
     width, channels = tensors["narrow.weight"].shape[:2]
     config = DenseHeadConfig(
         channels=channels,
@@ -128,9 +128,9 @@ def _head(tensors: Mapping[str, Tensor]) -> DenseHead:
     )
     if tensors["maps.weight"].shape[0] != 4 * MAPS:
         raise ValueError(f"its last layer makes {tensors['maps.weight'].shape[0]} maps of 4 x {MAPS}")
-    with torch.device("meta"):  # no memory for sizes that the tensors may not have
+    with torch.device("meta"):  # no memory before the sizes are checked
         head = DenseHead(config)
-    # of the same names and shapes, or it raises; copied, as the file may go
+    # raises if names or shapes differ; copied, because the file may be deleted
     head.load_state_dict(
         {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}, assign=True
     )

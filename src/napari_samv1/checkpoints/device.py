@@ -52,7 +52,7 @@ def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
 
 
 def cuda_has_bfloat16(device: torch.device) -> bool:
-    """Ampere and later; before it, bfloat16 is emulated and slow."""
+    """Return True from Ampere on; earlier devices emulate bfloat16, slowly."""
     if torch.version.hip:
         return bool(torch.cuda.is_bf16_supported())
     return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -61,11 +61,11 @@ def cuda_has_bfloat16(device: torch.device) -> bool:
 def cpu_has_bfloat16() -> bool:
     """Return True if the processor multiplies in bfloat16, which makes it faster than float32."""
     if sys.platform == "darwin":
-        return False  # torch has no fast bfloat16 products there, whatever the processor can
+        return False  # torch has no fast bfloat16 products there, even if the processor has
     capabilities = getattr(torch.cpu, "get_capabilities", None)
     if capabilities is not None:
         return any(capabilities().get(flag, False) for flag in NATIVE_BFLOAT16)
-    try:  # before torch 2.12 only Linux says it in public
+    try:  # before torch 2.12 only Linux tells the capabilities
         return not NATIVE_BFLOAT16.isdisjoint(
             Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
         )

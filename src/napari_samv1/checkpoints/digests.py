@@ -14,7 +14,7 @@ BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Digests:
-    """Hexadecimal hashes; which of them a model is published with differs."""
+    """Hexadecimal hashes, of which models are published with one or the other."""
 
     sha256: str
     xxh128: str
@@ -31,7 +31,7 @@ class Digests:
         return cls(sha256.hexdigest(), xxh128.hexdigest())
 
     def tagged(self, algorithm: str) -> str:
-        """One of them as ``algorithm:hexadecimal``."""
+        """One hash as ``algorithm:hexadecimal``."""
         return f"{algorithm}:{getattr(self, algorithm)}"
 
     def match(self, expected: str) -> bool:

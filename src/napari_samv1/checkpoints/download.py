@@ -21,11 +21,11 @@ FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 def download(model: KnownModel, on_progress: OnProgress = lambda done, total: None) -> Path:
-    """Fetch a known model's file, unless it is there, and return where it lies.
+    """Fetch a known model's file, unless it is there, and return its path.
 
-    The bytes gather in ``<file>.part``, which a later call continues, whatever ended this one: a cancel (an
-    exception out of ``on_progress``, which is passed on), a lost connection, a killed process. The published
-    hash is checked before the file takes its name. Of several processes one fetches, the others wait for it.
+    Bytes are written to ``<file>.part``, which a later call continues after a cancel (an exception from
+    ``on_progress``, which is passed on), a lost connection or a killed process. The published hash is checked
+    before the file takes its name. Of several processes one fetches, the others wait for it.
 
     Raises ``DownloadError``, whose message says where to put the file by hand.
     """
@@ -57,14 +57,14 @@ def _fetch(model: KnownModel, url: str, digest: str, on_progress: OnProgress) ->
     receive(url, part, on_progress, model.most_bytes)
     looked_ns, digests = _hash(part, on_progress)
     if not digests.match(digest) and was_begun:
-        # what was here may have been a part of another file: once more, from the start
+        # the part may be one of another file: once more, from the start
         part.discard()
         receive(url, part, on_progress, model.most_bytes)
         looked_ns, digests = _hash(part, on_progress)
     if not digests.match(digest):
         part.discard()
         got = digests.tagged(digest.partition(":")[0])
-        raise _failure(model, f"what arrived is not the published file ({got} instead of {digest})")
+        raise _failure(model, f"the received file is not the published one ({got} instead of {digest})")
     part.path.replace(model.path)
     part.discard()
     remember(model.path, digests, model.path.stat(), looked_ns)
@@ -86,7 +86,7 @@ def _alone(model: KnownModel, on_progress: OnProgress) -> Iterator[None]:
         except Timeout:
             on_progress(partial_bytes(model), None)
         except NotImplementedError:
-            break  # a network drive without locks: the hash still guards what comes of it
+            break  # a network drive without locks: the hash still detects a damaged file
     try:
         yield
     finally:
@@ -105,7 +105,7 @@ def _is_verified(model: KnownModel) -> bool:
 
 def _failure(model: KnownModel, reason: str) -> DownloadError:
     have = partial_bytes(model)
-    again = f"the same again continues after {have / 1e6:.1f} MB" if have else "try again later"
+    again = f"another try continues after {have / 1e6:.1f} MB" if have else "try again later"
     return DownloadError(
         f"{model.name} could not be fetched: {reason}; {again}, or get {model.url} with a browser and save "
         f"it as {model.path} ({VARIABLE} chooses another folder)"

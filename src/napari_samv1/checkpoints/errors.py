@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class CheckpointError(ValueError):
-    """A weight file cannot be used; the message names what it is and what to do."""
+    """A weight file cannot be used; the message names the problem and the remedy."""
 
 
 class DownloadError(CheckpointError):

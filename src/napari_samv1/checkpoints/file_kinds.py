@@ -1,4 +1,4 @@
-"""Kinds of files, told from their first bytes before anything else is read."""
+"""Kinds of files, recognised by their first bytes before anything else is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from napari_samv1.checkpoints.errors import CheckpointError
 
-# the first bytes, and what a file is that starts so
+# first bytes, and the kind of a file that starts with them
 SIGNATURES = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -29,7 +29,7 @@ WANTED = "expected a Segment Anything checkpoint (.pth, .pt or .safetensors)"
 
 
 def checkpoint_format(path: Path) -> Literal["zip", "pickle", "safetensors"]:
-    """The format of a file of weights; ``CheckpointError`` names what it is otherwise."""
+    """Return the format of a weight file; ``CheckpointError`` names the kind of any other file."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; {WANTED}, so choose the file inside it")
     try:
@@ -66,4 +66,4 @@ def _other_kind(head: bytes) -> str:
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page, probably an error page saved by a browser"
     is_text = all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
-    return "a text file" if is_text else "of no kind known here"
+    return "a text file" if is_text else "of an unknown kind"

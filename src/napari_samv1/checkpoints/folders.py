@@ -13,7 +13,7 @@ VARIABLE = "NAPARI_SAMV1_CACHE"
 
 
 def cache_folder() -> Path:
-    """The folder named by ``NAPARI_SAMV1_CACHE``, else the platform's own for caches; it may not exist."""
+    """Folder in ``NAPARI_SAMV1_CACHE``, or else the platform's folder for caches; it may not exist."""
     chosen = os.environ.get(VARIABLE, "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute()

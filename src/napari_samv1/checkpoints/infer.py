@@ -1,4 +1,4 @@
-"""The sizes of a network, from the shapes of its published tensors."""
+"""Sizes of a network, from the shapes of its published tensors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_BLOCKS = 128
 
 
 def infer_config(tensors: Mapping[str, Tensor]) -> SamConfig:
-    """The configuration under which these tensors, by their published names, make a network.
+    """Infer the configuration of a network from its tensors under their published names.
 
-    The decoder's number of heads leaves no trace in the file; it is 8, as in every published model. Where
-    every block is global, so is the default window.
+    The decoder's number of heads leaves no trace in the file; it is 8, as in every published model. If every
+    block is global, the window is the default one.
     """
     shapes = _Shapes(tensors)
     masks = shapes.of("mask_decoder.mask_tokens.weight", 2)[0]
@@ -58,7 +58,7 @@ def infer_config(tensors: Mapping[str, Tensor]) -> SamConfig:
 
 
 class _Shapes:
-    """Shapes by name, with a sentence for what is missing."""
+    """Shapes by name, with an error sentence for a missing tensor."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self.tensors = tensors
@@ -82,7 +82,7 @@ def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
 
 
 def _stages_and_window(rows: list[int], grid: int) -> tuple[int, int]:
-    """From every block's relative-position rows, ``2 n - 1`` for ``n`` positions; n = grid is global."""
+    """Infer both from the rows of each block's table: ``2 n - 1`` for ``n`` positions; n = grid is global."""
     whole = [index for index, count in enumerate(rows) if count == 2 * grid - 1]
     depth, stages = len(rows), len(whole)
     windowed = {count for count in rows if count != 2 * grid - 1}

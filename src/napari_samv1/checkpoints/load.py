@@ -28,7 +28,7 @@ from napari_samv1.model.sam import Sam
 from napari_samv1.records.preparation import BUNDLED, PREPARATIONS, PUBLISHED, Preparation
 
 SHOWN = 3
-"""Number of tensors that an error names; the rest it counts."""
+"""Number of tensors that an error names; the others are counted."""
 
 WIDE = 256
 """Token width from which on the MLPs are most of an encoder's work."""
@@ -58,8 +58,8 @@ def load_model(
         Precision of the image encoder: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which is bfloat16 where
         the device computes in it. With bfloat16 on CUDA, the published sizes decode in float16.
     preparation : str or Preparation, optional
-        How the model wants its pixels: ``"published"``, ``"medsam"``, or a record of one's own. By default a
-        known model's own; for a file the published one, or the bundled model's where the sizes are its own.
+        Preparation of the pixels: ``"published"``, ``"medsam"``, or another record. By default that of a
+        known model; for a file the published one, or the bundled model's if the sizes are the same.
     download : bool
         Fetch a known model that is not on disk, instead of raising.
     compile : bool
@@ -69,7 +69,7 @@ def load_model(
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or of another kind; the message says which and what to do.
+        If the file is missing, damaged, or of another kind; the message names the problem and the remedy.
     ValueError
         If the device, the dtype or the preparation is not available.
     MemoryError
@@ -129,7 +129,7 @@ def _build_if_it_fits(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    # what the failed attempt held is let go of only here, behind the exception
+    # memory held by the failed attempt is released only here, behind the exception
     return None
 
 
@@ -139,7 +139,7 @@ def build_network(
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Sam:
-    """A network of these sizes with published tensors as its weights, for use and not for training.
+    """Build a network of these sizes from published tensors, for use and not for training.
 
     The tensors are copied once, to their device and dtype: none is shared with ``tensors``. Only weights
     that ``takes_dtype`` names take the dtype. Raises ``CheckpointError`` that names tensors which are
@@ -162,10 +162,10 @@ def build_network(
 
 
 def takes_dtype(name: str, config: SamConfig) -> bool:
-    """Return True if a parameter, by our name, is float32 only if the whole network is.
+    """Return True if a parameter, by our name, takes the network's dtype; the others stay float32.
 
-    Those of the image encoder's stages: pixels, prompts and masks are little work, and their exactness shows.
-    So are the MLPs of a narrow network, and half of what rounding would move its masks by.
+    Those of the image encoder's stages take it: other parts are little work, and rounding them shows. The
+    MLPs of a narrow network stay float32: they are little work too, and half of the rounding of its masks.
     """
     is_exact = config.width < WIDE and "mlp" in name
     return name.startswith("image_encoder.stages.") and not is_exact
@@ -202,7 +202,7 @@ def _preparation(
     if chosen is None and known is not None:
         return known.preparation
     if chosen is None:
-        # nobody else makes networks of the bundled model's sizes
+        # only the bundled model has its sizes
         return BUNDLED if config == TINY else replace(PUBLISHED, side=config.side)
     if chosen not in PREPARATIONS:
         raise ValueError(f"preparation must be one of {', '.join(PREPARATIONS)}, got {chosen!r}")
@@ -218,8 +218,8 @@ def _require_same(got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
         if name in got and got[name].shape != expected[name].shape
     ]
     complaints = [
-        f"{len(names)} {what}: {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
-        for what, names in (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
+        f"{len(names)} {problem}: {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+        for problem, names in (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
         if names
     ]
     if complaints:

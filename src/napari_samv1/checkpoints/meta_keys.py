@@ -1,7 +1,7 @@
-"""Our parameter names beside the published ones, both directions.
+"""Table of our parameter names and the published ones, for both directions.
 
-The published files name layers by their place in the code that wrote them (``neck.2``); ours say what they
-do. A few published vectors carry a leading axis of one that ours do without.
+The published files name layers by their place in the code that wrote them (``neck.2``), ours by their
+function. A few published vectors have a leading axis of one, which ours lack.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def to_ours(tensors: Mapping[str, Tensor], config: SamConfig) -> dict[str, Tenso
 
 
 def _numbered(row: tuple[str, str], config: SamConfig) -> list[tuple[str, str]]:
-    """One row of a table with every number that its places can take."""
+    """Fill in one row of a table with every number that its places can take."""
     numbers = {
         "block": [(_block_path(n, config), str(n)) for n in range(config.depth)],
         "layer": [(str(n), str(n)) for n in range(config.decoder_depth)],
@@ -136,8 +136,8 @@ def _numbered(row: tuple[str, str], config: SamConfig) -> list[tuple[str, str]]:
     places = [field for _, field, _, _ in Formatter().parse(published) if field]
     return [
         (
-            ours.format(**{place: mine for place, (mine, _) in zip(places, chosen, strict=True)}),
-            published.format(**{place: theirs for place, (_, theirs) in zip(places, chosen, strict=True)}),
+            ours.format(**{place: number for place, (number, _) in zip(places, chosen, strict=True)}),
+            published.format(**{place: number for place, (_, number) in zip(places, chosen, strict=True)}),
         )
         for chosen in product(*(numbers[place] for place in places))
     ]

@@ -1,8 +1,8 @@
 """The table of tensors in a checkpoint's pickle, read without Python's unpickler.
 
-A pickle is a program. This reads the part of its language that tables of weights are written in: numbers,
-strings, tuples, lists, tables, and torch's tensors. Whatever else it asks for becomes an ``Opaque``: its name
-is noted, nothing is imported, called or allocated.
+A pickle is a program. This module reads the part of its language that tables of weights use: numbers,
+strings, tuples, lists, tables, and torch's tensors. Any other object becomes an ``Opaque``: its name is
+noted, and nothing is imported, called or allocated.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ HARMLESS = TABLES | {
         )
     ),
 }
-"""Names found beside weights in files that trainers write. They are passed over like anything else that is no
-weight; a file that names more than this is refused, as whoever made it meant it to be executed."""
+"""Names found beside weights in files of training tools. Their objects are skipped; a file with any other
+name is refused, because it is made to be executed."""
 
 RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class Opaque:
-    """Something that is no weight."""
+    """An object other than weights."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Mentioned:
 
     @property
     def foreign(self) -> list[str]:
-        """The names of what no file of weights holds."""
+        """Names that files of weights do not have."""
         return [name for name in self.names if is_foreign(name)]
 
 
@@ -87,7 +87,7 @@ _MARK = object()
 
 
 def is_foreign(name: str) -> bool:
-    """If a dotted name is of nothing that files of weights hold."""
+    """Return True if files of weights do not have this dotted name."""
     is_torchs_own = name.startswith("torch.") and (
         name.endswith("Storage") or isinstance(getattr(torch, name.removeprefix("torch."), None), torch.dtype)
     )
@@ -95,16 +95,16 @@ def is_foreign(name: str) -> bool:
 
 
 def read_pickle(file: IO[bytes], mentioned: Mentioned) -> Any:
-    """The content of one pickle; what it mentions is added to ``mentioned``, also where it ends early.
+    """Read the content of one pickle and add its names to ``mentioned``, even if it is damaged.
 
-    Raises ``DamageError`` if it is none.
+    Raises ``DamageError`` if it is.
     """
     reader = _Reader(mentioned)
     try:
         for opcode, argument, _ in pickletools.genops(file):
             reader.take(opcode.name, argument)
         return reader.stack.pop()
-    # pickletools raises what it likes at damaged bytes
+    # catches all, because pickletools raises any error at damaged bytes
     except Exception as error:
         raise DamageError(f"its table of tensors cannot be read ({error or type(error).__name__})") from error
 
@@ -118,7 +118,7 @@ class _Reader:
         self.memo: dict[int, Any] = {}
 
     def take(self, name: str, argument: Any) -> None:
-        """One instruction."""
+        """Follow one instruction."""
         if name in CONSTANTS:
             self.stack.append(argument)
         else:
@@ -186,13 +186,13 @@ class _Reader:
         kind, storage_type, key, _, count, *view = identity
         is_known = kind == "storage" and isinstance(storage_type, _Name) and isinstance(key, str)
         if not is_known or type(count) is not int or count < 0 or any(one is not None for one in view):
-            raise DamageError("a tensor is stored in a way that is not known here")
+            raise DamageError("a tensor is stored in an unknown way")
         storage = Storage(key, DTYPES.get(storage_type.dotted), count)
         self.stack.append(self.mentioned.storages.setdefault(key, storage))
 
 
 def _made(made: Any, arguments: Any) -> Any:
-    """The outcome of a call, where it is a table or a tensor."""
+    """Result of a call, or ``OPAQUE`` if it is neither a table nor a tensor."""
     name = made.dotted if isinstance(made, _Name) else ""
     if not isinstance(arguments, tuple):
         raise DamageError("a call without arguments")
@@ -219,7 +219,7 @@ CONSTANTS = frozenset(
         *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
     }
 )
-"""Instructions whose argument, which the pickle holds whole, is the value."""
+"""Instructions whose argument is the value."""
 
 
 def _push(make: Callable[[], Any]) -> Callable[[_Reader, Any], None]:
@@ -269,7 +269,7 @@ ACTIONS: dict[str, Callable[[_Reader, Any], Any]] = {
     "NEWOBJ": lambda reader, _: reader.new(2),
     "NEWOBJ_EX": lambda reader, _: reader.new(3),
     "REDUCE": _Reader.reduce,
-    # what an object is told about itself is no weight
+    # the state of an object holds no weights
     "BUILD": lambda reader, _: reader.pop_many(1),
     "BINPERSID": _Reader.storage,
 }

@@ -1,4 +1,4 @@
-"""Weight file -> its tensors under the published names, without executing anything in it."""
+"""Weight file -> its tensors under the published names, without executing any of its code."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ IGNORED = frozenset({"pixel_mean", "pixel_std"})
 
 SHOWN_CHARACTERS = 80
 MOST_TENSORS = 4096
-"""The largest published network has 594."""
+"""Largest number of tensors in a file; the largest published network has 594."""
 
 
 def read_tensors(path: Path, *, is_known: bool = False) -> dict[str, Tensor]:
-    """The tensors of a Segment Anything checkpoint, wrapping and prefixes removed.
+    """Read the tensors of a Segment Anything checkpoint, without wrapping and prefixes.
 
     Names, sizes and places are compared with each other and with the file before any weight is read. Then the
-    sums that torch's zip format keeps are checked, and that every number is finite, unless the content
-    ``is_known`` by its hash. The tensors are mapped from the file: copy what is to outlive it. Raises
-    ``CheckpointError`` with a sentence that names what the file is instead and what to do.
+    checksums of torch's zip format are verified, and every number must be finite, unless the content
+    ``is_known`` by its hash. The tensors are mapped from the file: copy those that must outlive it. Raises
+    ``CheckpointError`` with a sentence that names the problem and the remedy.
     """
     mentioned = Mentioned()
     try:
@@ -45,9 +45,9 @@ def read_tensors(path: Path, *, is_known: bool = False) -> dict[str, Tensor]:
 
 
 def read_record(path: Path, table: str) -> dict[str, Any]:
-    """The content of a file of plain values and one ``table`` of tensors, each looked at before it is read.
+    """Read a file of plain values and one ``table`` of tensors, each checked before it is read.
 
-    Raises ``CheckpointError`` if the file is damaged, asks for more than that, or is of another kind.
+    Raises ``CheckpointError`` if the file is damaged, holds other objects, or is of another kind.
     """
     mentioned = Mentioned()
     try:
@@ -77,7 +77,7 @@ def _open(path: Path, mentioned: Mentioned, is_known: bool) -> OpenedFile:
 
 
 def _require_plain(path: Path, mentioned: Mentioned) -> None:
-    """Refuse what asks for more than weights, as whoever made it meant it to be executed."""
+    """Refuse a file that names other objects than weights, because it is made to be executed."""
     foreign = mentioned.foreign
     if any(name.startswith(("torch_em.", "micro_sam.")) for name in foreign):
         raise CheckpointError(
@@ -93,7 +93,7 @@ def _require_plain(path: Path, mentioned: Mentioned) -> None:
 
 
 def _weights(opened: OpenedFile, path: Path) -> dict[str, StoredTensor]:
-    """The table of weights under the published names, each looked at."""
+    """Table of weights under the published names, each checked."""
     table = _table(opened.content, path)
     named = [(published, key) for key, published in published_names(table) if published not in IGNORED]
     if len(named) > MOST_TENSORS:

@@ -1,4 +1,4 @@
-"""A network ready for use, and where it came from."""
+"""A network ready for use, and its origin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_samv1.records.preparation import Preparation
 
 @dataclass(frozen=True)
 class LoadedHead:
-    """A dense head, and what the scores of the masks that it asks for are worth.
+    """A dense head, and the calibration of the scores of masks that it proposes.
 
     ``sha256`` is that of its file, ``weights_sha256`` that of the weights whose tokens it reads.
     """

@@ -1,4 +1,4 @@
-"""The known models: what each is for, where it comes from, and how it is recognised."""
+"""Table of the known models: the purpose, source, licence and hash of each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class KnownModel:
 
     @property
     def most_bytes(self) -> int:
-        """More than the file has: ``megabytes`` is rounded."""
+        """Upper bound of the file's size, because ``megabytes`` is rounded."""
         return int((1.05 * self.megabytes + 1) * 1e6)
 
     @property

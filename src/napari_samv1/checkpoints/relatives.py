@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-# what a model is, what to use instead, and parts of tensor names that only it has
+# kind of model, remedy, and parts of tensor names that only this kind has
 RELATIVES = (
     (
         "a SAM 3 model",
@@ -49,7 +49,7 @@ RELATIVES = (
 
 
 def relative_of(names: Collection[str]) -> str | None:
-    """Name the network that has these tensors instead, and say what to do; None if no name is recognised."""
+    """Name the kind of model that has these tensors, and the remedy; None if no name is recognised."""
     for kind, remedy, marks in RELATIVES:
         if any(mark in name for name in names for mark in marks):
             return f"{kind}: {remedy}"

@@ -1,7 +1,7 @@
 """The format of the library safetensors: a table in JSON, then the numbers.
 
-It is small enough to be read here, by the same rules as torch's formats: what the table says is compared with
-the file before any number is read.
+It is simple enough to be read here, by the same rules as torch's formats: the table is compared with the file
+before any number is read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DTYPES = {
 
 
 def open_safetensors(path: Path) -> OpenedFile:
-    """A safetensors file; the format has no sums. Raises ``DamageError`` where table and file differ."""
+    """Open a file; the format has no checksums. Raises ``DamageError`` where table and file differ."""
     mapped = map_file(path)
     table_bytes = int.from_bytes(mapped[:8], "little")
     begin = 8 + table_bytes
@@ -63,16 +63,16 @@ def open_safetensors(path: Path) -> OpenedFile:
 
 
 def _row(name: str, row: Any) -> tuple[StoredTensor, int, int]:
-    """A tensor, and its first byte and the one after its last."""
+    """Return a row's tensor, its first byte, and the byte after its last."""
     try:
         dtype, shape, (first, stop) = row["dtype"], tuple(row["shape"]), row["data_offsets"]
     except (TypeError, ValueError, KeyError) as error:
         raise DamageError(f"{name} is not described whole") from error
     if any(type(number) is not int or number < 0 for number in (*shape, first, stop)):
         raise DamageError(f"{name} is not described by whole numbers")
-    known = DTYPES.get(dtype) if isinstance(dtype, str) else None
-    count = math.prod(shape) if known is not None else stop - first
-    return StoredTensor.dense(Storage(name, known, count), shape), first, stop
+    torch_dtype = DTYPES.get(dtype) if isinstance(dtype, str) else None
+    count = math.prod(shape) if torch_dtype is not None else stop - first
+    return StoredTensor.dense(Storage(name, torch_dtype, count), shape), first, stop
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tensors as a weight file describes them, looked at before any of their bytes is read."""
+"""Tensors as a weight file describes them, checked before any of their bytes is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 MOST_TABLE_BYTES = 4 << 20
-"""The pickle or header that lists the tensors; that of the largest published file takes a fortieth."""
+"""Largest pickle or header that lists the tensors; the largest published file has a fortieth of it."""
 
 MOST_AXES = 8
 FLOATS = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
@@ -27,7 +27,7 @@ class DamageError(ValueError):
 
 @dataclass(frozen=True)
 class Storage:
-    """A run of ``count`` numbers in a weight file; ``dtype`` is None where it is of no kind known here."""
+    """A run of ``count`` numbers in a weight file; ``dtype`` is None if it is unknown."""
 
     key: str
     dtype: torch.dtype | None
@@ -75,8 +75,8 @@ class StoredTensor:
                 f"a tensor has {len(self.shape)} axes and {len(self.stride)} strides, at most {MOST_AXES} "
                 f"of each are read"
             )
-        # a stride of 0 shows one number many times: no weights are stored so, and a small file could ask for
-        # any amount of memory
+        # a stride of 0 repeats one number: no weights are stored so, and a small file could ask for any
+        # amount of memory
         last = sum((side - 1) * step for side, step in zip(self.shape, self.stride, strict=True))
         is_within = self.offset + last < self.storage.count and self.count <= self.storage.count
         if self.count and not is_within:
@@ -87,10 +87,10 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """A weight file's table of content, and where each storage begins.
+    """A weight file's table of contents, and the place of each storage.
 
-    ``place`` returns a storage's first byte; it raises ``DamageError`` where the file does not hold it whole,
-    or other bytes than were saved.
+    ``place`` returns a storage's first byte; it raises ``DamageError`` if the storage is incomplete, or its
+    bytes are not those that were saved.
     """
 
     content: Any
@@ -98,7 +98,7 @@ class OpenedFile:
     place: Callable[[Storage], int]
 
     def tensors(self, stored: dict[str, StoredTensor], *, is_known: bool) -> dict[str, Tensor]:
-        """The tensors by their names, mapped from the file; ``is_known`` bytes are not looked through again.
+        """Tensors by their names, mapped from the file; numbers of ``is_known`` content are not checked.
 
         Raises ``DamageError`` that names a tensor which is not whole or not finite.
         """
@@ -125,7 +125,7 @@ class OpenedFile:
         if not one.count or storage.dtype is None:
             return torch.empty(one.shape, dtype=storage.dtype)
         if start % storage.dtype.itemsize:
-            # not every processor reads numbers from odd places
+            # copied, because not every processor reads unaligned numbers
             aligned = bytearray(self.mapped[start : start + storage.nbytes])
             numbers = torch.frombuffer(aligned, dtype=storage.dtype)
         else:
@@ -134,11 +134,11 @@ class OpenedFile:
 
 
 def map_file(path: Path) -> mmap.mmap:
-    """A regular file's bytes in memory, read as they are needed; what is written to them stays in memory.
+    """Map a regular file's bytes, which are read as needed; writes stay in memory.
 
     Raises ``OSError`` if it cannot be read, ``DamageError`` if it is a device or a pipe.
     """
-    # a pipe would wait for somebody who writes into it
+    # without blocking, because opening a pipe would wait for a writer
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -149,7 +149,7 @@ def map_file(path: Path) -> mmap.mmap:
 
 
 def require_apart(places: Iterable[tuple[int, int]], end: int) -> None:
-    """Raise ``DamageError`` unless these places (start, stop) lie apart, and before ``end``."""
+    """Raise ``DamageError`` if ranges (start, stop) overlap, or reach beyond ``end``."""
     after = 0
     for start, stop in sorted(places):
         if start < after or stop < start or stop > end:

@@ -1,4 +1,4 @@
-"""The two formats of ``torch.save``: a zip archive, and before torch 1.6 pickles in a row."""
+"""The two formats of ``torch.save``: a zip archive, and before torch 1.6 a row of pickles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BLOCK_BYTES = 1 << 20
 
 
 def open_zip(path: Path, mentioned: Mentioned, *, is_known: bool) -> OpenedFile:
-    """A file in the format of today; the sum of each part that is used is checked unless it ``is_known``."""
+    """Open a zip archive; checksums are verified, those of weights only if they are not ``is_known``."""
     mapped = map_file(path)
     parts, folder = _parts(path, mapped)
     table = _required(parts, f"{folder}data.pkl")
@@ -54,9 +54,9 @@ def open_zip(path: Path, mentioned: Mentioned, *, is_known: bool) -> OpenedFile:
 
 
 def open_pickles(path: Path, mentioned: Mentioned) -> OpenedFile:
-    """A file in the old format, which has no sums: three pickles of facts, the table, the order of storages.
+    """Open a file in the old format: three pickles of facts, the table, the order of storages.
 
-    Each storage follows as its count and its numbers.
+    Each storage follows as its count and its numbers. The format has no checksums.
     """
     mapped = map_file(path)
     head = io.BytesIO(mapped[:MOST_TABLE_BYTES])
@@ -78,7 +78,7 @@ def open_pickles(path: Path, mentioned: Mentioned) -> OpenedFile:
 
 
 def _parts(path: Path, mapped: mmap.mmap) -> tuple[dict[str, zipfile.ZipInfo], str]:
-    """The archive's parts by name, and the folder in it that they lie in, with its slash."""
+    """Parts of the archive by name, and the folder in it that holds them, with its slash."""
     try:
         with zipfile.ZipFile(path) as archive:
             listed = archive.infolist()
@@ -112,7 +112,7 @@ def _required(parts: dict[str, zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
 
 
 def _start(mapped: mmap.mmap, part: zipfile.ZipInfo) -> int:
-    """Its first byte, after a header whose names are of any length."""
+    """Return the first byte of a part, after its header of any length."""
     header = mapped[part.header_offset : part.header_offset + LOCAL_HEADER]
     if header[:4] != b"PK\x03\x04":
         raise DamageError(f"its part {part.filename} is not where it should be")
@@ -143,7 +143,7 @@ def _following(mapped: mmap.mmap, order: list[Any], storages: dict[str, Storage]
     for key in order:
         storage = storages.get(key) if isinstance(key, str) else None
         if storage is None or storage.dtype is None:
-            raise DamageError("it holds numbers of a kind that is not known here")
+            raise DamageError("it holds numbers of an unknown kind")
         count, start = int.from_bytes(mapped[at : at + 8], "little"), at + 8
         at = start + storage.nbytes
         if count != storage.count or at > len(mapped):

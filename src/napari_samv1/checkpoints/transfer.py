@@ -1,4 +1,4 @@
-"""One file over HTTP into a partial file that any later transfer can continue."""
+"""Download of one file over HTTP into a partial file, which any later transfer can continue."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from pathlib import Path
 from napari_samv1.checkpoints.notes import read_json, write_json
 
 OnProgress = Callable[[int, int | None], object]
-"""Called with the bytes there are and the bytes there will be (None if unknown); may raise to cancel."""
+"""Called as ``on_progress(done, total)`` in bytes, with None if the total is unknown; may raise to cancel."""
 
 BLOCK_BYTES = 1 << 18
 TIMEOUT_S = 30.0
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
-"""Waits before the attempts after a connection broke without bringing anything; then it is given up."""
+"""Pauses before new attempts after a connection without any bytes; then the transfer fails."""
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class TransferError(Exception):
-    """The file did not arrive, for the reason in the message; what has arrived is kept."""
+    """The file did not arrive, for the reason in the message; bytes that arrived are kept."""
 
 
 class _TooLargeError(TransferError):
-    """More arrives than the file can have."""
+    """More bytes arrive than the file can have."""
 
 
 class _DroppedError(Exception):
@@ -40,7 +40,7 @@ class _DroppedError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A partial file, and a note beside it of where it came from and which version it is a part of."""
+    """A partial file, and a note beside it with its URL and its version there."""
 
     path: Path
 
@@ -63,7 +63,7 @@ class Part:
         write_json(self.note_path, {"url": url, "validator": validator})
 
     def continuation(self, url: str) -> dict[str, str]:
-        """The headers that ask for what is missing, if the server's file is still the one begun."""
+        """Headers that ask for the missing bytes, if the server's file is still the same."""
         note = read_json(self.note_path)
         if not self.size or note.get("url", url) != url:
             return {}
@@ -76,9 +76,9 @@ class Part:
 
 
 def receive(url: str, part: Part, on_progress: OnProgress, most_bytes: int) -> None:
-    """Fill the partial file to its end, reconnecting as long as connections bring something.
+    """Fill the partial file to its end, reconnecting as long as connections bring bytes.
 
-    A file of more than ``most_bytes`` is given up as soon as that is known, and what came of it is removed.
+    A file of more than ``most_bytes`` is refused as soon as its size is known, and its part is removed.
     """
     _require_safe(url)
     failures = 0
@@ -117,7 +117,7 @@ def _receive_once(url: str, part: Part, on_progress: OnProgress, most_bytes: int
             on_progress(have, total)
             while block := _read(response):
                 have += len(block)
-                # a server need not say how much it sends, nor send what it says
+                # a server may give no length, or send more than that
                 _require_expected(url, have, most_bytes)
                 file.write(block)
                 on_progress(have, total)
@@ -126,7 +126,7 @@ def _receive_once(url: str, part: Part, on_progress: OnProgress, most_bytes: int
 
 
 def _connect(url: str, part: Part) -> http.client.HTTPResponse | None:
-    """The server's answer; None if it has nothing more to send."""
+    """Return the server's response, or None if the part is the whole file."""
     headers = {"User-Agent": "napari-samv1", "Accept-Encoding": "identity"} | part.continuation(url)
     try:
         response: http.client.HTTPResponse = urllib.request.urlopen(
@@ -139,7 +139,7 @@ def _connect(url: str, part: Part) -> http.client.HTTPResponse | None:
             return None
         if error.code == 416:
             part.discard()
-            raise _DroppedError("the file there is shorter than the part of it here") from error
+            raise _DroppedError("the server's file is shorter than the part on disk") from error
         if error.code in BUSY:
             raise _DroppedError(f"HTTP {error.code} {error.reason}") from error
         raise TransferError(f"{_host(url)} answers HTTP {error.code} {error.reason}") from error
@@ -186,7 +186,7 @@ def _require_expected(url: str, size: int, most_bytes: int) -> None:
 def _require_room(part: Part, missing: int) -> None:
     free = shutil.disk_usage(part.path.parent).free
     if missing > free:
-        raise OSError(errno.ENOSPC, f"{missing / 1e6:.0f} MB are to come, {free / 1e6:.0f} MB are free")
+        raise OSError(errno.ENOSPC, f"{missing / 1e6:.0f} MB are missing, {free / 1e6:.0f} MB are free")
 
 
 def _host(url: str) -> str:

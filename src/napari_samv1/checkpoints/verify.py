@@ -1,4 +1,4 @@
-"""Is a known model's file the one that was published? The answer is kept beside the file."""
+"""Check that a known model's file is the published one; its hashes are cached beside the file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CLOCK_NS = 2_000_000_000
 def verified_sha256(model: KnownModel, *, afresh: bool = False) -> str:
     """The sha256 of a known model's file on disk, which must be the published file.
 
-    Hashing gigabytes takes seconds, so the hashes are remembered with the file's size and time; ``afresh``
-    reads the file in any case. Raises ``CheckpointError`` if the content is another.
+    Hashing gigabytes takes seconds, so the hashes are cached with the file's size and time; ``afresh`` reads
+    the file in any case. Raises ``CheckpointError`` if the content differs.
     """
     path = model.path
     if model.digest is None:
@@ -48,7 +48,7 @@ def verified_sha256(model: KnownModel, *, afresh: bool = False) -> str:
 
 
 def remember(path: Path, digests: Digests, stat: os.stat_result, looked_ns: int) -> None:
-    """Note the hashes beside the file; a folder that cannot be written only costs the time next time."""
+    """Write the hashes beside the file; in a read-only folder they are not cached."""
     note = {
         "sha256": digests.sha256,
         "xxh128": digests.xxh128,
@@ -61,7 +61,7 @@ def remember(path: Path, digests: Digests, stat: os.stat_result, looked_ns: int)
 
 
 def recall(path: Path) -> Digests | None:
-    """The hashes noted for this very file, unless it may have changed since."""
+    """Return the hashes cached for this file, unless it may have changed since."""
     note = read_json(note_path(path))
     stat = path.stat()
     try:

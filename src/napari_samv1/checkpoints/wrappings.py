@@ -19,7 +19,7 @@ WRAPPERS = (
         "network",
         "net",
     ),
-    # averaged weights, where nothing else is there
+    # averaged weights, if there are no others
     *("model_ema", "ema_state_dict", "ema_model", "ema"),
 )
 """Keys under which tools keep the weights, the first that holds any wins."""
@@ -28,16 +28,16 @@ INNER = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_w
 """Steps in a tensor's dotted name that wrap a part of a network: torch's parallel and compiled modules."""
 
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
-"""The three parts of every Segment Anything network: what comes before them is whatever held the network."""
+"""The three parts of every Segment Anything network; names before them are those of its container."""
 
 AVERAGES = ("ema", "teacher", "average", "swa")
-"""In prefixes: a running average of the weights that stand beside it."""
+"""Words in the prefix of a running average of the weights."""
 
 MOST_DEPTH = 4
 
 
 def unwrap(table: Mapping[Any, Any], depth: int = MOST_DEPTH) -> Mapping[Any, Any] | None:
-    """The table that holds the network's tensors, or None: one inside under a known key, or this one."""
+    """Return the table of the network's tensors, nested under one of ``WRAPPERS`` or this one; or None."""
     for key in WRAPPERS if depth else ():
         inner = table.get(key)
         found = unwrap(inner, depth - 1) if isinstance(inner, Mapping) else None
@@ -49,8 +49,8 @@ def unwrap(table: Mapping[Any, Any], depth: int = MOST_DEPTH) -> Mapping[Any, An
 def published_names(table: Mapping[Any, Any]) -> list[tuple[Any, str]]:
     """Each key of a table of tensors with its published name.
 
-    A network that is part of something larger (``model.``, ``sam.``, ...) is taken out of it: losses, metrics
-    and averages beside it are left. Where no prefix shows the network, nothing is left out.
+    A network inside a larger one (``model.``, ``sam.``, ...) is taken out of it: losses, metrics and averages
+    beside it are dropped. Where no prefix marks the network, nothing is dropped.
     """
     plain = {key: ".".join(step for step in str(key).split(".") if step not in INNER) for key in table}
     found = {prefix for name in plain.values() if (prefix := _prefix(name)) is not None} or {""}
@@ -64,7 +64,7 @@ def published_names(table: Mapping[Any, Any]) -> list[tuple[Any, str]]:
 
 
 def _prefix(name: str) -> str | None:
-    """Return the prefix of the network's parts with its dot, None where none of them is named."""
+    """Return the prefix of the network's parts with its dot, None if the name has none of them."""
     steps = name.split(".")
     place = next((place for place, step in enumerate(steps) if step in PARTS), None)
     return None if place is None else "".join(f"{step}." for step in steps[:place])

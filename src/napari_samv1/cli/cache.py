@@ -1,4 +1,4 @@
-"""``napari-samv1 cache``: what is encoded ahead on the disk."""
+"""``napari-samv1 cache``: size and removal of the embeddings on disk."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from napari_samv1.cli.failing import fail
 
 
 def run(words: list[str]) -> int:
-    """Tell what the folder of embeddings holds, or empty it."""
+    """Print the size of the folder of embeddings, or empty it."""
     parser = argparse.ArgumentParser(
-        prog="napari-samv1 cache", description="Embeddings that are kept on the disk."
+        prog="napari-samv1 cache", description="Show or remove the embeddings on disk."
     )
-    parser.add_argument("verb", choices=["info", "clear"], help="tell what there is; remove all of it")
-    parser.add_argument("--cache", metavar="FOLDER", help="the folder (default: the one of napari-samv1)")
+    parser.add_argument("verb", choices=["info", "clear"], help="show number and size; remove all")
+    parser.add_argument("--cache", metavar="FOLDER", help="the folder (default: napari-samv1's cache)")
     chosen = parser.parse_args(words)
     from napari_samv1.checkpoints.folders import embeddings_folder
     from napari_samv1.disk.embeddings import EmbeddingFolder

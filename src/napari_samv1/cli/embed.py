@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from napari_samv1.engine.view import ImageView
 
 LARGEST_SHARE = 0.9
-"""Largest share of the cache for one image: more would push out what was just encoded."""
+"""Largest share of the cache for one image: more would push out regions that were just encoded."""
 
 
 def run(words: list[str]) -> int:
-    """Encode images' regions into a folder; what is there already is not encoded again."""
+    """Encode the regions of images into a folder, except those that it holds already."""
     parser = argparse.ArgumentParser(
         prog="napari-samv1 embed",
-        description="Encode images ahead, so that every prompt on them is answered at once; continues where "
-        "it was cut off. Several processes may fill one folder.",
+        description="Encode images ahead, so that every prompt on them is answered at once; continues an "
+        "interrupted run. Several processes may fill one folder.",
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG, JPEG, npy or OME-Zarr")
     parser.add_argument("--model", default="tiny", metavar="NAME_OR_PATH", help="default: tiny")
@@ -43,9 +43,9 @@ def run(words: list[str]) -> int:
         "--rounding",
         default="float32",
         choices=["float32", "float16"],
-        help="float16 halves the files; views must then ask for it (default: float32)",
+        help="float16 halves the files; scripts must then pass it to on_image too (default: float32)",
     )
-    parser.add_argument("--cache", metavar="FOLDER", help="the folder (default: the one of napari-samv1)")
+    parser.add_argument("--cache", metavar="FOLDER", help="the folder (default: napari-samv1's cache)")
     chosen = parser.parse_args(words)
     from napari_samv1.checkpoints.folders import embeddings_folder
     from napari_samv1.disk.embeddings import EmbeddingFolder
@@ -83,7 +83,7 @@ def _embed(path: str, views: list[ImageView], details: list[Any], most_bytes: in
         (view, window) for view in views for window in dict.fromkeys(w for d in details for w in view.grid(d))
     ]
     view, window = regions[0]
-    # the first region tells how large all are
+    # all regions are as large as the first
     nbytes = view.encode(window).nbytes * len(regions)
     if nbytes > LARGEST_SHARE * most_bytes:
         raise ValueError(

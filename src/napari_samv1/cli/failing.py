@@ -6,6 +6,6 @@ import sys
 
 
 def fail(sentence: str) -> int:
-    """Say on stderr why a command failed; returns its exit status."""
+    """Print on stderr why a command failed; return its exit status."""
     print(f"napari-samv1: {sentence}", file=sys.stderr)
     return 1

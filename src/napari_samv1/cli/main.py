@@ -15,9 +15,9 @@ VERBS = ("cache", "embed", "models", "replay", "score", "segment", "train")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit status: 0 done, 1 failed, 2 misused."""
+    """Run one command line; return the exit status: 0 done, 1 failed, 2 misused."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # names of files may hold what the terminal's encoding has no bytes for
+    # file names may hold characters that the terminal's encoding lacks
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     verb = words[0] if words and words[0] in VERBS else ""

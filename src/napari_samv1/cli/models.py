@@ -41,7 +41,7 @@ def _list() -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)))
-    print(f"\nDownloads lie in {models_folder()}")
+    print(f"\nDownloads are in {models_folder()}")
     return 0
 
 
@@ -59,7 +59,7 @@ def _download(name: str) -> int:
     except KeyboardInterrupt:
         show.end()
         return fail(
-            f"{name}: stopped with {partial_bytes(model) / 1e6:.1f} MB here; the same command continues"
+            f"{name}: stopped after {partial_bytes(model) / 1e6:.1f} MB; run the same command to continue"
         )
     except CheckpointError:
         show.end()
@@ -87,7 +87,7 @@ def _verify(name: str | None) -> int:
 
 
 class _Progress:
-    """A line on stderr: rewritten on a terminal, a new one every tenth of the way elsewhere."""
+    """Progress line on stderr: rewritten on a terminal, elsewhere a new one for every tenth."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -7,14 +7,14 @@ from pathlib import Path
 
 EPILOG = """\
 other commands:
-  napari-samv1 models                  list the known models and which are on disk
+  napari-samv1 models                  list the known models; mark those on disk
   napari-samv1 models download NAME    fetch one; continues an unfinished download
   napari-samv1 models verify [NAME]    check the files on disk against the published hashes
   napari-samv1 segment INPUT... --output DIR
                                        find the objects in images, write label images
   napari-samv1 score LABELS TRUTH      compare label images with true ones
   napari-samv1 embed IMAGE...          encode images ahead, for scripts and for segment --cache
-  napari-samv1 cache info|clear        what is encoded ahead on the disk; remove it
+  napari-samv1 cache info|clear        show or remove the embeddings on disk
   napari-samv1 replay SESSION          make every mask of a saved session again, and compare
   napari-samv1 train                   make the bundled model again
 
@@ -32,10 +32,10 @@ def run(words: list[str]) -> int:
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="images to open (default: a sample image)")
     parser.add_argument(
-        "--model", metavar="NAME_OR_PATH", help="a known model or a checkpoint file (default: the last one)"
+        "--model", metavar="NAME_OR_PATH", help="a known model or a checkpoint file (default: the last used)"
     )
     parser.add_argument(
-        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps (default: the last one)"
+        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps (default: the last used)"
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     chosen = parser.parse_args(words)

@@ -1,4 +1,4 @@
-"""``napari-samv1 replay``: every mask of a saved session again."""
+"""``napari-samv1 replay``: make every mask of a saved session again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ def run(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="napari-samv1 replay",
         description="Make every mask of a saved session again, as it was made, and compare: exit status 0 "
-        "where all are identical, pixel for pixel.",
+        "if all are identical, pixel for pixel.",
     )
     parser.add_argument("session", metavar="SESSION", help="the folder that the session was saved in")
-    parser.add_argument("--image", metavar="FILE", help="the image (default: where it was opened from)")
+    parser.add_argument("--image", metavar="FILE", help="the image (default: the recorded file)")
     parser.add_argument("--model", metavar="FILE", help="the weight file (default: the recorded one)")
-    parser.add_argument("--device", metavar="DEVICE", help="compute on another device than then")
+    parser.add_argument("--device", metavar="DEVICE", help="device to compute on (default: the recorded one)")
     chosen = parser.parse_args(words)
     from napari_samv1.storage.session.folder import open_session
     from napari_samv1.storage.session.replay import replay

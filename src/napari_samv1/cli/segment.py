@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Find the objects in images and write them as label images, without a window.
 
-INPUT is an image (TIFF, PNG, JPEG, npy, OME-Zarr, and what bioio or napari's plugins read where they
-are installed), a folder, which is searched through, or a pattern such as 'raw/**/*.tif'. Every plane of
-an image is segmented by itself, in full resolution; colour is taken as colour. The labels of
+INPUT is an image (TIFF, PNG, JPEG, npy, OME-Zarr, and formats of bioio or napari's plugins if they are
+installed), a folder, which is searched through, or a pattern such as 'raw/**/*.tif'. Every plane of an
+image is segmented by itself, in full resolution; colour is taken as colour. The labels of
 INPUT/some/name.png go to DIR/some/name.tif. Images whose outputs are finished are skipped, unless the
-image, the settings or the model are others than those they were made with.
+image, the settings or the model have changed since.
 """
 
 EPILOG = """\
@@ -36,12 +36,12 @@ examples:
   napari-samv1 segment raw/ --output labels/ --mode grid --pred-iou-thresh 0.7 --save-settings mine.toml
   napari-samv1 segment raw/ --output labels/ --settings mine.toml --scheduler tcp://node1:8786
 
-prompts (--prompts FILE) take the place of finding objects:
+prompts (--prompts FILE) replace the search for objects:
   FILE.csv    columns y, x (points) or y0, x0, y1, x1 (boxes), in pixels; and, as needed, object (rows of
               one object belong together), label (1 in the object, 0 not in it), plane (from 0 on),
               image (file name)
   SESSION     the folder of a saved session: its prompts, on the planes they were given for
-  LABELS.tif  a label image of the image's size: each label's box is asked
+  LABELS.tif  a label image of the image's size: each label's box is a prompt
 
 exit status: 0 all done or finished before, 1 some failed, 2 misused
 """
@@ -52,24 +52,24 @@ FROM_AUTOMATIC = {
     "detail": "model pixels per image pixel (1 native, 0.5 half, ...), whole, or auto",
     "points_per_side": "grid: points along each side of a region",
     "points_per_batch": "most prompts decoded at once",
-    "pred_iou_thresh": "keep what has a predicted IoU above this; 0 keeps all",
-    "stability_score_thresh": "keep what is at least this stable; 0 keeps all",
-    "stability_score_offset": "by how much the threshold moves for the stability",
-    "box_nms_thresh": "of two that overlap by more, keep the better one",
-    "crop_n_layers": "grid: ask again in crops, layer k in (2**k)**2 of them",
+    "pred_iou_thresh": "keep masks with a predicted IoU above this; 0 keeps all",
+    "stability_score_thresh": "keep masks that are at least this stable; 0 keeps all",
+    "stability_score_offset": "shift of the threshold that measures the stability",
+    "box_nms_thresh": "of two masks that overlap by more, keep the better one",
+    "crop_n_layers": "grid: search crops too, (2**k)**2 of them in layer k",
     "crop_nms_thresh": "the same as --box-nms-thresh, between crops",
-    "crop_overlap_ratio": "by how much crops overlap",
+    "crop_overlap_ratio": "overlap of neighbouring crops",
     "crop_n_points_downscale_factor": "grid: fewer points a side in deeper layers, by this factor",
     "min_mask_region_area": "remove holes and islands of fewer pixels",
     "min_area": "drop objects of fewer pixels",
     "max_area": "drop objects of more pixels; 0 drops none",
-    "min_roundness": "drop what is less round: 1 is a disc, 0.79 a square",
+    "min_roundness": "drop objects that are less round: 1 is a disc, 0.79 a square",
     "keep_border": "keep objects that touch the image's border",
 }
 
 
 def run(words: list[str]) -> int:
-    """Segment files; returns the exit status."""
+    """Segment files; return the exit status."""
     from napari_samv1.batch.settings import SegmentSettings, SettingsError
     from napari_samv1.images.source import ReadError
 
@@ -77,7 +77,7 @@ def run(words: list[str]) -> int:
     chosen = parser.parse_args(words)
     try:
         base = SegmentSettings() if chosen.settings is None else SegmentSettings.from_file(chosen.settings)
-        settings = base.changed(_given(chosen))
+        settings = base.changed(_from_options(chosen))
     except SettingsError as error:
         parser.error(str(error))
     if chosen.workers < 1:
@@ -92,7 +92,7 @@ def run(words: list[str]) -> int:
             return 0
         parser.error("name at least one image, folder or pattern")
     if chosen.output is None:
-        parser.error("say where the outputs go: --output DIR")
+        parser.error("name a folder for the outputs: --output DIR")
     try:
         tasks = _tasks(chosen, settings)
     except ReadError as error:
@@ -117,20 +117,25 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", metavar="NAME_OR_FILE", help="a known model or a checkpoint file [tiny]")
     add("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps [auto]")
     add("--channel", type=int, metavar="N", help="one channel or colour, counted from 0 [all]")
-    add("--plane", metavar="N[,N]", help="place on the axes before rows and columns, from 0 on [all]")
+    add("--plane", metavar="N[,N]", help="index on the axes before rows and columns, from 0 on [all]")
     add(
         "--intensity",
         metavar="LOW,HIGH",
         help="values shown as black and white, or dtype, or minmax "
         "[8-bit as it is, others by percentiles 0.1 and 99.9]",
     )
-    add("--prompts", type=Path, metavar="FILE", help="segment just what is pointed at; see below")
-    add("--settings", type=Path, metavar="FILE.toml", help="take settings from a file; options win")
+    add("--prompts", type=Path, metavar="FILE", help="segment only the objects with prompts; see below")
+    add("--settings", type=Path, metavar="FILE.toml", help="take settings from a file; options override them")
     add("--save-settings", type=Path, metavar="FILE.toml", help="write the settings to a file")
-    add("--cache", type=Path, metavar="FOLDER", help="keep embeddings there, as napari-samv1 embed does")
+    add(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="cache embeddings in a folder, like napari-samv1 embed",
+    )
     add("--workers", type=int, default=1, metavar="N", help="images at once, as threads of this process [1]")
     add("--scheduler", metavar="ADDRESS", help="run on the dask.distributed cluster of this scheduler")
-    add("--json", action="store_true", help="a JSON object a line on stdout, the summary last")
+    add("--json", action="store_true", help="print one JSON object a line on stdout, the summary last")
     add("--quiet", "-q", action="store_true", help="no progress bar")
     group = parser.add_argument_group("finding objects")
     defaults = AutomaticSettings()
@@ -156,25 +161,25 @@ def _detail(text: str) -> float | str:
     return text if text in ("auto", "whole") else float(text)
 
 
-def _given(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the command line names."""
-    given: dict[str, Any] = {
+def _from_options(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Settings that the command line names."""
+    values: dict[str, Any] = {
         name: value for name in ("model", "device", "channel") if (value := getattr(chosen, name)) is not None
     }
     if chosen.formats:
-        given["formats"] = tuple(chosen.formats)
+        values["formats"] = tuple(chosen.formats)
     if chosen.plane is not None:
-        given["plane"] = _numbers(chosen.plane, int, "--plane", "numbers such as 3 or 0,3")
+        values["plane"] = _numbers(chosen.plane, int, "--plane", "numbers such as 3 or 0,3")
     if chosen.intensity is not None:
-        given["intensity"] = (
+        values["intensity"] = (
             chosen.intensity
             if chosen.intensity in ("dtype", "minmax")
             else _numbers(chosen.intensity, float, "--intensity", "LOW,HIGH, dtype or minmax")
         )
-    given["automatic"] = {
+    values["automatic"] = {
         name: value for name in FROM_AUTOMATIC if (value := getattr(chosen, name)) is not None
     }
-    return given
+    return values
 
 
 def _numbers(text: str, kind: type[int] | type[float], option: str, expected: str) -> tuple[Any, ...]:
@@ -243,7 +248,7 @@ def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(json.dumps({**counts, "objects": objects, "seconds": round(seconds, 3)}))
     else:
-        parts = [f"{count} {what}" for what, count in counts.items() if count]
+        parts = [f"{count} {status}" for status, count in counts.items() if count]
         print(f"{', '.join(parts)}: {objects} objects in {seconds:.1f} s")
     return 1 if counts["failed"] else 0
 
@@ -251,12 +256,12 @@ def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:
 def _line(outcome: Outcome, folder: Path) -> str:
     if outcome.status == "failed":
         return f"{outcome.path}: FAILED: {outcome.error}"
-    where = ", ".join(_below(path, folder) for path in outcome.outputs[:3])
-    where += f" and {len(outcome.outputs) - 3} more" if len(outcome.outputs) > 3 else ""
+    paths = ", ".join(_below(path, folder) for path in outcome.outputs[:3])
+    paths += f" and {len(outcome.outputs) - 3} more" if len(outcome.outputs) > 3 else ""
     if outcome.status == "skipped":
-        return f"{outcome.path}: finished before: {where}"
+        return f"{outcome.path}: finished before: {paths}"
     planes = f" on {outcome.planes} planes" if outcome.planes > 1 else ""
-    return f"{outcome.path}: {outcome.objects} objects{planes} in {outcome.seconds:.1f} s: {where}"
+    return f"{outcome.path}: {outcome.objects} objects{planes} in {outcome.seconds:.1f} s: {paths}"
 
 
 def _below(path: Path, folder: Path) -> str:
@@ -267,7 +272,7 @@ def _below(path: Path, folder: Path) -> str:
 
 
 class _Bar:
-    """A bar on a terminal's stderr: images done, and how far the running ones are."""
+    """Progress bar on a terminal's stderr: finished images, and parts of the running ones."""
 
     WIDTH = 30
 

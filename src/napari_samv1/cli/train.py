@@ -1,4 +1,4 @@
-"""``napari-samv1 train``: the bundled model again."""
+"""``napari-samv1 train``: make the bundled model again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def run(words: list[str]) -> int:
 
     parser = argparse.ArgumentParser(
         prog="napari-samv1 train",
-        description="Make the bundled model from a seed; continues where it was cut off. It learns from "
-        "synthetic scenes, in hours: it is not for your own images, which it only scores (--images).",
+        description="Make the bundled model from a seed, in hours; an interrupted run continues. It learns "
+        "from synthetic scenes alone; your own images are only scored (--images).",
     )
     command.add_arguments(parser)
     chosen = parser.parse_args(words)
     if chosen.keep is not None and not chosen.init:
-        parser.error("--keep is for a run that goes on from weights: give them with --init")
+        parser.error("--keep is for a run that starts from weights: give them with --init")
     if (chosen.rounds or chosen.head) and not chosen.dense_head:
         parser.error("--rounds and --head are for a dense head: name its model with --dense-head")
     return command.run(chosen)

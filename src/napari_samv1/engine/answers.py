@@ -1,4 +1,4 @@
-"""Answers of the network, cached by bytes, and the masks that settings derive from them."""
+"""Cache of predictions, bounded by bytes, and the masks that settings derive from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_samv1.records.computation import Computation
 
 KEPT_BYTES = 128 << 20
-"""About a hundred predictions of a 64 x 64 token grid."""
+"""Size of about a hundred predictions of a 64 x 64 token grid."""
 
 
 def derive(
@@ -40,7 +40,7 @@ def derive(
 
 
 def clicked_piece(mask: MaskCrop, prompts: Prompts) -> MaskCrop:
-    """The piece of a mask that holds a single click; all of it for other prompts, or where none holds it."""
+    """Piece of a mask under a single click; the whole mask for other prompts, or a click outside it."""
     alone = len(prompts) == 1 and len(prompts.points_yx) == 1 and prompts.area is None
     if not alone or prompts.labels[0] != FOREGROUND or mask.empty:
         return mask
@@ -55,12 +55,12 @@ def clicked_piece(mask: MaskCrop, prompts: Prompts) -> MaskCrop:
 
 
 class AnswerCache:
-    """Predictions by their requests; the ones that were not used for longest go when bytes run out."""
+    """Predictions by request; the least recently used ones are dropped when bytes run out."""
 
     def __init__(self, limit: int = KEPT_BYTES) -> None:
         self.limit = limit
         self._kept: OrderedDict[Request, tuple[Prediction, Computation | None]] = OrderedDict()
-        self._answered: dict[Request, Request] = {}  # questions put to a view -> the request that answered
+        self._answered: dict[Request, Request] = {}  # request to a view -> request of the region
         self._bytes = 0
 
     @property
@@ -76,7 +76,7 @@ class AnswerCache:
         *,
         question: Request | None = None,
     ) -> None:
-        """Keep a prediction; ``question`` is what a view was asked, where that is another request."""
+        """Keep a prediction; ``question`` is the request put to a view, if it is another one."""
         self._drop(request)
         self._kept[request] = prediction, made_by
         if question is not None and question != request:
@@ -103,7 +103,7 @@ class AnswerCache:
         return derive(prediction, answered, settings, self._kept[answered][1])
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all predictions."""
         self._kept.clear()
         self._answered.clear()
         self._bytes = 0
@@ -112,7 +112,7 @@ class AnswerCache:
         found = self._kept.pop(request, None)
         if found is not None:
             self._bytes -= _size(found[0])
-            self._answered = {own: named for own, named in self._answered.items() if named != request}
+            self._answered = {asked: named for asked, named in self._answered.items() if named != request}
 
 
 def _size(prediction: Prediction) -> int:

@@ -1,4 +1,4 @@
-"""One mask of the decoder that was worth drawing."""
+"""One mask that the decoder drew."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from napari_samv1.records.frame import Frame
 from napari_samv1.records.mask_crop import MaskCrop
 
 Drawn = Tensor | NDArray[np.float32]
-"""Maps of the decoder: where it left them, or as an array."""
+"""Maps of the decoder: a tensor on its device, or an array."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A mask that ``Predictor.stream`` drew: of prompt ``index``, the one of its four masks at ``mask``.
+    """Mask that ``Predictor.stream`` drew: number ``mask`` of the four for prompt ``index``.
 
     ``iou`` is its predicted quality, ``drawn_hw`` the decoder's logits, float32 on the decoder's device.
     """
@@ -38,7 +38,7 @@ class Candidate:
         return on_cpu(self.drawn_hw)
 
     def crop_and_stability(self, threshold: float = 0.0, offset: float = 1.0) -> tuple[MaskCrop, float]:
-        """The mask, and how little it changes as the threshold moves by ``offset`` either way.
+        """The mask, and its stability as the threshold moves by ``offset`` either way.
 
         Both in the image's pixels (Kirillov et al. 2023, appendix B). The stability is NaN where nothing
         lies above either threshold.
@@ -69,8 +69,8 @@ def stacked(candidates: Sequence[Candidate]) -> Tensor:
 
 
 def on_cpu(drawn: Drawn) -> NDArray[np.float32]:
-    """The decoder's maps as an array; nothing is copied that is on the CPU."""
+    """The decoder's maps as an array; those on the CPU are not copied."""
     if isinstance(drawn, np.ndarray):
         return drawn
-    own: NDArray[np.float32] = drawn.cpu().numpy()
-    return own
+    maps: NDArray[np.float32] = drawn.cpu().numpy()
+    return maps

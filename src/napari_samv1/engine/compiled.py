@@ -16,31 +16,31 @@ VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def compiled_block() -> RunBlock:
-    """A function that calls a block compiled, once for each kind of block and size of image.
+    """Function that runs a block, compiled once for each kind of block and size of image.
 
-    Blocks of a kind share their code, so that two are compiled and not dozens. The code is kept on disk,
-    beside weights and embeddings unless ``TORCHINDUCTOR_CACHE_DIR`` names another folder. Where torch cannot
-    compile, a warning says so and blocks are called as they are.
+    Blocks of one kind share their code, so that two are compiled instead of dozens. The code is cached on
+    disk, beside weights and embeddings unless ``TORCHINDUCTOR_CACHE_DIR`` names another folder. Where torch
+    cannot compile, the function warns and runs blocks uncompiled.
     """
     os.environ.setdefault(VARIABLE, str(cache_folder() / "compiled"))
     compiled = torch.compile(run_block, dynamic=False)
     failed = False
 
-    def run(block: nn.Module, *given: Any) -> Tensor:
+    def run(block: nn.Module, *arguments: Any) -> Tensor:
         nonlocal failed
         if failed:
-            return run_block(block, *given)
+            return run_block(block, *arguments)
         from torch._dynamo.exc import TorchDynamoException
 
         try:
-            tokens_bhwc: Tensor = compiled(block, *given)
+            tokens_bhwc: Tensor = compiled(block, *arguments)
         except TorchDynamoException as error:
             failed = True
             reason = str(error).strip().splitlines()[0]
             warnings.warn(
-                f"torch cannot compile the encoder here, which goes on without: {reason}", stacklevel=2
+                f"torch cannot compile the encoder here; it runs uncompiled: {reason}", stacklevel=2
             )
-            return run_block(block, *given)
+            return run_block(block, *arguments)
         return tokens_bhwc
 
     return run

@@ -1,4 +1,4 @@
-"""Decoder images of the embeddings in use: six times as large as the tokens that they are made from."""
+"""Cache of decoder images; each is six times as large as the tokens that it is made from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DecoderImages:
         self._made: list[tuple[weakref.ref[Embedding], DecoderImage]] = []
 
     def of(self, embedding: Embedding) -> DecoderImage:
-        """The decoder image of an embedding, made anew if it is not among the last ones."""
+        """Decoder image of an embedding, from the cache or made now."""
         with self._lock:
             self._made = [pair for pair in self._made if pair[0]() is not None]
             for pair in self._made:

@@ -18,13 +18,13 @@ from napari_samv1.records.requests import EncodingRequest
 
 
 class DiskStore:
-    """Embeddings in a folder; ``disk.EmbeddingFolder`` says how they are kept there."""
+    """Embeddings in a folder; ``disk.EmbeddingFolder`` describes its files."""
 
     def __init__(self, folder: str | os.PathLike[str] | EmbeddingFolder) -> None:
         self.folder = folder if isinstance(folder, EmbeddingFolder) else EmbeddingFolder(folder)
 
     def get(self, request: EncodingRequest) -> Embedding | None:
-        """The embedding of a request, if a sound one is in the folder."""
+        """Embedding of a request, or None if it is missing or damaged."""
         kept = self.folder.get(request)
         if kept is None:
             return None
@@ -50,7 +50,7 @@ class DiskStore:
     def put(self, embedding: Embedding) -> None:
         """Write an embedding that has a request."""
         if embedding.request is None:
-            raise ValueError("only embeddings that a view of an image made have a request to be kept by")
+            raise ValueError("only an embedding made by a view of an image has a request to store it by")
         key = embedding.key
         made = {
             "frame": asdict(embedding.frame),
@@ -64,7 +64,7 @@ class DiskStore:
         self.folder.put(embedding.request, KeptEmbedding(tokens, made))
 
     def covering(self, plane: Plane, points_yx: ArrayLike) -> list[Embedding]:
-        """None: embeddings on disk are not at hand."""
+        """Empty, because embeddings on disk are not in memory."""
         return []
 
 

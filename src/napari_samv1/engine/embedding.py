@@ -1,4 +1,4 @@
-"""An encoded image: what every prompt on it is decoded against."""
+"""An encoded image, on which prompts are decoded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Embedding", "EmbeddingKey"]
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Image tokens, 1 C h w, with the frame they cover and the key they go by.
+    """Image tokens, 1 C h w, with the frame they cover and their key.
 
     ``request`` is the region that they answer, where one was asked for by a view of an image of any size.
     ``pixels_bchw``, 1 3 H W, is the network's input, for a dense head that sees it too; no store keeps it.

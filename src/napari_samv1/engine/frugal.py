@@ -33,9 +33,9 @@ def encode_frugally(
 ) -> Tensor:
     """Encode; if memory does not suffice, in smaller pieces, and if it still does not, on the CPU.
 
-    A warning says so. Blocks are reported from the first one on each time. ``on_block(index, tokens_bhwc)``
-    is called after every block; without it, encodings on a GPU may be recorded and ``compiled`` ones are, and
-    ``on_progress(blocks_done, blocks)`` is called after every stage of those, or else after every block.
+    Each fallback warns, and reports blocks from the first one again. ``on_block(index, tokens_bhwc)`` is
+    called after every block. Without it, ``compiled`` encodings and those on a GPU run stage by stage:
+    ``on_progress(blocks_done, blocks)`` is then called after every stage, and otherwise after every block.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def encode_frugally(
         if on_progress is not None:
             on_progress(index + 1, blocks)
 
-    def encode(own: Sam, pixels: Tensor) -> Tensor:
+    def encode(sam: Sam, pixels: Tensor) -> Tensor:
         with torch.inference_mode():
-            return own.encode(pixels, window_sizes=window_sizes, on_block=report)
+            return sam.encode(pixels, window_sizes=window_sizes, on_block=report)
 
     def encode_first() -> Tensor:
         if on_block is None and (compiled or can_record(device)):
@@ -91,7 +91,7 @@ def in_halves(
     Raises
     ------
     MemoryError
-        If it does not suffice for one.
+        If memory does not suffice for a single item.
     """
     made = if_there_is_memory(lambda: work(items))
     if made is not None:
@@ -105,7 +105,7 @@ def in_halves(
 
 
 def _on_cpu(network: Sam) -> Sam:
-    """A copy of the network; the original stays where it is."""
+    """Copy of the network on the CPU."""
     with torch.device("meta"):
         copy = Sam(network.config)
     copy.load_state_dict({name: tensor.cpu() for name, tensor in network.state_dict().items()}, assign=True)

@@ -1,4 +1,4 @@
-"""Mask hints: a rough mask, as the logits that the network would have given for it."""
+"""Mask hints: a rough mask as logits for the decoder."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.prompts import Area
 
-# the logit of a probability of 0.999: sure, as the network's own logits are well inside of a mask
+# logit of a probability of 0.999, as in the network's logits well inside a mask
 SURE = 6.9
 _SAMPLES = 4
 
 
 def hint_logits(area: Area, frame: Frame) -> NDArray[np.float32]:
-    """A mask of the image as logits at the decoder's size (h, w): sure inside, sure of the contrary outside.
+    """A mask of the image as logits at the decoder's size (h, w): +6.9 inside, -6.9 outside.
 
-    In between it goes by the share of a logits pixel that the mask covers; padding is outside.
+    In between, a logit is proportional to the share of its pixel that the mask covers; padding is outside.
     """
     rows, columns = (size * _SAMPLES for size in frame.logits_hw)
-    # the map is a scale and a shift on each axis, so that the axes are sampled apart
+    # sampled axis by axis, because the mapping is a scale and a shift on each
     along = np.zeros((max(rows, columns), 2))
     along[:, :] = ((np.arange(len(along)) + 0.5) / _SAMPLES - 0.5)[:, None]
     image_yx = np.floor(frame.from_logits_yx(along) + 0.5).astype(int) - area.origin_yx

@@ -1,4 +1,4 @@
-"""Decoding as values: a job goes to a worker, a result comes back, and neither can change under way."""
+"""Decoding as frozen records: the job that a worker gets, and the result that it returns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 class DecodeJob:
     """One piece of a document to decode. ``ticket`` is unique; the newest of a piece counts.
 
-    ``on`` is the plane's encoding, or a view of it where the request asks for a detail.
+    ``on`` is the plane's embedding, or a view of the plane if the request asks for a detail.
     """
 
     document: Document
@@ -60,7 +60,7 @@ def run(predictor: AnswersPrompts, job: DecodeJob) -> DecodeResult:
 def run_each(
     predictor: AnswersPrompts, jobs: Sequence[DecodeJob], on_progress: OnProgress | None = None
 ) -> list[DecodeResult]:
-    """The same for several pieces, in one decoder batch for each encoding and detail.
+    """Decode several pieces as ``run`` does one, in one decoder batch for each embedding and detail.
 
     ``on_progress`` is called while regions are encoded, and may raise ``Cancelled``, which goes on to the
     caller. So does the error of a graphics card that failed: they can be answered on another device.
@@ -86,12 +86,12 @@ def _run_together(
         else:
             predictions = on.answer_each(prompts, detail, on_progress)
         return [
-            DecodeResult(job, own.on_cpu(), derive(own, answering(job, own), job.settings, job.made_by))
-            for job, own in zip(jobs, predictions, strict=True)
+            DecodeResult(job, one.on_cpu(), derive(one, answering(job, one), job.settings, job.made_by))
+            for job, one in zip(jobs, predictions, strict=True)
         ]
     except Cancelled:
         raise
-    # an exception that leaves a worker never reaches the person who clicked
+    # catches all, because an exception in a worker would not reach the user
     except Exception as error:
         if is_card_lost(error):
             raise
@@ -101,7 +101,7 @@ def _run_together(
 
 
 def answering(job: DecodeJob, prediction: Prediction) -> Request:
-    """The request that a prediction answers: a region's own, where a view was asked."""
+    """Request that a prediction answers; if a view was asked, that for the decoded region."""
     if job.request.detail == "whole" or prediction.key is None:
         return job.request
     return Request(job.request.prompts, prediction.key, job.request.detail)

@@ -1,4 +1,4 @@
-"""An image as the network sees it, and its encoding, with the key that both go by."""
+"""An image as the network sees it, and its encoding, with the key that identifies both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_samv1.records.preparation import Sizing
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """Prepared pixels, 1 3 H W on the model's device, and where they lie on the image."""
+    """Prepared pixels, 1 3 H W on the model's device, and the frame that places them on the image."""
 
     pixels_bchw: Tensor = field(repr=False)
     frame: Frame
@@ -62,20 +62,20 @@ def model_input(
 
 def encode(
     model: LoadedModel,
-    given: ModelInput,
+    prepared: ModelInput,
     *,
     window_sizes: Sequence[int] | None = None,
     on_block: OnBlock | None = None,
     on_progress: OnProgress | None = None,
 ) -> Embedding:
-    """Encode, with other attention windows if given; ``Predictor.predict`` takes the result.
+    """Encode, optionally with other attention windows; ``Predictor.predict`` takes the result.
 
     ``window_sizes`` holds one size in tokens per stage. ``on_block(index, tokens_bhwc)`` is called after
     every block, ``on_progress(blocks_done, blocks)`` after every block or stage (see ``encode_frugally``);
-    both may raise to end the encoding. Where memory does not suffice, a warning says what was
-    done instead: smaller pieces, or the CPU, which the embedding's key then names.
+    both may raise to end the encoding. Where memory does not suffice, a warning names the fallback: smaller
+    pieces, or the CPU, which is then the device in the embedding's key.
     """
-    network, key = model.network, given.key
+    network, key = model.network, prepared.key
     trained = network.image_encoder.window_sizes
     if window_sizes is not None and tuple(window_sizes) != trained:
         # another encoding of the same pixels must not pass for the usual one
@@ -83,7 +83,7 @@ def encode(
         key = replace(key, pixels=f"{key.pixels} windows {sizes}")
     tokens_bchw = encode_frugally(
         network,
-        given.pixels_bchw,
+        prepared.pixels_bchw,
         window_sizes=window_sizes,
         on_block=on_block,
         on_progress=on_progress,
@@ -91,4 +91,4 @@ def encode(
     )
     if tokens_bchw.device.type != key.device:
         key = replace(key, device=tokens_bchw.device.type)
-    return Embedding(tokens_bchw, given.frame, key)
+    return Embedding(tokens_bchw, prepared.frame, key)

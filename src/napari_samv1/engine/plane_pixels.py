@@ -44,10 +44,10 @@ class PreparedRegion:
 class PlanePixels:
     """A plane for a model, displayed by an intensity and a gamma; nothing is read before it is needed.
 
-    Regions have the plane's limits, numbers that are found once. The whole plane has its own, found as
-    ``Predictor.embed`` finds them: where it is in memory or not large, the two are equal bit for bit.
-    ``limits`` are the regions' 8-bit values to stretch between, where they were found before. ``display``
-    gives the numbers of the display where no intensity and gamma say them, as of several channels.
+    Regions share limits that are found once, in a sample of the plane. The whole plane in one region has
+    limits found as in ``Predictor.embed``: where it is in memory or not large, both embeddings are equal bit
+    for bit. ``limits`` are the 8-bit values between which regions are stretched, if found before. ``display``
+    returns the numbers of the display where intensity and gamma do not suffice, as for several channels.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class PlanePixels:
         self.gamma = gamma
         self.rounding = rounding
         self._limits = limits
-        self._given = display
+        self._make_display = display
         self._lock = RLock()
         self._latest: PreparedRegion | None = None
 
     def request(self, window_yxhw: tuple[int, int, int, int]) -> EncodingRequest:
-        """The request for a window; that for the whole plane reads it, to find its limits."""
+        """Request for a window; for the whole plane, this reads its pixels to find the limits."""
         if self._is_whole(window_yxhw):
             return self.prepared(window_yxhw).request
         with self._lock:
@@ -109,7 +109,7 @@ class PlanePixels:
         frame, region = self.frame(window), Region(self.plane, window)
         if self._is_read_wholly:
             pixels = self.source.read(region, self.plane_hw)
-            if self._given is None:
+            if self._make_display is None:
                 display, intensity = plane_display([pixels], self.intensity, self.gamma), self.intensity
             else:
                 display, intensity = self.display, self._limits_of(self.display)
@@ -162,14 +162,14 @@ class PlanePixels:
 
     @cached_property
     def display(self) -> Display:
-        """The numbers that all regions of the plane are displayed with."""
-        if self._given is not None:
-            return self._given()
+        """Numbers by which all regions of the plane are displayed."""
+        if self._make_display is not None:
+            return self._make_display()
         return plane_display(self._sample, self.intensity, self.gamma)
 
     @cached_property
     def stretch(self) -> tuple[float, float] | None:
-        """The 8-bit values that the model's preparation stretches in all regions; None if in none."""
+        """8-bit values between which the model's preparation stretches all regions; None if it does not."""
         if not self.model.preparation.minmax:
             return None
         if self._limits is not None:
@@ -180,13 +180,13 @@ class PlanePixels:
     def _sample(self) -> list[NDArray[Any]]:
         dtype = np.dtype(self.source.identity.dtype)
         by_type = self.intensity == "dtype" or (self.intensity is None and dtype in (np.uint8, np.bool_))
-        is_given = (
-            self._given is not None
+        is_fixed = (
+            self._make_display is not None
             or by_type
             or (isinstance(self.intensity, tuple | list) and len(self.intensity) == 2)
         )
-        if is_given and not self.model.preparation.minmax:
-            # the numbers are known, and nothing else is asked of the sample
+        if is_fixed and not self.model.preparation.minmax:
+            # the display's numbers are fixed, so that the sample's dtype alone matters
             return [np.zeros((1, 1), dtype)]
         return plane_sample(self.source, self.plane)
 
@@ -198,7 +198,7 @@ class PlanePixels:
         return tuple(window_yxhw) == (0, 0, *self.plane_hw)
 
     def _resized(self, region: Region, frame: Frame, display: Display) -> NDArray[np.uint8]:
-        """The region's pixels at the model's size: reduced as they are read, enlarged as the model wants."""
+        """The region's pixels at the model's size: reduced while reading, enlarged by the model's rule."""
         height, width = region.window_yxhw[2:]
         hw = min(frame.resized_hw[0], height), min(frame.resized_hw[1], width)
         rgb8 = displayed(self.source.read(region, hw), display)

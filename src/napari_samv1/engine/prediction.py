@@ -28,7 +28,7 @@ class Prediction:
     """Four candidate masks with their predicted quality.
 
     ``drawn_mhw`` are the decoder's four whole maps, padding included, float32 (4, h, w): an array, or a
-    tensor where the decoder left it; ``logits`` are the same. ``iou`` is float32 (4,). Mask 0 answers
+    tensor on the decoder's device; ``logits`` are on the CPU. ``iou`` is float32 (4,). Mask 0 answers
     unambiguous prompts, masks 1 to 3 offer a whole, a part and a subpart. ``ambiguous`` says that the prompt
     was a single point or box. ``batch`` is the object's place in the decoder batch and the batch's size:
     floating-point sums may depend on both. ``asked`` and ``used`` are the details (``records.detail``) of an
@@ -57,7 +57,7 @@ class Prediction:
         return self.drawn_mhw.nbytes
 
     def on_cpu(self) -> Prediction:
-        """The same prediction, which holds nothing on another device."""
+        """The same prediction with its maps on the CPU."""
         drawn = self.drawn_mhw
         if isinstance(drawn, np.ndarray) or drawn.device.type == "cpu":
             return self
@@ -91,7 +91,7 @@ class Prediction:
         Raises
         ------
         ValueError
-            If the image is so large that such an array should not be made; ``crop`` is what can be.
+            If the image is too large for such an array; use ``crop``.
         """
         height, width = self.frame.image_hw
         if height * width > MOST_MASK_PIXELS:
@@ -108,12 +108,12 @@ class Prediction:
 
     @property
     def region_yxhw(self) -> tuple[int, int, int, int]:
-        """The part of the image that was looked at: first row, first column, height, width."""
+        """Part of the image that was encoded: first row, first column, height, width."""
         return self.frame.window_yxhw
 
     @property
     def note(self) -> str:
-        """A sentence where a coarser detail was used than was asked for, or else ""."""
+        """Sentence for the user if a coarser detail was used than was asked for, or else ""."""
         wanted = checked_detail(self.asked)
         if wanted == "whole" or self.used == wanted:
             return ""

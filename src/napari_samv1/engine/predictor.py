@@ -43,16 +43,16 @@ from napari_samv1.records.requests import Rounding
 Made = TypeVar("Made")
 
 Choose = Callable[[Sequence[Prompts], NDArray[np.float32]], NDArray[np.bool_]]
-"""Prompts of B objects and their predicted IoU, (B, 4) -> which masks to draw, (B, 4) bool."""
+"""Prompts of B objects and their predicted IoU, (B, 4) -> masks to draw, (B, 4) bool."""
 
 BATCH_TOKENS = 2 * 64 * 64
-"""Image tokens that one decoder batch may hold on a CPU: more would leave its cache, and be slower."""
+"""Image tokens that one decoder batch may hold on a CPU: more do not fit into its cache, and are slower."""
 
 GPU_BATCH_TOKENS = 256 * 64 * 64
 """Largest number of tokens in a batch off the CPU where memory allows: more are no faster."""
 
 BATCH_NUMBERS = 8
-"""Numbers per channel that a token needs in a batch, with the masks; measured: 4 without them."""
+"""Numbers per channel that a token needs in a batch, masks included (measured: 4 without masks)."""
 
 
 class Predictor:
@@ -97,7 +97,7 @@ class Predictor:
             Any real dtype; alpha is ignored.
         sizing : "native", "padded" or "stretched", optional
             "native" keeps the aspect without padding, "padded" is the published arrangement, "stretched"
-            fills a square. By default what the model's preparation says.
+            fills a square. By default the sizing of the model's preparation.
         side : int, optional
             Longer side in pixels at which the model sees the image; by default the model's own.
         intensity : optional
@@ -112,10 +112,10 @@ class Predictor:
         Raises
         ------
         ValueError
-            If the image, a size or the intensity cannot be used; the message says what would be.
+            If the image, a size or the intensity cannot be used; the message names the remedy.
         """
-        given = model_input(self.model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
-        return encode(self.model, given, on_progress=on_progress)
+        prepared = model_input(self.model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
+        return encode(self.model, prepared, on_progress=on_progress)
 
     def on_image(
         self,
@@ -127,7 +127,7 @@ class Predictor:
         plane: Plane | int | Sequence[int | None] | None = None,
         rounding: Rounding = "float32",
     ) -> ImageView:
-        """A view of an image of any size: it reads and encodes what prompts need, when they need it.
+        """View of an image of any size, which reads and encodes only the regions that prompts need.
 
         Parameters
         ----------
@@ -136,22 +136,22 @@ class Predictor:
             levels of one image as a list, finest first, or a file (TIFF, PNG, JPEG, npy, OME-Zarr). A last
             axis of 3 or 4 is colour. Nothing is read yet.
         intensity, gamma : optional
-            As in ``embed``. Rules find their numbers once, in a sample of the plane, and all regions have
-            the same; the whole plane in one region has those of ``embed``.
+            As in ``embed``. Rules find their numbers once for all regions, in a sample of the plane; the
+            whole plane in one region has the numbers of ``embed``.
         cache : folder or EmbeddingStore, optional
-            Where embeddings are kept: a folder, which processes may share, besides memory; or a store that
-            several views share. By default in memory, by this view alone.
+            Store of the embeddings: a folder, which processes may share, in addition to memory; or a store
+            that several views share. By default memory, for this view alone.
         plane : Plane, int or tuple, optional
-            Which plane of a stack: its place on the axes before rows and columns (``plane=3``,
+            Plane of a stack: its place on the axes before rows and columns (``plane=3``,
             ``plane=(0, 3)``), or on all axes with None on rows and columns (``plane=(None, 7, None)``).
         rounding : "float32" or "float16"
-            ``"float16"`` rounds embeddings to 16 bits, half as large in memory and on disk, before anything
-            is decoded from them, so that kept ones answer as fresh ones do.
+            ``"float16"`` rounds embeddings to 16 bits, which halves their size in memory and on disk. New
+            ones are rounded too before they are decoded, so that cached ones give the same masks.
 
         Raises
         ------
         ValueError
-            If it is no image, or a stack without a plane; the message says what to do.
+            If ``image`` is no image, or a stack and no plane is named; the message names the remedy.
         ReadError
             If a file cannot be opened.
         """
@@ -176,7 +176,7 @@ class Predictor:
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, mask_hint: ArrayLike | None = None
     ) -> Prediction:
-        """Decode one object's prompts once, with the logits of an earlier mask as a hint if given.
+        """Decode one object's prompts once, optionally with the logits of an earlier mask as a hint.
 
         The panel uses ``answer``, which is the same for a single click or box.
 
@@ -196,9 +196,9 @@ class Predictor:
         *,
         mask_hints: Sequence[ArrayLike | None] | None = None,
     ) -> list[Prediction]:
-        """Decode several objects, each by its own prompts, in as few decoder batches as they allow.
+        """Decode several objects, each by its prompts, in as few decoder batches as possible.
 
-        Where an object has no hint, the area in its prompts is one.
+        Where ``mask_hints`` has none for an object, the area in its prompts is its hint.
         """
         return self._predict_each(embedding, prompts, mask_hints)
 
@@ -238,14 +238,14 @@ class Predictor:
         return self.answer_each(embedding, [prompts])[0]
 
     def answer_each(self, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Prediction]:
-        """Decode several objects, where all that comes after the first prompt corrects the answer to that.
+        """Decode several objects; the later prompts of each correct the answer to its first.
 
-        First come an object's boxes, or else its first foreground point. They are decoded alone, and the
-        best of their masks, or the ``candidate`` that the prompts name, is the hint with which all of them
-        are decoded, so that a correction does not lose what was right. The answer depends on the prompts
-        alone, not on the way to them.
+        An object's boxes, or else its first foreground point, are decoded alone. The best of their masks, or
+        the ``candidate`` that the prompts name, is the hint with which all its prompts are then decoded, so
+        that a correction keeps the parts that were right. The answer depends on the prompts alone, not on
+        earlier answers.
 
-        An area in the prompts is a hint already; a network that was trained on boxes alone knows no hints.
+        An area in the prompts is a hint already; a network that was trained on boxes alone takes no hints.
         """
         network_takes_hints = not self.model.preparation.box_only
         corrected = [network_takes_hints and one.corrects for one in prompts]
@@ -256,7 +256,7 @@ class Predictor:
 
         def decode(some: Sequence[int], images: DecoderImages) -> list[Prediction]:
             asked, hints = [prompts[i] for i in some], None
-            # both in a batch of the same objects, or both in halves: sums may round by the place in it
+            # both passes get the same batch, because sums may round by an object's place in it
             if corrected[some[0]]:
                 first = self._predict_each(embedding, [one.first for one in asked], None, images)
                 hints = [
@@ -272,8 +272,8 @@ class Predictor:
     ) -> Iterator[tuple[int, list[Candidate]]]:
         """Decode any number of objects and draw only the masks that ``choose`` takes by their scores.
 
-        Yields after every decoder batch, of ``batch`` objects at most, how many are decoded and the
-        candidates that were drawn: nothing else is held. Each object is decoded once by all its prompts;
+        Yields after every decoder batch, of ``batch`` objects at most, the number decoded so far and the
+        candidates drawn; no other masks are kept. Each object is decoded once by all its prompts;
         neighbours with equally many points and boxes share a batch.
 
         Raises
@@ -287,8 +287,8 @@ class Predictor:
             )
         most = min(batch, self._batch_size(embedding))
         done = 0
-        for _, alike in groupby(prompts, lambda one: (len(one.points_yx), len(one.boxes_yx))):
-            while some := list(islice(alike, most)):
+        for _, group in groupby(prompts, lambda one: (len(one.points_yx), len(one.boxes_yx))):
+            while some := list(islice(group, most)):
                 candidates = self._drawn(embedding, some, choose, done)
                 done += len(some)
                 yield done, candidates
@@ -296,7 +296,7 @@ class Predictor:
     def _drawn(
         self, embedding: Embedding, prompts: Sequence[Prompts], choose: Choose, first: int
     ) -> list[Candidate]:
-        """Draw a batch, or where memory does not suffice smaller ones."""
+        """Draw a batch, in smaller ones where memory does not suffice."""
 
         def draw(some: Sequence[int], images: DecoderImages) -> list[Candidate]:
             return self._draw(embedding, [prompts[i] for i in some], choose, first + some[0], images)
@@ -334,7 +334,7 @@ class Predictor:
         height, width = embedding.frame.grid_hw
         device, tokens = self.model.device, BATCH_TOKENS
         if device.type != "cpu":
-            # half of what is free: others may need some before the batch is through
+            # half of the free memory, because others may need some during the batch
             room = free_bytes(device) // (2 * 4 * BATCH_NUMBERS * self.model.config.channels)
             tokens = max(BATCH_TOKENS, min(GPU_BATCH_TOKENS, room))
         return max(1, tokens // (height * width))
@@ -356,7 +356,7 @@ class Predictor:
         decode: Callable[[Sequence[int], DecoderImages], list[Prediction]],
         images: DecoderImages | None = None,
     ) -> list[Prediction]:
-        """Have objects decoded together, by their places, that are equal in ``alike``, as many as fit.
+        """Decode objects of equal ``alike`` together, as many as fit; ``decode`` gets their places.
 
         On ``images`` if given; otherwise as ``_frugally`` chooses them.
         """
@@ -445,12 +445,12 @@ def _stacked_hints(hints: Sequence[Drawn], device: torch.device) -> Tensor:
 
 
 def _checked_hint(hint: ArrayLike | Tensor, frame: Frame) -> Drawn:
-    given: Drawn = hint.float() if isinstance(hint, Tensor) else np.asarray(hint, dtype=np.float32)
-    if tuple(given.shape) != frame.logits_hw:
+    logits: Drawn = hint.float() if isinstance(hint, Tensor) else np.asarray(hint, dtype=np.float32)
+    if tuple(logits.shape) != frame.logits_hw:
         raise ValueError(
-            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {tuple(given.shape)}; "
+            f"a mask hint must be {frame.logits_hw} logits for this embedding, got {tuple(logits.shape)}; "
             f"take one of Prediction.logits"
         )
-    if not (given.isfinite() if isinstance(given, Tensor) else np.isfinite(given)).all():
+    if not (logits.isfinite() if isinstance(logits, Tensor) else np.isfinite(logits)).all():
         raise ValueError("a mask hint must be finite")
-    return given
+    return logits

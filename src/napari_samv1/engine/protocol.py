@@ -1,4 +1,4 @@
-"""Protocols of a predictor and of its predictions: the network's, and those of doubles in tests."""
+"""Protocols of a predictor and its predictions, shared by the network's and by test doubles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HasImageSize(Protocol):
 
 
 class CandidateMasks(Protocol):
-    """Four masks with their scores, of which settings choose and cut one; ``Prediction`` is one."""
+    """Four masks with their scores, from which settings make an object's mask; ``Prediction`` is one."""
 
     @property
     def iou(self) -> Any: ...

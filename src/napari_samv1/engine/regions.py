@@ -1,4 +1,4 @@
-"""Regions: the canonical windows of a plane at each detail, and which of them answers a prompt."""
+"""Regions: the canonical windows of a plane at each detail, and the choice of one for a prompt."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class RegionGrid:
-    """All regions of a plane at one detail: ``extent`` pixels a side, each half over the next.
+    """All regions of a plane at one detail, ``extent`` pixels a side; neighbours overlap by half.
 
-    They start at multiples of half an extent, the last ones at the plane's end. A plane that is not larger
-    than a region is one region.
+    They start at multiples of half an extent; the last ones end with the plane. A plane no larger than a
+    region is one region.
     """
 
     plane_hw: tuple[int, int]
@@ -44,7 +44,7 @@ class RegionGrid:
         Raises
         ------
         ValueError
-            If the detail is none, or so high that a region would hold less than two pixels.
+            If the detail is invalid, or so high that a region would hold fewer than two pixels.
         """
         used = checked_detail(detail)
         extent = max(plane_hw) if used == "whole" else round(side / used)
@@ -56,7 +56,7 @@ class RegionGrid:
 
     @property
     def is_whole(self) -> bool:
-        """The one region is all of the plane."""
+        """True if one region is the whole plane."""
         return self.extent >= max(self.plane_hw)
 
     @cached_property
@@ -79,11 +79,11 @@ class RegionGrid:
 
     def nearest(self, point_yx: ArrayLike) -> Window:
         """The window whose middle is nearest to a point; of equally near ones the first."""
-        starts = []
-        for own, size, place in zip(self.starts, self.plane_hw, np.asarray(point_yx, float), strict=True):
-            middles = own + (min(self.extent, size) - 1) / 2
-            starts.append(int(own[np.argmin(np.abs(middles - place))]))
-        return self._window(starts[0], starts[1])
+        corner = []
+        for starts, size, place in zip(self.starts, self.plane_hw, np.asarray(point_yx, float), strict=True):
+            middles = starts + (min(self.extent, size) - 1) / 2
+            corner.append(int(starts[np.argmin(np.abs(middles - place))]))
+        return self._window(corner[0], corner[1])
 
     def _window(self, top: int, left: int) -> Window:
         height, width = (min(self.extent, size) for size in self.plane_hw)
@@ -101,19 +101,19 @@ class Attempt:
 
 @dataclass(frozen=True)
 class RegionRule:
-    """The rule that says where prompts are decoded: it depends on the prompts and their masks alone.
+    """Rule for the region in which prompts are decoded; it depends on the prompts and their masks alone.
 
-    First in the region whose middle is nearest to the prompts. If the mask meets an edge of that region
-    which is not the plane's, in the region nearest to the mask. If it meets an edge there as well, at half
-    the detail (a quarter, if it meets all four), up to the whole plane. Prompts that do not fit into one
-    region start at the first detail at which they do.
+    The first region is the one whose middle is nearest to the prompts. If the mask touches an edge of it
+    inside the plane, the region nearest to the mask is next. If the mask touches an edge there too, the
+    detail is halved (quartered if it touches all four edges), up to the whole plane. Prompts that do not fit
+    into one region start at the first detail at which they do.
     """
 
     plane_hw: tuple[int, int]
     side: int
 
     def first(self, prompts: Prompts, detail: Detail) -> Attempt:
-        """The first attempt for prompts, at the asked detail if they fit into a region of it."""
+        """First attempt for prompts, at the requested detail if they fit into one of its regions."""
         box = prompt_box(prompts, self.plane_hw)
         return self._at_or_coarser(checked_detail(detail), box, box)
 
@@ -132,7 +132,7 @@ class RegionRule:
         return self._at_or_coarser(attempt.detail / (4 if reach.edges == 4 else 2), reach.box, box)
 
     def _at_or_coarser(self, detail: Used, wanted: Box, box: Box) -> Attempt:
-        """The finest region from a detail on that holds the prompts: near what is wanted, or near them."""
+        """Finest region, from a detail on, that holds ``box``: near ``wanted``, or else near ``box``."""
         while detail != "whole":
             grid = self._grid(detail)
             if grid.is_whole:
@@ -150,16 +150,16 @@ class RegionRule:
 
 @dataclass(frozen=True)
 class Reach:
-    """Reach of a mask: its box, and the number of edges of its region, not the image's, that it meets."""
+    """Reach of a mask: its box, and the number of its region's edges inside the image that it touches."""
 
     box: Box
     edges: int
 
 
 def mask_reach(prediction: Prediction) -> Reach | None:
-    """The largest piece of the mask to take, looked at in the logits; None for an empty mask.
+    """Reach of the best mask's largest piece, found in the logits; None for an empty mask.
 
-    Islands do not count: one at an edge would cost an object its detail.
+    Islands do not count, because one at an edge would lower the object's detail.
     """
     frame = prediction.frame
     rows, columns = frame.logits_valid_hw
@@ -184,7 +184,7 @@ def mask_reach(prediction: Prediction) -> Reach | None:
 
 
 def prompt_box(prompts: Prompts, plane_hw: tuple[int, int]) -> Box:
-    """The box around all points, boxes and the area, within the plane; all of the plane for no prompts."""
+    """Box around all points, boxes and the area, within the plane; the whole plane without prompts."""
     corners = [prompts.points_yx, prompts.boxes_yx.reshape(-1, 2)]
     if prompts.area is not None and prompts.area.mask.size:
         first = np.asarray(prompts.area.origin_yx, dtype=np.float64)

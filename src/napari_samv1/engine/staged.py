@@ -28,7 +28,7 @@ MOST = 3
 """Largest number of recorded encodings that a network keeps."""
 
 SHARE = 4
-"""They may hold so much of the device's memory at most, together."""
+"""Divisor that gives the share of the device's memory that all recordings may hold."""
 
 Key = tuple[tuple[int, ...], torch.dtype, tuple[int, ...]]
 """Shape and dtype of the pixels, and each stage's window."""
@@ -36,9 +36,9 @@ Key = tuple[tuple[int, ...], torch.dtype, tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class RecordedEncoding:
-    """A recording of each stage. Each reads the output of the one before; the first reads ``pixels_bchw``.
+    """Recordings of all stages: the first reads ``pixels_bchw``, each other one the output before it.
 
-    What the recordings read is held here: the tables, and the weights by ``unchanged``.
+    The tables, and the weights by ``unchanged``, are held here because the recordings read them.
     """
 
     pixels_bchw: Tensor
@@ -53,15 +53,15 @@ class RecordedEncoding:
 
 
 class StagedEncoder:
-    """Encodes with a network, a whole stage at a time, so that progress is told after each stage.
+    """Encoder that runs a network stage by stage, with progress after each.
 
-    Pixels of a shape that came before are encoded by a recording, where the device can make one; the first
-    of a shape are not, since an image alone is not worth it. Where recording fails, encodings of that shape
-    stay unrecorded. Threads may share it: one uses the recordings at a time, others go without them.
+    Where the device can record, the second image of a shape is recorded and later ones replay it: for a
+    single image, recording would be slower. Where recording fails, images of that shape stay unrecorded.
+    Threads may share an encoder: one at a time uses the recordings, the others run without them.
     """
 
     def __init__(self, network: Sam, *, compiled: bool = False) -> None:
-        # of the encoder alone, and not of the network: that is the key by which this is found
+        # not the network: it is the weak key of this encoder, and would never be freed
         self._encoder = network.image_encoder
         self._places = Places(network.image_encoder.modules())
         self._run: RunBlock = compiled_block() if compiled else run_block
@@ -81,7 +81,7 @@ class StagedEncoder:
         """Prepared pixels B 3 H W -> image tokens B C h w.
 
         ``on_progress(blocks_done, blocks)`` is called after every stage, on a GPU as soon as it is launched;
-        what it raises ends the encoding.
+        an exception from it ends the encoding.
         """
         encoder = self._encoder
         windows = encoder.checked(pixels_bchw, window_sizes)
@@ -99,7 +99,7 @@ class StagedEncoder:
                     for index, stage in enumerate(recorded.stages):
                         stage.replay()
                         tell(index)
-                    # the next encoding writes over it
+                    # a copy, because the next encoding overwrites the output
                     return recorded.stages[-1].output.clone()
             finally:
                 self._lock.release()
@@ -128,7 +128,7 @@ class StagedEncoder:
         if found is not None and found.unchanged.are(parameters):
             self._recorded[key] = found  # the newest last
             return found
-        del found  # of other weights
+        del found  # recorded with other weights
         if key not in self._seen:
             self._seen.add(key)
             return None
@@ -136,7 +136,7 @@ class StagedEncoder:
             return None
         try:
             made = self._record(pixels_bchw, windows, parameters)
-        # whatever the driver says, encodings go on
+        # whatever error the driver raises, encodings go on unrecorded
         except (RuntimeError, MemoryError) as error:
             self._unrecordable.add(key)
             logger.warning("encodings of %s pixels go on unrecorded, more slowly: %s", key[0][-2:], error)
@@ -157,14 +157,14 @@ class StagedEncoder:
     ) -> RecordedEncoding:
         encoder, device = self._encoder, pixels_bchw.device
         tables = encoder.tables(pixels_bchw, windows)
-        own = pixels_bchw.clone()
-        x, stages, pool = own, list[Recording](), None
+        input_bchw = pixels_bchw.clone()
+        x, stages, pool = input_bchw, list[Recording](), None
         with room_measured(device):
             for index in range(len(encoder.stages)):
                 made = record(self._stage(index, x, windows, tables), device, pool)
                 stages.append(made)
                 x, pool = made.output, made.pool
-        return RecordedEncoding(own, tuple(stages), tables, Unchanged(parameters))
+        return RecordedEncoding(input_bchw, tuple(stages), tables, Unchanged(parameters))
 
     def _stage(
         self, index: int, x: Tensor, windows: Sequence[int], tables: EncoderTables | None
@@ -177,12 +177,12 @@ _ENCODERS_LOCK = Lock()
 
 
 def staged_encoder(network: Sam, *, compiled: bool = False) -> StagedEncoder:
-    """The one staged encoder of a network, which all its users share."""
+    """Staged encoder of a network, shared by all its users."""
     with _ENCODERS_LOCK:
-        own = _ENCODERS.setdefault(network, {})
-        if compiled not in own:
-            own[compiled] = StagedEncoder(network, compiled=compiled)
-        return own[compiled]
+        encoders = _ENCODERS.setdefault(network, {})
+        if compiled not in encoders:
+            encoders[compiled] = StagedEncoder(network, compiled=compiled)
+        return encoders[compiled]
 
 
 def forget_recordings(network: Sam) -> None:

@@ -1,4 +1,4 @@
-"""Stores of embeddings: in memory, bounded by bytes, and before one on disk."""
+"""Stores of embeddings: in memory, bounded by bytes, and a fast one before a slow one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EmbeddingStore(Protocol):
     """Keeps embeddings by their requests; threads may share it."""
 
     def get(self, request: EncodingRequest) -> Embedding | None:
-        """The embedding of a request, if it is here."""
+        """Embedding of a request, or None."""
         ...
 
     def put(self, embedding: Embedding) -> None:
@@ -32,15 +32,15 @@ class EmbeddingStore(Protocol):
         ...
 
     def covering(self, plane: Plane, points_yx: ArrayLike) -> list[Embedding]:
-        """Embeddings at hand whose regions hold all of these points of a plane, the finest first."""
+        """Embeddings in memory whose regions hold all of these points of a plane, the finest first."""
         ...
 
 
 class MemoryStore:
     """Embeddings in memory; the least recently used ones go first.
 
-    ``most_bytes`` is how many bytes they may take, by default 1 GiB or what ``NAPARI_SAMV1_EMBEDDINGS_MB``
-    says; a quarter of what is free is never exceeded. The newest one always stays.
+    ``most_bytes`` bounds their size, by default to ``NAPARI_SAMV1_EMBEDDINGS_MB`` or else 1 GiB. They never
+    grow by more than a quarter of the free memory. The newest one always stays.
     """
 
     def __init__(self, most_bytes: int | None = None) -> None:
@@ -49,16 +49,16 @@ class MemoryStore:
         self._held: OrderedDict[EncodingRequest, Embedding] = OrderedDict()
 
     def get(self, request: EncodingRequest) -> Embedding | None:
-        """The embedding of a request, if it is here."""
+        """Embedding of a request, or None."""
         with self._lock:
             if request in self._held:
                 self._held.move_to_end(request)
             return self._held.get(request)
 
     def put(self, embedding: Embedding) -> None:
-        """Keep an embedding, and let go of others for it."""
+        """Keep an embedding, and drop others to make room for it."""
         if embedding.request is None:
-            raise ValueError("only embeddings that a view of an image made have a request to be kept by")
+            raise ValueError("only an embedding made by a view of an image has a request to store it by")
         with self._lock:
             self._held.pop(embedding.request, None)
             self._held[embedding.request] = embedding
@@ -73,14 +73,14 @@ class MemoryStore:
         with self._lock:
             held = list(self._held.items())
         holding = [
-            own
-            for request, own in held
-            if request.region.plane == plane and own.frame.contains(points_yx).all()
+            one
+            for request, one in held
+            if request.region.plane == plane and one.frame.contains(points_yx).all()
         ]
-        return sorted(holding, key=lambda own: own.frame.downsampling)
+        return sorted(holding, key=lambda one: one.frame.downsampling)
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Drop all embeddings."""
         with self._lock:
             self._held.clear()
 
@@ -88,14 +88,14 @@ class MemoryStore:
     def nbytes(self) -> int:
         """Bytes of all tokens."""
         with self._lock:
-            return sum(own.nbytes for own in self._held.values())
+            return sum(one.nbytes for one in self._held.values())
 
     def __len__(self) -> int:
         return len(self._held)
 
 
 class LayeredStore:
-    """A fast store before a slow one: what is found in the slow one is kept in the fast one."""
+    """A fast store before a slow one; embeddings found in the slow one are put into the fast one."""
 
     def __init__(self, fast: EmbeddingStore, slow: EmbeddingStore) -> None:
         self.fast = fast
@@ -121,7 +121,7 @@ class LayeredStore:
 
 
 def free_memory() -> int | None:
-    """Bytes that programs may still take without others being swapped out; None where none can tell."""
+    """Bytes that programs may still take without swapping; None if unknown."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -136,7 +136,7 @@ def free_memory() -> int | None:
 
 
 def most_bytes(held: int, bound: int | None = None) -> int:
-    """Return the most bytes for embeddings that take ``held`` now; ``bound`` is the setting's by default."""
+    """Largest size in bytes of embeddings that take ``held`` now; ``bound`` is the setting by default."""
     bound = _most_bytes() if bound is None else bound
     free = free_memory()
     return bound if free is None else min(bound, held + free // FREE_SHARE)

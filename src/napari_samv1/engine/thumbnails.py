@@ -28,9 +28,9 @@ HARDLY_DIFFERENT = 0.95  # intersection over union
 
 @dataclass(frozen=True, eq=False)
 class Thumbnails:
-    """Pictures uint8 (4, side, side, 3), and how many pixels of the image each mask has before clean-up.
+    """Pictures uint8 (4, side, side, 3), and the area of each mask in image pixels before clean-up.
 
-    ``like`` names for each mask the one that stands for it: itself, or one that it hardly differs from.
+    ``like`` holds for each mask the index of the mask shown for it: its own, or that of a nearly equal one.
     """
 
     pictures: NDArray[np.uint8] = field(repr=False)
@@ -49,11 +49,11 @@ def thumbnails(
     intensity: Intensity = None,
     gamma: float = 1.0,
 ) -> Thumbnails:
-    """The part of the image that holds the masks, with each of the four in a colour on it.
+    """Pictures of the part of the image around the masks, each with one of the four in a colour.
 
-    ``glimpse`` gives some rows and columns of the image's pixels (R, C) or (R, C, 3), or None where that is
-    not cheap: then the ground is grey. Only side x side pixels and logits are looked at, beside one pass
-    over the logits for the areas.
+    ``glimpse`` returns the image's pixels at some rows and columns, (R, C) or (R, C, 3), or None where
+    reading is slow: then the background is grey. Only side x side pixels and logits are read, besides one
+    pass over the logits for the areas.
     """
     frame = prediction.frame
     (top, left), extent = _window(prediction, chosen, threshold)
@@ -72,7 +72,7 @@ def thumbnails(
 
 
 def _like(prediction: Prediction, chosen: int, threshold: float) -> tuple[int, ...]:
-    """The mask that stands for each: the chosen one, or else the first, that it hardly differs from."""
+    """Index of the mask shown for each: of nearly equal ones the chosen one, or else the first."""
     rows, columns = prediction.frame.logits_valid_hw
     masks = prediction.logits[:, :rows, :columns] > threshold
     like = list(range(len(masks)))
@@ -92,9 +92,9 @@ def _overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
 
 def _window(prediction: Prediction, chosen: int, threshold: float) -> tuple[tuple[float, float], float]:
-    """The first pixel and the side of a square of the image that holds the masks' largest piece.
+    """First pixel and side of a square of the image around the masks' largest piece.
 
-    Islands far away would make it so large that nothing could be told apart.
+    Islands are left out: far ones would make the square too large to tell the masks apart.
     """
     frame = prediction.frame
     rows, columns = frame.logits_valid_hw
@@ -103,17 +103,18 @@ def _window(prediction: Prediction, chosen: int, threshold: float) -> tuple[tupl
     if every is None:
         every = (0, 0, rows - 1, columns - 1)
     corners = frame.from_logits_yx([(every[0] - 0.5, every[1] - 0.5), (every[2] + 0.5, every[3] + 0.5)])
-    own = _box(_largest_piece(above[chosen]))
+    chosen_box = _box(_largest_piece(above[chosen]))
     extent = float((corners[1] - corners[0]).max())
     centre = corners.mean(axis=0)
-    if own is not None:
-        chosen_corners = frame.from_logits_yx([(own[0] - 0.5, own[1] - 0.5), (own[2] + 0.5, own[3] + 0.5)])
+    if chosen_box is not None:
+        y0, x0, y1, x1 = chosen_box
+        chosen_corners = frame.from_logits_yx([(y0 - 0.5, x0 - 0.5), (y1 + 0.5, x1 + 0.5)])
         limit = LARGEST_WINDOW * float((chosen_corners[1] - chosen_corners[0]).max())
         if extent > limit:
             extent, centre = limit, chosen_corners.mean(axis=0)
     extent = max(SMALLEST_WINDOW, extent * (1 + 2 * MARGIN))
     first = centre - extent / 2
-    # towards the inside, where the image is large enough
+    # the square stays inside the image if that is large enough
     first = np.clip(first, -0.5, np.maximum(np.asarray(frame.image_hw) - 0.5 - extent, -0.5))
     return (float(first[0]) + 0.5, float(first[1]) + 0.5), extent
 
@@ -136,7 +137,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
 
 
 def _bilinear(maps: NDArray[np.float32], rows: Places, columns: Places) -> NDArray[np.float32]:
-    """Values between the pixels of maps (N, h, w) at every row and column: (N, R, C)."""
+    """Values of maps (N, h, w), interpolated at every row and column: (N, R, C)."""
     row, row_part = _between(rows, maps.shape[1])
     column, column_part = _between(columns, maps.shape[2])
     next_row, next_column = (
@@ -179,7 +180,7 @@ def _ground(
 
 
 def _outline(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels of masks (N, h, w) with a neighbour that is not; the picture's edge is no outline."""
+    """Pixels of masks (N, h, w) with a neighbour outside the mask; the picture's edge is no outline."""
     padded = np.pad(masks, ((0, 0), (1, 1), (1, 1)), mode="edge")
     core = padded[:, :-2, 1:-1] & padded[:, 2:, 1:-1] & padded[:, 1:-1, :-2] & padded[:, 1:-1, 2:]
     outline: NDArray[np.bool_] = masks & ~core

@@ -46,12 +46,12 @@ class ImageView:
 
     @property
     def plane_hw(self) -> tuple[int, int]:
-        """Its height and width in pixels."""
+        """Height and width of the plane in pixels."""
         return self.pixels.plane_hw
 
     @property
     def encoded(self) -> tuple[Region, ...]:
-        """Regions that this view has encoded, or found encoded, so far, in their order."""
+        """Regions that this view has encoded, or found in the store, so far and in their order."""
         with self._lock:
             return tuple(request.region for request in self._requests.values() if request in self._checked)
 
@@ -87,7 +87,7 @@ class ImageView:
         Raises
         ------
         ValueError
-            If the detail is none, or the pixels cannot be used; the message says what could.
+            If the detail is invalid, or the pixels cannot be used; the message names the remedy.
         ReadError
             If the image's pixels cannot be read.
         """
@@ -99,7 +99,7 @@ class ImageView:
             for place, attempt in waiting.items():
                 together[replace(attempt, tried=frozenset())].append(place)
             attempts, waiting = waiting, {}
-            for where in sorted(together, key=lambda own: own.window):
+            for where in sorted(together, key=lambda one: one.window):
                 places = together[where]
                 embedding = self.encode(where.window, on_progress)
                 for place, prediction in zip(
@@ -126,7 +126,7 @@ class ImageView:
         return RegionGrid.at(self.plane_hw, self.predictor.model.preparation.side, detail)
 
     def request(self, window_yxhw: Window) -> EncodingRequest:
-        """The request for a region, for stores; that for the whole plane reads it."""
+        """Request for a region, its key in stores; for the whole plane, this reads the pixels."""
         with self._lock:
             if window_yxhw not in self._requests:
                 self._requests[window_yxhw] = self.pixels.request(window_yxhw)
@@ -135,13 +135,13 @@ class ImageView:
     def encode(self, window_yxhw: Window, on_progress: OnProgress | None = None) -> Embedding:
         """The embedding of a region, from the store or made now and kept there.
 
-        Where the pixels are in memory, what the store has is first compared with them once.
+        Where the pixels are in memory, a stored embedding is compared with them before its first use.
         """
         request = self.request(window_yxhw)
         found = self.store.get(request)
         if found is not None and request in self._checked:
             return found
-        # another thread may be encoding just this region
+        # looked up again, because another thread may have encoded this region
         with self._lock:
             found = self.store.get(request)
             prepared = None

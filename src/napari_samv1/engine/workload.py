@@ -1,4 +1,4 @@
-"""Work of an encoding, from which its time is told before it starts."""
+"""Operations of an encoding and speed of a device, from which the time is estimated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_samv1.model.config import SamConfig
 
 CALIBRATION_SIDE = 768
 CALIBRATION_SECONDS = 0.1
-# attention, normalisation and memory traffic: what an encoding reaches of a bare matrix product's speed
+# attention, normalisation and memory traffic make an encoding slower than a bare matrix product
 ENCODING_SHARE = 0.55
 
 
@@ -30,7 +30,7 @@ def encode_operations(config: SamConfig, grid_hw: tuple[int, int]) -> float:
 
 
 def measure_rate(device: str | torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """Operations per second that an encoding can be expected to reach: timed on a matrix product, 0.1 s."""
+    """Operations per second to expect of an encoding, measured by a matrix product for 0.1 s."""
     matrix = torch.ones(CALIBRATION_SIDE, CALIBRATION_SIDE, device=device, dtype=dtype)
     with torch.inference_mode():
         float((matrix @ matrix)[0, 0])  # starts the threads or the device

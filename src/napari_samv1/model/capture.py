@@ -28,9 +28,9 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Recorded work. ``replay`` does it again: it reads what lies now where its inputs lay, into ``output``.
+    """Recorded work. ``replay`` repeats it: it reads its inputs' memory as it is now and writes ``output``.
 
-    ``nbytes`` is what it holds on the device. Recordings that are replayed one after the other, in the order
+    ``nbytes`` is its memory on the device. Recordings that are replayed one after the other, in the order
     of their recording, may share memory through ``pool``.
     """
 
@@ -41,7 +41,7 @@ class Recording:
 
 
 def can_record(device: torch.device) -> bool:
-    """Return True if a device records: CUDA alone."""
+    """Return True if a device can record work: CUDA alone."""
     return device.type == "cuda"
 
 

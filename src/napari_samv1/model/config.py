@@ -1,4 +1,4 @@
-"""The sizes of a network, and the table of known ones."""
+"""Sizes of a network, and those of the bundled and the published ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SamConfig:
 
     @property
     def blocks_per_stage(self) -> int:
-        """Windowed blocks and the global one that ends the stage."""
+        """Number of blocks of a stage: windowed ones, then a global one."""
         return self.depth // self.stages
 
     @property

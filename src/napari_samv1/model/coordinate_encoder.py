@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class CoordinateEncoder(nn.Module):
     """Random Fourier features of a position (Tancik et al. 2020; Kirillov et al. 2023, appendix A).
 
-    The frequencies are drawn once, in training, and stored with the weights. Their mathematics stays in
-    float32 whatever the network runs in: in bfloat16 neighbouring pixels would share a position.
+    The frequencies are drawn once, in training, and stored with the weights. They stay in float32 even in a
+    bfloat16 network, because in bfloat16 neighbouring pixels would share a position.
     """
 
     frequencies: Tensor

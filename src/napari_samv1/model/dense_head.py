@@ -1,4 +1,4 @@
-"""A small network beside the mask decoder: image tokens -> maps of where objects are."""
+"""A small network beside the mask decoder: image tokens -> maps of objects, rims and centres."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn import functional
 from napari_samv1.model.layers import LayerNorm2d
 
 MAPS = 6
-"""Inside an object, on a rim, at a centre (logits); offset to the centre (row, column) in radii; log of the
-radius in model pixels over `RADIUS`."""
+"""Number of maps: inside an object, on a rim, at a centre (logits); offset to the centre (row, column) in
+radii; log of the radius in model pixels over `RADIUS`."""
 RADIUS = 12.0
 
 
@@ -81,7 +81,7 @@ class PixelStem(nn.Module):
 
 
 class Residual(nn.Module):
-    """Adds to B C H W what a normalised 3x3 convolution and a 1x1 one make of it."""
+    """Residual block on B C H W: normalisation, a 3x3 convolution, GELU, a 1x1 convolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

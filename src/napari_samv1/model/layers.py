@@ -34,7 +34,7 @@ _DIVISOR: ContextVar[int] = ContextVar("divisor", default=1)
 
 @contextmanager
 def in_smaller_chunks(divisor: int = 8) -> Iterator[None]:
-    """Let this thread compute less at a time, on every device, for the sake of memory; results stay."""
+    """Let this thread compute in smaller chunks on every device, to save memory; results stay equal."""
     token = _DIVISOR.set(divisor)
     try:
         yield
@@ -44,14 +44,14 @@ def in_smaller_chunks(divisor: int = 8) -> Iterator[None]:
 
 def at_once(most: int) -> int:
     """Return the largest chunk at a time: ``most``, or less within ``in_smaller_chunks``."""
-    # a context is nothing that torch.compile can follow, and short memory nothing that it is for
+    # torch.compile cannot trace a context variable, and is not used where memory is short
     return most if torch.compiler.is_compiling() else max(1, most // _DIVISOR.get())
 
 
 def at_once_on(device: torch.device, most: int) -> int:
-    """The same by device: ``most`` stays in a CPU's cache, elsewhere free memory alone is the limit.
+    """Return the largest chunk on a device: ``most`` on a CPU, for its cache; elsewhere by free memory.
 
-    More and smaller pieces are no gain there, where each costs several launches.
+    On a GPU, smaller chunks gain nothing, and each costs several launches.
     """
     if device.type == "cpu" or is_short_of_memory():
         return at_once(most)
@@ -59,19 +59,19 @@ def at_once_on(device: torch.device, most: int) -> int:
 
 
 def is_short_of_memory() -> bool:
-    """Within ``in_smaller_chunks``."""
+    """Return True within ``in_smaller_chunks``."""
     return not torch.compiler.is_compiling() and _DIVISOR.get() > 1
 
 
 ROOM_SHARE = 8
-"""One tensor may take so much of the free memory at most: others like it live beside it."""
+"""Divisor that gives the share of free memory for one tensor, beside others of its size."""
 
 _ROOM: ContextVar[int | None] = ContextVar("room", default=None)
 
 
 @contextmanager
 def room_measured(device: torch.device) -> Iterator[None]:
-    """Ask a device for its free memory once, for all that this thread computes within."""
+    """Measure a device's free memory once for all that this thread computes in the context."""
     token = _ROOM.set(None if device.type == "cpu" else _measure_room(device))
     try:
         yield
@@ -82,12 +82,12 @@ def room_measured(device: torch.device) -> Iterator[None]:
 def _room_on(device: torch.device) -> int:
     if torch.compiler.is_compiling():
         return sys.maxsize
-    known = _ROOM.get()
-    return _measure_room(device) if known is None else known
+    measured = _ROOM.get()
+    return _measure_room(device) if measured is None else measured
 
 
 def _measure_room(device: torch.device) -> int:
-    """Return the most float32 numbers of one tensor on a device."""
+    """Return the largest number of float32 elements of one tensor on a device."""
     return free_bytes(device) // (4 * ROOM_SHARE)
 
 
@@ -99,7 +99,7 @@ def linear(tokens: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
     On a CPU with AVX-512 it is computed as a convolution of one pixel. torch leaves a float32 matrix product
     to MKL, which makes no use of AVX-512 on AMD's processors, but a convolution to oneDNN, which does: twice
-    as fast there. What autocast rounds goes to oneDNN in any case.
+    as fast there. Products under autocast go to oneDNN in any case.
     """
     if tokens.device.type != "cpu" or not _CONVOLUTION_IS_FASTER or torch.is_autocast_enabled("cpu"):
         return functional.linear(tokens, weight, bias)
@@ -117,7 +117,7 @@ _CONVOLUTION_IS_FASTER = torch.backends.mkldnn.is_available() and (
 
 
 class Linear(nn.Linear):
-    """torch's, computed by ``linear``."""
+    """``nn.Linear``, computed by ``linear``."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         return linear(tokens, self.weight, self.bias)
@@ -171,8 +171,8 @@ class Mlp(nn.Module):
         count = max(1, at_once(HIDDEN_AT_ONCE) // self.expand.out_features // IMAGES) * IMAGES
         is_split = tokens.device.type == "cpu" or is_short_of_memory()
         if not is_split or len(rows) <= count:
-            return self._think(tokens)
-        return torch.cat([self._think(some) for some in rows.split(count)]).view(tokens.shape)
+            return self._run(tokens)
+        return torch.cat([self._run(some) for some in rows.split(count)]).view(tokens.shape)
 
-    def _think(self, tokens: Tensor) -> Tensor:
+    def _run(self, tokens: Tensor) -> Tensor:
         return self.contract(self.activation(self.expand(tokens)))

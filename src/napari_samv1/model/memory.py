@@ -12,7 +12,7 @@ Made = TypeVar("Made")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return True if memory ran out: CUDA has an error of its own, the CPU and MPS only say so in words."""
+    """Return True if memory ran out: CUDA has an error class for it, the CPU and MPS only a message."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and any(words in str(error) for words in ("out of memory", "not enough memory"))
@@ -20,7 +20,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def if_there_is_memory(work: Callable[[], Made]) -> Made | None:
-    """Do some work; None where memory runs out for it."""
+    """Return the result of some work, or None if memory runs out."""
     try:
         return work()
     except (RuntimeError, MemoryError) as error:
@@ -31,7 +31,7 @@ def if_there_is_memory(work: Callable[[], Made]) -> Made | None:
 
 
 def release(device: torch.device) -> None:
-    """Give back what failed attempts held, so that others and the next attempt can have it."""
+    """Free the memory that a failed attempt held, for the next attempt and for other programs."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -40,7 +40,7 @@ def release(device: torch.device) -> None:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory of a GPU that tensors can still have: what is free, and what torch keeps for the next ones."""
+    """Bytes of a GPU for new tensors: free memory, and memory that torch holds in reserve."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -54,11 +54,11 @@ def total_bytes(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).total_memory)
 
 
-def too_little(what: str, device: torch.device) -> MemoryError:
-    """The error that says for what memory does not suffice, and what to do."""
+def too_little(task: str, device: torch.device) -> MemoryError:
+    """Error that names the task for which memory does not suffice, and the remedy."""
     remedy = "close other programs, or choose a smaller model"
     if device.type != "cpu":
         remedy = (
             "close other programs that use it, choose a smaller model, or the device cpu, which is slower"
         )
-    return MemoryError(f"memory does not suffice on {device} to {what}: {remedy}")
+    return MemoryError(f"memory does not suffice on {device} to {task}: {remedy}")

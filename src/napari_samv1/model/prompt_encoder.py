@@ -9,7 +9,7 @@ from napari_samv1.model.coordinate_encoder import CoordinateEncoder
 
 
 class PromptEncoder(nn.Module):
-    """Five learned vectors that say what a position means (Kirillov et al. 2023, appendix A)."""
+    """Five learned vectors, one for each meaning of a position (Kirillov et al. 2023, appendix A)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -52,7 +52,7 @@ class Sam(nn.Module):
         return self.prompt_encoder(self.coordinate_encoder, points_xy01, labels, boxes_xy01)
 
     def prepare_image(self, image_tokens_bchw: Tensor) -> DecoderImage:
-        """Image tokens, 1 C h w -> what every prompt on that image shares, computed once."""
+        """Image tokens, 1 C h w -> the tensors that all prompts on that image share, computed once."""
         grid = self.coordinate_encoder.grid((image_tokens_bchw.shape[2], image_tokens_bchw.shape[3]))
         return self.mask_decoder.prepare(image_tokens_bchw, grid)
 
@@ -70,7 +70,7 @@ class Sam(nn.Module):
     def attend(
         self, image: Tensor | DecoderImage, prompt_tokens_btc: Tensor, hint_b1hw: Tensor | None = None
     ) -> Attended:
-        """The first part of ``decode``: the scores are known, the masks are not drawn yet."""
+        """First part of ``decode``: scores, and no masks yet."""
         prepared = image if isinstance(image, DecoderImage) else self.prepare_image(image)
         height, width = prepared.grid_hw
         if hint_b1hw is not None and hint_b1hw.shape[-2:] != (4 * height, 4 * width):
@@ -81,5 +81,5 @@ class Sam(nn.Module):
         return self.mask_decoder.attend(prepared, prompt_tokens_btc, hint_b1hw)
 
     def draw(self, attended: Attended) -> Tensor:
-        """The second part of ``decode``: logits B 4 4h 4w."""
+        """Second part of ``decode``: logits B 4 4h 4w."""
         return self.mask_decoder.draw(attended)

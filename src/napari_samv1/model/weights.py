@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Places:
-    """Places of parameters in their modules, found once: walking through all modules takes milliseconds."""
+    """Places of parameters in their modules, found once because walking all modules takes milliseconds."""
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._places = [
@@ -16,15 +16,15 @@ class Places:
         ]
 
     def parameters(self) -> list[Tensor]:
-        """The parameters that are there now."""
+        """Current parameters at these places."""
         return [getattr(module, name) for module, name in self._places]
 
 
 class Unchanged:
     """Recognises parameters as the same tensors with the same values.
 
-    It holds on to them: freed, their memory could become that of others. Values that are written through
-    ``.data`` go unnoticed.
+    It keeps them alive, because other tensors could reuse the memory of freed ones. Writes through ``.data``
+    go unnoticed.
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
@@ -40,5 +40,5 @@ class Unchanged:
 
 
 def _versions(parameters: Sequence[Tensor]) -> list[int]:
-    # inference tensors count no versions
+    # inference tensors have no version counter
     return [0 if one.is_inference() else one._version for one in parameters]

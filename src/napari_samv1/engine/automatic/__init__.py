@@ -1,1 +1,1 @@
-"""Everything in an image at once: points are proposed, decoded, filtered, and doubles dropped."""
+"""Everything in an image at once: points are proposed, decoded, filtered, and duplicates dropped."""

@@ -1,8 +1,8 @@
 """Everything in an image of any size, region by region.
 
 The regions of a detail overlap by half. An object belongs to the one whose middle is nearest to its seed, so
-that none is found twice and no region needs to know of another: any order, and any number of workers, give
-the same objects. What is cut off by its region's edge is decoded again where it fits.
+that none is found twice and no region depends on another: any order, and any number of workers, give the
+same objects. An object cut off by its region's edge is decoded again in a region that holds it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from napari_samv1.engine.automatic.found import FoundObject
 from napari_samv1.engine.automatic.grid import best_in_crop, grid_prompts, three_above
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.proposals import Proposals, Proposer
-from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds, decode_seeds, without_doubles
+from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds, decode_seeds, without_duplicates
 from napari_samv1.engine.automatic.shapes import wanted_shapes
 from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
 from napari_samv1.engine.embedding import Embedding
@@ -33,20 +33,20 @@ from napari_samv1.records.place import Region
 from napari_samv1.records.prompts import Prompts
 
 SMALL = 12.0
-"""Model pixels across: where objects come out smaller, they are looked at again at twice the detail."""
+"""Diameter in model pixels below which objects are searched again at twice the detail."""
 
 COARSEST = 0.25
-"""Model pixels for an image pixel at which a first look takes an object of 48 pixels for small."""
+"""Model pixels per image pixel of a first look; objects below 48 image pixels count as small there."""
 
 FINEST = 4.0
-"""Model pixels for an image pixel beyond which nothing more is to be seen."""
+"""Model pixels per image pixel beyond which more detail shows nothing new."""
 
 ENCODING_SHARE = 0.5
-"""The part of a region's progress at which it is encoded."""
+"""Share of a region's progress that its encoding takes."""
 
 
 def first_detail(view: ImageView, settings: AutomaticSettings) -> Used:
-    """The detail at which an image is looked at first: where seeds tell how large objects are, coarsely."""
+    """Detail of the first look at an image; coarse where seeds tell the size of objects."""
     if settings.detail != "auto" or settings.mode == "grid" or view.predictor.proposer is None:
         return checked_detail(settings.detail)
     fits = view.predictor.model.preparation.side >= COARSEST * max(view.plane_hw)
@@ -56,9 +56,9 @@ def first_detail(view: ImageView, settings: AutomaticSettings) -> Used:
 def region_windows(
     view: ImageView, settings: AutomaticSettings, within: Window | None = None
 ) -> list[Window]:
-    """The regions of an image, in any order of which its objects may be found.
+    """Regions of an image, which may be searched in any order.
 
-    With a window, those that may own a seed in it.
+    With ``within``, only those that may own a seed in that window.
     """
     grid = view.grid(first_detail(view, settings))
     if within is None:
@@ -75,10 +75,9 @@ def find_in_region(
     into: list[FoundObject],
     within: Window | None = None,
 ) -> None:
-    """Put the objects whose seeds belong to a region ``into`` a list; seeds lie on a grid without a proposer.
+    """Append the objects whose seeds belong to a region to ``into``; without a proposer, seeds lie on a grid.
 
-    Seeds that lie outside of the window ``within`` are left out. What the list holds stays where ``share``
-    raises.
+    Seeds outside the window ``within`` are left out. If ``share`` raises, the list keeps its objects.
     """
     _Finder(view, settings, proposer, share, into).look(window, first_detail(view, settings), within)
 
@@ -90,18 +89,18 @@ def joined(
     *,
     is_seeded: bool,
 ) -> list[FoundObject]:
-    """The objects of all regions, doubles dropped, the best first; their order does not matter."""
+    """Objects of all regions without duplicates, the best first, whatever their order before."""
     by_place = sorted(objects, key=lambda one: (one.box, one.point_yx, one.candidate))
     if is_seeded:
         if settings.min_mask_region_area:
             by_place = [clean(one, settings.min_mask_region_area, image_hw) for one in by_place]
-        return without_doubles(wanted_shapes(by_place, settings, image_hw), settings)
+        return without_duplicates(wanted_shapes(by_place, settings, image_hw), settings)
     best = best_in_crop(wanted_shapes(by_place, settings, image_hw), settings)
     return without_small_regions(best, settings, image_hw) if settings.min_mask_region_area else best
 
 
 class _Finder:
-    """One region's objects, and those of finer regions in its place."""
+    """Finds the objects of one region, or of finer regions in its place."""
 
     def __init__(
         self,
@@ -120,7 +119,7 @@ class _Finder:
         self.thresholds = Thresholds.of(settings, self.calibration)
 
     def look(self, window: Window, detail: Used, within: Window | None) -> None:
-        """Find a region's own objects, at a detail or, where they are small in it, at a finer one."""
+        """Find the objects that a region owns, at a detail, or at a finer one where they are small."""
         owner = _owner(self.view.grid(detail), window)
         self._find(window, detail, [owner] if within is None else [_within(within), owner])
 
@@ -129,8 +128,8 @@ class _Finder:
         if self.proposer is None:
             prompts = grid_prompts(embedding.frame, self.settings.points_per_side)
             points = np.array([one.points_yx[0] for one in prompts]).reshape(-1, 2)
-            own = np.flatnonzero(_owned(points, owners))
-            self._decode_grid(embedding, [prompts[i] for i in own], detail)
+            owned = np.flatnonzero(_owned(points, owners))
+            self._decode_grid(embedding, [prompts[i] for i in owned], detail)
             return
         proposals = self.proposer(embedding)
         proposals = proposals.where(_owned(proposals.points_yx, owners))
@@ -214,7 +213,7 @@ class _Finder:
 
     def _again(self, cut_off: Sequence[FoundObject], detail: Used) -> None:
         """Decode objects that meet an edge of their region again, as clicks, in a region that holds them."""
-        # a proposed region is cut off as well
+        # clicks, because a proposed region is cut off as well
         prompts = list({one.prompts.clicked: None for one in cut_off})
         if not prompts:
             return
@@ -270,7 +269,7 @@ def _are_small(proposals: Proposals, scale: float) -> bool:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A part of the plane, and which points lie in it: above the first and up to the second bound."""
+    """Part of the plane: from above the first bound of each axis up to the second."""
 
     rows: tuple[float, float]
     columns: tuple[float, float]
@@ -278,36 +277,36 @@ class _Cell:
     def owns(self, points_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return True for each point (N, 2) inside; the border of two cells belongs to the first of them."""
         inside = [
-            (low < own) & (own <= high)
-            for own, (low, high) in zip(points_yx.T, (self.rows, self.columns), strict=True)
+            (low < along) & (along <= high)
+            for along, (low, high) in zip(points_yx.T, (self.rows, self.columns), strict=True)
         ]
         return np.asarray(inside[0] & inside[1])
 
 
 def _owner(grid: RegionGrid, window: Window) -> _Cell:
-    """The points that are nearest to the middle of a region of a grid."""
+    """Cell of the points that are nearest to the middle of a region."""
     bounds = []
     for starts, start, size in zip(grid.starts, window[:2], window[2:], strict=True):
         middles = starts + (size - 1) / 2
-        own = start + (size - 1) / 2
-        before, after = middles[middles < own], middles[middles > own]
+        middle = start + (size - 1) / 2
+        before, after = middles[middles < middle], middles[middles > middle]
         bounds.append(
             (
-                float(before.max() + own) / 2 if len(before) else -np.inf,
-                float(after.min() + own) / 2 if len(after) else np.inf,
+                float(before.max() + middle) / 2 if len(before) else -np.inf,
+                float(after.min() + middle) / 2 if len(after) else np.inf,
             )
         )
     return _Cell(bounds[0], bounds[1])
 
 
 def _within(window: Window) -> _Cell:
-    """The points on the pixels of a window."""
+    """Cell of the points on the pixels of a window."""
     top, left, height, width = window
     return _Cell((top - 0.5, top + height - 0.5), (left - 0.5, left + width - 0.5))
 
 
 def _meeting(grid: RegionGrid, cells: Sequence[_Cell]) -> list[Window]:
-    """The windows of a grid that own points which lie in all of some cells."""
+    """Windows of a grid that own points in the overlap of all cells."""
     height, width = (min(grid.extent, size) for size in grid.plane_hw)
     along = []
     for starts, size, bounds in zip(
@@ -325,7 +324,7 @@ def _meeting(grid: RegionGrid, cells: Sequence[_Cell]) -> list[Window]:
 
 
 def _owned(points_yx: NDArray[np.float64], owners: Sequence[_Cell]) -> NDArray[np.bool_]:
-    own = np.ones(len(points_yx), dtype=bool)
+    owned = np.ones(len(points_yx), dtype=bool)
     for owner in owners:
-        own &= owner.owns(points_yx)
-    return own
+        owned &= owner.owns(points_yx)
+    return owned

@@ -30,16 +30,16 @@ def decode(
     plane: Plane,
     into: list[FoundObject],
 ) -> None:
-    """Decode prompts on one embedding and put what is stable ``into`` a list.
+    """Decode prompts on one embedding and append the stable masks to ``into``.
 
-    ``on_decoded(n)`` is called after each batch and may raise: what is in the list stays.
+    ``on_decoded(n)`` is called after each batch and may raise; the list keeps its objects.
     """
     region = Region(plane, embedding.frame.window_yxhw)
     threshold = np.float32(stability_thresh)
     for done, candidates in predictor.stream(embedding, prompts, choose, batch=settings.points_per_batch):
         found = crops_and_stabilities(candidates, offset=settings.stability_score_offset)
         for one, (crop, stability) in zip(candidates, found, strict=True):
-            # NaN, of a mask that is nowhere, reaches no threshold
+            # NaN, the stability of an empty mask, reaches no threshold
             if threshold > 0 and not stability >= threshold:
                 continue
             into.append(

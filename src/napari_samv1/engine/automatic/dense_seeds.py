@@ -1,4 +1,4 @@
-"""Maps of a dense head -> one seed for each object: where, how sure, how large, which pixels are its own."""
+"""Maps of a dense head -> one seed for each object: its point, score, radius and pixels."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ REACH = 0.8
 SUPPORT = 0.25
 """Least share of its disc that a seed's own pixels must fill."""
 SPREAD = 0.2
-"""Votes for one centre scatter by about this many radii."""
+"""Scatter of the votes for one centre, in radii."""
 RIMS = (0.5, 0.25, 0.1)
-"""Chances of a rim from which on it closes something off."""
+"""Probabilities from which on a rim pixel closes off a region."""
 LEAST_FILLED = 0.25
-"""Least mean chance that what rims enclose is inside an object."""
+"""Least mean probability of being inside an object, in a region that rims enclose."""
 LEAST_BASIN, MOST_BASIN = 6, 0.25
-"""Least size of it in pixels of the maps, and largest as a share of them."""
+"""Least size of an enclosed region in pixels of the maps, and largest as a share of the maps."""
 SAME = 0.6
-"""IoU from which on it is a region that is proposed already."""
+"""IoU with a proposed region above which an enclosed region is not proposed again."""
 SMALLEST, LARGEST = 0.7, 6.0
 """Least and largest blur of the votes, in pixels of the maps."""
 
@@ -68,26 +68,26 @@ class HeadProposer:
         return maps
 
     def __call__(self, embedding: Embedding) -> Proposals:
-        """Seeds in the image's pixels, the surest first; padding has none."""
+        """Seeds in the image's pixels, those by votes first; none in the padding."""
         maps = self.maps(embedding)
         rows, columns = embedding.frame.logits_valid_hw
         return seeds_in(maps, embedding.frame, (rows, columns))
 
 
 def seeds_in(maps: Map, frame: Frame, valid_hw: tuple[int, int]) -> Proposals:
-    """Maps (6, h, w) as `DenseHead` makes them -> a seed for each object, and for what may be one.
+    """Maps (6, h, w) of a `DenseHead` -> a seed for each sure object, then for each possible one.
 
     Every pixel inside an object votes for its centre. Centres are where votes and the map of centres peak;
-    an object's pixels are those whose votes fall near its centre. What rims enclose is proposed as well
-    where no object by votes is like it. The point is one of the deepest pixels.
+    an object's pixels are those whose votes fall near its centre. Regions enclosed by rims are proposed too,
+    unless votes gave a similar object. A seed's point is one of its deepest pixels.
     """
     stride = frame.patch / LOGITS_PER_TOKEN
     inside, rim, centre = (_chance(maps[i]) for i in range(3))
     for chance in (inside, rim, centre):
         chance[valid_hw[0] :], chance[:, valid_hw[1] :] = 0, 0
     radius = np.maximum(np.exp(maps[5]) * RADIUS / stride, SMALLEST)
-    labels, hearts, scores = _by_votes(inside, centre, radius, maps[3:5])
-    voted = list(_cut(labels, hearts, scores))
+    labels, centres, scores = _by_votes(inside, centre, radius, maps[3:5])
+    voted = list(_cut(labels, centres, scores))
     enclosed = sorted(_enclosed(inside, rim, labels), key=lambda one: -one.score)
     found = [*voted, *enclosed]
     radii = np.array([one.radius for one in found]) * stride / np.sqrt(np.prod(frame.scale_yx))
@@ -103,9 +103,9 @@ def seeds_in(maps: Map, frame: Frame, valid_hw: tuple[int, int]) -> Proposals:
 
 @dataclass(frozen=True, eq=False)
 class Seed:
-    """A region of the maps, its point, and how sure it is that an object is there.
+    """Region of the maps with its point, and the score of an object there.
 
-    ``radius`` is that of the largest disc in it: what is narrow is small.
+    ``radius`` is that of the largest disc in the region, so that narrow regions count as small.
     """
 
     crop: MaskCrop
@@ -135,13 +135,13 @@ def _by_votes(
     return labels, points[good], scores[good]
 
 
-def _cut(labels: NDArray[np.int32], hearts: NDArray[np.intp], scores: NDArray[np.float32]) -> Iterator[Seed]:
-    """Each label with its point, deep inside and near its heart."""
-    for index, bounds in enumerate(ndimage.find_objects(labels, max_label=len(hearts))):
+def _cut(labels: NDArray[np.int32], centres: NDArray[np.intp], scores: NDArray[np.float32]) -> Iterator[Seed]:
+    """Yield a seed for each label, its point deep inside and near its centre."""
+    for index, bounds in enumerate(ndimage.find_objects(labels, max_label=len(centres))):
         part = labels[bounds] == index + 1
         start = np.array([bounds[0].start, bounds[1].start])
         rows, columns = np.indices(part.shape)
-        y, x = hearts[index] - start
+        y, x = centres[index] - start
         away = np.hypot(rows - y, columns - x)
         yield _seed(part, start, float(scores[index]), away)
 
@@ -161,16 +161,16 @@ def _enclosed(inside: Map, rim: Map, labels: NDArray[np.int32]) -> Iterator[Seed
             filled = float(inside[grown][core].mean())
             if filled < LEAST_FILLED:
                 continue
-            known = np.bincount(labels[grown][part], minlength=len(area))
-            known[0] = 0
+            shared = np.bincount(labels[grown][part], minlength=len(area))
+            shared[0] = 0
             whole = np.count_nonzero(part)
-            if (known / np.maximum(area + whole - known, 1)).max() > SAME:
+            if (shared / np.maximum(area + whole - shared, 1)).max() > SAME:
                 continue
             ring = ndimage.binary_dilation(part) & ~core
             closed = float(rim[grown][ring].mean())
             start = np.array([grown[0].start, grown[1].start])
             yield _seed(part, start, min(1.0, 2 * filled) * closed)
-            # stricter rims propose it again only where they divide it
+            # a label, so that the next strength proposes only smaller parts of it
             labels, area = _added(labels, area, grown, part)
 
 
@@ -180,7 +180,7 @@ def _added(
     bounds: tuple[slice, ...],
     part: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-    """Labels with one more object, in a copy, where it is not hidden by others."""
+    """Copy of the labels with one more object on top, and the areas of all."""
     taken = labels.copy()
     taken[bounds][part] = len(area)
     return taken, np.bincount(taken.ravel(), minlength=len(area) + 1)
@@ -189,7 +189,7 @@ def _added(
 def _seed(
     part: NDArray[np.bool_], start: NDArray[np.intp], score: float, away: NDArray[np.float64] | None = None
 ) -> Seed:
-    """A region whose pixels begin at ``start``; its point is deep inside and, if given, not far ``away``."""
+    """Seed of a region that begins at ``start``; its point is deep inside, where ``away`` is small."""
     depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
     wanted = depth if away is None else depth - 0.25 * away
     row, column = np.unravel_index(int(np.argmax(np.where(part, wanted, -np.inf))), part.shape)
@@ -218,7 +218,7 @@ def _evidence(
 
 
 def _gathered(votes: NDArray[np.float64], blur: Map) -> Map:
-    """Votes around each pixel, weighed by a Gaussian of its own width and height 1."""
+    """Votes around each pixel, weighted by a Gaussian of the pixel's ``blur`` and height 1."""
     blurs = SMALLEST * 2.0 ** np.arange(np.ceil(np.log2(LARGEST / SMALLEST)) + 1)
     stack = np.stack([ndimage.gaussian_filter(votes, b) * 2 * np.pi * b * b for b in blurs])
     place = np.log2(blur / SMALLEST)

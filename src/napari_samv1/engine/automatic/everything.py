@@ -25,7 +25,7 @@ from napari_samv1.engine.automatic.grid import (
 )
 from napari_samv1.engine.automatic.progress import Progress, Share
 from napari_samv1.engine.automatic.proposals import Proposer
-from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds, without_doubles
+from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds, without_duplicates
 from napari_samv1.engine.automatic.shapes import wanted_shapes
 from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
@@ -81,15 +81,15 @@ def segment_everything(
     intensity : optional
         As for ``Predictor.on_image``: one mapping for the whole image.
     cache : folder or EmbeddingStore, optional
-        Where the regions' embeddings are kept.
+        Store of the regions' embeddings.
     on_progress : callable, optional
-        Called as ``on_progress(done, total)``; it may raise ``Cancelled``: what is found by then is
+        Called as ``on_progress(done, total)``; it may raise ``Cancelled``: the objects found by then are
         returned, with ``complete=False``.
 
     Raises
     ------
     ValueError
-        If a setting or the image cannot be used; the message says what would be.
+        If a setting or the image cannot be used; the message names the remedy.
     """
     settings = AutomaticSettings(
         mode=mode,
@@ -139,7 +139,7 @@ def in_regions(
     proposer: Proposer | None,
     on_progress: OnProgress | None,
 ) -> Found:
-    """Region by region, each encoded at the detail; nothing of the image's size is held."""
+    """Find objects region by region, each encoded at the detail; no array has the image's size."""
     windows = region_windows(view, settings)
     objects: list[FoundObject] = []
     complete = True
@@ -161,7 +161,7 @@ def proposer_for(predictor: Predictor, settings: AutomaticSettings) -> Proposer 
     Raises
     ------
     ValueError
-        If seeds are asked for and the model has no head that finds them, or a grid and it knows no points.
+        If seeds are asked for and the model has no head to find them, or a grid and it takes no points.
     """
     proposer = predictor.proposer
     if settings.mode == "seeds" and proposer is None:
@@ -186,7 +186,7 @@ def in_whole_image(
     intensity: Intensity,
     on_progress: OnProgress | None,
 ) -> Found:
-    """The image encoded whole, then its crops: each is encoded by itself, from one mapping of intensities."""
+    """Find objects in the whole image, then in its crops, each encoded by itself at the same intensities."""
     rgb8 = to_rgb8(image, intensity)
     image_hw: tuple[int, int] = rgb8.shape[:2]
     windows = crop_windows(image_hw, settings)
@@ -246,11 +246,11 @@ def finished(
     is_seeded: bool,
     crops: int,
 ) -> list[FoundObject]:
-    """Doubles between crops dropped, small regions cleaned."""
+    """Drop duplicates between crops, and clean small regions."""
     if is_seeded:
         if settings.min_mask_region_area:
             objects = [clean(one, settings.min_mask_region_area, image_hw) for one in objects]
-        return without_doubles(objects, settings)
+        return without_duplicates(objects, settings)
     if crops > 1:
         objects = best_across_crops(objects, settings)
     if settings.min_mask_region_area:
@@ -265,7 +265,7 @@ def embed_window(
     sizing: Sizing | None,
     progress: Progress,
 ) -> Embedding:
-    """A window of an image encoded as if it were all of it; its frame counts in the image's pixels."""
+    """Encode a window as an image by itself; its frame is in the pixels of the whole image."""
     model = predictor.model
     preparation = model.preparation
     frame = Frame.plan(

@@ -40,9 +40,9 @@ COLUMNS = (
 class FoundObject:
     """One object in full-resolution image pixels.
 
-    ``box`` is (y0, x0, y1, x1), the first and the last pixel on each axis. ``iou`` and ``stability`` are the
-    network's own. ``prompts`` asked for it, ``candidate`` is the one of the four masks that was kept, and
-    ``region`` is what was encoded.
+    ``box`` is (y0, x0, y1, x1), the first and the last pixel on each axis. ``iou`` is the predicted IoU.
+    ``prompts`` gave the object, ``candidate`` is the index of its mask among the four, and ``region`` the
+    encoded part of the image.
     """
 
     packed: PackedCrop = field(repr=False)
@@ -66,7 +66,7 @@ class FoundObject:
 
     @property
     def point_yx(self) -> tuple[float, float]:
-        """The point that was asked, or the middle of the box that was."""
+        """First point of the prompts, or else the middle of their first box."""
         if len(self.prompts.points_yx):
             y, x = self.prompts.points_yx[0]
         else:
@@ -79,8 +79,8 @@ class FoundObject:
 class Found:
     """Objects found by ``segment_everything``. ``complete`` is False if it was cancelled.
 
-    ``mode`` is the one that was used: "seeds", "grid", or "prompts" where they were given. ``ids`` are the
-    objects' labels, by default 1, 2, ... in their order.
+    ``mode`` is the mode used: "seeds", "grid", or "prompts" for a user's prompts. ``ids`` are the objects'
+    labels, by default 1, 2, ... in their order.
     """
 
     objects: tuple[FoundObject, ...]

@@ -22,7 +22,7 @@ Window = tuple[int, int, int, int]
 """First row, first column, height, width."""
 
 EDGE_PIXELS = 20
-"""A mask whose box comes so near to a crop's edge is taken to be cut off by it."""
+"""Distance of a mask's box from a crop's edge up to which the mask counts as cut off."""
 
 
 def crop_windows(image_hw: tuple[int, int], settings: AutomaticSettings) -> list[tuple[Window, int]]:
@@ -76,22 +76,22 @@ def three_above(threshold: float) -> Choose:
 
 
 def is_cut_off(one: FoundObject, window: Window, image_hw: tuple[int, int]) -> bool:
-    """A side of the object's box lies within 20 pixels of the crop's, and not of the image's same side."""
+    """True if a side of the object's box lies within 20 pixels of the crop's side and not of the image's."""
     top, left, height, width = window
     sides = zip(one.box, (top, left, top + height, left + width), (0, 0, *image_hw), strict=True)
     return any(
-        abs(own - crop) <= EDGE_PIXELS and abs(own - image) > EDGE_PIXELS for own, crop, image in sides
+        abs(side - crop) <= EDGE_PIXELS and abs(side - image) > EDGE_PIXELS for side, crop, image in sides
     )
 
 
 def best_in_crop(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
-    """Doubles within a crop dropped, the highest predicted IoU first."""
+    """Objects of a crop without duplicates, the highest predicted IoU first."""
     kept = keep_by_boxes([one.box for one in objects], [one.iou for one in objects], settings.box_nms_thresh)
     return [objects[i] for i in kept]
 
 
 def best_across_crops(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
-    """Doubles between crops dropped: the smaller crop knows better."""
+    """Objects without duplicates between crops, of which that of the smallest crop is kept."""
     areas = [np.float32(one.region.window_yxhw[2] * one.region.window_yxhw[3]) for one in objects]
     kept = keep_by_boxes([one.box for one in objects], [1 / area for area in areas], settings.crop_nms_thresh)
     return [objects[i] for i in kept]

@@ -1,4 +1,4 @@
-"""Of several masks of one thing the best one is kept."""
+"""Duplicates: of several masks of one object, the best one is kept."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from napari_samv1.engine.automatic.found import FoundObject
 
 
 def keep_by_boxes(boxes_yx: ArrayLike, scores: ArrayLike, threshold: float) -> list[int]:
-    """Places of the boxes (N, 4) that no better one overlaps by an IoU above ``threshold``, the best first.
+    """Indices of the boxes (N, 4) that no better one overlaps by an IoU above ``threshold``, the best first.
 
-    As the published generator's: sides are last minus first, in single precision, and of equal scores the
-    earlier is the better.
+    As in the published generator, sides are last minus first, in single precision, and of equal scores the
+    earlier is better.
     """
     boxes = np.asarray(boxes_yx, dtype=np.float32).reshape(-1, 4)
     order = np.argsort(-np.asarray(scores, dtype=np.float32), kind="stable")
@@ -38,19 +38,19 @@ def keep_by_boxes(boxes_yx: ArrayLike, scores: ArrayLike, threshold: float) -> l
 
 
 def keep_by_masks(objects: Sequence[FoundObject], scores: ArrayLike, threshold: float) -> list[int]:
-    """Places of the objects that no better one overlaps by more than ``threshold`` of the smaller of both.
+    """Indices of the objects that no better one overlaps by more than ``threshold`` of the smaller mask.
 
-    The best first; ties go by where the objects lie, so that their order does not matter.
+    The best come first; ties are broken by the objects' places, so that the order of input does not matter.
     """
-    given = np.asarray(scores, dtype=np.float64)
-    order = sorted(range(len(objects)), key=lambda i: (-given[i], objects[i].box, objects[i].point_yx))
+    values = np.asarray(scores, dtype=np.float64)
+    order = sorted(range(len(objects)), key=lambda i: (-values[i], objects[i].box, objects[i].point_yx))
     boxes = np.array([one.box for one in objects], dtype=np.int64).reshape(-1, 4)
     kept: list[int] = []
     kept_boxes = np.zeros((len(objects), 4), dtype=np.int64)
     for index in order:
         y0, x0, y1, x1 = boxes[index]
-        known = kept_boxes[: len(kept)]
-        near = (known[:, 0] <= y1) & (known[:, 2] >= y0) & (known[:, 1] <= x1) & (known[:, 3] >= x0)
+        better = kept_boxes[: len(kept)]
+        near = (better[:, 0] <= y1) & (better[:, 2] >= y0) & (better[:, 1] <= x1) & (better[:, 3] >= x0)
         if any(_share(objects[index], objects[kept[i]]) > threshold for i in np.flatnonzero(near)):
             continue
         kept_boxes[len(kept)] = boxes[index]
@@ -59,7 +59,7 @@ def keep_by_masks(objects: Sequence[FoundObject], scores: ArrayLike, threshold: 
 
 
 def _share(one: FoundObject, other: FoundObject) -> float:
-    """The part of the smaller mask that both share."""
+    """Share of the smaller mask that lies in both."""
     smaller, larger = sorted((one, other), key=lambda x: x.area)
     if not smaller.area:
         return 0.0

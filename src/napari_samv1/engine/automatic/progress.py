@@ -1,4 +1,4 @@
-"""Progress of a run, and its cancelling."""
+"""Progress of an automatic run, and the way to cancel it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari_samv1.engine.progress import OnProgress
 class Progress:
     """Counts decoded prompts for a callback ``(done, total)``, which may raise ``Cancelled``.
 
-    ``total`` grows where what there is to ask is only known once a region is encoded.
+    ``total`` grows where the number of prompts is known only after a region is encoded.
     """
 
     def __init__(self, on_progress: OnProgress | None, total: int = 0) -> None:
@@ -18,31 +18,31 @@ class Progress:
         self.done = 0
 
     def expect(self, more: int) -> None:
-        """There is more to decode than was known."""
+        """Add prompts to the total."""
         self.total += more
         self.tell()
 
     def decoded(self, done: int) -> None:
-        """So many of the current part are decoded."""
+        """Report the number of decoded prompts of the current part."""
         self.done = self.before + done
         self.tell()
 
     def part_is_done(self) -> None:
-        """The next part counts from here."""
+        """End a part; the next one counts on from here."""
         self.before = self.done
 
     def tell(self) -> None:
-        """Also while nothing is decoded yet: a callback may end the run during an encoding."""
+        """Call the callback; during an encoding too, so that it can cancel the run there."""
         if self.on_progress is not None:
             self.on_progress(self.done, self.total)
 
 
 SHARES = 100
-"""Steps that a region counts in a callback's ``total``."""
+"""Steps of one region in a callback's ``total``."""
 
 
 class Share:
-    """One of several regions in the progress of a run that looks at them one by one."""
+    """Progress of one of several regions in a run."""
 
     def __init__(self, on_progress: OnProgress | None, place: int, count: int) -> None:
         self.on_progress = on_progress
@@ -51,7 +51,7 @@ class Share:
         self.most = 0.0
 
     def at(self, part: float) -> None:
-        """So much of the region, 0 to 1, is done; never less than before."""
+        """Report the finished part of the region, 0 to 1, which never shrinks."""
         self.most = max(self.most, part)
         if self.on_progress is not None:
             self.on_progress(SHARES * self.place + int(SHARES * self.most), SHARES * self.count)

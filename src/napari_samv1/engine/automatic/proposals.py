@@ -1,4 +1,4 @@
-"""Proposals: one prompt for each object that a dense head, or anything else, takes to be there."""
+"""Proposals: one prompt for each object that a dense head, or another proposer, expects in an image."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from napari_samv1.records.prompts import Prompts
 
 @dataclass(frozen=True, eq=False)
 class Proposals:
-    """N objects to ask for, in image pixels.
+    """N expected objects, in image pixels.
 
-    ``points_yx`` (N, 2) lies in each object; ``boxes_yx`` (N, 4) y0 x0 y1 x1, or None, is asked with it.
-    ``scores`` (N,) says how sure it is that there is one, ``radii`` (N,) how large it is, NaN where unknown.
-    ``regions`` are where each is taken to be, on the grid of the decoder's logits; they may overlap.
-    The first ``sure`` are asked before the others, which are asked where these find nothing good; by default
-    that is all. ``chances`` (2, h, w), on that grid, says how likely each pixel is inside of an object, and
+    ``points_yx`` (N, 2) holds a point in each object, ``boxes_yx`` its box (N, 4) y0 x0 y1 x1, or None.
+    ``scores`` (N,) rates the evidence for each object; ``radii`` (N,) is its radius, NaN if unknown.
+    ``regions`` are the expected masks, on the grid of the decoder's logits; they may overlap. The first
+    ``sure`` proposals (by default all) are decoded first, the others only where these gave no good mask.
+    ``chances`` (2, h, w), on the same grid, holds each pixel's probability of being inside an object, and
     on a rim.
     """
 
@@ -57,11 +57,11 @@ class Proposals:
         ]
 
     def where(self, chosen: NDArray[np.bool_]) -> Proposals:
-        """Some of them."""
+        """Proposals where ``chosen`` (N,) is True."""
         boxes = None if self.boxes_yx is None else self.boxes_yx[chosen]
         regions = None
         if self.regions is not None:
-            regions = tuple(one for one, mine in zip(self.regions, chosen, strict=True) if mine)
+            regions = tuple(one for one, wanted in zip(self.regions, chosen, strict=True) if wanted)
         sure = None if self.sure is None else int(np.count_nonzero(chosen[: self.sure]))
         return Proposals(
             self.points_yx[chosen],

@@ -1,4 +1,4 @@
-"""One prompt for each proposed object: decoded, weighed, asked again where it is not what was proposed."""
+"""Masks of proposed objects: by a point, and by the proposed region where the point's mask differs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.prompts import Prompts
 
 PUBLISHED = Calibration()
-ALIKE = 0.8
-"""Agreement of a click's mask with the proposed region from which on nothing else is asked."""
+AGREEMENT = 0.8
+"""IoU of a point's mask and the proposed region from which on the region is not decoded."""
 
 
 SETTLED = 0.7
-"""Mean quality of the masks in a region from which on nothing more is asked there."""
+"""Mean quality of the masks in a proposed region from which on the proposal is skipped."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Thresholds:
 
     @classmethod
     def of(cls, settings: AutomaticSettings, calibration: Calibration | None) -> Thresholds:
-        """The settings', which are in the published model's terms, brought to another model's."""
-        own = PUBLISHED if calibration is None else calibration
+        """Thresholds of the settings, converted from the published model's scale to another model's."""
+        scale = PUBLISHED if calibration is None else calibration
         return cls(
-            settings.pred_iou_thresh * (own.iou / PUBLISHED.iou),
-            settings.stability_score_thresh * (own.stability / PUBLISHED.stability),
+            settings.pred_iou_thresh * (scale.iou / PUBLISHED.iou),
+            settings.stability_score_thresh * (scale.stability / PUBLISHED.stability),
         )
 
     def keep(self, one: FoundObject) -> bool:
-        """An object that is there, and good enough."""
+        """True if an object is not empty and reaches the thresholds."""
         return (
             one.area > 0
             and (self.iou <= 0 or one.iou > self.iou)
@@ -60,7 +60,7 @@ class Thresholds:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A mask for proposal ``index``, and what speaks for it; ``candidate`` is its place among the four.
+    """Mask for proposal ``index``, with its evidence; ``candidate`` is its index among the four.
 
     ``packed`` is in the image's pixels, ``shape`` the same on the grid of the decoder's logits.
     """
@@ -74,7 +74,7 @@ class Answer:
     shape: MaskCrop = field(repr=False)
 
     def quality(self, calibration: Calibration) -> float:
-        """The IoU to be expected of the mask."""
+        """Expected IoU of the mask."""
         return calibration.quality(self.evidence, by_region=self.prompts.area is not None)
 
 
@@ -90,12 +90,12 @@ def decode_seeds(
     plane: Plane,
     into: list[FoundObject],
 ) -> None:
-    """Decode one mask for each proposal of an encoded region and put those that pass ``into`` a list.
+    """Decode one mask for each proposal of an encoded region and append those that pass to ``into``.
 
-    A click is asked first. Where its mask is not what was proposed, the proposed region, the box around it
-    and the click are asked together, and the better of both masks is kept.
+    The point is decoded first. Where its mask differs from the proposed region, the region, its box and the
+    point are decoded together, and the better of both masks is kept.
 
-    The predicted IoU of what is found is the one that ``calibration`` expects by all that speaks for it.
+    The predicted IoU of an object is the IoU that ``calibration`` expects from the mask's evidence.
     """
     region = Region(plane, embedding.frame.window_yxhw)
     settled = np.zeros(embedding.frame.logits_hw, np.float32)
@@ -112,7 +112,7 @@ def decode_seeds(
             answer.candidate,
             region,
         )
-        # whatever the thresholds, so that they can be moved afterwards without asking again
+        # also below the thresholds, so that they do not change which proposals are decoded
         here = settled[answer.shape.region]
         here[answer.shape.mask] = np.maximum(here[answer.shape.mask], quality)
         if thresholds.keep(found):
@@ -125,7 +125,7 @@ def decode_seeds(
         doubtful: dict[int, Answer] = {}
         for answers in clicked(predictor, embedding, proposals, open_, settings):
             for answer in answers:
-                if answer.evidence.agreement >= ALIKE:
+                if answer.evidence.agreement >= AGREEMENT:
                     keep(answer)
                     done += 1
                 else:
@@ -141,7 +141,7 @@ def decode_seeds(
 
 
 def _is_settled(proposals: Proposals, index: int, settled: NDArray[np.float32]) -> bool:
-    """Return True if good masks lie already where an object is proposed."""
+    """Return True if good masks already cover the proposed region."""
     if proposals.regions is None:
         return False
     region = proposals.regions[index]
@@ -155,7 +155,7 @@ def clicked(
     chosen: Sequence[int],
     settings: AutomaticSettings,
 ) -> Iterator[list[Answer]]:
-    """The best masks for the points of some proposals."""
+    """Decode the best masks for the points of some proposals."""
     every = proposals.prompts()
     prompts = [every[index] for index in chosen]
     for _, candidates in predictor.stream(embedding, prompts, _best_mask, batch=settings.points_per_batch):
@@ -171,7 +171,7 @@ def outlined(
     chosen: Sequence[int],
     settings: AutomaticSettings,
 ) -> Iterator[list[Answer]]:
-    """The masks for the regions of some proposals, with the box around each and the point in it."""
+    """Decode masks for some proposals, each by its region, the box around it and its point."""
     for start in range(0, len(chosen), settings.points_per_batch):
         some = chosen[start : start + settings.points_per_batch]
         prompts = [region_prompts(embedding, proposals, index) for index in some]
@@ -193,12 +193,12 @@ def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Pr
     point = [proposals.points_yx[index]]
     if area.empty:
         return Prompts(points_yx=point, labels=[1])
-    # as an object's mask is given as a hint, so that the answer to a correction begins with this one
+    # an area, as for an object's mask hint, so that corrections start from this answer
     return Prompts(points_yx=point, labels=[1], boxes_yx=[box_around(area)], area=area)
 
 
-def without_doubles(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
-    """The objects that no better one overlaps by more than ``box_nms_thresh`` of the smaller mask."""
+def without_duplicates(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
+    """Objects that no better one overlaps by more than ``box_nms_thresh`` of the smaller mask."""
     return [objects[i] for i in keep_by_masks(objects, [one.iou for one in objects], settings.box_nms_thresh)]
 
 
@@ -213,7 +213,7 @@ def _weighed(
     # on the decoder's grid, where the proposals are
     masks = (stacked(candidates) > 0).cpu().numpy()
     answers = []
-    for one, mask, own, (crop, stability) in zip(
+    for one, mask, asked, (crop, stability) in zip(
         candidates,
         masks,
         prompts,
@@ -228,17 +228,17 @@ def _weighed(
             float(proposals.scores[one.index]),
             *_by_chances(shape, one.frame.logits_hw, proposals),
         )
-        answers.append(Answer(one.index, PackedCrop.of(crop), crop.area, own, one.mask, evidence, shape))
+        answers.append(Answer(one.index, PackedCrop.of(crop), crop.area, asked, one.mask, evidence, shape))
     return answers
 
 
 def _agreement(mask: NDArray[np.bool_], index: int, proposals: Proposals) -> float:
-    """Intersection over union of a mask and the region that was proposed; 1 where none was."""
+    """Intersection over union of a mask and the proposed region; 1 if no regions are proposed."""
     if proposals.regions is None:
         return 1.0
-    own = proposals.regions[index]
-    both = np.count_nonzero(mask[own.region] & own.mask)
-    either = np.count_nonzero(mask) + own.area - both
+    proposed = proposals.regions[index]
+    both = np.count_nonzero(mask[proposed.region] & proposed.mask)
+    either = np.count_nonzero(mask) + proposed.area - both
     return both / either if either else 0.0
 
 
@@ -266,7 +266,7 @@ def _by_chances(mask: MaskCrop, grid_hw: tuple[int, int], proposals: Proposals) 
 
 
 def _best_mask(prompts: Sequence[Prompts], iou_bm: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The mask that a click would show."""
+    """Choose for each object the mask that the panel would show for a click."""
     chosen = np.zeros(iou_bm.shape, dtype=bool)
     single = np.array([one.is_single for one in prompts])
     best = np.where(single, 1 + np.argmax(iou_bm[:, 1:], axis=1), 0)

@@ -1,4 +1,4 @@
-"""Size, roundness and place of found objects, and which of them settings ask for."""
+"""Size, roundness and place of found objects, and the filter that settings make of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ BLUR_PIXELS = 0.7
 def roundness(crop: MaskCrop) -> float:
     """4 pi times a mask's area over its squared perimeter: 1 for a disc, pi / 4 for a square; 0 to 1.
 
-    The perimeter is that of the half-way contour of the slightly blurred mask: a pixel outline's steps are
-    longer than what they stand for.
+    The perimeter is that of the half-way contour of the slightly blurred mask, because the steps of a pixel
+    outline are longer than the outline itself.
     """
     from scipy.ndimage import gaussian_filter
     from skimage.measure import find_contours

@@ -21,9 +21,9 @@ _EIGHT = np.ones((3, 3), dtype=bool)
 def without_small_regions(
     objects: Sequence[FoundObject], settings: AutomaticSettings, image_hw: tuple[int, int]
 ) -> list[FoundObject]:
-    """Every object cleaned, then doubles by their boxes dropped once more: unchanged ones are kept first.
+    """Clean every object and drop duplicates by box again; of duplicates, unchanged ones are preferred.
 
-    Scores stay what they were.
+    Scores are not computed again.
     """
     cleaned = [clean(one, settings.min_mask_region_area, image_hw) for one in objects]
     kept = keep_by_boxes(
@@ -35,7 +35,7 @@ def without_small_regions(
 
 
 def clean(one: FoundObject, least_area: int, image_hw: tuple[int, int]) -> FoundObject:
-    """An object without holes and islands of fewer pixels; the same one where there are none."""
+    """Object without holes and islands below ``least_area`` pixels; the same object if it has none."""
     if not one.area:
         return one
     crop = one.crop
@@ -46,9 +46,9 @@ def clean(one: FoundObject, least_area: int, image_hw: tuple[int, int]) -> Found
 
 
 def fill_holes(crop: MaskCrop, least_area: int, image_hw: tuple[int, int]) -> MaskCrop:
-    """Background that is connected (8 neighbours) to fewer pixels is filled, at the image's edge too."""
+    """Fill pieces of background (8 neighbours) below ``least_area`` pixels, also at the image's edge."""
     height, width = image_hw
-    # a pixel around the mask, where the image goes on, stands for all that lies beyond, unless that is small
+    # one pixel around the mask stands for the rest of the image, unless the rest is small
     rows = _widened(crop.region[0], height, width, least_area)
     columns = _widened(crop.region[1], width, rows.stop - rows.start, least_area)
     mask = crop.within((rows, columns))
@@ -70,9 +70,9 @@ def fill_holes(crop: MaskCrop, least_area: int, image_hw: tuple[int, int]) -> Ma
     return MaskCrop.from_mask(mask | small[regions], (rows.start, columns.start))
 
 
-def _widened(own: slice, size: int, across: int, least_area: int) -> slice:
-    """An extent by one pixel more, or to the image's edge where less than the area lies beyond."""
-    start, stop = max(0, own.start - 1), min(size, own.stop + 1)
+def _widened(extent: slice, size: int, across: int, least_area: int) -> slice:
+    """Widen an extent by one pixel, or to the image's edge if fewer than ``least_area`` pixels lie beyond."""
+    start, stop = max(0, extent.start - 1), min(size, extent.stop + 1)
     return slice(
         0 if start * across < least_area else start,
         size if (size - stop) * across < least_area else stop,
@@ -80,7 +80,7 @@ def _widened(own: slice, size: int, across: int, least_area: int) -> slice:
 
 
 def drop_islands(crop: MaskCrop, least_area: int) -> MaskCrop:
-    """Pieces (8 neighbours) of fewer pixels are dropped; where all are that small the largest stays."""
+    """Drop pieces (8 neighbours) below ``least_area`` pixels; if all are so small, the largest stays."""
     pieces, count = label(crop.mask, _EIGHT)
     areas = np.bincount(pieces.ravel(), minlength=count + 1)
     kept: NDArray[np.bool_] = areas >= least_area

@@ -13,14 +13,14 @@ from napari_samv1.model.image_encoder.windows import join_windows, split_windows
 from napari_samv1.model.layers import Linear, at_once, at_once_on, linear
 
 LOGITS_AT_ONCE = 2**20
-"""Largest number of attention logits at a time on a CPU, 4 MB: of more, the allocator returns the pages every
-time."""
+"""Largest number of attention logits at a time on a CPU, 4 MB: the allocator returns the pages of larger
+buffers every time."""
 
 ROWS_AT_ONCE = 256
-"""Fewest queries that share a matrix product: packing the keys for fewer outweighs multiplying them."""
+"""Fewest queries that share a matrix product: for fewer, packing the keys takes longer than the product."""
 
 MANY_KEYS = 1024
-"""From so many keys on, a mask of a number for each pair is more traffic than wider queries and keys."""
+"""Number of keys from which on a mask, a number per pair, is more traffic than wider queries and keys."""
 
 WIDEST_FLASH = 256
 """Largest width of the queries and keys of flash attention."""
@@ -36,8 +36,7 @@ PROJECTED_AT_ONCE = 2**22
 class AttentionTables:
     """Tables of attention on one grid, prepared once.
 
-    ``places_nc`` marks every key's row and column by a one each, where the relative terms go into queries and
-    keys.
+    ``places_nc`` marks every key's row and column by a one each, for relative terms in queries and keys.
     """
 
     vectors: OffsetVectors
@@ -45,7 +44,7 @@ class AttentionTables:
 
 
 class SelfAttention(nn.Module):
-    """Every token looks at every other one: of the whole grid, or of its own window.
+    """Self-attention among the tokens of the whole grid, or of each window.
 
     ``positions`` is the number of positions along an axis for which relative positions were learned.
     """
@@ -71,12 +70,12 @@ class SelfAttention(nn.Module):
     def within_windows(
         self, tokens_bhwc: Tensor, window: int, tables: AttentionTables | None = None
     ) -> Tensor:
-        """As ``forward``, each token seeing its own window of ``window`` x ``window`` tokens.
+        """Attend as ``forward`` does, but within windows of ``window`` x ``window`` tokens.
 
         The published network normalises, pads with zeros, then projects, so that the queries, keys and
         values of a padded token are the projection's bias alone. Projecting the real tokens and padding
-        with that bias is equal, and spares the arithmetic. So many rows of windows are seen to at a time
-        that their projections stay small beside the tokens.
+        with that bias is equal, and saves arithmetic. Rows of windows are processed in chunks, so that
+        their projections stay small beside the tokens.
         """
         batch, _, width, channels = tokens_bhwc.shape
         row_of_windows = 3 * batch * window * width * channels
@@ -96,13 +95,13 @@ class SelfAttention(nn.Module):
     def mix(self, qkv: Tensor, tables: AttentionTables | None = None) -> Tensor:
         """Queries, keys and values side by side, ... H W 3C -> attended values, ... H W C.
 
-        Tokens attend to those of their own H x W grid.
+        Tokens attend to those of their H x W grid.
         """
         *grids, height, width, _ = qkv.shape
         split = qkv.unflatten(-1, (3, self.heads, -1)).movedim((-3, -2), (0, -4))  # 3 ... heads H W D
-        # of one grid, the groups are its heads, and these are views
+        # with one grid, the groups are its heads, and these are views
         queries, keys, values = (part.reshape(-1, height * width, part.shape[-1]) for part in split)  # G N D
-        del qkv, split  # of many, they are copied by now
+        del qkv, split  # with several grids, the parts are copies by now
         vectors, places = (None, None) if tables is None else (tables.vectors, tables.places_nc)
         by_row, by_column = self.relative_position(queries.unflatten(1, (height, width)), vectors)
         mixed = attend(queries, keys, values, by_row.flatten(1, 2), by_column.flatten(1, 2), places)
@@ -121,12 +120,12 @@ def attend(
 
     Queries, keys and values are G N D for G heads of all grids; the relative terms G N h and G N w with
     N = h * w keys in reading order. The logits of all pairs at once would be the largest tensor of the
-    whole network. On a CPU they and their softmax are float32 whatever the queries are: rounded to bfloat16,
-    large logits turn into attention that is off by percents, and the matrix products are not what takes the
-    time. (Autocast, that is training, rounds the products all the same.)
+    whole network. On a CPU, logits and softmax are float32 even for bfloat16 queries: rounding large logits
+    to bfloat16 changes attention by percents and saves little time. (Autocast, as in training, rounds the
+    products nevertheless.)
 
-    Elsewhere one kernel keeps no logits. It gets the terms as ``terms_as_columns`` says, all at once where
-    free memory allows; ``places_nc`` is made anew if not given.
+    On other devices, one kernel stores no logits. It gets the terms as ``terms_as_columns`` says, all at once
+    where free memory allows; ``places_nc`` is made if not given.
     """
     groups, count, head_width = queries.shape
     device = queries.device
@@ -140,7 +139,7 @@ def attend(
     groups_at_once = max(1, logits // count**2)
     rows_at_once = max(at_once(ROWS_AT_ONCE), logits // (min(groups, groups_at_once) * count))
     mixed = []
-    # split, not sliced: what flows back through a slice is as large as the whole
+    # split, not sliced, because the gradient of a slice is as large as the whole
     for some in zip(
         *(x.split(groups_at_once) for x in (queries, by_row, by_column, keys, values)), strict=True
     ):
@@ -155,11 +154,10 @@ def attend(
 
 
 def terms_as_columns(grid_hw: tuple[int, int], head_width: int) -> bool:
-    """Return True if, off the CPU, the relative terms are columns of queries and keys, and not a mask.
+    """Return True if, off the CPU, the relative terms are columns of queries and keys instead of a mask.
 
-    Columns where there are many keys, as in the global blocks, and the kernel is wide enough: no number for
-    each pair exists then, neither as a logit nor in a mask. A mask for few, as in windows: the columns would
-    be most of the product.
+    Columns suit many keys, as in global blocks, if the kernel is wide enough: no tensor then holds a number
+    for each pair. A mask suits few keys, as in windows, where the columns would be most of the product.
     """
     height, width = grid_hw
     return height * width >= MANY_KEYS and head_width + height + width <= WIDEST_FLASH
@@ -168,10 +166,10 @@ def terms_as_columns(grid_hw: tuple[int, int], head_width: int) -> bool:
 def _attend_by_products(
     queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
 ) -> Tensor:
-    """On a CPU two matrix products around a softmax are faster than fused attention with a mask."""
+    """Attend by two matrix products around a softmax: on a CPU faster than a fused kernel with a mask."""
     height, width = by_row.shape[2], by_column.shape[2]
     if queries.requires_grad:
-        # each addition would be copied for the way back, in short rows: the product adds them as well
+        # in training the product adds the terms, because autograd would copy the logits for each addition
         placed = torch.cat([keys, places_on((height, width), keys).expand(len(keys), -1, -1)], dim=2)
         logits = torch.cat([queries, by_row.to(queries), by_column.to(queries)], dim=2) @ placed.mT
         return logits.softmax(-1) @ values
@@ -182,7 +180,7 @@ def _attend_by_products(
 
 
 def places_on(grid_hw: tuple[int, int], like: Tensor) -> Tensor:
-    """A one at every key's row and a one at its column: N h+w, of another tensor's dtype and device."""
+    """Ones at every key's row and column: N h+w, in the dtype and on the device of ``like``."""
     height, width = grid_hw
     rows = torch.eye(height, dtype=like.dtype, device=like.device).repeat_interleave(width, dim=0)
     columns = torch.eye(width, dtype=like.dtype, device=like.device).repeat(height, 1)
@@ -197,9 +195,9 @@ def _times_transposed(left: Tensor, right: Tensor) -> Tensor:
 def _attend_masked(
     queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor
 ) -> Tensor:
-    """One kernel reads the terms as its mask."""
+    """Attend by one kernel, with the terms as its mask."""
     term = (by_row[..., :, None] + by_column[..., None, :]).flatten(2)
-    # a batch of one: the kernels want B heads N D
+    # a batch of one, because the kernels expect B heads N D
     mixed = functional.scaled_dot_product_attention(
         queries[None], keys[None], values[None], attn_mask=term[None], scale=1.0
     )
@@ -214,7 +212,7 @@ def _attend_by_columns(
     by_column: Tensor,
     places_nc: Tensor | None,
 ) -> Tensor:
-    """The terms are in the product itself: beside the keys' ones stand a query's terms."""
+    """Attend by one kernel, with the terms as columns of the queries beside ones in the keys."""
     height, width, head_width = by_row.shape[2], by_column.shape[2], values.shape[2]
     places = places_on((height, width), keys) if places_nc is None else places_nc
     asked = torch.cat([queries, by_row, by_column], dim=2)
@@ -222,7 +220,7 @@ def _attend_by_columns(
     if missing := -asked.shape[2] % FLASH_STEP:
         asked, placed = functional.pad(asked, (0, missing)), functional.pad(placed, (0, missing))
     if values.dtype != torch.float32 or values.device.type != "cuda":
-        # flash attention wants all three equally wide; CUDA has none in float32, and what it has does not
+        # flash attention needs values as wide as the keys; CUDA's kernel for float32 does not
         values = functional.pad(values, (0, asked.shape[2] - head_width))
     mixed = functional.scaled_dot_product_attention(asked[None], placed[None], values[None], scale=1.0)
     return mixed[0, ..., :head_width]

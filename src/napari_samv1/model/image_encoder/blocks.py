@@ -1,4 +1,4 @@
-"""Attention blocks: attend, then think, each on top of what was there."""
+"""Attention blocks: attention, then an MLP, each added to the tokens."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ class BlockTables:
 class GlobalBlock(nn.Module):
     """A transformer block whose tokens see the whole grid.
 
-    The tokens themselves may be more exact than the weights: what every block adds to them is rounded, their
-    sum is not.
+    Tokens may be in a higher precision than the weights: each block's addition is rounded, the sum is not.
     """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, positions: int) -> None:
@@ -51,7 +50,7 @@ class GlobalBlock(nn.Module):
         return self.think(tokens_bhwc + attended, tables)
 
     def think(self, tokens_bhwc: Tensor, tables: BlockTables | None = None) -> Tensor:
-        """The block's second half, which no token shares with another."""
+        """Add the MLP, the half of the block that sees each token alone."""
         weights = None if tables is None else tables.norm_mlp
         return tokens_bhwc + self.mlp(_normalised(self.norm_mlp, tokens_bhwc, weights))
 
@@ -81,7 +80,7 @@ class WindowedBlock(nn.Module):
 
 
 def _normalised(norm: nn.LayerNorm, tokens_bhwc: Tensor, weights: NormWeights | None) -> Tensor:
-    """In the tokens' precision, then rounded to the weights': what is common to all is gone by then."""
+    """Normalise in the tokens' precision, then round to the weights': the common mean is gone by then."""
     weight, bias = _cast(norm, tokens_bhwc.dtype) if weights is None else weights
     exact = functional.layer_norm(tokens_bhwc, norm.normalized_shape, weight, bias, norm.eps)
     return exact.to(norm.weight.dtype)

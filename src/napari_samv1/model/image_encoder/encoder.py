@@ -46,9 +46,9 @@ class ImageEncoder(nn.Module):
     ) -> Tensor:
         """Prepared pixels B 3 H W -> image tokens B C h w on the grid of whole patches.
 
-        ``window_sizes`` gives every stage its own window, in tokens; by default the trained one.
-        ``on_block(index, tokens_bhwc)`` is called after every block, for progress or for a look; what it
-        raises ends the encoding. It must not change the tokens.
+        ``window_sizes`` holds a window for each stage, in tokens; by default the trained ones.
+        ``on_block(index, tokens_bhwc)`` is called after every block, for progress or inspection; an
+        exception from it ends the encoding. It must not change the tokens.
         """
         windows = self.checked(image_bchw, window_sizes)
         tables = self.tables(image_bchw, windows)
@@ -76,16 +76,16 @@ class ImageEncoder(nn.Module):
         on_block: OnBlock | None = None,
         run: RunBlock = run_block,
     ) -> Tensor:
-        """One stage, what comes before the first and after the last one included: these are the whole.
+        """Run one stage; the first also embeds the pixels, the last also projects the channels.
 
-        The first one takes pixels, the last one gives image tokens.
+        All stages, one after the other, are the whole encoder.
         """
         if index == 0:
-            # float32 wherever the stages are not: in bfloat16 the sum of blocks would lose the later ones'
+            # float32 even for stages in bfloat16, where the sum would lose what later blocks add
             x = self.patch_embedding(x).float()
             x = self.position_encoding(x) if tables is None else x + tables.positions_hwc
-        own = None if tables is None else tables.stages[index]
-        x = self.stages[index](x, windows[index], on_block, own, run)
+        stage_tables = None if tables is None else tables.stages[index]
+        x = self.stages[index](x, windows[index], on_block, stage_tables, run)
         return self.channel_projection(x) if index == len(self.stages) - 1 else x
 
     def tables(self, image_bchw: Tensor, windows: Sequence[int]) -> EncoderTables | None:
@@ -110,7 +110,7 @@ class ImageEncoder(nn.Module):
         )
 
     def checked(self, image_bchw: Tensor, window_sizes: Sequence[int] | None) -> tuple[int, ...]:
-        """Every stage's window, for an image that is checked."""
+        """Check an image and windows; return the window of each stage."""
         height, width = image_bchw.shape[-2:]
         if height % self.patch or width % self.patch or not height or not width:
             raise ValueError(

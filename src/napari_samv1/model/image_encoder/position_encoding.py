@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class PositionEncoding(nn.Module):
-    """A learned grid of vectors, resized as an image to any other grid."""
+    """A learned grid of vectors, resized like an image to any other grid."""
 
     def __init__(self, grid: int, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A stage: windowed blocks, then one that sees everything."""
+"""A stage: windowed blocks, then a global one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from napari_samv1.model.image_encoder.blocks import BlockTables, GlobalBlock, Wi
 
 OnBlock = Callable[[Tensor], None]
 RunBlock = Callable[..., Tensor]
-"""Calls a block, its first argument, with the others; a compiled function may do it."""
+"""Function that calls its first argument, a block, with the others; it may be compiled."""
 
 
-def run_block(block: nn.Module, *given: Any) -> Tensor:
-    """Call a block as it is."""
-    tokens_bhwc: Tensor = block(*given)
+def run_block(block: nn.Module, *arguments: Any) -> Tensor:
+    """Call a block, uncompiled."""
+    tokens_bhwc: Tensor = block(*arguments)
     return tokens_bhwc
 
 
@@ -34,7 +34,7 @@ class Stage(nn.Module):
         self.whole = GlobalBlock(*sizes, config.grid)
 
     def tables(self, grid_hw: tuple[int, int], window: int, dtype: torch.dtype) -> tuple[BlockTables, ...]:
-        """Each block's tables."""
+        """Tables of each block."""
         windowed = (block.tables(window, dtype) for block in self.windowed)  # type: ignore[operator]
         return *windowed, self.whole.tables(grid_hw, dtype)
 
@@ -47,12 +47,12 @@ class Stage(nn.Module):
         run: RunBlock = run_block,
     ) -> Tensor:
         """Tokens B h w C -> the same shape; ``on_block(tokens)`` is called after every block."""
-        own = [None] * (len(self.windowed) + 1) if tables is None else tables
-        for block, its in zip(self.windowed, own[:-1], strict=True):
-            tokens_bhwc = run(block, tokens_bhwc, window, its)
+        by_block = [None] * (len(self.windowed) + 1) if tables is None else tables
+        for block, block_tables in zip(self.windowed, by_block[:-1], strict=True):
+            tokens_bhwc = run(block, tokens_bhwc, window, block_tables)
             if on_block is not None:
                 on_block(tokens_bhwc)
-        tokens_bhwc = run(self.whole, tokens_bhwc, own[-1])
+        tokens_bhwc = run(self.whole, tokens_bhwc, by_block[-1])
         if on_block is not None:
             on_block(tokens_bhwc)
         return tokens_bhwc

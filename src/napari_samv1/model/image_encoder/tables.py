@@ -1,4 +1,4 @@
-"""Tables of the encoder from its weights alone, prepared once for a grid and kept."""
+"""Tables that the encoder makes of its weights, cached for a few grids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EncoderTables:
 
 
 class KeptTables:
-    """The tables of the last few grids. A copy of it holds none: the copied weights are others."""
+    """Cache of the tables of the last few grids; a copy is empty, as its weights are others."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, tuple[Unchanged, EncoderTables]] = OrderedDict()
@@ -31,8 +31,8 @@ class KeptTables:
     def of(
         self, key: Hashable, parameters: Sequence[Tensor], make: Callable[[], EncoderTables]
     ) -> EncoderTables:
-        """The tables of a key, made where none are kept or the weights are others by now."""
-        # taken out and put back: two threads may both make them, but neither sees half of them
+        """Return the tables of a key, made anew if they are missing or the weights have changed."""
+        # taken out and put back, so that two threads may both make tables, but never see half-made ones
         found = self._kept.pop(key, None)
         if found is None or not found[0].are(parameters):
             found = Unchanged(parameters), make()

@@ -10,8 +10,8 @@ from torch.nn import functional
 class Attention(nn.Module):
     """Multi-head attention, in a width that may be reduced.
 
-    Among image tokens in their thousands and prompt tokens by the dozen, projecting the many costs most.
-    ``few_to_many`` and ``many_to_few`` fold those projections into the few, with the same result:
+    Between thousands of image tokens and a dozen prompt tokens, projecting the many tokens costs most.
+    ``few_to_many`` and ``many_to_few`` fold that projection into the few, with the same result:
     q . (W x) = (W'q) . x, and sum a (W x) = W (sum a x).
     """
 
@@ -30,7 +30,7 @@ class Attention(nn.Module):
         return self.recall(queries_bnc, keys, values)
 
     def remember(self, keys_bmc: Tensor, values_bmc: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values projected, B heads M D, to serve any number of queries."""
+        """Project keys and values, B heads M D, for any number of queries."""
         return self._by_head(self.key(keys_bmc)), self._by_head(self.value(values_bmc))
 
     def recall(self, queries_bnc: Tensor, keys_bhmd: Tensor, values_bhmd: Tensor) -> Tensor:
@@ -43,12 +43,12 @@ class Attention(nn.Module):
         return self.projection(mixed.reshape(batch, count, -1))
 
     def few_to_many(self, queries_btc: Tensor, keys_bnc: Tensor, values_bnc: Tensor) -> Tensor:
-        """Few queries look at many tokens."""
+        """Attend from few queries to many tokens."""
         count = queries_btc.shape[1]
         if not self._worth_folding(count):
             return self(queries_btc, keys_bnc, values_bnc)
         queries = self._by_head(self.query(queries_btc)) * self.scale  # B H T D
-        # the key's bias adds the same to every logit of a query: softmax does not see it
+        # without the key's bias: it adds the same to all logits of a query, which softmax cancels
         folded = torch.matmul(queries, self._head_weights(self.key)).flatten(1, 2)  # B HT C
         attention = torch.matmul(folded, keys_bnc.mT).softmax(-1)  # B HT N
         seen = torch.matmul(attention, values_bnc).unflatten(1, (self.heads, count))  # B H T C
@@ -56,7 +56,7 @@ class Attention(nn.Module):
         return self.projection(mixed + self.value.bias)
 
     def many_to_few(self, queries_bnc: Tensor, keys_btc: Tensor, values_btc: Tensor) -> Tensor:
-        """Many tokens look at few; queries of batch 1 serve all keys."""
+        """Attend from many tokens to few; queries of batch 1 serve all keys."""
         count = keys_btc.shape[1]
         if not self._worth_folding(count):
             batch = max(len(queries_bnc), len(keys_btc))
@@ -67,7 +67,7 @@ class Attention(nn.Module):
         folded = torch.matmul(keys, self._head_weights(self.query)).flatten(1, 2)  # B HT C
         constant = torch.matmul(keys, self.query.bias.view(self.heads, -1, 1)).flatten(1, 2)  # B HT 1
         logits = torch.matmul(folded, queries_bnc.mT) + constant  # B HT N
-        # over an axis that is not the last, where few numbers would lie side by side
+        # softmax over the last axis but one: as the last, the few keys would make short rows
         attention = logits.unflatten(1, (self.heads, count)).softmax(2).flatten(1, 2)
         to_channels = self.projection.weight.unflatten(1, (self.heads, -1)).permute(1, 2, 0)  # H D C
         # every head's attention sums to one, so that each adds its share of the bias

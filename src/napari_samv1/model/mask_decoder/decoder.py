@@ -1,4 +1,4 @@
-"""Image tokens and prompt tokens -> four masks and how good each is."""
+"""Image tokens and prompt tokens -> four masks and the predicted IoU of each."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MASKS = 4
 class DecoderImage:
     """Prompt-free tensors of one image: computed once, used by every prompt.
 
-    ``tokens_bnc`` are the image tokens, ``encoding_bnc`` their positions; ``plain_bnc`` is the image without
-    a mask hint, ``placed_bnc`` that with its positions, ``remembered`` the first attention's keys and values
-    of it.
+    ``tokens_bnc`` are the image tokens, ``encoding_bnc`` their positions; ``plain_bnc`` are the tokens for
+    no mask hint, ``placed_bnc`` these plus their positions, ``remembered`` their keys and values in the
+    first attention.
     """
 
     grid_hw: tuple[int, int]
@@ -36,10 +36,10 @@ class DecoderImage:
 
 @dataclass(frozen=True, eq=False)
 class Attended:
-    """Prompts and image after they have attended to each other: scored, and no mask drawn yet.
+    """Prompts and image after attending to each other: with scores, and no masks yet.
 
     ``image_bnc`` are the image's tokens for each prompt, ``mask_tokens_bmc`` the four masks' tokens,
-    ``iou_bm`` (float32) how good each mask is expected to be.
+    ``iou_bm`` (float32) the predicted IoU of each mask.
     """
 
     grid_hw: tuple[int, int]
@@ -48,7 +48,7 @@ class Attended:
     iou_bm: Tensor
 
     def rows(self, chosen: Tensor) -> Attended:
-        """The same for some of the prompts, by their indices."""
+        """Keep some of the prompts, by their indices."""
         return Attended(
             self.grid_hw, self.image_bnc[chosen], self.mask_tokens_bmc[chosen], self.iou_bm[chosen]
         )
@@ -70,7 +70,7 @@ class MaskDecoder(nn.Module):
         self.iou_mlp = ThreeLayerMlp(channels, 256, MASKS)
 
     def prepare(self, image_bchw: Tensor, grid_encoding_bchw: Tensor) -> DecoderImage:
-        """Image tokens, 1 C h w, and their grid's encoding -> what all prompts share."""
+        """Image tokens, 1 C h w, and their grid's encoding -> the tensors that all prompts share."""
         dtype = self.iou_token.dtype
         tokens, encoding = _sequence(image_bchw.to(dtype)), _sequence(grid_encoding_bchw.to(dtype))
         plain = tokens + self.mask_hint_encoder.no_mask
@@ -92,7 +92,7 @@ class MaskDecoder(nn.Module):
         return self.draw(attended), attended.iou_bm
 
     def attend(self, image: DecoderImage, prompts_btc: Tensor, hint_b1hw: Tensor | None) -> Attended:
-        """All of the decoding but the masks, so that a low score can spare them."""
+        """Decode all but the masks, so that masks with a low score need not be drawn."""
         output_tokens = torch.cat([self.iou_token[None], self.mask_tokens])
         prompts_btc = prompts_btc.to(output_tokens.dtype)
         tokens = torch.cat([output_tokens.expand(len(prompts_btc), -1, -1), prompts_btc], dim=1)
@@ -108,7 +108,7 @@ class MaskDecoder(nn.Module):
         )
 
     def draw(self, attended: Attended) -> Tensor:
-        """The masks: logits B 4 4h 4w, float32."""
+        """Draw the masks: logits B 4 4h 4w, float32."""
         image_bhwc = attended.image_bnc.unflatten(1, attended.grid_hw)
         return self.mask_generator(image_bhwc, attended.mask_tokens_bmc).float()
 

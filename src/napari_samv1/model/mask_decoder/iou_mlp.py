@@ -1,4 +1,4 @@
-"""A token -> numbers: how good is each mask, and what does each look like."""
+"""A token -> numbers: the quality of each mask, or the weights that draw one."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ TOKENS_AT_ONCE = 1024
 class MaskGenerator(nn.Module):
     """Upscales the image tokens fourfold; each mask token weighs their channels into one mask.
 
-    A transposed convolution whose stride is its size makes 2 x 2 pixels of every token, apart from all
-    others: a linear layer. The pixels stay nested in their tokens until four numbers are left of each, and
-    only these are brought into reading order.
+    A transposed convolution whose stride is its size makes 2 x 2 pixels of every token by itself: a linear
+    layer. The pixels stay nested in their tokens until only the masks' logits are left, and these alone are
+    brought into reading order.
     """
 
     def __init__(self, channels: int, masks: int) -> None:

@@ -1,4 +1,4 @@
-"""A mask hint -> what to add to the image tokens."""
+"""A mask hint -> a term that is added to the image tokens."""
 
 from __future__ import annotations
 

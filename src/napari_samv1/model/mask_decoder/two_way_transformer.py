@@ -14,7 +14,7 @@ NORM_EPS = 1e-5
 
 
 class TwoWayLayer(nn.Module):
-    """Tokens attend to themselves, then to the image, think, and the image attends to them."""
+    """Tokens attend to themselves, then to the image, pass an MLP, and the image attends to them."""
 
     def __init__(self, channels: int, heads: int, mlp: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class TwoWayLayer(nn.Module):
         self.norm_image = nn.LayerNorm(channels, eps=NORM_EPS)
 
     def first_self_attention(self, tokens: Tensor) -> Tensor:
-        """Of tokens that are still their own encoding: adding it, or a residual, would count it twice."""
+        """Self-attention of tokens that equal their encoding; a residual would count it twice."""
         return self.norm_self(self.self_attention(tokens, tokens, tokens))
 
     def later_self_attention(self, tokens: Tensor, encoding: Tensor) -> Tensor:
@@ -40,14 +40,14 @@ class TwoWayLayer(nn.Module):
         return self.norm_mlp(tokens + self.mlp(tokens))
 
     def answer(self, image: Tensor, placed_image: Tensor, tokens: Tensor, encoding: Tensor) -> Tensor:
-        """The image's tokens, after a look at the prompts."""
+        """Image tokens after attending to the prompts."""
         return self.norm_image(
             image + self.image_to_token.many_to_few(placed_image, tokens + encoding, tokens)
         )
 
 
 class TwoWayTransformer(nn.Module):
-    """Kirillov et al. 2023, figure 14. The tokens' own encoding is added again wherever they attend."""
+    """Kirillov et al. 2023, figure 14. The prompt tokens' encoding is added again wherever they attend."""
 
     def __init__(self, channels: int, depth: int, heads: int, mlp: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class TwoWayTransformer(nn.Module):
         self.norm_final = nn.LayerNorm(channels, eps=NORM_EPS)
 
     def remember(self, image_bnc: Tensor, placed_image_bnc: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of the first look at an image, which no prompt changes."""
+        """Keys and values of the first attention to an image, which depend on no prompt."""
         return self._layers[0].token_to_image.remember(placed_image_bnc, image_bnc)
 
     def forward(
@@ -69,8 +69,8 @@ class TwoWayTransformer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Tokens B T C and image tokens B N C (or 1 N C, shared) -> both, attended.
 
-        ``encoding_bnc`` is the grid's own encoding, ``placed_image_bnc`` the image tokens with it added,
-        ``remembered`` what ``remember`` made of them.
+        ``encoding_bnc`` is the grid's encoding, ``placed_image_bnc`` the image tokens with it added,
+        ``remembered`` their keys and values from ``remember``.
         """
         own, image, placed = tokens_btc, image_bnc, placed_image_bnc
         first, *later = self._layers
