@@ -167,7 +167,7 @@ def choose_from(qtbot) -> Callable[..., None]:
         timer.timeout.connect(click)
         timer.start(50)
         try:
-            with qtbot.waitSignal(action.triggered):
+            with qtbot.waitSignal(action.triggered, timeout=20_000):
                 qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         finally:
             timer.stop()

@@ -184,12 +184,12 @@ class SegmentSettings:
         automatic = changes.pop("automatic", {})
         if not isinstance(automatic, Mapping):
             raise SettingsError(f"automatic must be a table, got {automatic!r}")
-        _require_known(own, type(self))
+        _require_known(changes, type(self))
         _require_known(automatic, AutomaticSettings)
-        if type(own.get("plane")) is int:
-            own["plane"] = (own["plane"],)
-        if "composite" in own:
-            own["composite"] = _channels(own["composite"])
+        if type(changes.get("plane")) is int:
+            changes["plane"] = (changes["plane"],)
+        if "composite" in changes:
+            changes["composite"] = _channels(changes["composite"])
         for listed in ("formats", "plane"):
             if isinstance(changes.get(listed), list):
                 changes[listed] = tuple(changes[listed])
@@ -229,8 +229,8 @@ def _limits(name: str, given: Any) -> Limits | None:
 
 
 def _require_known(given: Mapping[str, Any], record: type) -> None:
-    known = [own.name for own in fields(record)]
-    unknown = sorted(set(given) - set(known))
+    names = [field.name for field in fields(record)]
+    unknown = sorted(set(given) - set(names))
     if unknown:
         raise SettingsError(f"there is no setting {', '.join(unknown)}; there are {', '.join(names)}")
 

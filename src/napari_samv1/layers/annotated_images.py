@@ -66,7 +66,7 @@ class AnnotatedImages:
             self._retired.setdefault(layer.unique_id, []).append(known)
 
     def to_record(self, present: Sequence[Hashable]) -> list[AnnotatedImage]:
-        """Annotations with pieces of the layers with these ids, in their order, those of earlier data first."""
+        """Annotations with pieces of layers by their ids, in that order; those of earlier data first."""
         found = []
         for layer_id in present:
             found += self._retired.get(layer_id, [])
@@ -116,7 +116,8 @@ class AnnotatedImages:
             document.defaults = self._left.document.defaults
         self._all[layer.unique_id] = annotated = AnnotatedImage(layer, document)
         # planes of earlier data have keys of their own
-        annotated.revision = 1 + max((one.revision for one in self._retired.get(layer.unique_id, [])), default=-1)
+        earlier = self._retired.get(layer.unique_id, [])
+        annotated.revision = 1 + max((one.revision for one in earlier), default=-1)
         return annotated
 
     @property
