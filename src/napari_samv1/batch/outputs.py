@@ -228,7 +228,7 @@ def unfinish(folder: Path, stem: str) -> None:
 
 
 def finish(folder: Path, stem: str, made_from: dict[str, Any], outputs: Sequence[Path]) -> None:
-    """Record that an image's outputs are complete, and what they depend on."""
+    """Record that an image's outputs are complete, with their inputs."""
     path = _record(folder, stem)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {

@@ -52,7 +52,7 @@ class Score:
 
 
 def score(labels: ArrayLike, truth: ArrayLike, name: str = "") -> Score:
-    """Score a label image, or a stack with labels of their own on each plane, against the truth.
+    """Score a label image, or a stack with separate labels on each plane, against the truth.
 
     Objects are matched one to one, as many as possible at each threshold. 0 is background.
 

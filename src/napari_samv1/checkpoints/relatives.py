@@ -8,12 +8,12 @@ from collections.abc import Collection
 RELATIVES = (
     (
         "a SAM 3 model",
-        "SAM 1 is what runs here",
+        "only SAM 1 runs here",
         ("detector.backbone.", "detector.transformer.", "detector_model.", "tracker.maskmem"),
     ),
     (
         "a SAM 2 model",
-        "SAM 1 is what runs here",
+        "only SAM 1 runs here",
         ("image_encoder.trunk.", "sam_mask_decoder.", "memory_attention.", "memory_encoder."),
     ),
     (

@@ -84,7 +84,7 @@ def _parts(path: Path, mapped: mmap.mmap) -> tuple[dict[str, zipfile.ZipInfo], s
             listed = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
         raise CheckpointError(
-            f"{path} is cut off: its end, which lists what is inside, is missing; download or copy it again"
+            f"{path} is cut off: its end, which lists its parts, is missing; download or copy it again"
         ) from error
     ends = [one.filename.rpartition("/")[2] for one in listed]
     if "constants.pkl" in ends:

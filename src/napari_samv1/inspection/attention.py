@@ -1,7 +1,7 @@
 """Attention of the image encoder's tokens, recomputed from queries, keys and positions.
 
-The network itself never keeps its attention; what is needed for it is heard during one encoding, which ends
-after the block in question.
+The network itself never stores its attention; queries, keys and values are captured during one encoding, which
+ends after the block in question.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ class BlockAttention:
             return TokenAttention(token_yx, maps, (0, 0, height, width), np.zeros(len(maps), np.float32))
         window = self.block.window
         top, left = row - row % window, column - column % window
-        own_hwc = self.qkv_hwc[top : top + window, left : left + window]
-        rows, columns = own_hwc.shape[:2]
-        # a padded token is zero before it is projected: only the projection's bias is left of it
-        seen_hwc = self.block.attention.qkv.bias.to(own_hwc.dtype).repeat(window, window, 1)
-        seen_hwc[:rows, :columns] = own_hwc
+        real_hwc = self.qkv_hwc[top : top + window, left : left + window]
+        rows, columns = real_hwc.shape[:2]
+        # a padded token is zero before it is projected, so that it becomes the projection's bias
+        seen_hwc = self.block.attention.qkv.bias.to(real_hwc.dtype).repeat(window, window, 1)
+        seen_hwc[:rows, :columns] = real_hwc
         within = self._looks(seen_hwc, (row - top, column - left))
         maps = np.zeros((len(within), height, width), dtype=np.float32)
         maps[:, top : top + rows, left : left + columns] = within[:, :rows, :columns]
@@ -89,7 +89,7 @@ class BlockAttention:
 
 
 class _Enough(Exception):  # noqa: N818 - not an error
-    """Ends an encoding whose later blocks nobody wants."""
+    """Raised to end an encoding after the last block that is needed."""
 
 
 def block_attention(
@@ -100,9 +100,9 @@ def block_attention(
     window_sizes: Sequence[int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> BlockAttention:
-    """Encode as far as one block and keep what its attention is made of.
+    """Encode up to one block and keep its queries, keys and values.
 
-    ``on_progress(blocks_done, blocks)`` may raise to end it.
+    ``on_progress(blocks_done, blocks)`` may raise to cancel.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The image encoder block by block: how long the tokens' vectors are, and what each channel holds."""
+"""The image encoder block by block: norms of the tokens, and their channels as images."""
 
 from __future__ import annotations
 
@@ -98,10 +98,10 @@ def watch_blocks(
     window_sizes: Sequence[int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> BlockNorms:
-    """Encode once, taking the norm of the tokens after every block, and one block's tokens whole.
+    """Encode once, and keep the norms of the tokens after every block and all channels after one.
 
-    ``on_progress(blocks_done, blocks)`` may raise to end it. The embedding is bit for bit that of an
-    encoding that nobody watches.
+    ``on_progress(blocks_done, blocks)`` may raise to cancel. The embedding is bit for bit that of an
+    ordinary encoding.
     """
     blocks = blocks_of(model.network, window_sizes)
     if keep_block is not None:
@@ -126,9 +126,9 @@ def image_channels(embedding: Embedding) -> Array:
 
 
 def principal_colours(maps_chw: Array) -> Array:
-    """The three directions in which the tokens differ most, as red, green and blue in 0..1: (h, w, 3).
+    """First three principal components of the tokens, as red, green and blue in 0..1: (h, w, 3).
 
-    Each is stretched to its own range; its sign is such that its largest loading is positive.
+    Each is stretched to its range; its sign makes its largest loading positive.
     """
     channels, height, width = maps_chw.shape
     tokens_nc = maps_chw.reshape(channels, -1).T.astype(np.float64)

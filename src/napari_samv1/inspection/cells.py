@@ -11,9 +11,9 @@ from napari_samv1.records.frame import Frame
 
 @dataclass(frozen=True)
 class Cells:
-    """A regular grid of cells in image pixels: the first one's centre, the steps, and how many there are.
+    """A regular grid of cells in image pixels: the first centre, the steps, and the number of cells.
 
-    The count leaves padding out: only cells that hold some of the image are counted.
+    Only cells that hold some of the image are counted, not those of padding alone.
     """
 
     origin_yx: tuple[float, float]
@@ -36,7 +36,7 @@ class Cells:
 
     @classmethod
     def of_pixels(cls, image_hw: tuple[int, int]) -> Self:
-        """The image's own pixels."""
+        """Pixels of the image."""
         return cls((0.0, 0.0), (1.0, 1.0), image_hw)
 
     @classmethod

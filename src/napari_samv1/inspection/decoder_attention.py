@@ -23,10 +23,10 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class DecoderAttention:
-    """Every token's look at the image in every layer.
+    """Attention of every token to the image in every layer.
 
     ``maps_lthyx`` is (layers, tokens, heads, h, w); each h x w sums to 1. ``layers`` and ``tokens`` name the
-    first two axes: the last layer is the final look, after which masks and scores are read off.
+    first two axes: the last layer is the final look, from which masks and scores are made.
     """
 
     layers: tuple[str, ...]
@@ -35,7 +35,7 @@ class DecoderAttention:
 
 
 def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Prompts) -> DecoderAttention:
-    """Decode as the panel does, and recompute where each mask token and prompt token looked.
+    """Decode as the panel does, and recompute the attention of each mask token and prompt token.
 
     Where the prompts correct the answer to the first of them, it is the decoding of all of them that counts.
     In float32, whatever the panel decodes in.
@@ -47,7 +47,7 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
     inner = cast(list[TwoWayLayer], list(transformer.layers))
     looks = [layer.token_to_image for layer in inner] + [transformer.final_token_to_image]
     modules: dict[tuple[str, int], nn.Module] = {("query", i): look.query for i, look in enumerate(looks)}
-    # what the image says after each layer is what the next one looks at
+    # each layer attends to the image tokens that the layer before it made
     modules |= {("image", i + 1): layer.norm_image for i, layer in enumerate(inner)}
     modules["hint", 0] = network.mask_decoder.mask_hint_encoder
     heard: dict[tuple[str, int], Tensor] = {}

@@ -1,4 +1,4 @@
-"""Listen to modules while a network runs, and stop listening whatever happens."""
+"""Hooks on modules while a network runs, removed in any case."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Key = TypeVar("Key", bound=Hashable)
 def listening(modules: Mapping[Key, nn.Module], hear: Callable[[Key, Tensor], None]) -> Iterator[None]:
     """Call ``hear(key, output)`` whenever this thread runs one of the modules.
 
-    The output goes on unchanged and must not be changed. Other threads that use the same network meanwhile
-    are not heard. What ``hear`` raises ends the run.
+    The output must not be changed. Runs of the same network in other threads are ignored. An exception from
+    ``hear`` ends the run.
     """
-    own_thread = threading.get_ident()
+    this_thread = threading.get_ident()
 
     def hook_for(key: Key) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            if threading.get_ident() == own_thread:
+            if threading.get_ident() == this_thread:
                 hear(key, output)
 
         return hook

@@ -53,7 +53,7 @@ def coordinate_features(network: Sam, grid_hw: tuple[int, int]) -> Array:
 
 
 def channel_norm(maps_chw: Array) -> Array:
-    """The length of the vector at each place: (C, h, w) -> (h, w)."""
+    """Norm of the vector at each position: (C, h, w) -> (h, w)."""
     norm: Array = np.linalg.norm(maps_chw, axis=0)
     return norm
 

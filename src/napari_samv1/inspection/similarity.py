@@ -49,9 +49,9 @@ def tokens_under(frame: Frame, mask: NDArray[np.bool_]) -> Array:
         # every pixel and every cell gets at least one sample, whichever is finer
         cells = frame.resized_hw[axis] / frame.patch
         count = size * max(1, int(np.ceil(cells / size)))
-        where = (np.arange(count) + 0.5) / count
+        samples = (np.arange(count) + 0.5) / count
         share = np.zeros((frame.grid_hw[axis], size), dtype=np.float32)
-        np.add.at(share, ((where * cells).astype(int), (where * size).astype(int)), 1)
+        np.add.at(share, ((samples * cells).astype(int), (samples * size).astype(int)), 1)
         sampled.append(share / np.maximum(share.sum(axis=1, keepdims=True), 1))
     weights[:] = sampled[0] @ inside.astype(np.float32) @ sampled[1].T
     return weights

@@ -21,7 +21,7 @@ SCALES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class DownscaledMasks:
-    """The chosen mask at each scale of the image, (S, H, W), and its overlap (IoU) with that of the whole."""
+    """The chosen mask at each scale of the image, (S, H, W), and its overlap (IoU) with the mask at scale 1."""
 
     scales: tuple[float, ...]
     masks_shw: NDArray[np.bool_] = field(repr=False)
@@ -41,7 +41,7 @@ def stability_by_offset(prediction: Prediction, offsets: ArrayLike, threshold: f
 
 
 def threshold_band(prediction: Prediction, index: int, low: float, high: float) -> NDArray[np.bool_]:
-    """The pixels that belong to mask ``index`` above ``low`` but no more above ``high``: (H, W)."""
+    """Pixels that belong to mask ``index`` at threshold ``low`` but not at ``high``: (H, W)."""
     if low > high:
         raise ValueError(f"the band's lower threshold must not be above its upper one, got {low} and {high}")
     band: NDArray[np.bool_] = prediction.mask(index, low) & ~prediction.mask(index, high)
@@ -49,7 +49,7 @@ def threshold_band(prediction: Prediction, index: int, low: float, high: float) 
 
 
 def with_less_detail(rgb8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """An (H, W, 3) image shrunk to ``scale`` and enlarged to its size again: same pixels, less in them."""
+    """An (H, W, 3) image shrunk to ``scale`` and enlarged to its size again, with less detail."""
     if not 0 < scale <= 1:
         raise ValueError(f"the scale must be above 0 and at most 1, got {scale}")
     height, width = rgb8.shape[:2]
@@ -70,9 +70,9 @@ def masks_when_downscaled(
     gamma: float = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> DownscaledMasks:
-    """Encode the image with ever less detail and decode the same prompts on each, as the panel does.
+    """Encode the image at several levels of detail and decode the same prompts on each, as the panel does.
 
-    ``on_progress(scales_done, scales)`` may raise to end it.
+    ``on_progress(scales_done, scales)`` may raise to cancel.
     """
     rgb8 = to_rgb8(image, intensity, gamma)
     masks: list[NDArray[np.bool_]] = []

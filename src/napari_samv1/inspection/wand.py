@@ -1,4 +1,4 @@
-"""The magic wand: what could be selected before there were networks."""
+"""The magic wand: selection by colour, to compare with the network's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def magic_wand(
     intensity: Intensity = None,
     gamma: float = 1.0,
 ) -> NDArray[np.bool_]:
-    """Everything connected to the seed whose colour differs by at most ``tolerance`` of 255: (H, W).
+    """Pixels connected to the seed whose colour differs by at most ``tolerance`` of 255: (H, W).
 
     The colour is that of 8 bits after ``intensity`` and ``gamma``; a pixel's difference is that of its most
     different channel, and pixels are connected through their sides.

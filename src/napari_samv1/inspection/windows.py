@@ -21,7 +21,7 @@ BOTH, ONLY_BEFORE, ONLY_AFTER = 1, 2, 3
 
 @dataclass(frozen=True, eq=False)
 class TimedPrediction:
-    """A prediction, the setting it was made with, and how long it took."""
+    """A prediction, its settings, and its times."""
 
     window_sizes: tuple[int, ...]
     side: int
@@ -48,14 +48,14 @@ def predict_with_windows(
 ) -> TimedPrediction:
     """Encode with these window sizes (one per stage, in tokens) and this side, then decode as the panel does.
 
-    What is left out is as the model was trained. ``on_progress(blocks_done, blocks)`` may raise to end it.
+    Settings left out are those of the training. ``on_progress(blocks_done, blocks)`` may raise to cancel.
     """
     model = predictor.model
     trained = model.network.image_encoder.window_sizes
-    given = model_input(model, image, side=side, intensity=intensity, gamma=gamma)
+    prepared = model_input(model, image, side=side, intensity=intensity, gamma=gamma)
     start = time.perf_counter()
-    embedding = encode(model, given, window_sizes=window_sizes, on_progress=on_progress)
-    # moving one number off the device waits for all of it
+    embedding = encode(model, prepared, window_sizes=window_sizes, on_progress=on_progress)
+    # reading one number waits for the device
     float(embedding.tokens_bchw[0, 0, 0, 0])
     encoded = time.perf_counter()
     prediction = predictor.answer(embedding, prompts)
