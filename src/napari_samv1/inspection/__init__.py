@@ -1,7 +1,7 @@
 """Look inside the model: arrays out, no drawing.
 
-Every function takes a network, a ``LoadedModel`` or a ``Predictor`` and returns numpy arrays whose axes are in
-their names; ``Cells`` places their cells on the image. No function here changes a result of the model.
+Every function takes a network, a ``LoadedModel`` or a ``Predictor`` and returns numpy arrays whose axes are
+in their names; ``Cells`` places their cells on the image. No function here changes a result of the model.
 
 >>> from napari_samv1 import Predictor, Prompts, load_model
 >>> from napari_samv1.inspection import model_input, watch_blocks

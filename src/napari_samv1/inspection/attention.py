@@ -1,7 +1,7 @@
 """Attention of the image encoder's tokens, recomputed from queries, keys and positions.
 
-The network itself never stores its attention; queries, keys and values are captured during one encoding, which
-ends after the block in question.
+The network itself never stores its attention; queries, keys and values are captured during one encoding,
+which ends after the block in question.
 """
 
 from __future__ import annotations

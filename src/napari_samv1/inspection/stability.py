@@ -21,7 +21,7 @@ SCALES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class DownscaledMasks:
-    """The chosen mask at each scale of the image, (S, H, W), and its overlap (IoU) with the mask at scale 1."""
+    """The chosen mask at each scale of the image, (S, H, W), and its overlap (IoU) with that at scale 1."""
 
     scales: tuple[float, ...]
     masks_shw: NDArray[np.bool_] = field(repr=False)
