@@ -114,7 +114,6 @@ class Centres:
     labels: np.ndarray
     radius: float = np.nan
     calibration = Calibration()
-    sees_pixels = False
 
     def __call__(self, embedding):
         top, left, height, width = embedding.frame.window_yxhw

@@ -22,7 +22,7 @@ def sentence_of(error: BaseException) -> str:
 
 
 def lost_card(error: BaseException) -> str:
-    """What is done where the graphics card failed for good; "" for any other error."""
+    """Sentence for a graphics card that failed for good; "" for any other error."""
     if not is_card_lost(error):
         return ""
     return (

@@ -83,7 +83,6 @@ def test_cutting_the_image_elsewhere_finds_the_same_objects(slide, found, offset
 def test_a_seed_between_two_regions_is_asked_in_one(slide):
     class Everywhere:
         calibration = Calibration()
-        sees_pixels = False
 
         def __call__(self, embedding):
             y, x = np.meshgrid(np.arange(0, 320, 8.0), np.arange(0, 320, 8.0), indexing="ij")

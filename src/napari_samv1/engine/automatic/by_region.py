@@ -171,7 +171,8 @@ class _Finder:
 
         self.share.at(0)
         embedding = self.view.encode(window, on_block)
-        sees_pixels = self.proposer is not None and self.proposer.sees_pixels
+        # a script's own proposer need not have it
+        sees_pixels = getattr(self.proposer, "sees_pixels", False)
         return self.view.with_pixels(embedding) if sees_pixels else embedding
 
     def _decode_grid(self, embedding: Embedding, prompts: Sequence[Prompts], detail: Used) -> None:

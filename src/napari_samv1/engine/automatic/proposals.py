@@ -77,11 +77,8 @@ class Proposals:
 class Proposer(Protocol):
     """Finds what to ask for in an encoded image, most certain first; in the image's pixels.
 
-    Embeddings come with their pixels where ``sees_pixels``.
+    One with an attribute ``sees_pixels`` that is true gets embeddings with their pixels.
     """
-
-    @property
-    def sees_pixels(self) -> bool: ...
 
     @property
     def calibration(self) -> Calibration: ...
