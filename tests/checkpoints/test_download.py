@@ -237,7 +237,7 @@ def test_a_part_from_another_address_is_not_continued(model, server):
 
 def test_content_with_another_hash_never_takes_the_name(model, server):
     server.content = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
-    with pytest.raises(DownloadError, match="not the published file") as caught:
+    with pytest.raises(DownloadError, match="not the published one") as caught:
         download(model)
     assert model.digest in str(caught.value)
     assert files(model) == []

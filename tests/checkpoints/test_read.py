@@ -131,7 +131,7 @@ CONTENTS = {
     "a zip archive without weights": zip_of("readme.txt"),
     "TorchScript": zip_of("m/data.pkl", "m/constants.pkl"),
     "not described whole": (16).to_bytes(8, "little") + b'{"a":{}}        ',
-    "of no kind known": bytes(range(1, 32)) * 4,
+    "of an unknown kind": bytes(range(1, 32)) * 4,
     "a Python pickle that torch did not write": pickle.dumps([1, 2]),
 }
 
