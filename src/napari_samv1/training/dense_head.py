@@ -71,7 +71,7 @@ class DenseRecipe:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Image tokens B C h w in half precision, targets B 6 4h 4w, and the pixels' weights B 4h 4w."""
+    """Image tokens B C h w in half precision, targets B 6 4h 4w, and how much each pixel weighs B 4h 4w."""
 
     tokens_bchw: Tensor
     wanted: Tensor
