@@ -37,7 +37,7 @@ class DecoderAttention:
 def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Prompts) -> DecoderAttention:
     """Decode as the panel does, and recompute the attention of each mask token and prompt token.
 
-    If the prompts correct the answer to the first of them, it is that of decoding all of them.
+    Where the prompts correct the answer to the first of them, it is the decoding of all of them that counts.
     """
     network = predictor.model.network
     transformer = network.mask_decoder.transformer
