@@ -67,7 +67,7 @@ def test_a_worker_that_fails_ends_the_run_at_once():
     parameter = nn.Parameter(torch.zeros(1))
     seat, other = seats(2, [parameter])
     other.leave()
-    with pytest.raises(RuntimeError, match="start the same command again"):
+    with pytest.raises(RuntimeError, match="run the same command again"):
         seat.share_gradients([parameter])
 
 
@@ -75,5 +75,5 @@ def test_a_missing_worker_ends_the_run_with_a_sentence(monkeypatch):
     monkeypatch.setattr("napari_samv1.training.team.PATIENCE_SECONDS", 0.05)
     parameter = nn.Parameter(torch.zeros(1))
     seat, _ = seats(2, [parameter])
-    with pytest.raises(RuntimeError, match="start the same command again"):
+    with pytest.raises(RuntimeError, match="run the same command again"):
         seat.share_gradients([parameter])

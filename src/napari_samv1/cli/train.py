@@ -12,7 +12,7 @@ def run(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="napari-samv1 train",
         description="Make the bundled model from a seed, in hours; an interrupted run continues. It learns "
-        "from synthetic scenes alone; your own images are only scored (--images).",
+        "from synthetic scenes: it is not for your own images, which are only scored (--images).",
     )
     command.add_arguments(parser)
     chosen = parser.parse_args(words)

@@ -1,4 +1,4 @@
-"""Memory that a step has used stays with the process, for the next step."""
+"""Memory of a training step, kept by the process for the next step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ UNTIL = 2**30
 
 
 def keep_memory() -> bool:
-    """Tell glibc's malloc not to give back what is freed; whether it was told.
+    """Tell glibc's malloc to keep freed memory; return True if it accepts.
 
-    By default every tensor of some megabytes is a mapping of its own, made of zeroed pages each time: about a
-    tenth of a training step. Elsewhere than on Linux with glibc nothing happens.
+    By default every tensor of some megabytes is a new mapping of zeroed pages, which takes about a tenth of a
+    training step. On other systems than Linux with glibc nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -23,5 +23,5 @@ def keep_memory() -> bool:
         return False
     mallopt(M_TRIM_THRESHOLD, UNTIL)
     mallopt(M_TOP_PAD, 2**28)
-    # older releases take no more than the second
+    # older releases accept only the second size
     return any(mallopt(M_MMAP_THRESHOLD, size) == 1 for size in (UNTIL, 2**25))

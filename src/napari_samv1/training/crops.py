@@ -1,4 +1,4 @@
-"""Training examples: a piece of a scene, at some scale, on some token grid."""
+"""Training examples: crops of scenes, each at some scale and on some token grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ZOOM = (0.7, 2.4)
 
 
 class Source(Protocol):
-    """Images with labels: a `Pool`, or a user's own."""
+    """Images with labels, such as a `Pool`."""
 
     def __len__(self) -> int: ...
 

@@ -20,7 +20,7 @@ Row = dict[str, float]
 def read_curves(path: Path) -> list[Row]:
     """The rows of a run's ``curves.csv`` in the order of their steps, without figures that a step lacks.
 
-    A run that was cut off makes its last steps again: the later row of a step counts.
+    An interrupted run repeats its last steps: the later row of a step counts.
     """
     with path.open(newline="") as file:
         rows = [{name: float(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
@@ -42,7 +42,7 @@ def thinned(rows: Sequence[Row], every: int = 25) -> list[Row]:
 
 
 def write_curves(rows: Sequence[Row], path: Path) -> None:
-    """Rows as CSV; what a row lacks stays empty."""
+    """Write rows as CSV; missing values stay empty."""
     names = dict.fromkeys(name for row in rows for name in row)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*names], restval="")

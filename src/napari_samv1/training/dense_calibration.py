@@ -1,4 +1,4 @@
-"""Calibration of the evidence for automatic masks, fitted on held-out scenes with known objects."""
+"""Calibration of the evidence for automatic masks, fitted on held-out scenes with labelled objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.training.evaluate.images import TestImage, held_out
 
 LEAST_EXPECTED = 0.5
-"""A mask is kept where an IoU above this is to be expected: at 0.5 it counts as found."""
+"""Expected IoU above which a mask is kept: from 0.5 on it counts as found."""
 LEAST_STABLE = 0.5
 SHRINK = 0.5
 """Ridge of the fit, in masks."""
@@ -53,27 +53,27 @@ def calibrated(predictor: Predictor, tests: Sequence[TestImage] | None = None) -
 def _rows(
     answers: Iterable[Answer], labels: NDArray[np.int64], areas: NDArray[np.intp]
 ) -> list[tuple[float, ...]]:
-    """1, the evidence, and the IoU that a mask has with the object that it is most like."""
+    """Rows of 1, a mask's evidence, and its IoU with the most similar object."""
     rows = []
     for answer in answers:
         truth = true_iou(answer.packed.crop(), labels, areas)
-        # a seed's score is another thing by votes than by rims: it weighs nothing
+        # without the seed's score, which has another meaning by votes than by rims
         rows.append((1.0, *astuple(replace(answer.evidence, seed=0.0)), truth))
     return rows
 
 
 def true_iou(crop: MaskCrop, labels: NDArray[np.int64], areas: NDArray[np.intp]) -> float:
-    """IoU with the object that a mask is most like; ``areas`` counts the pixels of each label."""
+    """IoU of a mask with the most similar object; ``areas`` counts the pixels of each label."""
     shared = np.bincount(labels[crop.region][crop.mask], minlength=len(areas))
     shared[0] = 0
     return float((shared / np.maximum(areas + crop.area - shared, 1)).max())
 
 
 def _fit(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-    """Least squares with a little ridge; the predicted IoU where there is too little to fit to."""
+    """Fit by least squares with a small ridge; with too few rows, take the predicted IoU alone."""
     table = np.array(rows, dtype=np.float64).reshape(-1, FACTORS + 1)
     if len(table) < 2 * FACTORS:
         return BY_IOU
-    given, wanted = table[:, :FACTORS], table[:, FACTORS]
-    factors = np.linalg.solve(given.T @ given + SHRINK * np.eye(FACTORS), given.T @ wanted)
+    evidence, wanted = table[:, :FACTORS], table[:, FACTORS]
+    factors = np.linalg.solve(evidence.T @ evidence + SHRINK * np.eye(FACTORS), evidence.T @ wanted)
     return tuple(round(float(one), 4) for one in factors)

@@ -1,6 +1,6 @@
-"""The dense head's training: the encoder is frozen, its tokens are computed once for several steps.
+"""Training of the dense head: the encoder is frozen, its tokens are computed once for several steps.
 
-Scenes are drawn as they are needed, and none is seen in two rounds.
+Scenes are drawn when needed, and none is used in two rounds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from napari_samv1.training.state import load_state, save_state
 HEAT = 0.3
 """Standard deviation of the peak at an object's centre, in radii."""
 SMALLEST = 6
-"""Pixels of the maps that an object must have to be one."""
+"""Least size of an object, in pixels of the maps."""
 DENSE_GRIDS: Grids = (*(((32, 32),) * 7), (24, 24), (40, 40), (40, 40), (28, 44), (56, 56))
 STEM_WIDTH = 24
 FIGURES = ("round", "seconds", "rate", "loss", "inside", "rim", "centre", "offset", "radius")
@@ -43,8 +43,8 @@ class DenseRecipe:
     """Everything that a head depends on besides the code and the frozen weights.
 
     In a round ``scenes`` scenes of ``side`` pixels are drawn and cut into a batch of about ``tokens`` image
-    tokens on each of ``grids``; the head sees every batch ``repeats`` times. The rate stays as it is until
-    the last ``cooling`` rounds, in which it falls to nearly nothing: until then a run can be made longer.
+    tokens on each of ``grids``; the head sees every batch ``repeats`` times. The rate is constant until the
+    last ``cooling`` rounds, in which it falls nearly to zero: before them a run can be made longer.
     """
 
     seed: int = 0
@@ -65,7 +65,7 @@ class DenseRecipe:
         return self.rounds * self.repeats * len(self.grids)
 
     def learning_rate(self, step: int) -> float:
-        """Rises over 60 steps, falls evenly to a fiftieth in the last rounds."""
+        """Learning rate: it rises over 60 steps, and falls linearly to a fiftieth in the last rounds."""
         left = (self.steps - step) / (self.steps / self.rounds * max(1, self.cooling))
         return self.rate * min(1.0, (step + 1) / 60) * max(0.02, min(1.0, left))
 
@@ -127,7 +127,7 @@ def seed_loss(maps: Tensor, wanted: Tensor, weights: Tensor) -> tuple[Tensor, di
 
 
 def new_head(config: DenseHeadConfig, seed: int) -> DenseHead:
-    """A head with random weights that depend on the seed alone; its residual parts begin as nothing."""
+    """A head with random weights that depend on the seed alone; its residual parts start near zero."""
     head = DenseHead(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -157,21 +157,21 @@ def grown(head: DenseHead, seed: int) -> DenseHead:
 
 
 class DenseRun:
-    """A run of a recipe in a folder; goes on after the last round that was finished.
+    """A run of a recipe in a folder; it continues after the last finished round.
 
-    A round depends on the seed and its number alone, so that a run that was cut off ends in the same weights
-    as one that was not.
+    A round depends on the seed and its number alone, so that an interrupted run ends in the same weights as
+    an uninterrupted one.
 
     Parameters
     ----------
     folder : Path
-        Where the state and the curves lie.
+        Folder of the state and the curves.
     network : Sam
-        Whose tokens the head reads; not changed.
+        Network whose tokens the head reads; not changed.
     origin : str
-        The network's weights, in words: a state of a run on others is refused.
+        Name of the network's weights; a state of a run on others is refused.
     head : DenseHead, optional
-        Weights to begin from instead of random ones.
+        Weights to start from instead of random ones.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class DenseRun:
         return self.folder / "dense-state.pt"
 
     def averaged(self) -> DenseHead:
-        """A head with the running averages of the weights: what is evaluated and shipped."""
+        """Head with the running averages of the weights, for evaluation and release."""
         head = DenseHead(self.head.config)
         head.load_state_dict({name: tensor.cpu() for name, tensor in self.averages.items()})
         return head.eval().requires_grad_(False)
@@ -211,7 +211,7 @@ class DenseRun:
         on_round: Callable[[DenseRun, dict[str, float]], None] | None = None,
         until: int | None = None,
     ) -> None:
-        """Make the rounds that are left, or those up to ``until``, saving after each."""
+        """Train the remaining rounds, or those up to ``until``, and save after each."""
         last = self.recipe.rounds if until is None else min(until, self.recipe.rounds)
         while self.round < last:
             started = time.monotonic()
@@ -237,7 +237,7 @@ class DenseRun:
             while len(crops) < max(1, round(recipe.tokens / (grid[0] * grid[1]))):
                 scene = scenes[int(rng.integers(len(scenes)))]
                 crop = cut(rng, scene.image, scene.levels, size, recipe.zoom)
-                # a few without any object teach what nothing looks like
+                # a few crops without any object teach the background
                 if crop.levels[OBJECT].any() or rng.random() < 0.2:
                     crops.append(crop)
             pixels = torch.stack([normalised(crop.image, self.preparation) for crop in crops])
@@ -301,10 +301,10 @@ class DenseRun:
         state = load_state(self.state_path, self.recipe, self.origin, may_differ=("rounds",))
         if state is None:
             return
-        known, asked = state["recipe"]["rounds"], self.recipe.rounds
-        if known != asked and state["round"] > min(known, asked) - self.recipe.cooling:
+        saved, asked = state["recipe"]["rounds"], self.recipe.rounds
+        if saved != asked and state["round"] > min(saved, asked) - self.recipe.cooling:
             raise ValueError(
-                f"{self.state_path} is of a run of {known} rounds whose rate has begun to fall, not of "
+                f"{self.state_path} is of a run of {saved} rounds whose rate has begun to fall, not of "
                 f"{asked}; give the same number or another --work folder"
             )
         self.head.load_state_dict(state["head"])

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(args: argparse.Namespace) -> int:
-    """Make the rounds that are left; whatever is on disk of an earlier run of the same recipe is used."""
+    """Train the remaining rounds; an earlier run of the same recipe on disk is continued."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     keep_memory()
     if args.threads:

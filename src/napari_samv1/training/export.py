@@ -1,4 +1,4 @@
-"""Trained weights -> a file that `load_model` reads, with a card that says what it is."""
+"""Trained weights -> a file that `load_model` reads, with a model card."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def in_memory(
 
 
 def export(weights: Mapping[str, Tensor], config: SamConfig, path: Path) -> str:
-    """Write weights under their published names in half precision; returns the file's sha256.
+    """Write weights under their published names in half precision; return the file's sha256.
 
     The frequencies of the coordinate encoding stay in float32: rounding them would move every prompt.
     """
@@ -47,9 +47,9 @@ def export(weights: Mapping[str, Tensor], config: SamConfig, path: Path) -> str:
 
 
 def write_card(path: Path, facts: Mapping[str, Any], tables: str, *, bundled: bool) -> None:
-    """A model card beside the weights: what they were made of, how good they are, what they are bad at.
+    """Write a model card beside the weights: their origin, their scores and their limits.
 
-    ``bundled`` says that they were trained from nothing, not from a checkpoint.
+    ``bundled`` is True for weights trained from random ones, not from a checkpoint.
     """
     begun = "in the TINY size, trained from nothing" if bundled else "trained further from a checkpoint"
     lines = [

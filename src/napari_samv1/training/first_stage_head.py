@@ -1,7 +1,7 @@
-"""The first stage's extra head: asks the encoder for objects before there are prompts.
+"""Extra head of the first stage: it trains the encoder on objects before there are prompts.
 
 It shares the decoder's upscaler and the networks that turn a mask token into a mask, so that both are
-trained when the prompted stage begins; the rest is thrown away after training.
+trained when the prompted stage begins; the rest is discarded after training.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MASKS = 4
 class FirstStageHead(nn.Module):
     """Dense maps from the upscaled tokens, and a stand-in for the two-way transformer.
 
-    The stand-in reads the tokens where the click is and makes the four mask tokens of them: a network that
-    answers it well tells every object apart by its tokens alone.
+    The stand-in makes the four mask tokens of the tokens under the click, so that the encoder learns to
+    separate objects by their tokens alone.
     """
 
     def __init__(self, config: SamConfig, seed: int) -> None:

@@ -7,6 +7,6 @@ from pathlib import Path
 import platformdirs
 
 
-def work_folder(given: Path | None) -> Path:
-    """The folder asked for, or one in the user's cache."""
-    return given or Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False)) / "training"
+def work_folder(chosen: Path | None) -> Path:
+    """Return the chosen folder, or one in the user's cache."""
+    return chosen or Path(platformdirs.user_cache_dir("napari-samv1", appauthor=False)) / "training"

@@ -1,10 +1,10 @@
 """Initial weights of training, which tell positions apart from the start.
 
 Every choice is a starting value of the published network, nothing is added to it. From plain random weights
-the prompted stage sits at empty masks for hundreds of steps, because a mask token must first discover that
-"the image token whose encoding equals the click's" is the one to read. Here the queries and keys of the
-decoder's cross-attention start equal, so that their product is the Fourier features' own kernel: attention
-falls where the click is from the first step on.
+the prompted stage gives empty masks for hundreds of steps, because a mask token must first learn to read the
+image token whose encoding equals the click's. Here the queries and keys of the decoder's cross-attention
+start equal, so that their product is the kernel of the Fourier features: attention falls on the click from
+the first step on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_samv1.model.mask_decoder.attention import Attention
 from napari_samv1.model.mask_decoder.two_way_transformer import TwoWayLayer
 
 CONTENT = 0.3
-"""Standard deviation of the image tokens' channels at first; a position's own is 0.7."""
+"""Initial standard deviation of the image tokens' channels; that of positions is 0.7."""
 
 
 @torch.no_grad()
@@ -64,8 +64,8 @@ def initialise(network: Sam, seed: int) -> None:
 def _initialise_encoder(network: Sam) -> None:
     encoder = network.image_encoder
     depth = network.config.depth
-    # Adam moves every weight by the same amount per step: small weights turn sooner, and a layer whose
-    # output is normalised does not mind its scale
+    # small, because Adam moves every weight by the same amount per step, so that small weights turn sooner;
+    # the scale of a layer with normalised output has no effect
     for name, module in encoder.stages.named_modules():
         if isinstance(module, nn.Linear):
             ends = name.endswith((".projection", ".mlp.contract"))
@@ -73,7 +73,7 @@ def _initialise_encoder(network: Sam) -> None:
     for module in (encoder.channel_projection.narrow, encoder.channel_projection.smooth):
         module.weight.mul_(0.35)
     network.mask_decoder.mask_generator.upscale_first.weight.mul_(0.5)
-    # where the image's content is quieter than positions, attention finds places before it knows things
+    # weaker than positions, so that attention learns places before contents
     encoder.channel_projection.norm_smooth.weight.fill_(CONTENT)
     encoder.patch_embedding.projection.weight.copy_(
         cosine_filters(network.config.patch, network.config.width)
@@ -85,7 +85,7 @@ def _initialise_encoder(network: Sam) -> None:
 def cosine_filters(patch: int, width: int) -> Tensor:
     """The patch's discrete cosine basis, coarse to fine, grey before colour: width 3 patch patch.
 
-    With ``width`` of 3 * patch**2 nothing of the pixels is lost. Fine filters are amplified, since images
+    With a ``width`` of 3 * patch**2 no pixel values are lost. Fine filters are amplified, since images
     hold little of them.
     """
     steps = torch.arange(patch) + 0.5
@@ -117,10 +117,10 @@ def waves(grid: int, width: int) -> Tensor:
 
 
 def _mostly_itself(attention: Attention, first: bool) -> None:
-    """A prompt's token hands on itself, a mask token the mean of all: it learns where the click is.
+    """Let a prompt token pass on itself, and a mask token the mean of all, the click among them.
 
-    In the first layer, where tokens have no residual, an even mean would make all of them alike, and what
-    the image then reads from them would be the same everywhere: masks would not depend on the prompt.
+    In the first layer, where tokens have no residual, an even mean would make all of them equal, so that the
+    image would read the same everywhere and masks would not depend on the prompt.
     """
     through = 1.0 if first else 0.5
     for linear, scale in (
@@ -135,10 +135,10 @@ def _mostly_itself(attention: Attention, first: bool) -> None:
 def _at_the_same_place(
     attention: Attention, generator: torch.Generator, *, gain: float, through: float
 ) -> None:
-    """Look where the positions agree, and hand on what is there.
+    """Attend where positions agree, and pass on the values there.
 
-    Every head compares the sines and cosines of its own few frequencies, coarse ones in the first head and
-    fine ones in the last. (Random projections to a head's 16 channels drown them in the image's content.)
+    Every head compares the sines and cosines of a few frequencies, coarse ones in the first head and fine
+    ones in the last. (Random projections to a head's 16 channels drown them in the image's content.)
     """
     inner, channels = attention.query.weight.shape
     pairs = torch.linspace(0, channels // 2 - 1, inner // 2).round().long()

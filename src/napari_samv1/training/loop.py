@@ -38,32 +38,31 @@ FIGURES = (
 )
 STATE_SECONDS = 120
 KEPT = 0.3
-"""Default share of the checkpoint that a run continued from in its result:
-weights in between are better on images unlike those trained on than either end (Wortsman et al. 2022, Robust
-fine-tuning of zero-shot models)."""
+"""Default share of the initial checkpoint in a run's result: on images unlike those trained on, weights in
+between are better than either end (Wortsman et al. 2022, Robust fine-tuning of zero-shot models)."""
 
 
 class Run:
-    """One run of a recipe in a folder; makes the next step from wherever the last one ended.
+    """One run of a recipe in a folder; it continues after the last saved step.
 
-    Everything random in a step comes from the seed, the step's number and the seat, so that a run that was
-    cut off ends in the same weights as one that was not.
+    Everything random in a step comes from the seed, the step's number and the seat, so that an interrupted
+    run ends in the same weights as an uninterrupted one.
 
     Parameters
     ----------
     folder : Path
-        Where the state and the curves lie.
+        Folder of the state and the curves.
     network : Sam
         Trained in place; its weights are the start where the folder holds no state yet.
     origin : str
-        The checkpoint whose weights the network has, in words; where empty, it is initialised from the
-        recipe's seed. A state of a run from another one is refused.
+        Name of the checkpoint whose weights the network has; if empty, the network is initialised from the
+        recipe's seed. A state of a run from another origin is refused.
     kept : float
-        How much of the checkpoint's weights stays in those that are given out, 0 to 1; training is the same.
+        Share of the checkpoint's weights in the result, 0 to 1; the training does not depend on it.
     commit : str
-        Which code this is: the state keeps all that made it.
+        Version of the code; the state lists all versions that made it.
     late_source : Source
-        Where a share of the later crops come from; by default it is ``source`` again.
+        Source of a share of the later crops; by default ``source``.
     seat : Seat
         This process's place among those that make every step together. Only the first writes anything.
     """
@@ -128,7 +127,7 @@ class Run:
         self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
 
     def save(self) -> None:
-        """Put the state on disk, if this is the first of the processes."""
+        """Write the state to disk, in the first process alone."""
         if self.seat.rank:
             return
         state: dict[str, Any] = {
@@ -145,9 +144,9 @@ class Run:
         save_state(self.state_path, state)
 
     def averaged(self) -> dict[str, torch.Tensor]:
-        """The network's state with its parameters' running averages: what is evaluated and shipped.
+        """State of the network with running averages of its parameters, for evaluation and release.
 
-        In a run from a checkpoint, with the share ``kept`` of what that held.
+        In a run from a checkpoint, the share ``kept`` of the checkpoint's weights is mixed in.
         """
         averages = self.averages
         if self.start is not None:
@@ -179,7 +178,7 @@ class Run:
 
     def _draw(self, step: int) -> list[Crop]:
         recipe = self.recipe
-        # one grid for all: none waits for a larger one's step
+        # one grid for all processes, so that none waits for a larger one's step
         grids = recipe.grids_at(step)
         grid = grids[int(np.random.default_rng([recipe.seed, 0, step]).integers(len(grids)))]
         rng = np.random.default_rng([recipe.seed, 1, step, self.seat.rank])

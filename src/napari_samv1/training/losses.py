@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 BAND = 3
-"""Pixels around an object that count as much as its own."""
+"""Width in pixels of the band around an object that counts as much as the object."""
 
 
 def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ Groups = list[tuple[str, list[ImageScores]]]
 
 
 def train(args: argparse.Namespace) -> int:
-    """Make the model; whatever is on disk of an earlier run of the same recipe is used."""
+    """Train the model; an earlier run of the same recipe on disk is continued."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe, work, threads = _recipe(args), _work(args), torch.get_num_threads()
     _draw_scenes(recipe, work)
@@ -72,7 +72,7 @@ def train(args: argparse.Namespace) -> int:
     for process in processes:
         process.join()
     if run.step < recipe.steps:
-        logger.info("stopped at step %d of %d; the same command goes on", run.step, recipe.steps)
+        logger.info("stopped at step %d of %d; the same command continues", run.step, recipe.steps)
         return 0
     torch.set_num_threads(args.threads or threads)  # the other processes have ended
     path = args.export or work / f"run-{recipe.seed}" / ("trained.pt" if origin else "tiny.pt")
@@ -123,7 +123,7 @@ def _draw_scenes(recipe: Recipe, work: Path) -> None:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    given = {
+    chosen = {
         "seed": args.seed,
         "workers": args.workers or (2 if choose_device(args.device).type == "cpu" else 1),
         "scenes": args.scenes,
@@ -133,8 +133,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     }
     usual = Recipe.going_on() if args.init else Recipe()
     if args.scenes is not None:
-        given["late_scenes"] = -(-args.scenes * usual.late_scenes // usual.scenes)
-    return replace(usual, **{name: value for name, value in given.items() if value is not None})
+        chosen["late_scenes"] = -(-args.scenes * usual.late_scenes // usual.scenes)
+    return replace(usual, **{name: value for name, value in chosen.items() if value is not None})
 
 
 def _work(args: argparse.Namespace) -> Path:
@@ -142,7 +142,7 @@ def _work(args: argparse.Namespace) -> Path:
 
 
 def _start(args: argparse.Namespace) -> tuple[Sam, Preparation, str]:
-    """The network that training starts from, on its device, and where its weights are from, if anywhere."""
+    """Initial network on its device, its preparation, and the origin of its weights or ""."""
     device = choose_device(args.device)
     if not args.init:
         return Sam(TINY).to(device), BUNDLED, ""
@@ -178,7 +178,7 @@ def _begin(
 
 
 def _help(args: argparse.Namespace, recipe: Recipe, seat: Seat) -> None:
-    """Another process of the same run: makes its share of every step, and writes nothing."""
+    """Train in another process of the same run: make its share of every step, and write nothing."""
     try:
         _begin(args, recipe, seat, *_start(args)).train(args.until)
     except BaseException:

@@ -1,7 +1,7 @@
 """Adam for vectors and ends, Muon for the matrices between them.
 
 Muon (Jordan et al. 2024) steps along the nearest orthogonal matrix to the gradient's running mean, so that
-all directions of a layer learn at the same pace. Trained for minutes, that is worth about half the steps.
+all directions of a layer learn at the same pace. In runs of minutes, it saves about half the steps.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def takes_muon(name: str, parameter: nn.Parameter) -> bool:
-    """Matrices of the encoder's blocks and the decoder's transformer, unless too large to be worth it.
+    """Return True for matrices of the encoder's blocks and the decoder's transformer, unless too large.
 
-    In the TINY network that is all of their attention, and the encoder's perceptrons.
+    In the TINY network these are all of their attention, and the encoder's MLPs.
     """
     inner = "image_encoder.stages" in name or "mask_decoder.transformer" in name
     wide = max(parameter.shape, default=0) > 1024
@@ -40,9 +40,9 @@ def takes_muon(name: str, parameter: nn.Parameter) -> bool:
 
 
 class Optimizer:
-    """Both, with one learning rate; ``takes`` says which parameters Muon moves.
+    """Adam and Muon with one learning rate; ``takes`` is True for the parameters of Muon.
 
-    A convolution's kernel counts as the matrix that makes its channels from all it looks at.
+    A convolution's kernel counts as the matrix from its input patch to its channels.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class Optimizer:
         for group in self.adam.param_groups:
             group["lr"] = rate
         self.adam.step()
-        alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
+        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
         for parameter, momentum in zip(self.matrices, self.momenta, strict=True):
             if parameter.grad is None:
                 continue
             momentum.lerp_(parameter.grad, 1 - MOMENTUM)
             ahead = parameter.grad.lerp(momentum, MOMENTUM)
-            alike.setdefault(parameter.shape, []).append((parameter, ahead))
-        for pairs in alike.values():
+            by_shape.setdefault(parameter.shape, []).append((parameter, ahead))
+        for pairs in by_shape.values():
             matrices = torch.stack([ahead.flatten(1) for _, ahead in pairs])
             stretch = max(1.0, matrices.shape[1] / matrices.shape[2]) ** 0.5
             for (matrix, _), direction in zip(pairs, orthogonal(matrices), strict=True):
@@ -99,5 +99,5 @@ class Optimizer:
         """Take over the state of an equal optimizer."""
         self.adam.load_state_dict(state["adam"])
         momenta: Sequence[Tensor] = state["momenta"]
-        for mine, theirs in zip(self.momenta, momenta, strict=True):
-            mine.copy_(theirs)
+        for momentum, saved in zip(self.momenta, momenta, strict=True):
+            momentum.copy_(saved)

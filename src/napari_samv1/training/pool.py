@@ -1,7 +1,7 @@
 """A pool of scenes on disk: drawn once, read at random while training.
 
-Scenes lie in shards, two plain ``.npy`` files each, so that a reader maps them and touches only what it
-needs. Every scene depends on the seed and its own number alone: a pool can grow, or be drawn in parts.
+Scenes are stored in shards, two plain ``.npy`` files each, so that a reader maps them and reads only the
+scenes it needs. Every scene depends on the seed and its number alone: a pool can grow, or be drawn in parts.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def draw_pool(
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Draw what is missing of a pool of ``scenes`` scenes, on all processor cores unless told how many.
+    """Draw the missing scenes of a pool of ``scenes``, on ``workers`` processor cores or by default all.
 
     Raises
     ------
     ValueError
-        If the folder holds scenes that were drawn otherwise.
+        If the folder holds scenes of other settings or code.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn_by = {"seed": seed, "side": side, "shares": dict(shares), "shard": shard, "drawing": fingerprint()}
@@ -77,7 +77,7 @@ def draw_pool(
     missing = [i for i, count in wanted.items() if _held(folder / f"labels_{i:05d}.npy") < count]
     if not missing:
         return
-    # spawned processes are all started at once, each of them importing everything
+    # no more than shards, because all processes start at once and import everything
     count = min(usable_cores() if workers is None else workers, len(missing))
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as processes:
         jobs = [
@@ -93,7 +93,7 @@ def draw_pool(
 
 
 def usable_cores() -> int:
-    """The processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -105,7 +105,7 @@ def _held(labels: Path) -> int:
 
 
 def fingerprint() -> str:
-    """A hash of a small scene of every kind: another where the code draws otherwise."""
+    """Hash of a small scene of every kind, which changes with the code that draws."""
     digest = hashlib.sha256()
     for kind in KINDS:
         scene = draw_scene(np.random.default_rng(0), (64, 64), kind)
@@ -115,17 +115,17 @@ def fingerprint() -> str:
 
 
 def _claim(folder: Path, drawn_by: dict[str, Any]) -> None:
-    """Write what makes a folder's scenes, unless it holds some already; then it must be the same."""
+    """Record the settings of a folder's scenes; raise if it holds scenes of other settings."""
     path = folder / "pool.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    if known is not None:
-        known.setdefault("shard", 64)  # of pools that were drawn before it could be chosen
-    if known is None and not any(folder.glob("labels_*.npy")):
+    recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if recorded is not None:
+        recorded.setdefault("shard", 64)  # missing in pools that were drawn before it could be chosen
+    if recorded is None and not any(folder.glob("labels_*.npy")):
         part = path.with_name(path.name + ".part")
         part.write_text(json.dumps(drawn_by), encoding="utf-8")
         part.replace(path)
-    elif known != drawn_by:
-        other = [name for name, value in drawn_by.items() if known is None or known.get(name) != value]
+    elif recorded != drawn_by:
+        other = [n for n, value in drawn_by.items() if recorded is None or recorded.get(n) != value]
         raise ValueError(
             f"{folder} holds scenes of another {', '.join(other)}; delete it, or give another --work folder"
         )

@@ -1,4 +1,4 @@
-"""A simulated user: what they point at, and what they correct."""
+"""A simulated user: prompts for objects, and corrections of answers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from napari_samv1.training.scenes.scene import GROUP, OBJECT, PART
 from napari_samv1.training.scenes.textures import smooth_noise
 
 SMALLEST = 14
-"""Pixels of the model's input that an object must have to be pointed at."""
+"""Least size of an object that gets prompts, in pixels of the model's input."""
 
 ONE_LEVEL = (0.35, 0.3, 0.5, 0.2)
 NESTED = (0.35, 1.0, 1.0, 0.6)
 SEVERAL = (1.0, 0.1, 0.1, 0.1)
 SAME = (0.4, 0.4, 0.4, 0.4)
-"""Weights of the four masks: after a single prompt for something without levels; after a click
-that may mean a part or its whole (rare, and all that tells the masks apart); after several prompts, or a
+"""Weights of the four masks: after a single prompt for an object without levels; after a click that may mean
+a part or its whole (rare, and the only examples that separate the masks); after several prompts; after a
 hint."""
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """Prompts of P objects of one image, in the model's coordinates, and what each is after.
+    """Prompts of P objects of one image, in the model's coordinates, and their targets.
 
-    ``points_xy01`` P N 2, ``labels`` P N, ``boxes_xy01`` P M 2 2. ``wanted`` P 4 h w is coverage 0..1 at four
-    times the token grid: what each of the four masks should be, ``weights`` P 4 how much each counts.
-    ``single`` says that one click or one box is all there is.
+    ``points_xy01`` P N 2, ``labels`` P N, ``boxes_xy01`` P M 2 2. ``wanted`` P 4 h w is the target coverage
+    0..1 of each of the four masks, at four times the token grid; ``weights`` P 4 are the masks' weights.
+    ``single`` is True for one click or one box alone.
     """
 
     points_xy01: Tensor
@@ -45,7 +45,7 @@ class Round:
 
 
 def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """The pixel of ``mask``, which has some, farthest from its outline; the frame counts as outline."""
+    """Pixel of a mask that is not empty, farthest from its outline; the frame counts as outline."""
     (bounds,) = ndimage.find_objects(mask.view(np.uint8))
     part = mask[bounds]
     depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
@@ -56,7 +56,7 @@ def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
 def click_inside(
     rng: np.random.Generator, mask: NDArray[np.bool_], bounds: tuple[slice, slice]
 ) -> tuple[int, int]:
-    """A click as people make it: often at the heart of the object, otherwise anywhere well inside."""
+    """A click as users make it: often in the middle of the object, otherwise anywhere well inside."""
     part = np.pad(mask[bounds], 1)
     depth = ndimage.distance_transform_edt(part)[1:-1, 1:-1]
     floor = depth.max() * (0.9 if rng.random() < 0.5 else rng.uniform(0, 0.6))
@@ -68,7 +68,7 @@ def click_inside(
 def sloppy_box(
     rng: np.random.Generator, bounds: tuple[slice, slice], hw: tuple[int, int], slack: float
 ) -> list[float]:
-    """The object's bounding box x0 y0 x1 y1 in 0..1, each side off by up to ``slack`` of its length."""
+    """The object's bounding box x0 y0 x1 y1 in 0..1, each side moved by up to ``slack`` of its length."""
     y0, y1 = bounds[0].start, bounds[0].stop
     x0, x1 = bounds[1].start, bounds[1].stop
     off = rng.uniform(-slack, slack, 4) if slack else np.zeros(4)
@@ -84,9 +84,9 @@ def first_round(
     logits_hw: tuple[int, int],
     kind: str | None = None,
 ) -> Round | None:
-    """Prompts for ``count`` objects of one crop, all of one kind; None where there is nothing to point at.
+    """Prompts for ``count`` objects of one crop, all of one kind; None if it has no objects.
 
-    ``kind`` is "point", "box", or "several"; drawn where None.
+    ``kind`` is "point", "box", or "several"; None draws one of them.
     """
     hw = (levels.shape[1], levels.shape[2])
     objects = _visible(levels)
@@ -131,10 +131,10 @@ def first_round(
 
 
 def where_only(asked: Round, radius: float = 0.06) -> Round:
-    """The same prompts with no object behind them: a disc at a click, the inside of a box.
+    """The same prompts with plain targets instead of objects: a disc at a click, the inside of a box.
 
-    ``radius`` is a fraction of the longer side. A decoder that has learnt to answer this knows where prompts
-    point, and has only to learn what is there.
+    ``radius`` is a fraction of the longer side. A decoder trained on these targets locates prompts, and has
+    only objects left to learn.
     """
     height, width = asked.wanted.shape[-2:]
     longer = max(height, width)
@@ -153,7 +153,7 @@ def where_only(asked: Round, radius: float = 0.06) -> Round:
 def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: int, keep: slice) -> Round:
     """The next round: the same objects and prompts, with clicks where ``logits`` (P h w) are wrong.
 
-    What a user is after from here on is one mask: the one they first had in mind, ``wanted[:, 0]``.
+    From here on the target is one mask: the one meant at first, ``wanted[:, 0]``.
     """
     same = refinement(before, 0, keep)
     wanted = same.wanted[:, 0]
@@ -165,7 +165,7 @@ def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: 
         wrong = real[i] != shown[i]
         if wrong.any():
             place, sign = wrong, None
-        else:  # an object thinner than a pixel may be nowhere real
+        else:  # an object thinner than a pixel may have no real pixel
             place, sign = real[i] if real[i].any() else wanted[i].numpy() > 0, 1
         for j in range(clicks):
             y, x = _in_the_worst(rng, place)
@@ -180,7 +180,7 @@ def correction(rng: np.random.Generator, before: Round, logits: Tensor, clicks: 
 
 
 def refinement(before: Round, index: int, keep: slice) -> Round:
-    """The same prompts, to be asked again with the answer's mask ``index`` as a hint of what is meant."""
+    """The same prompts, to be asked again with the answer's mask ``index`` as a hint."""
     wanted = before.wanted[keep, index]
     return Round(
         points_xy01=before.points_xy01[keep],
@@ -193,11 +193,11 @@ def refinement(before: Round, index: int, keep: slice) -> Round:
 
 
 def from_rough(rng: np.random.Generator, before: Round, keep: slice) -> tuple[Round, Tensor]:
-    """The same objects, each with a rough mask of it as a hint, and a round that asks for the object.
+    """Round that asks for the same objects, and a rough mask of each as a hint, P 1 h w.
 
-    What a label of another tool is when it is refined, or an area that was drawn: too large or too small,
-    with a ragged outline, or only an ellipse around it. Without another box there is one around the rough
-    mask. The hint, P 1 h w, is as sure as `hint_logits` makes it.
+    The rough masks are like labels of another tool or drawn areas: too large or too small, with a ragged
+    outline, or only an ellipse. Objects without a box get one around the rough mask. The hint's logits are
+    those of `hint_logits`.
     """
     same = refinement(before, 0, keep)
     real = (same.wanted[:, 0] > 0.5).numpy()

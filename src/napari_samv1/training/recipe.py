@@ -35,11 +35,11 @@ LARGE_GRIDS: Grids = (
     (56, 56),
     (64, 64),
 )
-"""About the grid that the model is used at: an image costs more there, and shows no more of its prompts."""
+"""Grids of about the size in use: an image costs more there, for no more prompts."""
 
 
 SHORT = 5000
-"""Prompted steps of a run whose stages need not be shortened."""
+"""Number of prompted steps from which on a run's stages are not shortened."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Recipe:
     ``prompt_steps`` the whole network on prompts: from ``late_from`` on mostly in the ``late_scenes``, which
     are larger and more crowded, and from ``large_from`` on with the ``large_grids``. In a step each of
     ``workers`` processes sees about ``dense_tokens`` or ``tokens`` image tokens of its own.
-    Scenes are ``side`` or ``late_side`` pixels square, and lie on the disk by ``shard`` together.
+    Scenes are ``side`` or ``late_side`` pixels square, and are stored in files of ``shard`` scenes.
 
-    What changes during the last stage does so at fixed steps; in a run of less than `SHORT` prompted steps
-    all of it happens sooner in proportion. The rate falls evenly over the whole stage.
+    Changes during the last stage come at fixed steps; in a run of less than `SHORT` prompted steps they come
+    sooner in proportion. The rate falls linearly over the whole stage.
 
-    A run of prompted steps alone goes on from weights that know what a prompt is (`going_on`): larger grids
-    and corrections from its first step, no dense loss.
+    A run of prompted steps alone continues from weights trained on prompts (`going_on`): it has larger grids
+    and corrections from its first step, and no dense loss.
     """
 
     seed: int = 0
@@ -84,7 +84,7 @@ class Recipe:
 
     @classmethod
     def going_on(cls) -> Recipe:
-        """From a checkpoint instead of from random weights, at less than half the rate."""
+        """Recipe to start from a checkpoint instead of random weights, at less than half the rate."""
         return cls(dense_steps=0, where_steps=0, prompt_steps=SHORT, prompt_rate=2e-4)
 
     @property
@@ -116,10 +116,10 @@ class Recipe:
         return self.large_grids if self.is_large(step) else self.grids
 
     def learning_rate(self, step: int) -> float:
-        """Rises over 60 steps at the start of every stage.
+        """Learning rate of a step; it rises over 60 steps at the start of every stage.
 
-        It falls along a half cosine in the first two, evenly to a fiftieth in the last: at a high rate the
-        losses stay where they are, and come down as it falls.
+        It falls along a half cosine in the first two stages, and linearly to a fiftieth in the last: at a
+        high rate the losses stall, and they fall with it.
         """
         if self.is_dense(step):
             return self.dense_rate * _rise_and_fall(step, self.dense_steps, 0.3)
@@ -143,7 +143,7 @@ class Recipe:
         return 0.5 * max(0.0, 1 - self._prompted(step) / 4000)
 
     def correction_chance(self, step: int) -> float:
-        """Corrections start once there is something to correct."""
+        """Probability of a correction; zero until there are masks to correct."""
         if self.is_where(step):
             return 0.0
         if self.goes_on:

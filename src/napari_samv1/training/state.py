@@ -1,4 +1,4 @@
-"""A run's state on disk, whole or not at all: a run cut off at any moment goes on from the last one."""
+"""State of a run on disk, whole or not at all: an interrupted run continues from the last one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write beside, then take the name: an old state is replaced only by a complete new one."""
+    """Write to a file beside, then rename it: an old state is replaced only by a complete new one."""
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         torch.save(state, file)
@@ -27,9 +27,9 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 def load_state(
     path: Path, recipe: DataclassInstance, origin: str, may_differ: Sequence[str] = ()
 ) -> dict[str, Any] | None:
-    """The state of an earlier run of the same recipe from the same weights, or None.
+    """Load the state of an earlier run of the same recipe from the same weights, or None.
 
-    The fields ``may_differ`` of the recipe are the caller's to compare.
+    The recipe's fields ``may_differ`` are compared by the caller.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def load_state(
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    # what a recipe of earlier code did not name was as it is by default
+    # fields that a recipe of earlier code lacks had their defaults
     made_by = {**asdict(type(recipe)()), **state["recipe"]}
     changed = [name for name, value in asdict(recipe).items() if made_by[name] != value]
     if set(changed) - set(may_differ):
@@ -48,6 +48,6 @@ def load_state(
             "give the same recipe or another --work folder"
         )
     if state["origin"] != origin:
-        known, asked = (name or "random weights" for name in (state["origin"], origin))
-        raise ValueError(f"{path} is of a run from {known}, not from {asked}; give another --work folder")
+        saved, asked = (name or "random weights" for name in (state["origin"], origin))
+        raise ValueError(f"{path} is of a run from {saved}, not from {asked}; give another --work folder")
     return state

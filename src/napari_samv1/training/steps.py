@@ -39,7 +39,7 @@ Figures = dict[str, float]
 
 
 def pixels(crops: Sequence[Crop], preparation: Preparation, device: torch.device) -> Tensor:
-    """Crops -> B 3 H W in the range that the model wants."""
+    """Crops -> B 3 H W in the range that the model expects."""
     return torch.stack([normalised(crop.image, preparation) for crop in crops]).to(device)
 
 
@@ -98,10 +98,10 @@ class Step:
         corrected: float,
         where: bool,
     ) -> tuple[Tensor, Figures]:
-        """The prompted stages' gradient with respect to the image tokens; the decoder's own is accumulated.
+        """Gradient of the prompted stages for the image tokens; that of the decoder is accumulated.
 
-        Image by image, so that one image's decoder activations are in memory at a time. ``corrected`` is the
-        chance that an image's answers are corrected in a second round; ``where`` asks only for the place.
+        Images are decoded one by one, so that memory holds the activations of one at a time. ``corrected`` is
+        the chance that an image's answers are corrected in a second round; ``where`` asks only for the place.
         """
         gradient = torch.zeros_like(tokens_bchw)
         sums: dict[str, list[float]] = {}

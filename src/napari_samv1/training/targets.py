@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DENSE_CHANNELS = 6
-"""Inside an object, on a rim, inside a part, offset to the centre (row, column), log of the radius."""
+"""Number of channels: inside an object, on a rim, inside a part, offset to the centre (row, column), and log
+of the radius."""
 
 
 def dense_targets(levels: NDArray[np.uint16], stride: int) -> NDArray[np.float32]:

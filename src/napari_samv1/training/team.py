@@ -1,7 +1,7 @@
-"""Processes that make every step together: each its own crops, all of them one gradient.
+"""Processes that make every step together: each with its crops, all with one gradient.
 
-On a processor, two processes of one thread each make nearly twice the steps of one process of two threads:
-most of a small network's step is many short operations, which threads only hinder.
+On a CPU, two processes of one thread each make nearly twice the steps of one process of two threads, because
+most of a small network's step is many short operations, which threads slow down.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import torch
 from torch import Tensor, multiprocessing, nn
 
 PATIENCE_SECONDS = 1800.0
-"""The first process may be scoring meanwhile."""
+"""Longest wait for another process: the first may be scoring meanwhile."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seat:
-    """One process's place among ``size``; can be handed to a process that is being started.
+    """One process's place among ``size``; it can be passed to a process that is being started.
 
-    ``gradients`` (size, numbers) and ``given`` (size, parameters) lie in memory that all of them see.
+    ``gradients`` (size, numbers) and ``present`` (size, parameters) lie in memory that all processes share.
     """
 
     rank: int
     size: int
     gradients: Tensor
-    given: Tensor
+    present: Tensor
     barrier: Any
 
     @classmethod
@@ -37,9 +37,9 @@ class Seat:
         return cls(0, 1, torch.empty(0), torch.empty(0), None)
 
     def share_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace every gradient by the mean over all seats, in all of them; waits for the others.
+        """Replace every gradient by its mean over all seats; wait for the other processes.
 
-        A gradient that no process has stays absent, one that some lack counts as zero there.
+        A gradient that no process has stays absent; in a process that lacks one, it counts as zero.
 
         Raises
         ------
@@ -48,25 +48,25 @@ class Seat:
         """
         if self.size == 1:
             return
-        mine, place = self.gradients[self.rank], 0
+        numbers, place = self.gradients[self.rank], 0
         for index, parameter in enumerate(parameters):
-            room = mine[place : place + parameter.numel()]
+            room = numbers[place : place + parameter.numel()]
             place += parameter.numel()
-            self.given[self.rank, index] = parameter.grad is not None
+            self.present[self.rank, index] = parameter.grad is not None
             if parameter.grad is None:
                 room.zero_()
             else:
                 room.copy_(parameter.grad.flatten())
         self._wait()
-        mean, given, place = self.gradients.mean(0), self.given.any(0).tolist(), 0
-        self._wait()  # nobody writes the next step's before all have read this one's
-        for parameter, is_given in zip(parameters, given, strict=True):
+        mean, present, place = self.gradients.mean(0), self.present.any(0).tolist(), 0
+        self._wait()  # no process writes the next gradients before all have read these
+        for parameter, is_present in zip(parameters, present, strict=True):
             some = mean[place : place + parameter.numel()].view_as(parameter)
-            parameter.grad = some.to(parameter.device) if is_given else None
+            parameter.grad = some.to(parameter.device) if is_present else None
             place += parameter.numel()
 
     def leave(self) -> None:
-        """Let the others know at once that this process makes no further step."""
+        """Tell the other processes at once that this one makes no further step."""
         if self.size > 1:
             self.barrier.abort()
 
@@ -75,7 +75,7 @@ class Seat:
             self.barrier.wait(PATIENCE_SECONDS)
         except BrokenBarrierError:
             raise RuntimeError(
-                "another process of this run has ended; start the same command again to go on"
+                "another process of this run has ended; run the same command again to continue"
             ) from None
 
 
@@ -84,6 +84,6 @@ def seats(size: int, parameters: Sequence[nn.Parameter]) -> list[Seat]:
     if size == 1:
         return [Seat.alone()]
     gradients = torch.zeros(size, sum(p.numel() for p in parameters)).share_memory_()
-    given = torch.zeros(size, len(parameters), dtype=torch.bool).share_memory_()
+    present = torch.zeros(size, len(parameters), dtype=torch.bool).share_memory_()
     barrier = multiprocessing.get_context("spawn").Barrier(size)
-    return [Seat(rank, size, gradients, given, barrier) for rank in range(size)]
+    return [Seat(rank, size, gradients, present, barrier) for rank in range(size)]

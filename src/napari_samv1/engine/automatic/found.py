@@ -55,7 +55,7 @@ class FoundObject:
 
     @property
     def crop(self) -> MaskCrop:
-        """The mask, unpacked anew each time."""
+        """The mask, unpacked at each call."""
         return self.packed.crop()
 
     @property

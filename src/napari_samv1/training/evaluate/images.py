@@ -1,4 +1,4 @@
-"""Images with known objects, none of which training sees."""
+"""Images with labelled objects, unseen in training."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ HELD_OUT_SEED = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class TestImage:
-    """``labels`` (H, W) are the objects, 0 is none; ``levels`` is the whole hierarchy where there is one."""
+    """``labels`` (H, W) are the objects, 0 is background; ``levels`` is the whole hierarchy, if any."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of its name
+    __test__ = False  # keeps pytest from collecting it as a test class
 
     name: str
     image: NDArray[Any]

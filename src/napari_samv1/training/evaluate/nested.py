@@ -23,12 +23,12 @@ Spot = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Ambiguity:
-    """Mean IoU of masks with what was clicked, as it is nested: columns are part, object, group.
+    """Mean IoU of masks with the nested things under a click: columns are part, object, group.
 
     ``masks`` has a row for each of masks 1 to 3, ``best`` is the best of them for each click and ``chosen``
-    the one that the default rule takes. ``grown`` and ``cut`` are of what it takes after a second click, in
-    the object beside the part: positive, so that the object is meant, or negative, so that the part is. Not
-    all of the ``clicks`` lie in a group.
+    the one that the default rule takes. ``grown`` and ``cut`` are of its mask after a second click, in the
+    object beside the part: a positive click, which means the object, or a negative one, which means the part.
+    Not all of the ``clicks`` lie in a group.
     """
 
     clicks: int
@@ -39,7 +39,7 @@ class Ambiguity:
     cut: NDArray[np.float64]
 
     def table(self) -> str:
-        """The same as Markdown."""
+        """Markdown table of all values."""
         rows = [
             "| a click in a part | with the part | with the object | with the group |",
             "|---|" + 3 * "---:|",
@@ -57,7 +57,7 @@ class Ambiguity:
 
 
 def ambiguity(predictor: Predictor, tests: Sequence[TestImage]) -> Ambiguity:
-    """Click into every part of scenes whose ``levels`` are known, and once more beside it.
+    """Click into every part of scenes with ``levels``, and once more beside it.
 
     Raises
     ------

@@ -29,7 +29,7 @@ class Target:
         return Prompts(boxes_yx=[self.box_yx])
 
     def sloppy_box(self, rng: np.random.Generator, slack: float) -> Prompts:
-        """The box with every side off by up to ``slack`` of the box's size."""
+        """The box with every side moved by up to ``slack`` of the box's size."""
         y0, x0, y1, x1 = self.box_yx
         off = rng.uniform(-slack, slack, 4) * (y1 - y0, x1 - x0, y1 - y0, x1 - x0)
         return Prompts(boxes_yx=[np.array(self.box_yx) + off])

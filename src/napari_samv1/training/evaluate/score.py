@@ -1,4 +1,4 @@
-"""Prompts in, scores out: everything that a release says about a model's answers."""
+"""Scores of a model's answers to prompts, as published with a release."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ImageScores:
-    """One number per object of an image, unless it says otherwise.
+    """Scores of one image: one number per object, except for the curves.
 
     ``best_of_3`` is the best of masks 1 to 3 after the click, ``predicted`` and ``stability`` are of the
-    mask that was chosen after it. ``curve`` is (objects, 1 + CORRECTIONS): after the click and after each
+    mask chosen after it. ``curve`` is (objects, 1 + CORRECTIONS): after the click and after each
     correction, as in the plugin, with the answer to the click as a mask hint; ``carried`` is the same with
-    the latest answer, as in the paper. ``hinted`` repeats the click with its own answer as a mask
-    hint. ``rough`` is of a rough mask of the object, ``refined`` of the answer to it and the box around it.
+    the latest answer, as in the paper. ``hinted`` repeats the click with its answer as a mask hint.
+    ``rough`` is of a rough mask of the object, ``refined`` of the answer to it and the box around it.
     """
 
     name: str

@@ -18,7 +18,7 @@ TOLERANCES = (2, 4, 6, 9, 13, 18, 24, 32, 42, 55, 72, 95, 125)
 def best_wand(image: NDArray[Any], objects: Sequence[Target]) -> NDArray[np.float64]:
     """IoU of each object at the one tolerance that is best for the whole image.
 
-    The tolerance is chosen with the answers known, as no user could: the wand at its very best.
+    The tolerance is chosen by the true objects, as no user could, so that the wand is at its best.
     """
     grey = to_rgb8(image).mean(axis=2)
     scores = np.array(

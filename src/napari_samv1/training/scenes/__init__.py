@@ -1,1 +1,1 @@
-"""Synthetic scenes with known objects: the bundled model has seen nothing else."""
+"""Synthetic scenes with labelled objects, the only images in the bundled model's training."""

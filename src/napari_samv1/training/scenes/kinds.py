@@ -33,7 +33,7 @@ def _levels(hw: HW, **planes: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 
 def _glaring(rng: Rng, layout: Layout) -> Field:
-    """1, but for the few objects that are many times brighter than the rest: dying or dividing."""
+    """Factor of brightness: 1, but higher for a few objects that are dying or dividing."""
     times = np.ones(layout.count + 1, np.float32)
     few = rng.integers(0, layout.count + 1, rng.integers(1, 3 + layout.count // 12))
     times[few] = _log_uniform(rng, 1.5, 12)
@@ -182,7 +182,7 @@ def particles(rng: Rng, hw: HW) -> Scene:
 
 
 def leaves(rng: Rng, hw: HW) -> Scene:
-    """Coloured, textured shapes one upon another: anything may lie before anything."""
+    """Coloured, textured shapes that cover one another in any order."""
     radius = _log_uniform(rng, 12, 60)
     layout = lay(
         rng,
@@ -208,7 +208,7 @@ def leaves(rng: Rng, hw: HW) -> Scene:
 
 
 def _voronoi(rng: Rng, hw: HW, radius: float) -> tuple[NDArray[np.uint16], Field]:
-    """Cells of a tissue, and how far each pixel is from the nearest wall, in pixels."""
+    """Cells of a tissue, and the distance of each pixel to the nearest wall, in pixels."""
     count = max(2, room_for((hw[0] + 80, hw[1] + 80), radius * 0.95, 1.0))
     plane = np.array(hw) + 80
     seeds = rng.uniform(0, 1, (count, 2)) * plane - 40
@@ -265,7 +265,7 @@ def tissue(rng: Rng, hw: HW) -> Scene:
 
 
 def sheet(rng: Rng, hw: HW) -> Scene:
-    """A closed sheet of cells of which only the walls are seen, thin and bright; large or stretched cells."""
+    """A closed sheet of large or stretched cells, of which only the walls are visible, thin and bright."""
     radius = _log_uniform(rng, 10, 70)
     stretch = float(np.exp(rng.uniform(0, 0.6)))
     tall = (int(hw[0] / stretch) + 2, int(hw[1] * stretch) + 2) if rng.random() < 0.5 else hw
@@ -293,7 +293,7 @@ def sheet(rng: Rng, hw: HW) -> Scene:
 
 
 def _clumps(layout: Layout) -> NDArray[np.uint16]:
-    """Objects that touch are one group; lone ones are none."""
+    """Groups of touching objects; single objects have none."""
     groups, count = ndimage.label(layout.labels > 0)
     members = np.zeros(count + 1, int)
     owners = np.unique(np.stack([groups.ravel(), layout.labels.ravel()]), axis=1)
@@ -303,7 +303,7 @@ def _clumps(layout: Layout) -> NDArray[np.uint16]:
 
 
 def _cores(rng: Rng, cells: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """A nucleus for most cells, in few two: somewhere well inside, and one piece each."""
+    """Nuclei: one in most cells, two in a few, each one piece well inside."""
     cores = np.zeros(cells.shape, np.uint16)
     size, wobble = rng.uniform(0.4, 0.85), rng.uniform(0, 0.12)
     for label, bounds in enumerate(ndimage.find_objects(cells.astype(np.int32)), 1):
@@ -447,7 +447,7 @@ LATE_SHARES: Shares = {
     "nested": 0.21,
     "histology": 0.05,
 }
-"""The same for the larger scenes, which join later: many objects side by side, or one in another."""
+"""Share of each kind in the pool of larger scenes, with more objects side by side or one in another."""
 
 DENSE_SHARES: Shares = {
     "crowd": 0.16,
@@ -461,7 +461,7 @@ DENSE_SHARES: Shares = {
     "histology": 0.04,
     "rods": 0.12,
 }
-"""The same for the dense head, which learns to tell objects side by side apart."""
+"""Share of each kind for the dense head, which learns to separate objects side by side."""
 
 
 def draw_scene(rng: Rng, hw: HW, kind: str | None = None, shares: Shares = SHARES) -> Scene:

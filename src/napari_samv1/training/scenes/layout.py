@@ -43,11 +43,11 @@ def centres(
         return points[:count], np.zeros(min(count, len(points)), np.uint16)
     if style == "clumps":
         clumps = max(1, int(count / rng.uniform(3, 9)))
-        hearts = rng.uniform(0, 1, (clumps, 2)) * hw
-        which = rng.integers(0, clumps, count)
+        middles = rng.uniform(0, 1, (clumps, 2)) * hw
+        chosen = rng.integers(0, clumps, count)
         spread = radius * rng.uniform(1.2, 2.2)
-        points = hearts[which] + rng.normal(0, spread, (count, 2))
-        return points, (which + 1).astype(np.uint16)
+        points = middles[chosen] + rng.normal(0, spread, (count, 2))
+        return points, (chosen + 1).astype(np.uint16)
     return rng.uniform(0, 1, (count, 2)) * hw, np.zeros(count, np.uint16)
 
 

@@ -16,7 +16,7 @@ Picture = NDArray[np.float32]
 
 
 def blurred(picture: Picture, sigma: float) -> Picture:
-    """Out of focus; channels apart."""
+    """Blur a picture, each channel by itself."""
     if sigma < 0.2:
         return picture
     sigmas = (sigma, sigma) if picture.ndim == 2 else (sigma, sigma, 0)
@@ -24,15 +24,15 @@ def blurred(picture: Picture, sigma: float) -> Picture:
 
 
 def haze(rng: np.random.Generator, picture: Picture) -> Picture:
-    """Light from outside the focal plane."""
+    """Add light from outside the focal plane."""
     share = rng.uniform(0.1, 0.45)
     return (1 - share) * picture + share * blurred(picture, rng.uniform(4, 14))
 
 
 def halo(rng: np.random.Generator, light: Picture, radius: float) -> Picture:
-    """Wide-field light: a share of what every point of an object sends out arrives far around it.
+    """Add wide-field light: a share of the light of every point spreads far around it.
 
-    The object's outline stays where it was; what glows beyond it is none of the object.
+    The object's outline stays where it was; the glow beyond it is not part of the object.
     """
     share = rng.uniform(0.08, 0.55)
     reach = radius * np.exp(rng.uniform(np.log(0.2), np.log(2.5)))
@@ -103,7 +103,7 @@ def developed(rng: np.random.Generator, picture: Picture) -> NDArray[np.uint8]:
 def photograph(
     rng: np.random.Generator, picture: Picture, *, blur: tuple[float, float] = (0.3, 1.8)
 ) -> NDArray[np.uint8]:
-    """All of it, each with its chance."""
+    """Apply all of the above, each with its probability."""
     picture = blurred(picture, rng.uniform(*blur))
     if rng.random() < 0.25:
         picture = haze(rng, picture)

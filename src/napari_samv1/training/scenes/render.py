@@ -1,4 +1,4 @@
-"""Brightness of objects: each its own level, shading and grain."""
+"""Brightness of objects, each with its level, shading and grain."""
 
 from __future__ import annotations
 

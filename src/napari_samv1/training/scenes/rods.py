@@ -34,7 +34,7 @@ def rods(rng: Rng, hw: HW) -> Scene:
         picture = body + rng.uniform(0, 0.4) * glow + rng.uniform(0, 0.3) + background(rng, hw, 0.03)
         if rng.random() < 0.4:
             picture = halo(rng, picture, width)
-    # what separates rods that touch is often narrower than the microscope resolves
+    # gaps between touching rods are often narrower than the microscope resolves
     picture = blurred(picture, width * rng.uniform(0, 0.2))
     picture = np.asarray(picture - min(float(picture.min()), 0.0), np.float32)
     planes = np.zeros((3, *hw), np.uint16)

@@ -13,7 +13,7 @@ PART, OBJECT, GROUP = 0, 1, 2
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Scene: the image of a camera, and the objects in it.
+    """A camera's image, and the objects in it.
 
     ``image`` is (H, W, 3) uint8. ``levels`` is (3, H, W) uint16: one label image per level of the hierarchy,
     0 where no object of that level is. A part lies inside one object, an object inside one group.

@@ -1,4 +1,4 @@
-"""Outlines of single objects: how far every pixel of a small square lies from centre to rim."""
+"""Outlines of single objects: the depth of every pixel of a small square, from centre to rim."""
 
 from __future__ import annotations
 

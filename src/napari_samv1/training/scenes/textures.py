@@ -52,7 +52,7 @@ def relief(rng: np.random.Generator, hw: tuple[int, int], scale: float) -> Field
 
 
 def any_texture(rng: np.random.Generator, hw: tuple[int, int], scale: float) -> Field:
-    """One of the above."""
+    """A texture of any of the kinds above."""
     pick = rng.random()
     if pick < 0.45:
         return smooth_noise(rng, hw, scale)
