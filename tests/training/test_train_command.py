@@ -122,4 +122,4 @@ def test_a_model_is_scored_on_as_many_objects_as_are_asked_for(capsys):
 def test_the_help_says_that_a_person_s_own_images_are_not_learnt_from(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["train", "--help"])
-    assert "your own images are only scored" in " ".join(capsys.readouterr().out.split())
+    assert "it is not for your own images, which are only scored" in " ".join(capsys.readouterr().out.split())
