@@ -98,7 +98,7 @@ def test_a_cancelled_download_can_begin_again(open_panel, discs, monkeypatch, qt
     chooser.model.setCurrentIndex(chooser.model.findData("vit_b"))
     chooser.model.activated.emit(chooser.model.currentIndex())
     qtbot.mouseClick(chooser.download, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: chooser.cancel.isVisible() and chooser.cancel.isEnabled(), timeout=30_000)
+    qtbot.waitUntil(lambda: "of 375 MB" in chooser.progress.format(), timeout=30_000)
     qtbot.mouseClick(chooser.cancel, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: chooser.download.isVisible(), timeout=30_000)
 
