@@ -137,6 +137,7 @@ CHANGES = {
     "another mask": lambda at: at.app.do(actions.MASKS[1]),
     "threshold": lambda at: at.app.move_setting("threshold", 1.5),
     "pick": lambda at: at.app.pick_object(2),
+    "change the slice": lambda at: at.canvas.viewer.dims.set_point(0, 2),
 }
 
 

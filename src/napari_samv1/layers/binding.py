@@ -363,10 +363,11 @@ class AnnotationBinding:
 
     def _plane_changed(self, _event: Any = None) -> None:
         self.screen.moved()
-        plane = self.screen.place
-        if plane is not None:
-            self.current.arrive(plane)
-        self._tell_plane()
+        with self.screen.one_look():
+            plane = self.screen.place
+            if plane is not None:
+                self.current.arrive(plane)
+            self._tell_plane()
         self._tell_prompts()
 
     def _image_data_changed(self, _event: Any = None) -> None:

@@ -82,7 +82,10 @@ class Screen:
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
-        """Resolve the displayed plane only once in this context, unless it moves."""
+        """Resolve the displayed plane only once in this context and those inside it, unless it moves."""
+        if self._looking:
+            yield
+            return
         self._looking, self._seen = True, None
         try:
             yield
