@@ -139,13 +139,18 @@ def test_what_was_delivered_before_stopping_is_dropped_afterwards(worker, calls,
     assert outcomes == []
 
 
-def test_a_waiting_job_that_is_cancelled_never_runs(worker, calls, outcomes):
+def test_a_waiting_job_that_is_cancelled_never_runs_and_its_cancellation_is_an_outcome(
+    worker, calls, outcomes
+):
     gate, ran = threading.Event(), []
     worker.submit("first", lambda ticket: gate.wait(5))
     ticket = worker.submit("second", lambda ticket: ran.append(2))
     worker.cancel("second")
+    assert outcomes == [], "delivered, never called"
+    calls.make_waiting()
+    assert outcomes == [Outcome("second", cancelled=True)]
     gate.set()
-    calls.make_until(lambda: len(outcomes) == 1)
+    calls.make_until(lambda: len(outcomes) == 2)
     assert worker.stop()
     assert ticket.cancelled
     assert ran == []

@@ -103,6 +103,28 @@ def test_a_cancelled_download_can_begin_again(open_panel, discs, monkeypatch, qt
     qtbot.waitUntil(lambda: chooser.download.isVisible(), timeout=30_000)
 
 
+def test_a_download_that_has_not_begun_can_be_cancelled(open_panel, discs, monkeypatch, qtbot):
+    other, begun = threading.Event(), []
+
+    def download(name: str, ticket: Ticket) -> str:
+        begun.append(name)
+        other.wait(30)
+        return name
+
+    monkeypatch.setattr(models, "download", download)
+    panel = open_panel()
+    chooser = panel.model_chooser
+    panel.app.download("vit_l")  # keeps the thread busy
+    qtbot.waitUntil(lambda: begun == ["vit_l"], timeout=30_000)
+    chooser.model.setCurrentIndex(chooser.model.findData("vit_b"))
+    chooser.model.activated.emit(chooser.model.currentIndex())
+    panel.app.download("vit_b")
+    qtbot.mouseClick(chooser.cancel, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: chooser.download.isVisible(), timeout=30_000)
+    other.set()
+    assert begun == ["vit_l"]
+
+
 def test_the_panel_opens_with_the_last_choice(open_panel, discs, monkeypatch):
     from napari_samv1.widgets.panel import panel as panel_module
 

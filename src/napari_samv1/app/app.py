@@ -576,7 +576,8 @@ class App:
 
     def _downloaded(self, outcome: Outcome) -> None:
         with self.change():
-            self._download = None
+            if self._download is not None and self._download.name == outcome.key:
+                self._download = None
             if outcome.error is not None:
                 self._job_failed(outcome.error)
             elif not outcome.cancelled:

@@ -66,7 +66,8 @@ class Worker:
     """Thread that runs the newest job of each key, in the order of the keys' arrival.
 
     A job that waits is replaced by a newer one with the same key; a running one goes on, and its answer is
-    delivered unless it was cancelled. Jobs never raise out of the thread: every job ends in an ``Outcome``.
+    delivered unless it was cancelled. Jobs never raise out of the thread: every job that is not replaced ends
+    in an ``Outcome``.
     The thread starts with the first job.
 
     napari's workers are not used, because napari keeps each, with its arguments, as long as the window lives.
@@ -124,6 +125,7 @@ class Worker:
             running = self._running
         if waiting is not None:
             waiting[0].cancel()
+            self._deliver(partial(self._finish, Outcome(key, cancelled=True)))
         if running is not None and running.key == key:
             running.cancel()
 
