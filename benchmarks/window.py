@@ -29,6 +29,7 @@ FAR = ((0, 0), (0, -1), (-1, 1), (-1, -1))
 """Cells of the four clicks after the first one, which is in the middle; -1 is the last."""
 PACKAGE = napari_samv1.__path__[0]
 LONGEST = 300.0
+PAUSE = 1.0
 
 
 class Watched(Discs):
@@ -159,12 +160,14 @@ class Window:
             self._look_at(cell)
             if self.way == "whole":
                 self.app.set_detail("whole")
+            if number == 1:
+                self._rest()
             clicked = time.perf_counter()
             self._click()
             self._wait(partial(self._is_answered, number))
             if number == 1:
                 self.told["click"] = time.perf_counter() - clicked
-                self.told["first"] = time.perf_counter() - started
+                self.told["first"] = time.perf_counter() - started - PAUSE
             [piece] = self._pieces_of(number)
             ious.append(overlap(piece.mask, disc(cell)))
             self.app.do(NEXT_OBJECT)
@@ -205,6 +208,11 @@ class Window:
 
         QApplication.processEvents()
         QApplication.processEvents()
+
+    def _rest(self) -> None:
+        """Look at the image for as long as a person does at least, before the first click."""
+        end = time.perf_counter() + PAUSE
+        self._wait(lambda: time.perf_counter() > end)
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         from qtpy.QtTest import QTest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -196,6 +197,21 @@ def test_regions_are_encoded_once_and_told(predictor, monkeypatch):
         view.encode((32, 32, 64, 64))
     assert len(encodings) == 2
     assert view.encoded == (Region(Plane(), (0, 32, 64, 64)), Region(Plane(), (32, 32, 64, 64)))
+
+
+def test_encoded_regions_are_told_while_another_is_encoded(predictor):
+    view = predictor.on_image(picture(300, 300))
+    view.encode((0, 32, 64, 64))
+    told = []
+
+    def ask(_done, _blocks):
+        # a thread that waits for the encoding would hold up a window
+        asking = Thread(target=lambda: told.append(view.encoded))
+        asking.start()
+        asking.join(timeout=5)
+
+    view.encode((32, 32, 64, 64), ask)
+    assert told == [(Region(Plane(), (0, 32, 64, 64)),)] * 4
 
 
 def test_only_the_regions_that_are_needed_are_read(predictor):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from threading import Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,11 @@ from napari.layers import Points
 from qtpy.QtWidgets import QFileDialog
 from skimage.draw import disk
 
+from napari_samv1.app.encoding import Encoding
+from napari_samv1.app.worker import JobCancelled
 from napari_samv1.cli import main
+from napari_samv1.engine import plane_pixels
+from napari_samv1.engine.view import ImageView
 from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.storage.session.folder import open_session
 from session_steps import click, wait_for_worker, wait_until_idle
@@ -29,6 +35,14 @@ def dotted(tmp_path):
     path = tmp_path / "dotted.npy"
     np.save(path, image.clip(0, 255).astype(np.uint8))
     return path
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """Calls that read the sample by which all regions of a plane are displayed."""
+    calls, real = [], plane_pixels.plane_sample
+    monkeypatch.setattr(plane_pixels, "plane_sample", lambda *given: calls.append(given) or real(*given))
+    return calls
 
 
 @pytest.fixture
@@ -101,6 +115,60 @@ def test_regions_on_the_screen_are_encoded_ahead_and_outlined(zoomed, qtbot):
     assert zoomed.panel.shapes.layer is None
     click(qtbot, zoomed.panel.settings.regions)
     assert [layer.name for layer in zoomed.viewer.layers] == layers
+
+
+def test_regions_ahead_are_cancelled_when_the_view_moves(zoomed, qtbot, monkeypatch):
+    begun, cancelled = [], []
+
+    def endless(_view, window, on_progress):
+        begun.append(window)
+        try:
+            while True:
+                on_progress(0, 8)
+                time.sleep(0.01)
+        except JobCancelled:
+            cancelled.append(window)
+            raise
+
+    zoomed.hand.click(460, 620)
+    _segmented(zoomed, qtbot)
+    monkeypatch.setattr(ImageView, "encode", endless)
+    zoomed.hand.zoom_to(1.6, (460, 900))
+    qtbot.waitUntil(lambda: any(left > 620 for _, left, _, _ in begun), timeout=60_000)
+    zoomed.hand.zoom_to(1.6, (460, 300))
+    qtbot.waitUntil(lambda: begun[-1][1] + begun[-1][3] <= 900, timeout=60_000)
+    assert cancelled == begun[:-1]
+    zoomed.app.encoder.stop_ahead()
+
+
+def test_a_window_goes_on_while_the_first_region_is_encoded(sampled, zoomed, qtbot, monkeypatch):
+    goes_on, encode = Event(), ImageView.encode
+    # while the view rests, before any click
+    qtbot.waitUntil(lambda: len(sampled) == 1, timeout=60_000)
+
+    def held_up(view, window, on_progress=None):
+        assert goes_on.wait(60)
+        return encode(view, window, on_progress)
+
+    monkeypatch.setattr(ImageView, "encode", held_up)
+    zoomed.hand.click(460, 620)
+    qtbot.waitUntil(lambda: zoomed.panel.canvas.labels is not None, timeout=60_000)
+    assert zoomed.app.state.piece.pending
+    zoomed.hand.zoom_to(1.7, (460, 620))
+    goes_on.set()
+    piece, _ = _segmented(zoomed, qtbot)
+    assert not piece.mask.empty
+    assert len(sampled) == 1
+
+
+def test_limits_found_ahead_follow_the_contrast(sampled, zoomed, qtbot):
+    qtbot.waitUntil(lambda: len(sampled) == 1, timeout=60_000)
+    zoomed.panel.canvas.image.contrast_limits = (0, 120)
+    qtbot.waitUntil(lambda: len(sampled) == 2, timeout=60_000)
+    zoomed.hand.click(460, 620)
+    piece, _ = _segmented(zoomed, qtbot)
+    assert piece.answer.request.embedding_key.intensity == (0, 120)
+    assert zoomed.app.state.encoding.state is Encoding.READY
 
 
 def test_a_session_with_regions_is_replayed_bit_for_bit(zoomed, qtbot, tmp_path, monkeypatch, capsys):

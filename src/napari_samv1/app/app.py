@@ -133,7 +133,7 @@ class App:
         tools.listen(self._tool_changed)
         canvas.listen(
             on_prompts=self._touched,
-            on_plane=self._touched,
+            on_plane=self._plane_changed,
             on_view=self._view_moved,
             on_layers=self._layers_changed,
             on_current=self._current_changed,
@@ -291,6 +291,8 @@ class App:
                 while self._again and not self.closed:
                     self._again = False
                     self._ask()
+                    # last, because a new layer takes napari as long as an encoding takes the thread
+                    self.canvas.masks.make()
                     self._tell()
         finally:
             self._changing = self._telling = False
@@ -393,6 +395,10 @@ class App:
         read = self.canvas.sync()
         self._notes = read.problem or " ".join(read.notes)
 
+    def _plane_changed(self) -> None:
+        self._touched()
+        self._view_moved()
+
     def _view_moved(self) -> None:
         """Cancel encoding ahead, and begin again once the view rests."""
         plane = self._plane()
@@ -411,15 +417,22 @@ class App:
                 self._encode_ahead()
 
     def _encode_ahead(self) -> None:
-        """Encode the next region on the screen if the threads are idle and regions are in use."""
+        """Encode the next region on the screen if the threads are idle and regions are in use.
+
+        Until then, read what the first region needs besides its own pixels.
+        """
         plane, busy = self._plane(), self._decoder.busy or self.encoder.busy
-        if self.closed or plane is None or busy or not (encoded := self.encoder.windows(plane)):
+        if self.closed or plane is None or busy:
             return
         detail, _ = self._looked_for(plane)
-        if detail != "whole":
-            window = next_ahead(self.encoder.grid(plane, detail), self.canvas.screen.part(), encoded)
-            if window is not None:
-                self.encoder.encode_ahead(plane, window)
+        if detail == "whole":
+            return
+        encoded = self.encoder.windows(plane)
+        window = next_ahead(self.encoder.grid(plane, detail), self.canvas.screen.part(), encoded)
+        if window is not None and encoded:
+            self.encoder.encode_ahead(plane, window)
+        elif window is not None:
+            self.encoder.find_limits_ahead(plane, window)
 
     def _apply_settings(self) -> None:
         if self.closed or not self._settings.waiting:

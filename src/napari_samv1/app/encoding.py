@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from numpy.typing import ArrayLike
 
@@ -137,6 +138,7 @@ class Encoder:
         self._stored: OrderedDict[Hashable, Stored] = OrderedDict()
         self._store: MemoryStore | None = None  # of regions
         self._views: dict[Hashable, Viewed] = {}
+        self._sampled: WeakSet[ImageView] = WeakSet()
         self._serial = count()
         self.region_progress: tuple[int, int] | None = None  # of a region that a prompt waits for
         # pixel hashes of all planes ever encoded, by key: a session identifies its image by them
@@ -202,12 +204,14 @@ class Encoder:
     def viewed(self, plane: EncodedPlane, *, renew: bool = False) -> Viewed:
         """The plane's view; a new one if there is none, or the image's data changed.
 
-        A view of another contrast stays in use until ``renew``, as a whole encoding does.
+        A view of another contrast that has encoded something stays in use until ``renew``, as a whole
+        encoding does.
         """
         assert self.model is not None
         found = self._views.get(plane.key)
         if found is not None and not renew and found.data_revision == plane.data_revision:
-            return found
+            if found.display_key == plane.display_key or found.view.encoded:
+                return found
         if self._store is None:
             from napari_samv1.engine.store import MemoryStore
 
@@ -253,6 +257,15 @@ class Encoder:
             view.encode(window, lambda done, total: ticket.report((done, total)))
 
         self._worker.submit(AHEAD, job)
+
+    def find_limits_ahead(self, plane: EncodedPlane, window: Window) -> None:
+        """Read the sample that all regions of a plane are displayed by, if the thread is idle."""
+        if self.model is None or self._worker.busy:
+            return
+        view = self.viewed(plane).view
+        if view not in self._sampled:
+            self._sampled.add(view)
+            self._worker.submit(AHEAD, lambda _ticket: view.request(window))
 
     def stop_ahead(self) -> None:
         """Cancel encoding ahead: the view moved, or a prompt needs the thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
 from napari_samv1.engine.embedding import Embedding
@@ -35,7 +35,8 @@ class ImageView:
         self.predictor = predictor
         self.pixels = pixels
         self.store = store
-        self._lock = RLock()
+        self._working = RLock()  # while a thread reads or encodes
+        self._noting = Lock()  # short, as the main thread asks what is encoded
         self._requests: dict[Window, EncodingRequest] = {}
         self._checked: set[EncodingRequest] = set()
 
@@ -52,7 +53,7 @@ class ImageView:
     @property
     def encoded(self) -> tuple[Region, ...]:
         """Regions that this view has encoded, or found in the store, so far and in their order."""
-        with self._lock:
+        with self._noting:
             return tuple(request.region for request in self._requests.values() if request in self._checked)
 
     def answer(
@@ -127,9 +128,11 @@ class ImageView:
 
     def request(self, window_yxhw: Window) -> EncodingRequest:
         """Request for a region, its key in stores; for the whole plane, this reads the pixels."""
-        with self._lock:
+        with self._working:
             if window_yxhw not in self._requests:
-                self._requests[window_yxhw] = self.pixels.request(window_yxhw)
+                made = self.pixels.request(window_yxhw)
+                with self._noting:
+                    self._requests[window_yxhw] = made
             return self._requests[window_yxhw]
 
     def encode(self, window_yxhw: Window, on_progress: OnProgress | None = None) -> Embedding:
@@ -142,7 +145,7 @@ class ImageView:
         if found is not None and request in self._checked:
             return found
         # looked up again, because another thread may have encoded this region
-        with self._lock:
+        with self._working:
             found = self.store.get(request)
             prepared = None
             if found is not None and request not in self._checked and self.pixels.source.in_memory:
@@ -157,5 +160,6 @@ class ImageView:
                     tokens_bchw = tokens_bchw.half()
                 found = replace(made, tokens_bchw=tokens_bchw, request=request)
                 self.store.put(found)
-            self._checked.add(request)
+            with self._noting:
+                self._checked.add(request)
             return found

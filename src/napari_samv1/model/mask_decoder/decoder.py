@@ -48,7 +48,9 @@ class Attended:
     iou_bm: Tensor
 
     def rows(self, chosen: Tensor) -> Attended:
-        """Keep some of the prompts, by their indices."""
+        """Keep some of the prompts, by their indices in ascending order."""
+        if len(chosen) == len(self.image_bnc):
+            return self
         return Attended(
             self.grid_hw, self.image_bnc[chosen], self.mask_tokens_bmc[chosen], self.iou_bm[chosen]
         )

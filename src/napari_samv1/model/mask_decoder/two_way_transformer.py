@@ -41,9 +41,8 @@ class TwoWayLayer(nn.Module):
 
     def answer(self, image: Tensor, placed_image: Tensor, tokens: Tensor, encoding: Tensor) -> Tensor:
         """Image tokens after attending to the prompts."""
-        return self.norm_image(
-            image + self.image_to_token.many_to_few(placed_image, tokens + encoding, tokens)
-        )
+        attended = self.image_to_token.many_to_few(placed_image, tokens + encoding, tokens)
+        return self.norm_image(attended.add_(image))
 
 
 class TwoWayTransformer(nn.Module):
