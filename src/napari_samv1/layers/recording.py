@@ -41,7 +41,7 @@ class Recorder:
         self._channels: dict[str, PlaneSource] = {}  # by the hashes of their pixels
 
     def begin(self, record: SessionRecord | None = None) -> None:
-        """Begin another session, or go on with one."""
+        """Begin another session, or continue one."""
         self.created = now() if record is None else record.created or now()
         planes = () if record is None else record.planes
         self._channels = {channel.pixels: channel for plane in planes for channel in plane.channels}
@@ -50,8 +50,8 @@ class Recorder:
         self, binding: AnnotationBinding, layers: Iterable[Layer], pixels: Mapping[Hashable, str]
     ) -> SessionRecord:
         """The record of images among the ``layers``, in their order; ``pixels`` are hashes by plane key."""
-        every = [layer for layer in layers if isinstance(layer, Image)]
-        present = [layer.unique_id for layer in every]
+        image_layers = [layer for layer in layers if isinstance(layer, Image)]
+        present = [layer.unique_id for layer in image_layers]
         images = [one for one in binding.images.with_pieces if one.image.unique_id in present]
         images.sort(key=lambda one: present.index(one.image.unique_id))
         sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
@@ -63,7 +63,7 @@ class Recorder:
             is_open = annotated is binding.images.opened
             labels = binding.labels if is_open else annotated.layers.labels
             others = annotated.planes_with_labels(labels, planes[0] if planes else None)
-            own = []
+            plane_records = []
             for plane in sorted({*planes, *others}, key=lambda one: one.sort_key):
                 sheet, view = annotated.sheet(plane), document.on(plane)
                 beneath = annotated.beneath(plane)
@@ -77,10 +77,10 @@ class Recorder:
                     kept = now_placed, plane_source(annotated.image, sheet.displayed, sheet.pixels)
                 sources[key] = kept
                 pieces = tuple(view.objects.values())
-                channels = self._channels_of(pieces, plane, sheet.pixels, every, pixels)
+                channels = self._channels_of(pieces, plane, sheet.pixels, image_layers, pixels)
                 shape_yx = sheet.displayed.shape_yx
-                own.append(PlaneRecord(kept[1], shape_yx, pieces, view.stack, beneath, channels))
-            records.append(ImageRecord(tuple(document.objects.values()), tuple(own)))
+                plane_records.append(PlaneRecord(kept[1], shape_yx, pieces, view.stack, beneath, channels))
+            records.append(ImageRecord(tuple(document.objects.values()), tuple(plane_records)))
         self._sources = sources
         return SessionRecord(tuple(records), self.created, sight=binding.screen.sight)
 
@@ -88,7 +88,7 @@ class Recorder:
         self,
         pieces: Iterable[Piece],
         plane: Plane,
-        own: str,
+        own_pixels: str,
         images: Iterable[Image],
         pixels: Mapping[Hashable, str],
     ) -> tuple[PlaneSource, ...]:
@@ -96,7 +96,7 @@ class Recorder:
         answers = (piece.answer for piece in pieces)
         displays = (getattr(one.request.embedding_key, "display", None) for one in answers if one is not None)
         composed = {id(one): one for one in displays if one is not None}
-        wanted = {channel.pixels for one in composed.values() for channel in one.channels} - {"", own}
+        wanted = {channel.pixels for one in composed.values() for channel in one.channels} - {"", own_pixels}
         if not wanted:
             return ()
         for image in images if not wanted <= self._channels.keys() else ():

@@ -26,7 +26,7 @@ class Screen:
         self._viewer, self._images = viewer, images
         self._sight = ImageSight(viewer, on_change)
         self._looking = False
-        self._seen: DisplayedPlane | NoPlaneError | None = None  # while looking
+        self._seen: DisplayedPlane | NoPlaneError | None = None  # cached within ``one_look``
 
     def close(self) -> None:
         """Disconnect from the layers."""
