@@ -136,7 +136,7 @@ class AnnotatedImage:
         return sheet.writer
 
     def adopt(self, plane: Plane, labels: Labels, object_id: int) -> None:
-        """Turn a label into an object with all its pixels on a plane, unless it is an object already.
+        """Turn a label into an object, unless it is one, with all its pixels on a plane.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class AnnotatedImage:
             return None
 
     def found(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> dict[int, MaskCrop]:
-        """Pixels that already bear the numbers of objects new to a plane."""
+        """Existing label pixels with the numbers of objects that are new to a plane."""
         new = [object_id for object_id in object_ids if self.document.piece(plane, object_id) is None]
         if not new:
             return {}
@@ -189,10 +189,10 @@ class AnnotatedImage:
             stroke = None if isinstance(writer, PyramidWriter) else writer.take_stroke(atoms)
             if stroke is None or isinstance(writer, PyramidWriter):
                 continue
-            on_plane = writer.brush_strokes(stroke)
-            for one in on_plane:
+            own = writer.brush_strokes(stroke)
+            for one in own:
                 self.adopt(plane, labels, one.object_id)
-            strokes += on_plane
+            strokes += own
         return strokes
 
     def kept_out(self, strokes: Sequence[BrushStroke]) -> str:

@@ -27,7 +27,7 @@ class AnnotatedImages:
         self.opened: AnnotatedImage | None = None
         self._lookup = lookup
         self._all: dict[Hashable, AnnotatedImage] = {}
-        self._left: AnnotatedImage | None = None  # the image closed last
+        self._left: AnnotatedImage | None = None  # the one that was open before
         self._place: NDArray[np.floating] | None = None  # world extent of the image closed last
 
     @property
@@ -83,12 +83,12 @@ class AnnotatedImages:
 
     def open(self, layer: Image) -> bool:
         """Open an image's annotation, or begin one; False if it is new."""
-        annotated = self._all.get(layer.unique_id)
-        if annotated is not None and annotated.data is not layer.data and not annotated.data_replaced():
-            annotated = None
-        self.opened = annotated or self._begun(layer)
+        known = self._all.get(layer.unique_id)
+        if known is not None and known.data is not layer.data and not known.data_replaced():
+            known = None
+        self.opened = known or self._begun(layer)
         self.opened.drop_writers()
-        return annotated is not None
+        return known is not None
 
     def _begun(self, layer: Image) -> AnnotatedImage:
         document = Document(self._lookup)

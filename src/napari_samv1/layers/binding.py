@@ -344,8 +344,7 @@ class AnnotationBinding:
             return Change()
         found = {}
         if self.labels is not None:
-            asked = [one for one, (prompts, _) in pointed.items() if len(prompts)]
-            found = opened.found(plane, self.labels, asked)
+            found = opened.found(plane, self.labels, (one for one, (own, _) in pointed.items() if len(own)))
         for object_id, pixels in found.items():
             document.adopt(edits.adopted(document, plane, object_id, pixels))
         gesture = "prompts", self.prompts.gesture

@@ -25,22 +25,19 @@ def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> P
         return None
     slabs = []
     for axis, at in enumerate(index):
-        world_axis = viewer.dims.ndim - layer.ndim + axis
-        margins = float(viewer.dims.margin_left[world_axis]), float(viewer.dims.margin_right[world_axis])
+        own = viewer.dims.ndim - layer.ndim + axis
+        margins = float(viewer.dims.margin_left[own]), float(viewer.dims.margin_right[own])
         if at is None or not any(margins):
             continue
-        start, stop = _slices(viewer, layer, axis, world_axis, margins)
+        start, stop = _slices(viewer, layer, axis, own, margins)
         if stop - start > 1:
             slabs.append(Slab(axis, start, stop))
     return Projection(mode, tuple(slabs)) if slabs else None
 
 
-def _slices(
-    viewer: Any, layer: Image, axis: int, world_axis: int, margins: tuple[float, float]
-) -> tuple[int, int]:
+def _slices(viewer: Any, layer: Image, axis: int, own: int, margins: tuple[float, float]) -> tuple[int, int]:
     """The first slice and the one beyond the last, counted from the slice in the middle."""
-    offsets = 0.0, -margins[0], margins[1]
-    middle, low, high = (_at(viewer, layer, axis, world_axis, offset) for offset in offsets)
+    middle, low, high = (_at(viewer, layer, axis, own, offset) for offset in (0.0, -margins[0], margins[1]))
     if low > high:
         raise NoPlaneError(
             f'napari shows nothing of a thick slice of image "{layer.name}", which is mirrored along this '
@@ -54,8 +51,8 @@ def _slices(
     return first - at, beyond - at
 
 
-def _at(viewer: Any, layer: Image, axis: int, world_axis: int, offset: float) -> float:
+def _at(viewer: Any, layer: Image, axis: int, own: int, offset: float) -> float:
     """Return the layer's position on an axis, at an offset from the slider."""
     world = np.array(viewer.dims.point, dtype=np.float64)
-    world[world_axis] += offset
+    world[own] += offset
     return float(from_viewer_world(viewer, layer, world)[axis])

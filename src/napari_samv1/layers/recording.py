@@ -50,8 +50,8 @@ class Recorder:
         self, binding: AnnotationBinding, layers: Iterable[Layer], pixels: Mapping[Hashable, str]
     ) -> SessionRecord:
         """The record of images among the ``layers``, in their order; ``pixels`` are hashes by plane key."""
-        image_layers = [layer for layer in layers if isinstance(layer, Image)]
-        present = [layer.unique_id for layer in image_layers]
+        every = [layer for layer in layers if isinstance(layer, Image)]
+        present = [layer.unique_id for layer in every]
         images = [one for one in binding.images.with_pieces if one.image.unique_id in present]
         images.sort(key=lambda one: present.index(one.image.unique_id))
         sources: dict[Hashable, tuple[_Placed, PlaneSource]] = {}
@@ -77,7 +77,7 @@ class Recorder:
                     kept = now_placed, plane_source(annotated.image, sheet.displayed, sheet.pixels)
                 sources[key] = kept
                 pieces = tuple(view.objects.values())
-                channels = self._channels_of(pieces, plane, sheet.pixels, image_layers, pixels)
+                channels = self._channels_of(pieces, plane, sheet.pixels, every, pixels)
                 shape_yx = sheet.displayed.shape_yx
                 plane_records.append(PlaneRecord(kept[1], shape_yx, pieces, view.stack, beneath, channels))
             records.append(ImageRecord(tuple(document.objects.values()), tuple(plane_records)))

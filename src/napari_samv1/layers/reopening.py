@@ -270,8 +270,8 @@ def _fitted(labels: NDArray[Any], shape_yx: tuple[int, int]) -> NDArray[Any]:
     if labels.shape == shape_yx:
         return labels
     rows, columns = (
-        ((np.arange(size) + 0.5) * before / size).astype(int)
-        for before, size in zip(labels.shape, shape_yx, strict=True)
+        ((np.arange(size) + 0.5) * own / size).astype(int)
+        for own, size in zip(labels.shape, shape_yx, strict=True)
     )
     return labels[np.ix_(rows, columns)]
 
