@@ -160,7 +160,7 @@ class SegmentAnythingPanel(QScrollArea):
         app.on_close(self.outlines.hide)
         self.destroyed.connect(_closing(app))
 
-        self._take_what_is_there()
+        self._choose_image()
         self._take_model(choices)
         _OPEN.add(self)
 
@@ -273,7 +273,7 @@ class SegmentAnythingPanel(QScrollArea):
             if len(images) == 1:
                 self.image.layer = images[0]
 
-    def _take_what_is_there(self) -> None:
+    def _choose_image(self) -> None:
         """Choose the active image, or the only one."""
         self.reset_choices()
         active = self.viewer.layers.selection.active
