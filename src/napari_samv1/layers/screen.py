@@ -17,7 +17,7 @@ from napari_samv1.records.sight import Sight
 
 
 class Screen:
-    """Resolves the displayed plane anew each time, or once within ``one_look``.
+    """Resolves the displayed plane at each call, or once within ``one_look``.
 
     Calls ``on_change``, without arguments, when the model may see other pixels of it.
     """
