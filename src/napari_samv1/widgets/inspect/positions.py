@@ -85,7 +85,7 @@ def _grid(scene: Scene, kind: int, grid_hw: tuple[int, int]) -> Seen:
         origin = (
             "exactly as it was learned"
             if grid_hw == (learned, learned)
-            else f"interpolated from the learned {learned} x {learned}"
+            else f"interpolated from the {learned} x {learned} learned positions"
         )
         sentence = (
             f"The learned position encoding on {size} tokens, {origin}. The slider goes through its "
