@@ -107,7 +107,7 @@ def test_the_coarsest_level_that_napari_keeps_stays_current(slide):
 def test_a_change_is_drawn_only_where_it_is_in_view(slide):
     labels, redrawn = slide.new_labels(), []
     pyramid = pyramid_of(labels)
-    pyramid._given.clear()
+    pyramid._last_read.clear()
     np.asarray(labels.data[labels.data_level][:100, :100])
     labels.events.set_data.connect(lambda: redrawn.append(1))
     factor = 2**labels.data_level

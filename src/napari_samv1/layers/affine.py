@@ -39,8 +39,8 @@ def between_layers(source: Layer, target: Layer, missing: ArrayLike | None = Non
 
     def through_world(point: Coordinates) -> Coordinates:
         world = stand_in.copy()
-        own = np.asarray(source.data_to_world(tuple(point)), dtype=np.float64)
-        world[-shared:] = own[-shared:] * factors
+        source_world = np.asarray(source.data_to_world(tuple(point)), dtype=np.float64)
+        world[-shared:] = source_world[-shared:] * factors
         return np.asarray(target.world_to_data(tuple(world)), dtype=np.float64)
 
     offset = through_world(np.zeros(source.ndim))
@@ -49,7 +49,7 @@ def between_layers(source: Layer, target: Layer, missing: ArrayLike | None = Non
 
 
 def from_viewer_world(viewer: Any, layer: Layer, world: ArrayLike | None = None) -> Coordinates:
-    """A point of the viewer's world, by default its current one, in a layer's data coordinates."""
+    """Map a point of the viewer's world, by default the current one, to a layer's data coordinates."""
     point = np.array(viewer.dims.point if world is None else world, dtype=np.float64)[-layer.ndim :]
     units = getattr(viewer.layers.extent, "units", None)
     if units is not None:
@@ -62,7 +62,7 @@ def _unit_factors(source: Sequence[Any], target: Sequence[Any]) -> Coordinates:
     """Return the factor from the source's units for each of the last common axes."""
     shared = min(len(source), len(target))
     pairs = zip(source[-shared:], target[-shared:], strict=True)
-    return np.array([_unit_factor(own, other) for own, other in pairs], dtype=np.float64)
+    return np.array([_unit_factor(unit, other) for unit, other in pairs], dtype=np.float64)
 
 
 def _unit_factor(source: Any, target: Any) -> float:

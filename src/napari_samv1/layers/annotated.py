@@ -45,19 +45,19 @@ class PlaneSheet:
     displayed: DisplayedPlane
     writer: LabelWriter | PyramidWriter | None = None
     beneath: NDArray[Any] | None = field(default=None, repr=False)
-    earlier: LabelWriter | None = field(default=None, repr=False)  # the writer before this one
+    earlier: LabelWriter | None = field(default=None, repr=False)  # dropped last
     pixels: str = ""
 
 
 class AnnotatedImage:
-    """Image layer with its document, its planes, and the layers that were bound when it was closed."""
+    """Image layer with its document, its planes, and the layers bound to it last."""
 
     def __init__(self, image: Image, document: Document) -> None:
         self.image = image
         self.document = document
         self.data, self.shape, self.revision = image.data, shape_of(image), 0
         self.layers = BoundLayers()
-        self.current: dict[Plane, int] = {}  # object last current on each plane
+        self.current: dict[Plane, int] = {}  # last current object of each plane
         self._sheets: dict[Plane, PlaneSheet] = {}
         self._foreign: tuple[Any, list[Plane]] | None = None
 
@@ -198,22 +198,22 @@ class AnnotatedImage:
                 continue
             return (
                 f"Part of the stroke lies on other labels, which object {stroke.object_id} does not "
-                f"overwrite: set its overlap to “overwrite” to take them."
+                f"overwrite: set its overlap to “overwrite” to paint over them."
             )
         return ""
 
     def _plane_of(self, labels: Labels, index: tuple[int | slice, ...], like: Plane) -> Plane | None:
         """Plane of the image at a plane of the Labels layer, parallel to ``like``; None outside."""
-        corner = np.array([0 if isinstance(own, slice) else own for own in index], dtype=np.float64)
+        corner = np.array([0 if isinstance(at, slice) else at for at in index], dtype=np.float64)
         place = np.floor(between_layers(labels, self.image)(corner[None])[0] + 0.5).astype(int)
-        found = tuple(None if own is None else int(at) for own, at in zip(like.index, place, strict=True))
-        inside = all(own is None or 0 <= own < size for own, size in zip(found, self.shape, strict=True))
+        found = tuple(None if entry is None else int(at) for entry, at in zip(like.index, place, strict=True))
+        inside = all(at is None or 0 <= at < size for at, size in zip(found, self.shape, strict=True))
         return Plane(found) if inside else None
 
     # Recording
 
     def beneath(self, plane: Plane) -> NDArray[Any] | None:
-        """Labels of a plane that belong to no object; the last known ones before masks are written."""
+        """Labels of a plane that belong to no object; before masks are written, the last ones recorded."""
         sheet = self.sheet(plane)
         if sheet.writer is not None and sheet.writer.has_written:
             sheet.beneath = sheet.writer.labels_beneath()
@@ -227,16 +227,16 @@ class AnnotatedImage:
         if labels is None or like is None or not isinstance(labels.data, np.ndarray):
             return []
         if is_large(labels.data) and is_stored(labels.data):
-            return []  # they are on the disk already
+            return []  # stored labels are on the disk already
         if self._foreign is not None and self._foreign[0] is labels.data:
             return self._foreign[1]
         found: list[Plane] = []
         if labels.ndim == self.image.ndim and labels.data.shape == self.shape:
-            others = tuple(axis for axis, own in enumerate(like.index) if own is not None)
+            others = tuple(axis for axis, at in enumerate(like.index) if at is not None)
             any_label = labels.data.any(axis=like.axes)
             for position in np.argwhere(np.atleast_1d(any_label)) if others else []:
                 places = iter(position.tolist())
-                plane = Plane(tuple(None if own is None else next(places) for own in like.index))
+                plane = Plane(tuple(None if at is None else next(places) for at in like.index))
                 found.append(plane)
                 if not self.document.on(plane).objects:
                     kept = np.array(labels.data[plane.slices()])

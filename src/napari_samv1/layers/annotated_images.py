@@ -20,7 +20,7 @@ NOTHING_CHOSEN = "Choose an image layer to segment."
 class AnnotatedImages:
     """All images that are or were annotated, of which at most one is open.
 
-    A prompt or Labels layer serves one image, and others in the same place. ``lookup`` finds cached answers.
+    A prompt or Labels layer serves all images in one place. ``lookup`` finds cached answers.
     """
 
     def __init__(self, lookup: Lookup) -> None:
@@ -90,15 +90,15 @@ class AnnotatedImages:
 
     def close(self, bound: BoundLayers) -> None:
         """Close the open image, and remember its layers."""
-        left = self._left = self.opened
+        closed = self._left = self.opened
         self.opened = None
-        if left is None:
+        if closed is None:
             return
-        self._place = left.image.extent.world
-        left.layers = bound
+        self._place = closed.image.extent.world
+        closed.layers = bound
         labels = bound.labels
-        if labels is not None and not left.document.in_use and not fills(left.image, labels.extent.world):
-            left.layers = replace(bound, labels=None)  # another image's, never drawn on for this one
+        if labels is not None and not closed.document.in_use and not fills(closed.image, labels.extent.world):
+            closed.layers = replace(bound, labels=None)  # another image's layer, without masks of this one
 
     def open(self, layer: Image) -> bool:
         """Open an image's annotation, or begin one; False if it is new."""
@@ -144,7 +144,7 @@ class AnnotatedImages:
         """Bind the layers that an annotated image had before, and no others.
 
         Layers that are no longer ``present`` are skipped. An image ``beside`` the closed one that shared a
-        layer with it goes on sharing all of them.
+        layer with it keeps sharing all layers.
         """
         opened = self.opened
         if opened is None:
@@ -157,7 +157,7 @@ class AnnotatedImages:
         return replace(bound, **{name: one for name, one in had.items() if one is not None or not keeps})
 
     def claim(self, *layers: Layer | None) -> None:
-        """Reserve layers for the open image and images in the same place; others forget them."""
+        """Reserve layers for the open image and images in the same place; other images forget them."""
         opened = self.opened
         if opened is None:
             return

@@ -1,4 +1,4 @@
-"""Shapes layer for the area that an automatic run looks in; no prompt is read from it."""
+"""Shapes layer for the area that an automatic run searches; no prompt is read from it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DrawnArea:
 
     @property
     def layer(self) -> Shapes | None:
-        """The layer, or None where there is none in the viewer."""
+        """The layer, or None if the viewer does not hold it."""
         layer = self._layer
         return layer if layer is not None and layer in self._viewer.layers else None
 

@@ -72,7 +72,7 @@ class AnnotationBinding:
     on_prompts : callable, optional
         A prompt may have changed, also in the middle of a drag: call ``sync`` soon.
     on_plane : callable, optional
-        Slice, contrast, data or number of displayed dimensions changed: look at ``plane`` again.
+        Slice, contrast, data or number of displayed dimensions changed: call ``screen.plane`` again.
     on_layers : callable, optional
         A layer was bound or went away.
     on_current : callable, optional
@@ -150,7 +150,7 @@ class AnnotationBinding:
 
     def owns(self, layer: Layer) -> bool:
         """Return True if a layer is bound."""
-        return any(layer is own for own in self.bound)
+        return any(layer is other for other in self.bound)
 
     def press(self, name: str, *, on_plane: bool = False) -> bool:
         """Report the key press of an action; False if it needs a plane and none is shown."""
@@ -374,7 +374,7 @@ class AnnotationBinding:
         self.screen.moved()
         opened = self.images.opened
         if opened is not None and not opened.data_replaced():
-            # annotations of another shape cannot be shown on this one
+            # annotations of an image of another shape cannot be shown
             image = opened.image
             self.image = None
             self.images.retire(image)
@@ -384,9 +384,9 @@ class AnnotationBinding:
         self._plane_changed()
 
     def _placed_anew(self, _event: Any = None) -> None:
-        """Write all masks anew, because a transform or an array changed."""
+        """Write all masks again, because a transform or an array changed."""
         if self.masks.is_widening:
-            return  # the same labels in the same place
+            return  # only the labels' type changed
         self.screen.moved()
         self.prompts.placed_anew()
         if self.images.opened is not None:
@@ -434,7 +434,7 @@ class AnnotationBinding:
         self.prompts.new_gesture()
         self.masks.write({stroke.plane for stroke in strokes})
         problem = self.edits.do(edits.paint(opened.document, strokes))
-        # the stroke was reverted, perhaps with no pixel written since
+        # if no pixel was written since, napari still shows the reverted stroke
         labels.refresh(extent=False, thumbnail=False, highlight=False)
         self._tell_edited(problem or opened.kept_out(strokes))
 

@@ -1,4 +1,4 @@
-"""The channels of an annotated plane: the image's own, and images that lie on it pixel by pixel."""
+"""Channels of an annotated plane: those of its image, and other images on the same pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RGB = ("red", "green", "blue")
 
 
 def channel_planes(layers: Iterable[Layer], source: PlaneSource) -> list[DisplayedPlane]:
-    """Planes of Image layers on the annotated plane's pixel grid, itself first; reads no pixels."""
+    """Planes of Image layers on the pixels of the annotated one, which comes first; reads no pixels."""
     planes = []
     for layer in layers:
         if not isinstance(layer, Image) or is_picture(layer) or layer.ndim != len(source.index):
@@ -43,7 +43,7 @@ def channels_of(planes: Iterable[DisplayedPlane]) -> list[Channel]:
     found: list[Channel] = []
     for plane in planes:
         if plane.rgb:
-            found += [(f"{plane.name} {colour}", PlaneChannel(plane, own)) for own, colour in enumerate(RGB)]
+            found += [(f"{plane.name} {colour}", PlaneChannel(plane, i)) for i, colour in enumerate(RGB)]
         else:
             found.append((plane.name, PlaneChannel(plane)))
     return found

@@ -10,7 +10,7 @@ from napari_samv1.layers.prompts.pair import PromptPair
 from napari_samv1.layers.screen import Screen
 from napari_samv1.records.place import Plane
 
-NOTHING_TO_CONTINUE = "There is no object of another slice to continue: click it there first, then come here."
+NOTHING_TO_CONTINUE = "There is no object of another slice to continue: click on one there, then come back."
 
 
 class CurrentObject:
@@ -20,7 +20,7 @@ class CurrentObject:
         self, images: AnnotatedImages, screen: Screen, prompts: PromptPair, masks: BoundLabels
     ) -> None:
         self._images, self._screen, self._prompts, self._masks = images, screen, prompts, masks
-        self._plane: Plane | None = None  # the one that was displayed last
+        self._plane: Plane | None = None  # displayed last
         self._continued = 0  # current object of the slice before
 
     @property
@@ -76,7 +76,7 @@ class CurrentObject:
     def arrive(self, plane: Plane) -> None:
         """Select the object that was last current on a slice, or a new one.
 
-        The same number would be the same object on both slices, which only ``carry_over`` asks for.
+        Prompts with the same number would continue the object, which only ``carry_over`` does.
         """
         before, opened = self._plane, self._images.opened
         if opened is None or plane == before:

@@ -29,7 +29,7 @@ DRAWING = "Finish the shape first: it is still being drawn."
 class Edits:
     """Changes the document of the open image; methods that return a ``str`` return "" or a sentence.
 
-    ``sync`` reads all prompts into the document, which comes before every edit of a person.
+    Every edit of a person first calls ``sync``, which reads all prompts into the document.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Edits:
     def delete(self, object_id: int) -> str:
         """Remove an object on all planes: its prompts, its settings, its pixels.
 
-        Also a label that another tool made.
+        A label of another tool is removed too.
         """
         return self._change(
             lambda document, _plane, number: edits.delete(document, [number]), object_id=object_id
@@ -189,7 +189,7 @@ class Edits:
             return ""
         show_pieces(self._prompts, opened, undone.pieces)
         problem = self._masks.write(undone.change.planes)
-        planes = sorted({own for own, _ in undone.pieces}, key=lambda own: own.sort_key)
+        planes = sorted({place for place, _ in undone.pieces}, key=lambda place: place.sort_key)
         if planes and plane not in planes:
             # an undo on a hidden slice would go unnoticed
             self._screen.go_to(planes[0])

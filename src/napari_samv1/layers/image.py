@@ -47,7 +47,7 @@ class DisplayedPlane:
     layer's axes of the plane's rows and columns. ``factors_yx`` is the number of the layer's pixels that a
     pixel of the plane spans: more than 1 for an overview at a coarser level, which is never annotated.
 
-    ``seen`` is what the model is to see of it: by default the layer as displayed, in grey.
+    ``seen`` holds the images for the model: by default the layer as displayed, in grey.
     """
 
     key: PlaneKey
@@ -65,7 +65,7 @@ class DisplayedPlane:
 
     @property
     def level(self) -> int:
-        """The level of a multiscale layer that the pixels are of, 0 for full resolution."""
+        """The pixels' level in a multiscale layer, 0 for full resolution."""
         return self.key.level
 
     @property
@@ -113,7 +113,7 @@ class DisplayedPlane:
     def read_part(self, region: tuple[slice, slice]) -> NDArray[Any]:
         """Some rows and columns of the pixels. Lazy data is computed here; call it in a worker."""
         extents = iter(region)
-        cut = tuple(next(extents) if isinstance(own, slice) else own for own in self._slices)
+        cut = tuple(next(extents) if isinstance(at, slice) else at for at in self._slices)
         pixels = np.asarray(self.levels[self.level][cut])
         return pixels[..., :3] if self.rgb else pixels
 
@@ -142,13 +142,13 @@ class DisplayedPlane:
             pixels = self.read()
             return SeenPixels(pixels, self.intensity, self.gamma, hashes={self.key: hash_pixels(pixels)})
         seen = self.seen.pixels()
-        return replace(seen, hashes=self._with_own(seen.hashes))
+        return replace(seen, hashes=self._with_pixels_hash(seen.hashes))
 
     def hashes(self) -> dict[Hashable, str]:
         """``pixels_hash`` of this plane and of all images in ``seen``, by key. Reads; call it in a worker."""
-        return self._with_own(self.seen.hashes())
+        return self._with_pixels_hash(self.seen.hashes())
 
-    def _with_own(self, hashes: Mapping[Hashable, str]) -> dict[Hashable, str]:
+    def _with_pixels_hash(self, hashes: Mapping[Hashable, str]) -> dict[Hashable, str]:
         return dict(hashes) if self.key in hashes else {self.key: self.pixels_hash(), **hashes}
 
     def pixels_hash(self) -> str:
@@ -174,9 +174,9 @@ class DisplayedPlane:
 
     def from_layer(self, coordinates: ArrayLike) -> Coordinates:
         """The layer's data coordinates (N, ndim) as the plane's pixels (N, 2)."""
-        own = np.asarray(coordinates, dtype=np.float64)[:, list(self.axes)]
+        on_layer = np.asarray(coordinates, dtype=np.float64)[:, list(self.axes)]
         # pixel centres are whole numbers, so a coarse pixel i begins at i * factor - 0.5
-        plane: Coordinates = (own + 0.5) / np.asarray(self.factors_yx) - 0.5
+        plane: Coordinates = (on_layer + 0.5) / np.asarray(self.factors_yx) - 0.5
         return plane
 
     def to_layer(self, points_yx: ArrayLike) -> Coordinates:
@@ -249,11 +249,11 @@ def plane_at(
     shapes = _level_shapes(layer)
     if level >= len(shapes):
         raise NoPlaneError(f'Image "{layer.name}" has no level {level}.')
-    rows, columns = (axis for axis, own in enumerate(index) if own is None)
+    rows, columns = (axis for axis, at in enumerate(index) if at is None)
     factors = np.asarray(shapes[0]) / np.asarray(shapes[level])
     slices = tuple(
-        slice(None) if own is None else int((own + 0.5) / factor)
-        for own, factor in zip(index, factors, strict=True)
+        slice(None) if at is None else int((at + 0.5) / factor)
+        for at, factor in zip(index, factors, strict=True)
     )
     height, width = shapes[level][rows], shapes[level][columns]
     if min(height, width) < 1:
@@ -289,7 +289,7 @@ def overview_at(layer: Image, index: tuple[int | None, ...], *, data_revision: i
         If the image is empty.
     """
     shapes = _level_shapes(layer)
-    rows, columns = (axis for axis, own in enumerate(index) if own is None)
+    rows, columns = (axis for axis, at in enumerate(index) if at is None)
     level = _level(shapes, (rows, columns))
     return plane_at(layer, index, level=level, data_revision=data_revision)
 
@@ -298,17 +298,17 @@ def show_plane(viewer: Any, layer: Image, plane: Plane) -> None:
     """Move the viewer's sliders to a plane of an image."""
     position = layer.data_to_world(tuple(plane.position))
     first_axis = viewer.dims.ndim - layer.ndim
-    for axis, own in enumerate(plane.index):
-        if own is not None and first_axis + axis not in viewer.dims.displayed:
+    for axis, at in enumerate(plane.index):
+        if at is not None and first_axis + axis not in viewer.dims.displayed:
             viewer.dims.set_point(first_axis + axis, position[axis])
 
 
 def planes_beside(layer: Image, plane: Plane) -> list[Plane]:
     """All planes of an image that are parallel to a plane, in slice order."""
     shape = _level_shapes(layer)[0]
-    places = [range(1) if own is None else range(size) for own, size in zip(plane.index, shape, strict=True)]
+    places = [range(1) if at is None else range(size) for at, size in zip(plane.index, shape, strict=True)]
     return [
-        Plane(tuple(None if own is None else at for own, at in zip(plane.index, place, strict=True)))
+        Plane(tuple(None if entry is None else at for entry, at in zip(plane.index, place, strict=True)))
         for place in product(*places)
     ]
 

@@ -58,10 +58,10 @@ def placement(picture: Picture, image: Image | None, plane: DisplayedPlane | Non
     """
     cells = picture.cells
     if image is None or plane is None:
-        own = len(picture.axes)
+        count = len(picture.axes)
         return {
-            "scale": (*(1.0,) * own, *cells.step_yx),
-            "translate": (*(0.0,) * own, *cells.origin_yx),
+            "scale": (*(1.0,) * count, *cells.step_yx),
+            "translate": (*(0.0,) * count, *cells.origin_yx),
             "axis_labels": (*picture.axes, "row", "column"),
         }
     factors, first = np.ones(image.ndim), plane.position
@@ -73,11 +73,11 @@ def placement(picture: Picture, image: Image | None, plane: DisplayedPlane | Non
     on_image = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear, translate=image.translate)
     leading = list(range(len(picture.axes)))
     turned = Affine(scale=np.asarray(image.scale) * factors, rotate=image.rotate, shear=image.shear)
-    own = turned.expand_dims(leading)
+    expanded = turned.expand_dims(leading)
     return {
-        "scale": own.scale,
-        "rotate": own.rotate,
-        "shear": _shear_of(own),
+        "scale": expanded.scale,
+        "rotate": expanded.rotate,
+        "shear": _shear_of(expanded),
         "translate": np.concatenate([np.zeros(len(leading)), np.asarray(on_image(first))]),
         "affine": image.affine.expand_dims(leading),
         "units": (*("pixel",) * len(leading), *image.units),
@@ -93,7 +93,7 @@ def _shear_of(transform: Affine) -> NDArray[np.float64]:
 
 
 def shaped(picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> NDArray[Any]:
-    """The picture's array with its padding cut off and the image's axes: one step on those not displayed."""
+    """The picture's array without padding, with the image's axes: one step on hidden ones."""
     rows, columns = picture.cells.shape_yx
     data = picture.data[..., :rows, :columns, :] if picture.rgb else picture.data[..., :rows, :columns]
     if image is None or plane is None:
@@ -198,7 +198,7 @@ class ShownPictures:
 
 
 def _update(layer: Layer, picture: Picture, image: Image | None, plane: DisplayedPlane | None) -> bool:
-    """Show another picture in a layer; False if it is of another kind."""
+    """Show another picture in a layer; False if the layer is of another kind."""
     data, placed = shaped(picture, image, plane), placement(picture, image, plane)
     is_labels = isinstance(layer, Labels)
     same_kind = is_labels == (picture.kind == "labels") and getattr(layer, "rgb", False) == picture.rgb

@@ -12,7 +12,7 @@ class KeyOwner(Protocol):
     """Interface of an annotation for the keys of its layers."""
 
     def owns(self, layer: Layer) -> bool:
-        """Return True if it uses a layer as its image, for its prompts or for its labels."""
+        """Return True if the annotation uses a layer as its image, for its prompts or for its labels."""
 
     def press(self, name: str, *, on_plane: bool = False) -> bool:
         """Carry out the action of a key; False where it needs a plane and none is shown."""

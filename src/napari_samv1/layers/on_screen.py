@@ -22,7 +22,7 @@ def canvas_hw(viewer: Any) -> Any:
     """Height and width of the viewer's canvas, or None."""
     if hasattr(viewer, "canvas"):
         return viewer.canvas.size
-    return getattr(viewer, "_canvas_size", None)  # napari before 0.9 has no public name for it
+    return getattr(viewer, "_canvas_size", None)  # no public name before napari 0.9
 
 
 def part_on_screen(viewer: Any, layer: Image, plane: DisplayedPlane) -> Part:

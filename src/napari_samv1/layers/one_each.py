@@ -13,9 +13,10 @@ BEGINNING = {"add", "add_rectangle", "add_ellipse", "add_polygon", "add_polygon_
 
 
 class OneObjectEach:
-    """While ``on``, a press that adds a foreground prompt begins another object, if the current one has any.
+    """While ``on``, each press that adds a foreground prompt begins another object.
 
-    With Shift, or if the next prompt is background, it corrects the current object as usual.
+    The current object still takes its first foreground prompt. A press with Shift, or with a background
+    prompt next, corrects the current object as usual.
     """
 
     def __init__(self, binding: AnnotationBinding) -> None:

@@ -41,7 +41,7 @@ class Recorder:
         self._channels: dict[str, PlaneSource] = {}  # by the hashes of their pixels
 
     def begin(self, record: SessionRecord | None = None) -> None:
-        """Begin another session, or go on with one."""
+        """Begin another session, or continue one."""
         self.created = now() if record is None else record.created or now()
         planes = () if record is None else record.planes
         self._channels = {channel.pixels: channel for plane in planes for channel in plane.channels}
@@ -61,7 +61,7 @@ class Recorder:
             is_open = annotated is binding.images.opened
             labels = binding.labels if is_open else annotated.layers.labels
             others = annotated.planes_with_labels(labels, planes[0] if planes else None)
-            own = []
+            plane_records = []
             for plane in sorted({*planes, *others}, key=lambda one: one.sort_key):
                 sheet, view = annotated.sheet(plane), document.on(plane)
                 beneath = annotated.beneath(plane)
@@ -77,8 +77,8 @@ class Recorder:
                 pieces = tuple(view.objects.values())
                 channels = self._channels_of(pieces, plane, sheet.pixels, every, pixels)
                 shape_yx = sheet.displayed.shape_yx
-                own.append(PlaneRecord(kept[1], shape_yx, pieces, view.stack, beneath, channels))
-            records.append(ImageRecord(tuple(document.objects.values()), tuple(own)))
+                plane_records.append(PlaneRecord(kept[1], shape_yx, pieces, view.stack, beneath, channels))
+            records.append(ImageRecord(tuple(document.objects.values()), tuple(plane_records)))
         self._sources = sources
         return SessionRecord(tuple(records), self.created, sight=binding.screen.sight)
 
@@ -86,7 +86,7 @@ class Recorder:
         self,
         pieces: Iterable[Piece],
         plane: Plane,
-        own: str,
+        own_pixels: str,
         images: Iterable[Image],
         pixels: Mapping[Hashable, str],
     ) -> tuple[PlaneSource, ...]:
@@ -94,7 +94,7 @@ class Recorder:
         answers = (piece.answer for piece in pieces)
         displays = (getattr(one.request.embedding_key, "display", None) for one in answers if one is not None)
         composed = {id(one): one for one in displays if one is not None}
-        wanted = {channel.pixels for one in composed.values() for channel in one.channels} - {"", own}
+        wanted = {channel.pixels for one in composed.values() for channel in one.channels} - {"", own_pixels}
         if not wanted:
             return ()
         for image in images if not wanted <= self._channels.keys() else ():

@@ -47,7 +47,7 @@ def reopen(binding: AnnotationBinding, images: Sequence[Placed]) -> str:
     earlier = [layer for layer in (binding.points, binding.shapes, binding.labels) if layer is not None]
     _forget_all(binding)
     for layer in earlier:
-        if not any(layer is own for own in spare):
+        if not any(layer is other for other in spare):
             layer.visible = False
     problems = []
     # reversed, so that the first image is shown in the end
@@ -129,10 +129,10 @@ def _forget_all(binding: AnnotationBinding) -> None:
 
 def show(viewer: Any, image: Image, source: PlaneSource) -> None:
     """Move the viewer's sliders to a plane of an image."""
-    position = image.data_to_world(tuple(0 if own is None else own for own in source.index))
+    position = image.data_to_world(tuple(0 if at is None else at for at in source.index))
     first_axis = viewer.dims.ndim - image.ndim
-    for axis, own in enumerate(source.index):
-        if own is not None and first_axis + axis not in viewer.dims.displayed:
+    for axis, at in enumerate(source.index):
+        if at is not None and first_axis + axis not in viewer.dims.displayed:
             viewer.dims.set_point(first_axis + axis, position[axis])
 
 
@@ -199,7 +199,7 @@ def could_be(image: Image, source: PlaneSource) -> bool:
 
 
 def plane_of(image: Image, record: PlaneRecord) -> DisplayedPlane | None:
-    """The annotated plane in an image that could be it; None where it has no such level of detail."""
+    """The annotated plane in a candidate image; None if the image has no such level of detail."""
     try:
         plane = plane_at(image, record.source.index, level=record.source.level)
     except NoPlaneError:
@@ -210,7 +210,7 @@ def plane_of(image: Image, record: PlaneRecord) -> DisplayedPlane | None:
 def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
     """Restore the place in the world, the units and the contrast of a reopened image."""
     source = planes[0].source
-    axes = [axis for axis, own in enumerate(source.index) if own is None]
+    axes = [axis for axis, at in enumerate(source.index) if at is None]
     matrix = np.asarray(source.world.matrix, dtype=np.float64)
     if image.ndim == 2 and (matrix[0, 1] or matrix[1, 0]):
         image.affine = np.vstack([matrix, [0, 0, 1]])
@@ -232,12 +232,12 @@ def place(image: Image, planes: Sequence[PlaneRecord]) -> None:
 
 
 def channels_of(record: SessionRecord) -> list[ImageRecord]:
-    """Other images that encodings of the annotated ones were composed of, each with its planes."""
-    own = {plane.source.pixels for plane in record.planes}
+    """Images that were seen with the annotated ones, each with its planes."""
+    annotated = {plane.source.pixels for plane in record.planes}
     images: dict[tuple[str, str, str, tuple[int, ...]], dict[str, PlaneRecord]] = {}
     for plane in record.planes:
         for channel in plane.channels:
-            if channel.pixels not in own:
+            if channel.pixels not in annotated:
                 image = channel.name, channel.path, channel.sample, channel.image_shape
                 found = PlaneRecord(channel, plane.shape_yx)
                 images.setdefault(image, {})[channel.pixels] = found
@@ -281,13 +281,13 @@ def _put_beneath(binding: AnnotationBinding, labels: Labels) -> None:
 def _take_spare(spare: list[PromptLayer], image: Image, kind: type[Any]) -> Any:
     """Take an empty prompt layer with the image's placement, to fill it instead of making one."""
     for layer in spare:
-        if isinstance(layer, kind) and layer.ndim == image.ndim and _lie_alike(layer, image):
+        if isinstance(layer, kind) and layer.ndim == image.ndim and _same_place(layer, image):
             spare.remove(layer)
             return layer
     return None
 
 
-def _lie_alike(layer: Layer, image: Image) -> bool:
+def _same_place(layer: Layer, image: Image) -> bool:
     corners = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
     return bool(np.allclose(between_layers(layer, image)(corners), corners, atol=1e-6))
 

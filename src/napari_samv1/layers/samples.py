@@ -42,7 +42,7 @@ def hubble() -> Sample:
 
 def slide() -> Sample:
     """Cells on a slide of 32,768 x 32,768 pixels, grey, with 6 levels, computed where it is read."""
-    # napari would read more than it shows of other arrays
+    # dask, because napari reads more of other arrays than it shows
     import dask.array
 
     from_array: Any = dask.array.from_array

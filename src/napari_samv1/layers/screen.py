@@ -17,7 +17,7 @@ from napari_samv1.records.sight import Sight
 
 
 class Screen:
-    """Resolves the displayed plane anew each time, or once within ``one_look``.
+    """Resolves the displayed plane at each call, or once within ``one_look``.
 
     Calls ``on_change``, without arguments, when the model may see other pixels of it.
     """
@@ -26,7 +26,7 @@ class Screen:
         self._viewer, self._images = viewer, images
         self._sight = ImageSight(viewer, on_change)
         self._looking = False
-        self._seen: DisplayedPlane | NoPlaneError | None = None  # while looking
+        self._seen: DisplayedPlane | NoPlaneError | None = None  # cached within ``one_look``
 
     def close(self) -> None:
         """Disconnect from the layers."""

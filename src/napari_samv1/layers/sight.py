@@ -81,21 +81,21 @@ class ImageSight:
     def _images_on(self, plane: DisplayedPlane, image: Image) -> list[SeenImage]:
         images: list[SeenImage] = []
         for layer in self._channels(image):
-            own = plane if layer is image else plane_at(layer, plane.key.index, level=plane.level)
+            channel = plane if layer is image else plane_at(layer, plane.key.index, level=plane.level)
             projection = projection_of(self._viewer, layer, plane.key.index)
-            shown = own.as_image(paint_of(layer, is_lowest=not images), projection)
+            shown = channel.as_image(paint_of(layer, is_lowest=not images), projection)
             images.append(replace(shown, revision=self._revisions.get(layer.unique_id, 0)))
         return images
 
     def _channels(self, image: Image) -> list[Image]:
-        """Visible images on the pixels of an image, the lowest first; itself if none is visible."""
-        beside = [
+        """Visible images on the pixels of an image, the lowest first; the image itself if none is visible."""
+        candidates = [
             layer
             for layer in self._viewer.layers
             if isinstance(layer, Image)
             and (layer is image or (not is_picture(layer) and lies_on(layer, image)))
         ]
-        return [layer for layer in beside if layer.visible and layer.opacity > 0] or [image]
+        return [layer for layer in candidates if layer.visible and layer.opacity > 0] or [image]
 
     def _layers_changed(self, _event: Any = None) -> None:
         self._follow()

@@ -23,7 +23,7 @@ class UndoKeys:
         }
 
     def close(self) -> None:
-        """Restore the keys, except those bound anew since. A second call does nothing."""
+        """Restore the keys, except keys that were bound again since. A second call does nothing."""
         for key, before in self._before.items():
             now = self._layer.bind_key(key, None)
             wanted = before if now in (_undo, _redo) else now

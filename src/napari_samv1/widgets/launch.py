@@ -30,14 +30,15 @@ def launch(
 ) -> int:
     """Open a window on the files, or on the coins sample, and run it until it is closed.
 
-    ``model`` and ``device`` replace the last choices this time. ``run`` is the event loop, replaced in tests.
+    ``model`` and ``device`` replace the last choices for this start. ``run`` is the event loop, replaced in
+    tests.
     """
     viewer = napari.Viewer(title=TITLE)
     if files:
         for file in files:
             open_file(viewer, file)
     else:
-        # by its name, so that a session records the image's origin
+        # opened by its name, so that a session records the image's origin
         viewer.open_sample(PLUGIN, "coins")
     dock(viewer, model=model, device=device)
     run()

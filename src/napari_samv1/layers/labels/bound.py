@@ -63,7 +63,7 @@ class BoundLabels:
         return "" if opened is None or self.layer is None else self.write(opened.document.planes)
 
     def adopt(self, plane: Plane, object_id: int) -> str:
-        """Make an object of a label that another tool made, if it is one; "" or a sentence."""
+        """Turn a label of another tool into an object, if there is one; "" or a sentence."""
         opened = self._images.opened
         if self.layer is None or opened is None:
             return ""

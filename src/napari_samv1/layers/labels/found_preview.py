@@ -27,7 +27,7 @@ class FoundPreview:
         self._viewer = viewer
         self._on_removed = on_removed
         self._layer: Labels | None = None
-        self._alike: tuple[object, ...] = ()
+        self._grid: tuple[object, ...] = ()
         viewer.layers.events.removed.connect(self._layer_removed)
 
     @property
@@ -37,12 +37,12 @@ class FoundPreview:
 
     def show(self, labels: NDArray[Any] | None, image: Image, plane: DisplayedPlane) -> None:
         """Show labels (H, W) of a plane, None for nothing."""
-        alike = id(image), plane.axes, plane.shape_yx, plane.factors_yx
-        if self._layer is None or alike != self._alike:
+        grid = id(image), plane.axes, plane.shape_yx, plane.factors_yx
+        if self._layer is None or grid != self._grid:
             self.hide()
             if labels is None:
                 return
-            self._alike = alike
+            self._grid = grid
             self._add(_layer(labels, image, plane), image)
             return
         # the layer is reused, because replacing it at every step of a slider costs much more
@@ -68,7 +68,7 @@ class FoundPreview:
 
     def hide(self) -> None:
         """Remove the layer."""
-        layer, self._layer, self._alike = self._layer, None, ()
+        layer, self._layer, self._grid = self._layer, None, ()
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
@@ -79,7 +79,7 @@ class FoundPreview:
 
     def _layer_removed(self, event: Any) -> None:
         if self._layer is not None and event.value is self._layer:
-            self._layer, self._alike = None, ()
+            self._layer, self._grid = None, ()
             self._on_removed()
 
 

@@ -52,8 +52,8 @@ class LabelGrid:
         if self.same or crop.empty:
             return crop
         size = np.asarray(plane_shape_yx)
-        own = np.argwhere(crop.mask) + crop.origin_yx
-        marked = np.floor(self.to_plane(own.astype(np.float64)) + 0.5).astype(int)
+        on_grid = np.argwhere(crop.mask) + crop.origin_yx
+        marked = np.floor(self.to_plane(on_grid.astype(np.float64)) + 0.5).astype(int)
         inverse: Coordinates = np.asarray(np.linalg.inv(self.to_plane.matrix), dtype=np.float64)
         backward = LabelGrid((), plane_shape_yx, AffineMap(inverse, -inverse @ self.to_plane.offset), False)
         sampled = backward.sample(crop)
@@ -70,12 +70,12 @@ class LabelGrid:
         (a, b), (c, d) = self.to_plane.matrix
         y = a * rows[:, None] + b * columns[None, :] + self.to_plane.offset[0]
         x = c * rows[:, None] + d * columns[None, :] + self.to_plane.offset[1]
-        own_y = np.floor(y + 0.5).astype(int) - crop.origin_yx[0]
-        own_x = np.floor(x + 0.5).astype(int) - crop.origin_yx[1]
+        crop_y = np.floor(y + 0.5).astype(int) - crop.origin_yx[0]
+        crop_x = np.floor(x + 0.5).astype(int) - crop.origin_yx[1]
         height, width = crop.mask.shape
-        inside = (own_y >= 0) & (own_y < height) & (own_x >= 0) & (own_x < width)
+        inside = (crop_y >= 0) & (crop_y < height) & (crop_x >= 0) & (crop_x < width)
         sampled = np.zeros(inside.shape, dtype=bool)
-        sampled[inside] = crop.mask[own_y[inside], own_x[inside]]
+        sampled[inside] = crop.mask[crop_y[inside], crop_x[inside]]
         return sampled
 
 

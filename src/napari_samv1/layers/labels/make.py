@@ -50,13 +50,13 @@ def make_labels(
         pyramid = LivePyramid(shape.tolist(), plane.axes)
         return Labels(list(pyramid.levels), multiscale=True, name=name, **transform)
     layer = Labels(np.zeros(shape, dtype=LABEL_DTYPE), name=name, **transform)
-    _OWN.add(layer)
+    _MADE_HERE.add(layer)
     return layer
 
 
 def lacks_room(layer: Labels, number: int) -> bool:
     """Return True if a layer that was made here needs a wider type for an object's number."""
-    return layer in _OWN and number > np.iinfo(layer.data.dtype).max
+    return layer in _MADE_HERE and number > np.iinfo(layer.data.dtype).max
 
 
 def widen(layer: Labels, number: int) -> None:
@@ -103,10 +103,10 @@ def highest_label(layer: Labels) -> int:
         return 0
     if not is_large(data):
         return max(0, int(np.asarray(data).max()))
-    known = _HIGHEST.get(layer)
-    if known is None or known[0] is not data:
-        known = _HIGHEST[layer] = data, _highest(data)
-    return known[1]
+    cached = _HIGHEST.get(layer)
+    if cached is None or cached[0] is not data:
+        cached = _HIGHEST[layer] = data, _highest(data)
+    return cached[1]
 
 
 def is_large(data: Any) -> bool:
@@ -132,8 +132,8 @@ def blocks(shape_yx: tuple[int, int], data: Any) -> Iterator[Region]:
     sizes = [BLOCK_SIDE, BLOCK_SIDE]
     if not is_large(data):
         sizes = list(shape_yx)
-    elif isinstance(chunks, tuple) and all(isinstance(own, int) for own in chunks):
-        sizes = [own * max(1, BLOCK_SIDE // own) for own in chunks[-2:]]
+    elif isinstance(chunks, tuple) and all(isinstance(chunk, int) for chunk in chunks):
+        sizes = [chunk * max(1, BLOCK_SIDE // chunk) for chunk in chunks[-2:]]
     height, width = shape_yx
     for top in range(0, height, sizes[0]):
         for left in range(0, width, sizes[1]):
@@ -141,5 +141,5 @@ def blocks(shape_yx: tuple[int, int], data: Any) -> Iterator[Region]:
 
 
 # layers made here, so that their arrays may be replaced
-_OWN: WeakSet[Labels] = WeakSet()
+_MADE_HERE: WeakSet[Labels] = WeakSet()
 _HIGHEST: WeakKeyDictionary[Labels, tuple[Any, int]] = WeakKeyDictionary()

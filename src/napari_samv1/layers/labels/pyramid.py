@@ -55,7 +55,7 @@ class LivePyramid:
         self.preview: Preview | None = None
         self._composites: dict[Plane, Composite] = {}
         self._tiles: OrderedDict[tuple[Plane, int, int, int], NDArray[Any]] = OrderedDict()
-        self._given: dict[int, tuple[Range, ...]] = {}
+        self._last_read: dict[int, tuple[Range, ...]] = {}
         self._coarsest: NDArray[Any] | None = None
         self._lock = threading.RLock()  # napari may read in a thread
         # napari takes a single level for an ordinary array
@@ -117,15 +117,15 @@ class LivePyramid:
 
     def is_given(self, level: int, plane: Plane, regions: Sequence[Region]) -> bool:
         """Return True if the last read of a level meets one of a plane's regions."""
-        given = self._given.get(level)
-        if given is None:
+        ranges = self._last_read.get(level)
+        if ranges is None:
             return True
         factors = self.factors(level)
-        for axis, own in enumerate(plane.index):
-            if own is not None and not given[axis][0] <= own // factors[axis] < given[axis][1]:
+        for axis, at in enumerate(plane.index):
+            if at is not None and not ranges[axis][0] <= at // factors[axis] < ranges[axis][1]:
                 return False
         rows, columns = (
-            slice(given[axis][0] * factors[axis], given[axis][1] * factors[axis]) for axis in plane.axes
+            slice(ranges[axis][0] * factors[axis], ranges[axis][1] * factors[axis]) for axis in plane.axes
         )
         return any(overlap((rows, columns), region) for region in regions)
 
@@ -157,14 +157,14 @@ class LivePyramid:
                 f"masks are drawn {MOST_PIXELS} pixels at a time at most, got a region of "
                 f"{' x '.join(map(str, shape))} pixels: read smaller regions, or export OME-Zarr"
             )
-        self._given[level] = tuple(ranges)
+        self._last_read[level] = tuple(ranges)
         values = np.zeros(shape, DTYPE)
         factors = self.factors(level)
         for plane in self._shown_planes():
             index: list[int | slice] = [slice(None)] * len(shape)
-            for axis, own in enumerate(plane.index):
-                if own is not None:
-                    index[axis] = own // factors[axis] - ranges[axis][0]
+            for axis, position in enumerate(plane.index):
+                if position is not None:
+                    index[axis] = position // factors[axis] - ranges[axis][0]
             if all(isinstance(at, slice) or 0 <= at < size for at, size in zip(index, shape, strict=True)):
                 rows, columns = (slice(*ranges[axis]) for axis in plane.axes)
                 part, found = values[tuple(index)], self.read(plane, level, (rows, columns))
@@ -176,19 +176,19 @@ class LivePyramid:
         with self._lock:
             level = len(self.levels) - 1
             ranges = tuple((0, size) for size in self.levels[level].shape)
-            self._given[level] = ranges
+            self._last_read[level] = ranges
             if self._coarsest is None:
                 self._coarsest = self.draw(level, ranges)
             return self._coarsest
 
     def _draw_coarsest(self) -> None:
         if self._coarsest is not None:
-            given = self._given.get(len(self.levels) - 1)
+            last_read = self._last_read.get(len(self.levels) - 1)
             self._coarsest[...] = self.draw(
                 len(self.levels) - 1, tuple((0, size) for size in self._coarsest.shape)
             )
-            if given is not None:
-                self._given[len(self.levels) - 1] = given
+            if last_read is not None:
+                self._last_read[len(self.levels) - 1] = last_read
 
     def _shown_planes(self) -> list[Plane]:
         planes = list(self._composites)

@@ -54,10 +54,10 @@ class PyramidBrush:
             raise ValueError(f"Labels layer “{layer.name}” is no live pyramid: use napari's own brush")
         self._layer, self._pyramid = layer, pyramid
         self._begin, self._on_strokes = begin, on_strokes
-        self._own = {"paint": self._drag, "erase": self._drag, "pick": self._pick}
+        self._callbacks = {"paint": self._drag, "erase": self._drag, "pick": self._pick}
         layer.editable = True
         layer.events.mode.connect(self._mode_changed, position="last")
-        # called at the end by napari's polygon and encircling brush
+        # napari's polygon and encircling brush call these methods at their end
         for name, replacement in (("paint", _no_dab), ("fill", _no_fill), ("paint_polygon", self._polygon)):
             setattr(layer, name, replacement)
 
@@ -74,7 +74,7 @@ class PyramidBrush:
 
     def _mode_changed(self, _event: Any = None) -> None:
         callbacks, mode = self._layer.mouse_drag_callbacks, str(self._layer.mode)
-        wanted = self._own.get(mode)
+        wanted = self._callbacks.get(mode)
         for callback in list(callbacks):
             is_ours = getattr(callback, "__self__", None) is self
             if is_ours or (wanted is not None and _module(callback).startswith(NAPARIS)):
@@ -187,7 +187,7 @@ class PyramidBrush:
             if preserve:
                 touched &= shown == 0
             painted.append(MaskCrop.from_mask(touched, crop.origin_yx))
-        strokes = [BrushStroke(drawn.plane, label, joined(own), True) for label, own in erased.items()]
+        strokes = [BrushStroke(drawn.plane, label, joined(crops), True) for label, crops in erased.items()]
         whole = joined(painted)
         if not whole.empty:
             strokes.append(BrushStroke(drawn.plane, drawn.label, whole))

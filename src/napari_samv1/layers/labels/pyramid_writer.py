@@ -18,7 +18,7 @@ from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 
 
 class PyramidWriter:
-    """Keeps one plane of a live pyramid equal to a document's pieces; it holds no other labels.
+    """Keeps one plane of a live pyramid equal to a document's pieces; the pyramid holds no other labels.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class PyramidWriter:
 
     def has_label(self, label: int) -> bool:
         """Return True if the plane has an object of that number."""
-        return any(own == label for own, _, _ in self._pyramid.on(self._plane).painted)
+        return any(painted == label for painted, _, _ in self._pyramid.on(self._plane).painted)
 
     def pixels_of_each(self, _labels: Sequence[int]) -> dict[int, MaskCrop]:
         """Pixels of labels of other tools: none."""
@@ -79,7 +79,7 @@ class PyramidWriter:
         return EMPTY
 
     def shows(self, label: int, pixels: MaskCrop) -> bool:
-        """Return True if the layer shows a label on all of some pixels."""
+        """Return True if the layer shows a label on all pixels of a mask."""
         rows, columns = pixels.region
         for top in range(rows.start, rows.stop, 4 * TILE):
             for left in range(columns.start, columns.stop, 4 * TILE):
@@ -93,10 +93,10 @@ class PyramidWriter:
         return True
 
     def shown(self) -> None:
-        """Labels of the whole plane as an array: never made."""
+        """Return None: an array of the whole plane may be too large."""
 
     def labels_beneath(self) -> None:
-        """Labels that belong to no object: none."""
+        """Return None: the pyramid holds no labels of other tools."""
 
 
 def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:

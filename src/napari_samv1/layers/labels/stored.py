@@ -13,7 +13,7 @@ def is_stored(data: Any) -> bool:
 
 
 def flush(data: Any) -> None:
-    """Write buffered labels to the disk now, as memory maps and HDF5 need it.
+    """Write buffered labels to the disk now, which memory maps and HDF5 files need.
 
     Raises
     ------

@@ -64,7 +64,7 @@ def read_stroke(atoms: Iterable[Any], data: Any, index: Index) -> Stroke | None:
     low, high = np.min([first for first, _ in extents], axis=0), np.max([last for _, last in extents], axis=0)
     region = slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
     within = iter(region)
-    whole = tuple(next(within) if isinstance(own, slice) else own for own in index)
+    whole = tuple(next(within) if isinstance(at, slice) else at for at in index)
     before = np.array(data[whole])
     after = before.copy()
     for edit in edits:
@@ -77,17 +77,17 @@ def read_stroke(atoms: Iterable[Any], data: Any, index: Index) -> Stroke | None:
 
 def planes_touched(atoms: Iterable[Any], index: Index) -> list[tuple[int | slice, ...]]:
     """Indices, like the displayed plane's ``index``, of all parallel planes that a stroke changed."""
-    axes = [axis for axis, own in enumerate(index) if not isinstance(own, slice)]
+    axes = [axis for axis, at in enumerate(index) if not isinstance(at, slice)]
     positions: set[tuple[int, ...]] = set()
     for atom in atoms:
         if hasattr(atom, "slice_key"):
             extents = [range(atom.slice_key[axis].start, atom.slice_key[axis].stop) for axis in axes]
             positions.update(itertools.product(*extents))
         elif isinstance(atom[0], tuple) and len(atom[0]) == len(index):
-            own = [np.atleast_1d(np.asarray(atom[0][axis])) for axis in axes]
-            if all(positions_.dtype.kind in "iu" for positions_ in own):
-                pairs = zip(*(part.ravel().tolist() for part in np.broadcast_arrays(*own)), strict=True)
-                positions.update(pairs if own else [()])
+            arrays = [np.atleast_1d(np.asarray(atom[0][axis])) for axis in axes]
+            if all(array.dtype.kind in "iu" for array in arrays):
+                pairs = zip(*(part.ravel().tolist() for part in np.broadcast_arrays(*arrays)), strict=True)
+                positions.update(pairs if arrays else [()])
     found = []
     for position in sorted(positions):
         place = list(index)
@@ -100,16 +100,16 @@ def planes_touched(atoms: Iterable[Any], index: Index) -> list[tuple[int | slice
 def _edit(atom: Any, index: Index) -> _Edit | None:
     if not hasattr(atom, "slice_key"):
         return _indexed_edit(*atom, index=index)
-    # a box of the data and, where not all of it changed, a mask in it
+    # the atom holds a box of the data, and a mask in it unless all of the box changed
     offsets = tuple(
-        slice(None) if isinstance(own, slice) else own - extent.start
-        for own, extent in zip(index, atom.slice_key, strict=True)
+        slice(None) if isinstance(at, slice) else at - extent.start
+        for at, extent in zip(index, atom.slice_key, strict=True)
     )
-    for own, extent in zip(index, atom.slice_key, strict=True):
-        if not isinstance(own, slice) and not extent.start <= own < extent.stop:
+    for at, extent in zip(index, atom.slice_key, strict=True):
+        if not isinstance(at, slice) and not extent.start <= at < extent.stop:
             return None
     rows, columns = (
-        extent for own, extent in zip(index, atom.slice_key, strict=True) if isinstance(own, slice)
+        extent for at, extent in zip(index, atom.slice_key, strict=True) if isinstance(at, slice)
     )
     size = tuple(extent.stop - extent.start for extent in atom.slice_key)
     mask = np.ones(size, dtype=bool) if atom.mask is None else np.asarray(atom.mask).reshape(size)
@@ -126,18 +126,18 @@ def _indexed_edit(indices: Any, old: Any, new: Any, *, index: Index) -> _Edit | 
     """Edit from ``data_setitem`` with one array of positions for each axis, as in napari before 0.8."""
     if not isinstance(indices, tuple) or len(indices) != len(index):
         return None
-    if any(isinstance(own, slice) or np.asarray(own).dtype.kind not in "iu" for own in indices):
+    if any(isinstance(one, slice) or np.asarray(one).dtype.kind not in "iu" for one in indices):
         return None
-    positions = np.broadcast_arrays(*(np.atleast_1d(own) for own in indices))
+    positions = np.broadcast_arrays(*(np.atleast_1d(one) for one in indices))
     shape = positions[0].shape
     here = np.ones(shape, dtype=bool)
-    for own, position in zip(index, positions, strict=True):
-        if not isinstance(own, slice):
-            here &= position == own
+    for at, position in zip(index, positions, strict=True):
+        if not isinstance(at, slice):
+            here &= position == at
     if not here.any():
         return None
     rows, columns = (
-        position[here] for own, position in zip(index, positions, strict=True) if isinstance(own, slice)
+        position[here] for at, position in zip(index, positions, strict=True) if isinstance(at, slice)
     )
     old_values, new_values = np.broadcast_to(old, shape)[here], np.broadcast_to(new, shape)[here]
     return _Edit(rows, columns, old_values, new_values)

@@ -27,7 +27,7 @@ from napari_samv1.records.settings import OVERWRITE
 class LabelWriter:
     """Keeps one plane of a Labels layer equal to a document's pieces, over labels of other tools.
 
-    Each write compares with the last one, so that a missed change is made up for. Pixels go into the array
+    Each write compares with the last one, and so catches changes missed before. Pixels go into the array
     and never into napari's undo, which could undo the pixels of a step, but not its prompts.
 
     Raises
@@ -48,7 +48,7 @@ class LabelWriter:
         self._sampled: dict[int, tuple[MaskCrop, MaskCrop]] = {}
         self._unseen: tuple[int, ...] = ()
         self._beneath: NDArray[Any] | None = None
-        self._beneath_is_known = False
+        self._beneath_is_found = False
         self._covered_before: NDArray[Any] | None = None
 
     def go_on_from(self, earlier: LabelWriter) -> None:
@@ -68,9 +68,9 @@ class LabelWriter:
         if not self._unseen:
             return ""
         numbers = ", ".join(str(object_id) for object_id in self._unseen)
-        which = f"object {numbers} lies" if len(self._unseen) == 1 else f"objects {numbers} lie"
+        lie = f"object {numbers} lies" if len(self._unseen) == 1 else f"objects {numbers} lie"
         return (
-            f"The mask of {which} outside Labels layer “{self._layer.name}”, which shows none of it: make a "
+            f"The mask of {lie} outside Labels layer “{self._layer.name}”, which shows none of it: make a "
             f"new layer for this image, or choose another."
         )
 
@@ -105,7 +105,7 @@ class LabelWriter:
             return False
         before, covered = self._painted, self._covered
         if taken_over := self._taken_over(changed):
-            self._beneath_is_known = False
+            self._beneath_is_found = False
             before = before.changed((*before.order, *taken_over), taken_over)
             covered = covered.without(taken_over)
         painting = repaint(plane, before, target, changed, covered)
@@ -236,8 +236,8 @@ class LabelWriter:
         None without any, or if the layer's pixel grid differs. The array is cached until objects take over
         pixels of other labels.
         """
-        if not self._beneath_is_known:
-            self._beneath_is_known = True
+        if not self._beneath_is_found:
+            self._beneath_is_found = True
             self._beneath = self._find_beneath()
         return self._beneath
 
@@ -245,7 +245,7 @@ class LabelWriter:
         if not self._grid.same or self._grid.shape_yx != self._plane_shape:
             return None
         if is_large(self._layer.data) and is_stored(self._layer.data):
-            return None  # they are on the disk already
+            return None  # stored labels are on the disk already
         return self._beneath_in_layer()
 
     def _beneath_in_layer(self) -> NDArray[Any] | None:
@@ -253,8 +253,8 @@ class LabelWriter:
         painted = [(label, self._painted.by_label[label][1]) for label in self._painted.order]
         return beneath_objects(labels, painted, self._covered)
 
-    def _as_painted(self, known: Piece) -> Painted:
-        return known.id, self._on_grid(known.mask), known.settings.rule
+    def _as_painted(self, piece: Piece) -> Painted:
+        return piece.id, self._on_grid(piece.mask), piece.settings.rule
 
     def _on_grid(self, crop: MaskCrop) -> MaskCrop:
         if self._grid.same:
@@ -274,7 +274,7 @@ class LabelWriter:
             )
 
     def _uncover(self, plane: _PlaneOfLabels, changed: list[int]) -> bool:
-        """Restore the labels that objects of an earlier writer cover, before objects are written anew."""
+        """Restore the labels that objects of an earlier writer cover, before objects are written again."""
         beneath, self._covered_before = self._covered_before, None
         if beneath is None:
             return False
@@ -314,4 +314,4 @@ class _PlaneOfLabels:
 
     def _whole(self, region: tuple[slice, slice]) -> tuple[int | slice, ...]:
         extents = iter(region)
-        return tuple(next(extents) if isinstance(own, slice) else own for own in self._index)
+        return tuple(next(extents) if isinstance(at, slice) else at for at in self._index)

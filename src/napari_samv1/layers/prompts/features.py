@@ -115,7 +115,7 @@ def show_object(layer: PromptLayer, object_id: int) -> None:
 
 
 def show_all(layer: PromptLayer) -> None:
-    """Dim none."""
+    """Show all prompts of a layer undimmed."""
     _dim(layer, np.zeros(len(layer.data), dtype=bool))
 
 
@@ -170,7 +170,7 @@ def object_ids(layer: PromptLayer) -> NDArray[np.int64]:
 
 
 def _whole(value: object) -> int:
-    """A feature as an object's number, 0 where it is none."""
+    """The object's number that a feature holds; 0 if it holds none."""
     try:
         number = int(value)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):

@@ -47,7 +47,7 @@ class PromptBinding:
         set_next(layer, object_id=object_id, polarity=polarity)
         self.layer = layer
         self.is_drawing = False
-        self.placed = 0  # how often the layer's place in the world changed
+        self.placed = 0  # number of changes of the layer's place in the world
         self._polarity = polarity
         self._object_id = object_id
         self._on_prompts, self._on_object, self._on_polarity = on_prompts, on_object, on_polarity

@@ -139,9 +139,9 @@ class PromptPair:
             for layer in self.layers
         ]
         rows.sort(key=lambda pair: isinstance(pair[0], self._newest_in), reverse=True)
-        for layer, own in rows:
-            if len(own):
-                remove_rows(layer, own[-1:])
+        for layer, found in rows:
+            if len(found):
+                remove_rows(layer, found[-1:])
                 self.set_next(self.object_id, self.polarity)
                 return True
         return False
@@ -161,8 +161,8 @@ class PromptPair:
         """Return True if a plane of a document was read since the layers and the document last changed."""
         places = tuple(followed.placed for followed in self._followed.values())
         now = plane, revision, places, tuple(snapshot(layer) for layer in self.layers)
-        known, self._last_read = self._last_read, now
-        return now == known
+        before, self._last_read = self._last_read, now
+        return now == before
 
     def read(self, plane: DisplayedPlane, image: Image, view: PlaneView) -> tuple[PairRead, bool]:
         """Read the prompts of a plane; also True if a layer's rows changed since the last read.
@@ -252,8 +252,8 @@ class PromptPair:
                 continue
             touched = True
             others |= changed_planes(followed.layer, image, plane, before, now)
-        known = {own for _, own in self._shown}
-        return touched, sorted((others & known) - {plane.plane}, key=lambda own: own.sort_key)
+        shown = {place for _, place in self._shown}
+        return touched, sorted((others & shown) - {plane.plane}, key=lambda place: place.sort_key)
 
     def _changed(self, ends_gesture: bool, kind: type[Layer]) -> None:
         if ends_gesture:

@@ -128,7 +128,7 @@ def _taken(
     by_object: dict[int, bytes] = {}
     for number, value in zip(objects, values, strict=True):
         by_object[number] = by_object[number] + value if number in by_object else value
-    changed = {number for number, own in by_object.items() if before.values.get(number) != own}
+    changed = {number for number, value in by_object.items() if before.values.get(number) != value}
     made: dict[int, list[DrawnShape]] = {}
     for row, number in enumerate(objects):
         if number in changed:
@@ -165,8 +165,8 @@ class _Mapped:
         )
 
 
-def _points(count: int, which: str) -> str:
-    return f"1 point {which} is" if count == 1 else f"{count} points {which} are"
+def _points(count: int, reason: str) -> str:
+    return f"1 point {reason} is" if count == 1 else f"{count} points {reason} are"
 
 
 def _to_image(

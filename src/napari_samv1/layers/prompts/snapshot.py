@@ -23,7 +23,7 @@ class Snapshot:
     """All rows of a layer as bytes, which are quick to compare even for thousands of rows."""
 
     vertices: bytes
-    lengths: tuple[int, ...]  # in bytes, of each row; of points one for all rows
+    lengths: tuple[int, ...]  # bytes of each row; for points, one number for all
     kinds: tuple[str, ...]
     numbers: bytes
     negative: bytes
@@ -66,6 +66,6 @@ def changed_planes(
     first = [np.frombuffer(vertices, dtype=np.float64)[: layer.ndim] for vertices, *_ in changed]
     places = np.floor(to_image(np.stack(first)) + 0.5).astype(int)
     return {
-        Plane(tuple(None if own is None else int(at) for own, at in zip(like.key.index, place, strict=True)))
+        Plane(tuple(None if i is None else int(at) for i, at in zip(like.key.index, place, strict=True)))
         for place in places
     }

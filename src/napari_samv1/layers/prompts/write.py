@@ -37,7 +37,7 @@ class RowChange:
 def write_rows(layer: PromptLayer, image: Image, changes: Iterable[RowChange]) -> list[RowChange]:
     """Change a layer from before to after; rows that match neither are the user's, and stay.
 
-    Prompts depend on the order of rows, so that an object's rows are replaced from the first that differs on.
+    Prompts depend on the order of rows: an object's rows are replaced from the first difference on.
     Other rows keep their features, and the selection. Returns the changes of prompts that this kind of layer
     shows.
     """

@@ -69,7 +69,7 @@ REDRAW_MILLISECONDS = 30
 ARRIVALS_MILLISECONDS = 200
 STATUS_LINES = 2
 POINTS_WIDTH = 80
-NO_AREA = "Draw the area first: Draw, then the corners of a polygon, the last one with a double click."
+NO_AREA = "Draw the area first: press Draw, click the corners of a polygon, and double-click the last one."
 NO_MODEL = "The model is not loaded yet."
 MOST_PIXELS = 1 << 26
 TOO_LARGE = (
@@ -91,8 +91,8 @@ class _Run:
 
 
 @dataclass(frozen=True, eq=False)
-class _Told:
-    """Masks found by a run, or its progress; names the run, because an earlier one may end late."""
+class _Report:
+    """Masks found by a run, or its progress; names the run, because an earlier run may end late."""
 
     run: _Run
     batches: tuple[Batch, ...] = ()
@@ -324,32 +324,37 @@ class EverythingPart(QWidget):
             ]
         return _Run(image, plane.data_revision, tuple(places), means, predictor)
 
-    def _progressed(self, _key: object, told: Any) -> None:
-        if self.findings is None or self._ticket is None or told.run is not self._run:
+    def _progressed(self, _key: object, report: Any) -> None:
+        if self.findings is None or self._ticket is None or report.run is not self._run:
             return
-        if told.progress is not None:
-            done, total = told.progress
+        if report.progress is not None:
+            done, total = report.progress
             self.bar.setRange(0, total)
             self.bar.setValue(done)
             return
-        for batch in told.batches:
+        for batch in report.batches:
             self.findings.extend(batch)
         # drawn later, because batches may come faster than they are drawn
         if not self._arrivals.isActive():
             self._arrivals.start()
 
     def _finished(self, outcome: Outcome) -> None:
-        told: _Told | None = outcome.value
-        is_mine = told.run is self._run if told is not None else self._ticket is not None
+        report: _Report | None = outcome.value
+        is_mine = report.run is self._run if report is not None else self._ticket is not None
         if self.findings is None or not is_mine:
             return
         # without a value, the outcome may be of an earlier run, cancelled before it began
-        if told is None and outcome.error is None and self._ticket is not None and not self._ticket.cancelled:
+        if (
+            report is None
+            and outcome.error is None
+            and self._ticket is not None
+            and not self._ticket.cancelled
+        ):
             return
         self._ticket = None
-        for batch in () if told is None else told.batches:
+        for batch in () if report is None else report.batches:
             self.findings.extend(batch)
-        self.findings.is_complete = told is not None and told.is_complete
+        self.findings.is_complete = report is not None and report.is_complete
         self._show_found()
         if outcome.error is not None:
             self.status.say(f"Stopped: {outcome.error or type(outcome.error).__name__}")
@@ -366,14 +371,14 @@ class EverythingPart(QWidget):
         binding = self.canvas
         document, labels, image = binding.document, binding.labels, binding.image
         now = (id(document), 0 if document is None else document.revision, id(labels))
-        known = self._existing.get(findings.plane)
-        if known is None or known[0] != now:
+        cached = self._existing.get(findings.plane)
+        if cached is None or cached[0] != now:
             shown = None
             if image is not None:
                 shown = binding.images.of(image).shown(findings.plane, labels)
-            known = now, existing_on(document, findings.plane, findings.plane_hw, shown)
-            self._existing[findings.plane] = known
-        return known[1]
+            cached = now, existing_on(document, findings.plane, findings.plane_hw, shown)
+            self._existing[findings.plane] = cached
+        return cached[1]
 
     def take(self) -> None:
         """Make objects of all masks that pass the filters, on all planes, in one step."""
@@ -510,19 +515,19 @@ def _objects(count: int) -> str:
     return "1 object" if count == 1 else f"{count} objects"
 
 
-def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Told]:
-    def job(ticket: Ticket) -> _Told:
+def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Report]:
+    def job(ticket: Ticket) -> _Report:
         from napari_samv1.app.everything import look
         from napari_samv1.engine.progress import Cancelled
 
-        left: list[Batch] = []
+        undelivered: list[Batch] = []
 
         def deliver(batch: Batch) -> None:
             # a batch that was decoding at the cancel is kept
             if ticket.cancelled:
-                left.append(batch)
+                undelivered.append(batch)
             else:
-                ticket.report(_Told(run, (batch,)))
+                ticket.report(_Report(run, (batch,)))
 
         for number, (plane, place) in enumerate(run.places):
 
@@ -530,12 +535,12 @@ def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Told]:
                 if ticket.cancelled:
                     raise Cancelled
                 share = 1000 * number + 1000 * done // max(1, total)
-                ticket.report(_Told(run, progress=(share, 1000 * len(run.places))))
+                ticket.report(_Report(run, progress=(share, 1000 * len(run.places))))
 
             view = plane.view(run.predictor, store)
             if not look(view, place, run.means, deliver, on_progress):
-                return _Told(run, tuple(left))
-        return _Told(run, is_complete=True)
+                return _Report(run, tuple(undelivered))
+        return _Report(run, is_complete=True)
 
     return job
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 NOTHING = "There are no automatic objects to review: find and accept some first."
 LEAST_ON_SCREEN, MOST_ON_SCREEN = 40, 0.8
-"""Limits of an object's size that are not zoomed: in screen pixels, and as share of the canvas."""
+"""Smallest and largest object that is not zoomed: in screen pixels, and as a share of the canvas."""
 
 IN_VIEW = 0.15
-"""Share of the canvas for an object that is zoomed to."""
+"""Share of the canvas that a zoomed object fills."""
 
 
 class ReviewPart(QWidget):
-    """Button that begins a review; during it three buttons, and the number of objects left."""
+    """Button that begins a review; during a review, three buttons and the number of objects left."""
 
     ended = Signal()
 
@@ -46,8 +46,8 @@ class ReviewPart(QWidget):
         self.begin.setCheckable(True)
         self.begin.setToolTip("Walk through the automatic objects: keep, correct or delete each by one key")
         self.keep, self.correct, self.delete = QPushButton(), QPushButton(), QPushButton()
-        for button, what in ((self.keep, "keep"), (self.correct, "correct"), (self.delete, "delete")):
-            button.setToolTip(plain(REVIEW[what].tip))
+        for button, name in ((self.keep, "keep"), (self.correct, "correct"), (self.delete, "delete")):
+            button.setToolTip(plain(REVIEW[name].tip))
         self.words = PlainLabel()
         self.words.setWordWrap(True)
         self.row = QWidget()
@@ -72,16 +72,16 @@ class ReviewPart(QWidget):
 
     def show_keys(self) -> None:
         """Name the keys on the buttons, as they are bound now."""
-        for button, what, title in (
+        for button, name, title in (
             (self.keep, "keep", "Keep"),
             (self.correct, "correct", "Correct"),
             (self.delete, "delete", "Delete"),
         ):
-            key = shown_key(REVIEW[what])
+            key = shown_key(REVIEW[name])
             button.setText(f"{title} ({key})" if key else title)
 
-    def _by_key(self, what: str) -> None:
-        {"keep": self.kept, "correct": self.corrected, "delete": self.deleted}[what]()
+    def _by_key(self, name: str) -> None:
+        {"keep": self.kept, "correct": self.corrected, "delete": self.deleted}[name]()
 
     def kept(self) -> None:
         """Keep the object under review, and go to the next."""

@@ -22,8 +22,8 @@ KINDS = ("image encoder", "mask decoder")
 class AttentionView(View):
     title = "Attention"
     about = (
-        "Where the token under your newest point looks in a block of the image encoder, or where the tokens "
-        "of the mask decoder look."
+        "Attention of the token under your newest point in a block of the image encoder, or of the mask "
+        "decoder's tokens."
     )
     needs_prompts = True
     live = True
@@ -62,9 +62,9 @@ def _in_encoder(scene: Scene, memory: Memory, ticket: Ticket, index: int) -> See
     from napari_samv1.layers.inspection import Picture
 
     def listen() -> tuple[Frame, BlockAttention]:
-        given = scene.input()
+        seen_input = scene.input()
         model = scene.predictor.model
-        return given.frame, block_attention(model, given, index, on_progress=progress(ticket))
+        return seen_input.frame, block_attention(model, seen_input, index, on_progress=progress(ticket))
 
     frame, attention = memory.recall(("attention", scene.key, index), listen)
     cells = Cells.of_tokens(frame)
@@ -78,19 +78,19 @@ def _in_encoder(scene: Scene, memory: Memory, ticket: Ticket, index: int) -> See
         cells,
         ("head",),
         ("mean of all heads", *shares),
-        # a few tokens take nearly all: the rest would be black
+        # a percentile, because a few tokens take nearly all: the rest would be black
         contrast=(0.0, float(np.percentile(stack[stack > 0], 99.5))),
         colormap="magma",
     )
     _, _, height, width = seen.window_yxhw
-    where = (
+    reach = (
         "This block is global: the token may look anywhere."
         if attention.block.is_global
         else f"This block is windowed: the token sees only the {height} x {width} tokens of its window."
     )
     sentence = (
-        f"Where the token under your newest point (row {token_yx[0]}, column {token_yx[1]} of the grid) "
-        f"looks in block {index}; bright is much. {where} The slider: 0 is the mean of all heads, then each "
+        f"Attention of the token under your newest point (row {token_yx[0]}, column {token_yx[1]} of the "
+        f"grid) in block {index}; bright is much. {reach} The slider: 0 is the mean of all heads, then each "
         "head."
     )
     return Seen(sentence, {"attention": picture})
@@ -114,14 +114,14 @@ def _in_decoder(scene: Scene, memory: Memory, ticket: Ticket, layer: int) -> See
         cells,
         ("token", "head"),
         seen.tokens,
-        # a few tokens take nearly all: the rest would be black
+        # a percentile, because a few tokens take nearly all: the rest would be black
         contrast=(0.0, float(np.percentile(stack[:, 0], 99.5)) or 1.0),
         colormap="magma",
         start=1,
     )
     sentence = (
-        f"Where the mask decoder's {len(seen.tokens)} tokens look on the image in its {seen.layers[layer]}; "
-        "bright is much. First slider: the token (one for the scores, four for the masks, then your "
-        "prompts). Second slider: 0 is the mean of all heads, then each head."
+        f"Attention of the mask decoder's {len(seen.tokens)} tokens to the image in its "
+        f"{seen.layers[layer]}; bright is much. First slider: the token (one for the scores, four for the "
+        "masks, then your prompts). Second slider: 0 is the mean of all heads, then each head."
     )
     return Seen(sentence, {"decoder attention": picture})

@@ -74,7 +74,7 @@ def _norms(seen: BlockNorms, scene: Scene) -> Seen:
         f"block {block.index} ({block.kind}): {low[i]:.2f} to {high[i]:.2f}"
         for i, block in enumerate(seen.blocks)
     )
-    # start at the last block: norms grow, so that it is brightest on the common scale
+    # norms grow, so that the last block is brightest on the common scale
     picture = Picture("block norms", norms, cells, ("block",), captions, start=len(norms) - 1)
     global_ones = tuple(block.index for block in seen.blocks if block.is_global)
     x = np.arange(len(seen.blocks))
@@ -86,7 +86,7 @@ def _norms(seen: BlockNorms, scene: Scene) -> Seen:
     sentence = (
         f"The length of every token's vector after each of {len(seen.blocks)} blocks; the slider goes "
         f"through them. Blocks {_listed(global_ones)} see the whole grid, the others their own windows. A "
-        "few very long tokens on empty background are common: the network keeps notes there."
+        "few very long tokens on empty background are common: the network keeps other information there."
     )
     return Seen(sentence, {"blocks": picture}, (plot,))
 

@@ -376,7 +376,7 @@ def _wrapped() -> QLabel:
 
 
 def _stopping(worker: Worker) -> Any:
-    # takes the worker and not the panel, because it runs after the panel is deleted
+    # takes the worker and not the dock, because it runs after the dock is deleted
     def stop() -> None:
         worker.stop()
 

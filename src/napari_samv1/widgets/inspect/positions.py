@@ -32,7 +32,7 @@ class PositionsView(View):
         self.kind = self.choice("Show", KINDS)
         self.height_spin = self.whole("Rows", 2, 128, 64, "Height of the token grid")
         self.width_spin = self.whole("Columns", 2, 128, 64, "Width of the token grid")
-        self.block = self.whole("Block", 0, 31, 0, "Whose table of relative positions")
+        self.block = self.whole("Block", 0, 31, 0, "The block whose table is shown")
         self.kind.currentIndexChanged.connect(self._follow_kind)
         self._follow_kind()
 
@@ -67,7 +67,7 @@ def _grid(scene: Scene, kind: int, grid_hw: tuple[int, int]) -> Seen:
     if kind == NORM:
         norm = channel_norm(position_grid(network, grid_hw))
         sentence = (
-            f"How strongly each of the {size} places is marked, over all channels: "
+            f"Strength of the encoding at each of {size} places, over all channels: "
             f"{norm.min():.2f} to {norm.max():.2f}. Usually the rim stands out, as nothing lies beyond it."
         )
         return Seen(sentence, {"positions": Picture("position norm", norm, cells)})
@@ -75,20 +75,20 @@ def _grid(scene: Scene, kind: int, grid_hw: tuple[int, int]) -> Seen:
         features = coordinate_features(network, grid_hw)
         name = "coordinate feature"
         sentence = (
-            f"The positions that the mask decoder knows, at {size} tokens: {len(features)} waves of random "
+            f"The position features of the mask decoder, at {size} tokens: {len(features)} waves of random "
             "direction and length, the first half sines, the second half cosines. Clicks and box corners "
-            "are encoded by the same waves, which is how they find their place on the image."
+            "are encoded by the same waves, so that they match places on the image."
         )
     else:
         features = position_grid(network, grid_hw)
         name = "position encoding"
-        how = (
+        origin = (
             "exactly as it was learned"
             if grid_hw == (learned, learned)
-            else f"interpolated from the {learned} x {learned} that were learned"
+            else f"interpolated from the {learned} x {learned} learned positions"
         )
         sentence = (
-            f"The learned position encoding on {size} tokens, {how}. The slider goes through its "
+            f"The learned position encoding on {size} tokens, {origin}. The slider goes through its "
             f"{len(features)} channels; each is stretched to its own range."
         )
     low, high = features.min(axis=(1, 2)), features.max(axis=(1, 2))
@@ -129,9 +129,9 @@ def _relative(scene: Scene, block: int, grid_hw: tuple[int, int]) -> Seen:
     )
     sentence = (
         f"Block {block} ({chosen.kind}): one row for each distance between two tokens along an axis, one "
-        f"column for each of {height_od.shape[1]} channels of a head; a table, not a place on the image. A "
-        "query times the row of its distance to a key is added to how much it attends to that key. The "
-        "curves are the length of each row."
+        f"column for each of {height_od.shape[1]} channels of a head; a table, not a place on the image. The "
+        "product of a query and the row of its distance to a key is added to its attention to that key. "
+        "The curves are the length of each row."
     )
     return Seen(sentence, pictures, (PlotData("Length of each row", "query minus key, tokens", curves),))
 

@@ -44,9 +44,9 @@ class SimilarityView(View):
                 return Seen("The current mask is empty: there is nothing to compare with. Click elsewhere.")
             similarity = cosine_similarity(image_channels(embedding), weights)
             picture = Picture("similarity", similarity, Cells.of_tokens(frame), contrast=(-1.0, 1.0))
-            what = "tokens under the current mask" if kind == MASK else "token under your newest point"
+            target = "tokens under the current mask" if kind == MASK else "token under your newest point"
             sentence = (
-                f"The cosine of the angle between every token and the {what}: 1 (yellow) means the same to "
+                f"The cosine of the angle between every token and the {target}: 1 (yellow) means the same to "
                 "the network, 0 (green) nothing in common, -1 (violet) the opposite. Objects of one kind "
                 "light up together."
             )

@@ -41,7 +41,7 @@ def _on_overview(prompts: Prompts, overview: DisplayedPlane) -> Prompts:
     """Points and boxes in the pixels of an overview."""
     factors = np.asarray(overview.factors_yx)
     points, corners = (
-        (own + 0.5) / factors - 0.5 for own in (prompts.points_yx, prompts.boxes_yx.reshape(-1, 2))
+        (yx + 0.5) / factors - 0.5 for yx in (prompts.points_yx, prompts.boxes_yx.reshape(-1, 2))
     )
     return type(prompts)(points, prompts.labels, corners.reshape(-1, 4), candidate=prompts.candidate)
 
@@ -199,8 +199,8 @@ class Sources(QWidget):
         rows = read_points(plane, image, self.points.layer).rows
         if not rows:
             return None
-        own = rows.get(next_object_id(self.points.layer) or 0, rows[max(rows)])
-        return prompts_of(own, plane.shape_yx)
+        drawn = rows.get(next_object_id(self.points.layer) or 0, rows[max(rows)])
+        return prompts_of(drawn, plane.shape_yx)
 
     def _words(self, panel: SegmentAnythingPanel) -> str:
         image = panel.canvas.image

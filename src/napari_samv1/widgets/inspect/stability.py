@@ -23,7 +23,7 @@ FIRM = 0.9
 
 class StabilityView(View):
     title = "Mask stability"
-    about = "The four masks for the current prompts: how much hangs on the threshold, and on fine detail."
+    about = "The four masks for the current prompts, at other thresholds and with less detail in the image."
     needs_prompts = True
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class StabilityView(View):
         self.low = self.number("From", -30, 30, -1.0, "The band's lower threshold")
         self.high = self.number("To", -30, 30, 1.0, "The band's upper threshold")
         self.offset = self.number(
-            "Offset", 0, 20, 1.0, "By how much the score moves the threshold either way"
+            "Offset", 0, 20, 1.0, "Distance by which the score moves the threshold up and down"
         )
         self.kind.currentIndexChanged.connect(self._follow_kind)
 
@@ -107,7 +107,7 @@ def _thresholds(prediction: Prediction, index: int, low: float, high: float, off
     )
     sentence = (
         "Green where the network says mask, pink where it says no; the slider goes through the four masks. "
-        f"The orange band of mask {index} are the {int(band.sum())} pixels that a threshold between {low:g} "
+        f"The orange band of mask {index} has the {int(band.sum())} pixels that a threshold between {low:g} "
         f"and {high:g} decides. A firm mask has a thin band and a flat curve near 1: its score is the area "
         "above threshold + offset, divided by the area above threshold - offset."
     )
@@ -147,7 +147,7 @@ def _less_detail(scene: Scene, ticket: Ticket) -> Seen:
     sentence = (
         "The mask for the same prompts, with the image shrunk before encoding; the slider goes from "
         f"{seen.scales[0]:.0%} to {seen.scales[-1]:.0%} of its size. From {firm:.0%} on the mask overlaps "
-        f"with that of the whole image by {FIRM:.0%} or more: that much detail is what the network needs "
+        f"with that of the whole image by {FIRM:.0%} or more: the network needs that much detail "
         "here."
     )
     return Seen(sentence, pictures, (plot,))

@@ -1,4 +1,4 @@
-"""The base of all views: a title, a few options, and a look for the worker."""
+"""The base of all views: a title, a few options, and a job for the worker."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class WandView(View):
     def __init__(self) -> None:
         super().__init__()
         self.tolerance = self.whole(
-            "Tolerance", 0, 255, 24, "By how much of 255 a pixel may differ from the clicked one"
+            "Tolerance", 0, 255, 24, "Largest difference of a pixel to the clicked one, of 255"
         )
 
     def look(self) -> Look:

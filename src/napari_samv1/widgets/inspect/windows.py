@@ -58,13 +58,13 @@ class WindowsView(View):
             pixels, model = scene.pixels(), scene.predictor.model
             patch = model.config.patch
             # a square input must be whole patches; other inputs are rounded later
-            own_side = max(patch, side // patch * patch)
+            whole_side = max(patch, side // patch * patch)
             windows = sizes or model.network.image_encoder.window_sizes
             common = {**scene.display, "on_progress": progress(ticket)}
             # both are timed now, so that the machine's load is the same
             trained = predict_with_windows(scene.predictor, pixels, scene.prompts, **common)
             changed = predict_with_windows(
-                scene.predictor, pixels, scene.prompts, window_sizes=windows, side=own_side, **common
+                scene.predictor, pixels, scene.prompts, window_sizes=windows, side=whole_side, **common
             )
             return _compared(trained, changed)
 

@@ -1,4 +1,4 @@
-"""Pictures of the current object's four masks, and its logits as a layer, made anew only after a change."""
+"""Pictures of the current object's four masks, and its logits as a layer, updated only after a change."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class CandidatePictures(QObject):
             self._logits = LogitsPreview(self._binding.viewer, self._logits_removed)
             self._show_logits()
             if self._logits.layer is None:
-                show_info(plain(self._why_no_logits()))
+                show_info(plain(self._reason_for_no_logits()))
         self._logits_button.setChecked(self._logits is not None)
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class CandidatePictures(QObject):
             return
         preview.show(prediction, current.chosen, f"{image.name} logits", image, plane)
 
-    def _why_no_logits(self) -> str:
+    def _reason_for_no_logits(self) -> str:
         current = self._binding.current.piece
         if current is None:
             return "To see logits, pick an object that the model segmented on this slice."
@@ -144,7 +144,7 @@ class CandidatePictures(QObject):
             return f"Object {current.id} has no logits: the model was not asked about it yet."
         return (
             f"The logits of object {current.id} show once this slice is encoded as it was for the object. If "
-            f"model, device or contrast are different now, press Encode to segment the object anew."
+            f"model, device or contrast are different now, press Encode to segment the object again."
         )
 
     def _colour(self) -> tuple[int, int, int]:

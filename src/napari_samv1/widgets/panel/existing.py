@@ -31,7 +31,7 @@ class ExistingLabels(QObject):
         self._binding = binding
         self._state = State()
         self._read: Hashable = None
-        self._objects: frozenset[int] = frozenset()  # of the plane, at the last state
+        self._objects: frozenset[int] = frozenset()  # objects of the plane at the last state
         self._worker = Worker("existing labels", self._found, deliver=Mailbox())
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)

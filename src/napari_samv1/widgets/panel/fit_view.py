@@ -25,7 +25,7 @@ class FitWhileLaidOut(QObject):
         super().__init__(dock)
         self._watched: list[QWidget] = []
         self._fit = self._single_shot(viewer.reset_view)
-        self._stands = self._single_shot(self._let_go)
+        self._end = self._single_shot(self._let_go)
         self._begin = self._single_shot(self._watch)
         if is_centred(viewer):
             self._begin.start(0)
@@ -47,7 +47,7 @@ class FitWhileLaidOut(QObject):
         for widget in self._watched:
             widget.installEventFilter(self)
         self._fit.start(0)
-        self._stands.start(LAYOUT_MILLISECONDS)
+        self._end.start(LAYOUT_MILLISECONDS)
 
     def eventFilter(self, _widget: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         if event.type() == QEvent.Type.Resize:

@@ -14,7 +14,7 @@ POINTING: dict[Tool, str] = {
     "ellipse": "Drag an ellipse over an object. The model gets its box and area.",
     "scribble": "Draw a line along an object: points on the line are foreground.",
     "brush": "Paint the object. Painted pixels stay, whatever the model predicts later.",
-    "eraser": "Erase what is too much. Erased pixels stay erased, whatever the model predicts later.",
+    "eraser": "Erase wrong pixels. Erased pixels stay erased, whatever the model predicts later.",
     "pick": "Click on a mask: its object becomes the current one.",
 }
 CORRECTING: dict[Tool, str] = {

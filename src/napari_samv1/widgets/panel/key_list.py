@@ -47,8 +47,8 @@ class KeyList(QWidget):
         layout.addLayout(grid)
         layout.addWidget(
             note(
-                "On the points, shapes and masks layers, the tools' also on the image. Change them in File > "
-                "Preferences > Shortcuts."
+                "Keys of the points, shapes and masks layers; the tools' keys also work on the image. Change "
+                "them in File > Preferences > Shortcuts."
             )
         )
         self.refresh()

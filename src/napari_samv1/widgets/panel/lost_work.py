@@ -91,7 +91,7 @@ class LostWork:
         self._lost = [one for one in self._lost if one.found is not restored]
 
     def offer(self) -> None:
-        """Ask what to do with the lost sessions, if there are any."""
+        """Show the lost sessions, if there are any, with buttons to restore or discard them."""
         if not self._lost:
             return
         self.list = _list_of(self._lost)
@@ -123,12 +123,12 @@ class LostWork:
 
     def _ask_about(self, unwanted: Sequence[LostSession]) -> None:
         if len(unwanted) > 1:
-            what = f"all {len(unwanted)} sessions"
+            subject = f"all {len(unwanted)} sessions"
         else:
             record = unwanted[0].found.record
-            what = "it" if record is None else objects_in(record)
+            subject = "it" if record is None else objects_in(record)
         self._card.ask(
-            f"Really discard {what}? This cannot be undone.",
+            f"Really discard {subject}? This cannot be undone.",
             [("Discard for good", partial(self._discard_for_good, list(unwanted))), ("Keep", self.offer)],
         )
 

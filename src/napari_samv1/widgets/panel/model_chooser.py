@@ -85,8 +85,8 @@ class ModelChooser(QWidget):
         self.preparation.setCurrentIndex(max(0, self.preparation.findData(choices.preparation)))
         self._refresh()
         self.model.activated.connect(self._model_picked)
-        self.device.activated.connect(self._anything_picked)
-        self.preparation.activated.connect(self._anything_picked)
+        self.device.activated.connect(self._option_picked)
+        self.preparation.activated.connect(self._option_picked)
         self.download.clicked.connect(lambda: self.download_wanted.emit(self._choices.model))
         self.cancel.clicked.connect(self._cancel_download)
 
@@ -102,10 +102,10 @@ class ModelChooser(QWidget):
     @property
     def is_ready_to_load(self) -> bool:
         """True if the chosen model's file is on the disk."""
-        known = self.known
-        if known is None:
+        row = self.known
+        if row is None:
             return Path(self._choices.model).is_file()
-        return known.is_bundled or known.is_on_disk
+        return row.is_bundled or row.is_on_disk
 
     @property
     def short_name(self) -> str:
@@ -174,19 +174,19 @@ class ModelChooser(QWidget):
         self.model.setCurrentIndex(self.model.findData(self._choices.model))
 
     def _refresh(self) -> None:
-        known = self.known
-        self.preparation.setVisible(known is None)
-        self._form.labelForField(self.preparation).setVisible(known is None)
-        if known is not None:
-            self.about.setText(f"{known.summary[0].upper()}{known.summary[1:]}. Licence: {known.licence}.")
-            self.about.setToolTip(plain(known.citation))
+        row = self.known
+        self.preparation.setVisible(row is None)
+        self._form.labelForField(self.preparation).setVisible(row is None)
+        if row is not None:
+            self.about.setText(f"{row.summary[0].upper()}{row.summary[1:]}. Licence: {row.licence}.")
+            self.about.setToolTip(plain(row.citation))
         else:
             self.about.setText(self._choices.model)
-        wanted = known is not None and not known.is_on_disk and not known.is_bundled
+        wanted = row is not None and not row.is_on_disk and not row.is_bundled
         running = self._downloading is not None
         self.download.setVisible(wanted and not running)
-        if known is not None:
-            self.download.setText(f"Download {known.name} ({known.megabytes} MB)")
+        if row is not None:
+            self.download.setText(f"Download {row.name} ({row.megabytes} MB)")
         self.progress.setVisible(running)
         self.cancel.setVisible(running)
         self.status.setVisible(bool(self.status.text()))
@@ -198,7 +198,7 @@ class ModelChooser(QWidget):
             return
         self._choose(replace(self._choices, model=self.model.currentData()))
 
-    def _anything_picked(self) -> None:
+    def _option_picked(self) -> None:
         self._choose(
             replace(
                 self._choices,

@@ -94,7 +94,7 @@ class ObjectList(QWidget):
     def show_objects(
         self, objects: Mapping[int, Piece], current: int, *, existing: Collection[int] = ()
     ) -> None:
-        """Show objects and existing labels of the plane and highlight the current, without reporting it."""
+        """Show objects and existing labels of the plane; highlight the current one, without reporting it."""
         with self.view.unheard():
             self.model.show(objects, current, existing=existing)
             row = self.model.row_of(current)

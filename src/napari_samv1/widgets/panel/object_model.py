@@ -39,7 +39,7 @@ class ObjectModel(QAbstractListModel):
         super().__init__()
         self._colour_of = colour_of
         self._ids: list[int] = []
-        self._known: list[Piece | None] = []
+        self._pieces: list[Piece | None] = []
         self._existing: frozenset[int] = frozenset()
 
     def show(self, objects: Mapping[int, Piece], current: int, *, existing: Collection[int] = ()) -> None:
@@ -50,18 +50,18 @@ class ObjectModel(QAbstractListModel):
         wanted = sorted({*objects, current, *existing})
         if wanted != self._ids:
             self._take(wanted, objects)
-        were, self._existing = self._existing, frozenset(existing)
+        before, self._existing = self._existing, frozenset(existing)
         for row, object_id in enumerate(self._ids):
-            known = objects.get(object_id)
+            piece = objects.get(object_id)
             # "existing label" shows only in rows without an object
-            turned = known is None and (object_id in were) != (object_id in self._existing)
-            if known is not self._known[row] or turned:
-                self._known[row] = known
+            turned = piece is None and (object_id in before) != (object_id in self._existing)
+            if piece is not self._pieces[row] or turned:
+                self._pieces[row] = piece
                 index = self.index(row)
                 self.dataChanged.emit(index, index)
 
     def recolour(self) -> None:
-        """Draw the labels' colours anew."""
+        """Draw the labels' colours again."""
         if self._ids:
             last = self.index(len(self._ids) - 1)
             self.dataChanged.emit(self.index(0), last, [Qt.ItemDataRole.DecorationRole])
@@ -81,23 +81,23 @@ class ObjectModel(QAbstractListModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or index.row() >= len(self._ids):
             return None
-        object_id, known = self._ids[index.row()], self._known[index.row()]
+        object_id, piece = self._ids[index.row()], self._pieces[index.row()]
         if role == ID:
             return object_id
         if role == Qt.ItemDataRole.DecorationRole:
             return self._colour_of(object_id)
-        is_existing = known is None and object_id in self._existing
+        is_existing = piece is None and object_id in self._existing
         if role == PROMPTS:
-            return "" if is_existing else _prompts(known)
-        state = EXISTING if is_existing else _state(known)
+            return "" if is_existing else _prompts(piece)
+        state = EXISTING if is_existing else _state(piece)
         if role == STATE:
             return state
         if role == Qt.ItemDataRole.ToolTipRole:
             if is_existing:
                 return f"Label {object_id}. {TO_CORRECT}"
-            return plain(f"Object {object_id}. {_reason(known)}".strip())
+            return plain(f"Object {object_id}. {_reason(piece)}".strip())
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return f"{object_id}: {_prompts(known)}, {state}"
+            return f"{object_id}: {_prompts(piece)}, {state}"
         return None
 
     def _take(self, wanted: list[int], objects: Mapping[int, Piece]) -> None:
@@ -105,38 +105,38 @@ class ObjectModel(QAbstractListModel):
         if len(gone) + len(new) > MOST_SINGLE_ROWS:
             self.beginResetModel()
             self._ids = wanted
-            self._known = [objects.get(object_id) for object_id in wanted]
+            self._pieces = [objects.get(object_id) for object_id in wanted]
             self.endResetModel()
             return
         for object_id in gone:
             row = self.row_of(object_id)
             self.beginRemoveRows(QModelIndex(), row, row)
-            del self._ids[row], self._known[row]
+            del self._ids[row], self._pieces[row]
             self.endRemoveRows()
         for object_id in sorted(new):
             row = bisect_left(self._ids, object_id)
             self.beginInsertRows(QModelIndex(), row, row)
             self._ids.insert(row, object_id)
-            self._known.insert(row, objects.get(object_id))
+            self._pieces.insert(row, objects.get(object_id))
             self.endInsertRows()
 
 
-def _prompts(known: Piece | None) -> str:
-    count = 0 if known is None else len(known.prompts)
+def _prompts(piece: Piece | None) -> str:
+    count = 0 if piece is None else len(piece.prompts)
     return "no prompts" if count == 0 else "1 prompt" if count == 1 else f"{count} prompts"
 
 
-def _state(known: Piece | None) -> str:
-    if known is None:
+def _state(piece: Piece | None) -> str:
+    if piece is None:
         return "new"
-    if known.pending and known.mask.empty:
+    if piece.pending and piece.mask.empty:
         return "…"
     return (
-        "no mask" if known.mask.empty else f"{known.mask.area:,} px".replace(",", "\N{NARROW NO-BREAK SPACE}")
+        "no mask" if piece.mask.empty else f"{piece.mask.area:,} px".replace(",", "\N{NARROW NO-BREAK SPACE}")
     )
 
 
-def _reason(known: Piece | None) -> str:
-    if known is None:
+def _reason(piece: Piece | None) -> str:
+    if piece is None:
         return NO_PROMPTS_YET
-    return known.reason or (ASKED if known.pending else "")
+    return piece.reason or (ASKED if piece.pending else "")

@@ -65,9 +65,9 @@ _OPEN: weakref.WeakSet[SegmentAnythingPanel] = weakref.WeakSet()
 class SegmentAnythingPanel(QScrollArea):
     """Point at objects in an image, and get their masks in a Labels layer.
 
-    Scripts set what the mouse sets: ``panel.threshold.value = 1.5``, ``panel.mask.value = 2``; ``asdict``
-    returns all values, and ``panel.settings`` is the magicgui container that holds them. The panel closes
-    what it opened (threads, connections) when its dock or the viewer is closed.
+    Scripts set the same values as the mouse: ``panel.threshold.value = 1.5``, ``panel.mask.value = 2``;
+    ``asdict`` returns all values, and ``panel.settings`` is the magicgui container that holds them. The panel
+    ends its threads and connections when its dock or the viewer is closed.
     """
 
     # napari passes its viewer only to this exact annotation
@@ -160,7 +160,7 @@ class SegmentAnythingPanel(QScrollArea):
         app.on_close(self.outlines.hide)
         self.destroyed.connect(_closing(app))
 
-        self._take_what_is_there()
+        self._choose_image()
         self._take_model(choices)
         _OPEN.add(self)
 
@@ -273,7 +273,7 @@ class SegmentAnythingPanel(QScrollArea):
             if len(images) == 1:
                 self.image.layer = images[0]
 
-    def _take_what_is_there(self) -> None:
+    def _choose_image(self) -> None:
         """Choose the active image, or the only one."""
         self.reset_choices()
         active = self.viewer.layers.selection.active

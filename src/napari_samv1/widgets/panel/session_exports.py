@@ -40,7 +40,7 @@ class Export:
     def write(
         self, path: Path, record: SessionRecord, channels_of: ChannelsOf = lambda _plane: ()
     ) -> Sequence[Path]:
-        """Write a session, and return the files. May take long; SessionError, OSError or ValueError."""
+        """Write a session, and return the files; slow. Raises SessionError, OSError or ValueError."""
         files = self.files(path, record)
         for file, part in zip(files, self.parts(record), strict=True):
             self.write_part(file, part, channels_of)

@@ -65,7 +65,7 @@ class SessionKeeper(QObject):
     def is_saved(self) -> bool:
         """True if the last record is in a session folder, or there is nothing to save."""
         record = self._record
-        return record is None or not record.object_count or _alike(record, self._saved)
+        return record is None or not record.object_count or _same_record(record, self._saved)
 
     def touch(self) -> None:
         """Record possible changes soon. Cheap, and meant to be called often."""
@@ -86,7 +86,7 @@ class SessionKeeper(QObject):
             # keep the autosave of a closed image, which the new record lacks
             self._retire()
         record = self.current()
-        if _alike(record, self._record) or (self._record is None and not record.object_count):
+        if _same_record(record, self._record) or (self._record is None and not record.object_count):
             return
         self._record = record
         self._recorded_images = {one.image.unique_id for one in self._binding.images.with_pieces}
@@ -151,7 +151,7 @@ class SessionKeeper(QObject):
         """Record the annotation before a layer is removed.
 
         If many layers are removed at once, as when the window closes, only the state before the first is
-        recorded: the later ones are no edits of the user.
+        recorded: later removals are no edits of the user.
         """
         if not self._layers_go.isActive():
             if self._timer.isActive():
@@ -170,7 +170,7 @@ class SessionKeeper(QObject):
             self.changed.emit()
 
 
-def _alike(record: SessionRecord, other: SessionRecord | None) -> bool:
+def _same_record(record: SessionRecord, other: SessionRecord | None) -> bool:
     """Return True if two records of one process are equal: pieces are replaced, never changed."""
     return (
         other is not None
@@ -194,7 +194,7 @@ def _same_plane(plane: PlaneRecord, other: PlaneRecord) -> bool:
         and plane.channels == other.channels
         and plane.order == other.order
         and len(plane.pieces) == len(other.pieces)
-        and all(own is its for own, its in zip(plane.pieces, other.pieces, strict=True))
+        and all(first is second for first, second in zip(plane.pieces, other.pieces, strict=True))
         and (plane.beneath is other.beneath or _same_array(plane.beneath, other.beneath))
     )
 

@@ -61,7 +61,7 @@ class _Sought:
         return self.planes[0].source.name
 
     @property
-    def what(self) -> str:
+    def title(self) -> str:
         source = self.planes[0].source
         return f"“{source.name}” ({' x '.join(map(str, source.image_shape))}, {source.dtype})"
 
@@ -70,7 +70,7 @@ class SessionOpener(QObject):
     """Finds the images of one session at a time, then hands them to ``on_found``.
 
     Pixels are read and compared on the worker's thread. If an image's pixels differ from the annotated ones,
-    or an image is missing, ``card`` asks what to do.
+    or an image is missing, ``card`` asks the user.
     """
 
     def __init__(self, viewer: Viewer, worker: Worker, card: QuestionCard) -> None:
@@ -132,19 +132,19 @@ class SessionOpener(QObject):
                     planes = [(plane_of(image, record), record.source) for record in sought.planes]
                 except NoPlaneError:
                     continue
-                known = [
+                hashes = [
                     (plane, source.pixels) for plane, source in planes if plane is not None and source.pixels
                 ]
                 fits = all(plane is not None for plane, _ in planes)
                 # without a hash, compare names
                 guess = fits and image.name == sought.name
-                readings.append((sought, image, fits, guess, known))
+                readings.append((sought, image, fits, guess, hashes))
 
         def compare(ticket: Ticket) -> list[tuple[_Sought, Image, bool]]:
             compared = []
-            for sought, image, fits, guess, known in readings:
+            for sought, image, fits, guess, hashes in readings:
                 ticket.check()
-                is_same = fits and (_is_same(known, ticket) if known else guess)
+                is_same = fits and (_is_same(hashes, ticket) if hashes else guess)
                 compared.append((sought, image, is_same))
             return compared
 
@@ -205,8 +205,8 @@ class SessionOpener(QObject):
         except SessionError:
             raise
         except Exception as error:
-            where = f"sample {source.sample}" if source.sample else source.path
-            raise SessionError(f"{where} could not be opened: {error or type(error).__name__}") from error
+            origin = f"sample {source.sample}" if source.sample else source.path
+            raise SessionError(f"{origin} could not be opened: {error or type(error).__name__}") from error
 
     def _ask_about_pixels(self) -> None:
         for sought in self._sought:
@@ -217,12 +217,12 @@ class SessionOpener(QObject):
                 continue
             image = fitting[0]
             if all(record.source.pixels for record in sought.planes):
-                how = f"holds other pixels than the annotated {sought.what}"
+                doubt = f"holds other pixels than the annotated {sought.title}"
             else:
-                how = f"may not be the annotated {sought.what}, whose pixels the session does not record"
+                doubt = f"may not be the annotated {sought.title}, whose pixels the session does not record"
             self._ask(
-                f"Image “{image.name}” {how}. Use it anyway? The objects stay as they are; "
-                f"edited ones are computed anew from this image.",
+                f"Image “{image.name}” {doubt}. Use it anyway? The objects stay as they are; "
+                f"edited ones are computed again from this image.",
                 [
                     ("Use this image", partial(self._take, sought, image)),
                     ("No", partial(self._pass_over, sought)),
@@ -252,14 +252,14 @@ class SessionOpener(QObject):
         if not missing and not problem:
             self._on_found(placed)
             return
-        names = " and ".join(sought.what for sought in missing)
+        names = " and ".join(sought.title for sought in missing)
         reasons = [problem, *(sought.problem for sought in missing)]
         because = "".join(f" {reason[0].upper()}{reason[1:]}." for reason in reasons if reason)
         answers: list[Answer] = [("Try again", self._try_again), ("Cancel", self._on_cancel)]
         if placed:
             answers.insert(1, ("Leave out", lambda: self._on_found(placed)))
-        few = "image" if len(missing) == 1 else "images"
-        self._ask(f"This session needs {few} {names}.{because} Open it in napari, then try again.", answers)
+        noun = "image" if len(missing) == 1 else "images"
+        self._ask(f"This session needs {noun} {names}.{because} Open it in napari, then try again.", answers)
 
     def _try_again(self) -> None:
         for sought in self._sought:
@@ -270,8 +270,8 @@ class SessionOpener(QObject):
         self._card.ask(sentence, answers)
 
 
-def _is_same(known: Sequence[Reading], ticket: Ticket) -> bool:
-    for plane, pixels in known:
+def _is_same(readings: Sequence[Reading], ticket: Ticket) -> bool:
+    for plane, pixels in readings:
         ticket.check()
         if not plane.has_pixels(pixels):
             return False

@@ -178,7 +178,7 @@ class SessionPart(QWidget):
         if now is None or not names or names == {now}:
             return ""
         others = ", ".join(f"“{name}”" for name in sorted(names))
-        return f" Its masks were made with model {others}; edited objects are computed anew with “{now}”."
+        return f" Its masks were made with model {others}; edited objects are computed again with “{now}”."
 
     def _channels(self) -> str:
         """Sentence if the model saw channels that were not found."""
@@ -200,10 +200,10 @@ class SessionPart(QWidget):
         path, export = chosen.path, chosen.export
         record = self.keeper.current()
         files = export.files(path, record)
-        there = [file.name for file in files if file != chosen.confirmed and file.is_file()]
-        if there:
+        names = [file.name for file in files if file != chosen.confirmed and file.is_file()]
+        if names:
             self.card.ask(
-                f"{', '.join(there)} {'exists' if len(there) == 1 else 'exist'} already. Replace?",
+                f"{', '.join(names)} {'exists' if len(names) == 1 else 'exist'} already. Replace?",
                 [("Replace", partial(self._export, path, export, record)), ("Cancel", _do_nothing)],
             )
         else:
@@ -349,9 +349,9 @@ def _do_nothing(*_arguments: Any) -> None:
 def _kept(count: int, folder: Path | None) -> str:
     if not count:
         return ""
-    few = "1 object" if count == 1 else f"{count} objects"
-    where = "" if folder is None else f" since “{folder.name}” was saved"
-    return f" Earlier work ({few}, not saved{where}) will be offered at the next start."
+    objects = "1 object" if count == 1 else f"{count} objects"
+    since = "" if folder is None else f" since “{folder.name}” was saved"
+    return f" Earlier work ({objects}, not saved{since}) will be offered at the next start."
 
 
 def _sentence(words: str) -> str:

@@ -249,7 +249,7 @@ def _threshold() -> QLabeledDoubleSlider:
     slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
     slider.setRange(*THRESHOLD_RANGE)
     slider.setDecimals(1)
-    slider.setSingleStep(0.1)  # type: ignore[arg-type]  # its own types say int
+    slider.setSingleStep(0.1)  # type: ignore[arg-type]  # superqt's types say int
     return slider
 
 

@@ -39,7 +39,7 @@ class SightPart(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = State()
-        self._last_known: tuple[float, float] | None = None  # limits of the first channel
+        self._last_limits: tuple[float, float] | None = None  # limits of the first channel
         self.channels, self.limits = narrow_combo(), narrow_combo()
         entries: tuple[tuple[Any, dict[Any, tuple[str, str]]], ...] = (
             (self.channels, CHANNELS),
@@ -78,8 +78,8 @@ class SightPart(QWidget):
         """Show the present channels and limits; only ``renamed`` is emitted."""
         self._state = state
         sight = state.sight
-        known = [limits for _, limits in state.limits if limits is not None]
-        self._last_known = known[0] if known else self._last_known
+        limits_found = [limits for _, limits in state.limits if limits is not None]
+        self._last_limits = limits_found[0] if limits_found else self._last_limits
         widgets = (self.channels, self.limits, self.low, self.high)
         blocked = [widget.blockSignals(True) for widget in widgets]
         self.channels.setCurrentIndex(self.channels.findData(sight.channels))
@@ -95,8 +95,8 @@ class SightPart(QWidget):
     def title(self) -> str:
         """Channels and limits for the model, in a line."""
         seen = self._state.limits
-        what = "the layer" if self._state.sight.channels == "layer" else _count(len(seen))
-        return f"Model sees: {what}, {SHORT[self._state.sight.limits]}"
+        channels = "the layer" if self._state.sight.channels == "layer" else _count(len(seen))
+        return f"Model sees: {channels}, {SHORT[self._state.sight.limits]}"
 
     def _show_numbers(self, sight: Sight) -> None:
         self.numbers.setVisible(sight.limits != "displayed")
@@ -115,10 +115,10 @@ class SightPart(QWidget):
         sight = replace(
             self._state.sight, channels=self.channels.currentData(), limits=self.limits.currentData()
         )
-        known = self._last_known
-        if sight.limits == "fixed" != self._state.sight.limits and known is not None and known[0] < known[1]:
+        last = self._last_limits
+        if sight.limits == "fixed" != self._state.sight.limits and last is not None and last[0] < last[1]:
             # begin with the present limits
-            sight = replace(sight, fixed=known)
+            sight = replace(sight, fixed=last)
         self.changed.emit(sight)
 
     def _moved(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 def leave_layer_list(viewer: Any, reset_choices: Callable[..., None]) -> None:
     """Disconnect a widget's ``reset_choices`` from the events that napari connected it to when it was docked.
 
-    napari never does, and keeps a dead callback for each event as long as the window lives.
+    napari never disconnects it, and keeps a dead callback for each event as long as the window lives.
     """
     for name in ("inserted", "removed", "reordered", "renamed"):
         getattr(viewer.layers.events, name).disconnect(reset_choices)

@@ -31,8 +31,8 @@ def recall() -> Choices:
         return Choices()
     if not isinstance(stored, dict):
         return Choices()
-    known = {field.name for field in fields(Choices)}
-    return Choices(**{key: str(value) for key, value in stored.items() if key in known})
+    names = {field.name for field in fields(Choices)}
+    return Choices(**{key: str(value) for key, value in stored.items() if key in names})
 
 
 def remember(choices: Choices) -> None:
