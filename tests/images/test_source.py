@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import dask.array
 import numpy as np
 import pytest
+import xarray
 import zarr
 
 from lazy import CountingArray, pyramid
 from napari_samv1.images.source import ReadError, as_plane, as_source
 from napari_samv1.records.place import Plane, Region
+from stores import tensor_store
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 60_000, (700, 900), dtype=np.uint16)
@@ -28,38 +28,15 @@ def memory_map(path):
     return mapped
 
 
-class Labelled:
-    """As xarray slices: to another labelled array, not to numpy's."""
-
-    def __init__(self, values):
-        self.values, self.shape, self.dtype = values, values.shape, values.dtype
-
-    def __getitem__(self, cut):
-        return Labelled(self.values[cut])
-
-    def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.values, dtype)
-
-
-class Store:
-    """As tensorstore tells its dtype."""
-
-    def __init__(self, values):
-        self.values, self.shape = values, values.shape
-        self.dtype = SimpleNamespace(numpy_dtype=values.dtype)
-
-    def __getitem__(self, cut):
-        return self.values[cut]
-
-
 HOLDERS = {
     "numpy": lambda _: GREY,
     "memory map": lambda folder: memory_map(folder / "a.npy"),
     "dask": lambda _: dask.array.from_array(GREY, chunks=(128, 100)),
     "zarr 2": lambda folder: zarr.create_array(folder / "2.zarr", data=GREY, chunks=(64, 64), zarr_format=2),
     "zarr 3": lambda folder: zarr.create_array(folder / "3.zarr", data=GREY, chunks=(64, 64), zarr_format=3),
-    "xarray-like": lambda _: Labelled(GREY),
-    "tensorstore-like": lambda _: Store(GREY),
+    "xarray": lambda _: xarray.DataArray(GREY, dims=("y", "x")),
+    "xarray on dask": lambda _: xarray.DataArray(dask.array.from_array(GREY, chunks=100), dims=("y", "x")),
+    "tensorstore": lambda folder: tensor_store(folder / "ts.zarr", GREY),
     "big-endian": lambda _: GREY.astype(">u2"),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 from napari.components import ViewerModel
 
 from napari_samv1.annotation.pieces import Object, Piece
@@ -27,6 +28,7 @@ from napari_samv1.storage.session.codec import PIECE, Context
 from napari_samv1.storage.session.folder import open_session, save_session
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
 from painting import paint
+from stores import tensor_store
 
 HW = (40, 60)
 PLACED = {"scale": (5, 0.2, 0.3), "translate": (1, 2, 3)}
@@ -302,3 +304,26 @@ def test_coarse_labels_too_many_for_an_array_become_objects_and_what_is_too_larg
     assert np.asarray(binding.labels.data[0][78:, 118:]).tolist() == [[5, 5], [5, 5]]
     assert [piece.id for piece in record_of(binding).planes[0].pieces] == [1, 4, 5]
     binding.close()
+
+
+@pytest.mark.parametrize("holder", ["xarray", "tensorstore"])
+def test_an_image_that_another_package_holds_goes_on(bindings, squares, tmp_path, holder):
+    binding = bindings()
+    pixels = stack()[0]
+    if holder == "xarray":
+        held: Any = xarray.DataArray(pixels, dims=("y", "x"))
+    else:
+        held = tensor_store(tmp_path / "image.zarr", pixels)
+    binding.image = binding.viewer.add_image(held, name="held", contrast_limits=(0, 9))
+    points = binding.new_points()
+    points.add((14, 14))
+    decode(binding, squares)
+    record = through_files(record_of(binding), tmp_path / "session")
+    [annotated] = [image for image in record.images if any(plane.pieces for plane in image.planes)]
+    assert annotated.planes[0].source.dtype == "uint8"
+    again = bindings()
+    image = again.viewer.add_image(held, name="held", contrast_limits=(0, 9))
+    assert could_be(image, annotated.planes[0].source)
+    again.image = image
+    assert reopen(again, [(image, annotated)]) == ""
+    np.testing.assert_array_equal(np.asarray(again.labels.data), np.asarray(binding.labels.data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array
 import numpy as np
 import pytest
+import xarray
 import zarr
 from napari.components import ViewerModel
 from napari.layers import Labels
@@ -14,6 +15,7 @@ from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.labels.make import highest_label, refusal
 from napari_samv1.records.mask_crop import MaskCrop
 from painting import paint
+from stores import tensor_store
 
 SIDE = 8_000
 
@@ -81,6 +83,26 @@ def test_an_empty_store_is_written_where_objects_are_and_hardly_read(binding, st
     assert again.nchunks_initialized == 2
     assert (again[7_000:7_100, 7_000:7_200] == 1).all()
     assert (again[3:23, 4:34] == 2).all()
+
+
+def test_labels_in_a_tensorstore_are_written_and_reach_the_disk(binding, tmp_path):
+    labels = tensor_store(tmp_path / "labels.zarr", np.zeros((SIDE, SIDE), np.uint16), chunk=1000)
+    labels[100:110, 100:110] = 41
+    bind(binding, labels)
+    assert binding.current.number == 42
+    paint(binding, 42, box(105, 105, 120, 120))
+    on_disk = zarr.open_array(tmp_path / "labels.zarr", mode="r")
+    assert (on_disk[100:110, 100:110] == 41).all()
+    assert on_disk[115, 115] == 42
+    binding.edits.undo()
+    assert on_disk[115, 115] == 0
+
+
+def test_labels_in_an_xarray_are_written(binding):
+    labels = xarray.DataArray(np.zeros((SIDE, SIDE), np.uint16), dims=("y", "x"))
+    bind(binding, labels)
+    paint(binding, 3, box(5, 6, 10, 12))
+    assert np.argwhere(labels.values == 3).tolist() == [[y, x] for y in range(5, 10) for x in range(6, 12)]
 
 
 def test_labels_that_lie_in_a_store_are_kept_beneath_and_come_back(binding, store):

@@ -209,9 +209,13 @@ class Encoder:
         """
         assert self.model is not None
         found = self._views.get(plane.key)
-        if found is not None and not renew and found.data_revision == plane.data_revision:
-            if found.display_key == plane.display_key or found.view.encoded:
-                return found
+        if (
+            found is not None
+            and not renew
+            and found.data_revision == plane.data_revision
+            and (found.display_key == plane.display_key or found.view.encoded)
+        ):
+            return found
         if self._store is None:
             from napari_samv1.engine.store import MemoryStore
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_samv1.images.source import ArraySource, at_hand
+from napari_samv1.images.source import ArraySource, at_hand, dtype_of
 from napari_samv1.records.display import Projection, ProjectionMode
 
 PROJECTIONS: dict[ProjectionMode, Callable[..., Any]] = {
@@ -42,7 +42,7 @@ class ProjectedArray:
         self.array, self.projection = array, projection
         self.shape: tuple[int, ...] = tuple(array.shape)
         self._factors, self._ndim = factors, ndim
-        kind = np.dtype(getattr(array.dtype, "numpy_dtype", array.dtype))
+        kind = dtype_of(array)
         self.dtype = np.asarray(PROJECTIONS[projection.mode](np.zeros(1, kind), 0)).dtype
 
     @property

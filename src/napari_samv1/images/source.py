@@ -96,7 +96,7 @@ class ArraySource:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels."""
-        return _dtype(self.levels[0])
+        return dtype_of(self.levels[0])
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -306,14 +306,14 @@ def _is_array(value: Any) -> bool:
     if not all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__")):
         return False
     try:
-        _dtype(value)
+        dtype_of(value)
     except TypeError:
         return False
     return True
 
 
-def _dtype(array: Any) -> np.dtype[Any]:
-    # the dtype of a tensorstore is not numpy's
+def dtype_of(array: Any) -> np.dtype[Any]:
+    """Type of an array's values; a tensorstore's dtype is not numpy's."""
     return np.dtype(getattr(array.dtype, "numpy_dtype", array.dtype))
 
 

@@ -16,6 +16,7 @@ from napari_samv1.annotation.document import Document, PlaneView
 from napari_samv1.annotation.pieces import BrushStroke
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.app.decoding import Decoding
+from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.annotated import AnnotatedImage, BoundLayers
 from napari_samv1.layers.annotated_images import NOTHING_CHOSEN, AnnotatedImages
 from napari_samv1.layers.connections import Connections
@@ -409,7 +410,7 @@ class AnnotationBinding:
     def _select_label(self) -> None:
         """Let the brush paint the current object."""
         labels, object_id = self.labels, self.current.number
-        if labels is not None and object_id <= np.iinfo(np.dtype(labels.data.dtype)).max:
+        if labels is not None and object_id <= np.iinfo(dtype_of(labels.data)).max:
             labels.selected_label = object_id
 
     def _label_selected(self, _event: Any = None) -> None:

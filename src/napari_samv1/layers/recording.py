@@ -10,6 +10,7 @@ from napari.layers import Image, Layer
 
 from napari_samv1.annotation.pieces import Piece
 from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.affine import Coordinates
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.ome_tiff import path_of
@@ -127,7 +128,7 @@ def plane_source(image: Image, plane: DisplayedPlane, pixels: str = "") -> Plane
     return PlaneSource(
         name=image.name,
         image_shape=tuple(int(size) for size in first.shape[: image.ndim]),
-        dtype=str(np.dtype(first.dtype).newbyteorder("=")),
+        dtype=str(dtype_of(first).newbyteorder("=")),
         rgb=bool(image.rgb),
         index=plane.key.index,
         level=plane.level,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_samv1.annotation.edits import adopted
 from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.app.canvas import NoPlaneError
+from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.affine import between_layers
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.grid import label_grid
@@ -194,7 +195,7 @@ def could_be(image: Image, source: PlaneSource) -> bool:
     return (
         tuple(first.shape[: image.ndim]) == source.image_shape
         and bool(image.rgb) == source.rgb
-        and str(np.dtype(first.dtype).newbyteorder("=")) == source.dtype
+        and str(dtype_of(first).newbyteorder("=")) == source.dtype
     )
 
 

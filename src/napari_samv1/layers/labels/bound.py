@@ -45,7 +45,9 @@ class BoundLabels:
     def make(self) -> None:
         """Make the layer for objects that wait for their first mask, if there is none."""
         opened, plane = self._images.opened, self._screen.place
-        if opened is not None and plane is not None and self.layer is None and opened.document.on(plane).pending:
+        if opened is None or plane is None or self.layer is not None:
+            return
+        if opened.document.on(plane).pending:
             self._make_layer()
 
     def _make_layer(self) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from napari.layers import Image, Labels
 
+from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError
@@ -19,7 +20,7 @@ def labels_on(labels: Labels, image: Image, plane: DisplayedPlane) -> tuple[int,
     () where the layer has several levels, holds no integers, does not lie on the plane, or holds more than
     268 million pixels on it. Reads the whole plane: about half a second for 70 million pixels.
     """
-    if labels.multiscale or np.dtype(labels.data.dtype).kind not in "ui":
+    if labels.multiscale or dtype_of(labels.data).kind not in "ui":
         return ()
     try:
         grid = label_grid(labels, image, plane)

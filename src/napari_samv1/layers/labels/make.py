@@ -10,6 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
 
+from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.pyramid import LivePyramid, pyramid_of
 from napari_samv1.layers.prompts.features import transform_of
@@ -83,7 +84,7 @@ def refusal(layer: Labels) -> str:
     read_only |= getattr(getattr(data, "file", None), "mode", "") == "r"
     if read_only or not hasattr(data, "__setitem__"):
         return f"Labels layer “{layer.name}” is read-only: choose another, or duplicate it."
-    if np.dtype(data.dtype).kind not in "ui":
+    if dtype_of(data).kind not in "ui":
         return f"Labels layer “{layer.name}” holds {data.dtype}, not integers: choose another."
     if not layer.editable:
         return f"Labels layer “{layer.name}” is locked: unlock it, or choose another."
@@ -99,7 +100,7 @@ def highest_label(layer: Labels) -> int:
     if (pyramid := pyramid_of(layer)) is not None:
         return pyramid.highest
     data: Any = layer.data[0] if layer.multiscale else layer.data
-    if np.dtype(data.dtype).kind not in "ui" or not all(data.shape):
+    if dtype_of(data).kind not in "ui" or not all(data.shape):
         return 0
     if not is_large(data):
         return max(0, int(np.asarray(data).max()))

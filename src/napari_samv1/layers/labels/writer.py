@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_samv1.annotation.document import PlaneView
 from napari_samv1.annotation.order import moved_ids
 from napari_samv1.annotation.pieces import BrushStroke, Piece
+from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, blocks, highest_label, is_large, refusal
@@ -200,7 +201,7 @@ class LabelWriter:
 
     def _may_hold(self, label: int) -> bool:
         """Return True if a label may be in the layer, without reading it."""
-        if label > np.iinfo(self._layer.data.dtype).max:
+        if label > np.iinfo(dtype_of(self._layer.data)).max:
             return False
         data = self._layer.data
         if not (is_large(data) and is_stored(data)) or label in self._painted.by_label:
@@ -265,7 +266,7 @@ class LabelWriter:
         return kept[1]
 
     def _check_numbers(self, changed: list[int]) -> None:
-        dtype = np.dtype(self._layer.data.dtype)
+        dtype = dtype_of(self._layer.data)
         largest = max(changed, default=0)
         if largest > np.iinfo(dtype).max:
             raise LabelsError(
@@ -300,7 +301,7 @@ class _PlaneOfLabels:
 
     def __init__(self, data: Any, index: tuple[int | slice, ...], shape: tuple[int, int]) -> None:
         self._data, self._index, self.shape = data, index, shape
-        self.dtype: np.dtype[Any] = np.dtype(data.dtype)
+        self.dtype: np.dtype[Any] = dtype_of(data)
 
     def __getitem__(self, region: tuple[slice, slice], /) -> NDArray[Any]:
         return np.asarray(self._data[self._whole(region)])
