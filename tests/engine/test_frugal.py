@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_samv1.checkpoints.load import load_model
 from napari_samv1.engine import frugal
 from napari_samv1.engine.frugal import encode_frugally
 from napari_samv1.engine.predictor import Predictor
@@ -168,3 +169,38 @@ def test_where_memory_does_not_suffice_for_one_mask_the_panel_says_what_to_do(mo
         "memory does not suffice on cpu to make a mask: close other programs, or choose a smaller model"
     )
     assert "or the device cpu, which is slower" in str(too_little("make a mask", torch.device("cuda")))
+
+
+LOST = "CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA"
+
+
+def by_view(predictor):
+    return predictor.on_image(picture(64, 64)).encode((0, 0, 64, 64))
+
+
+@pytest.mark.parametrize("encoded", [lambda one: one.embed(picture(64, 64)), by_view], ids=["embed", "view"])
+def test_where_a_card_fails_for_good_a_script_goes_on_on_the_cpu_and_is_told(monkeypatch, encoded):
+    expected = Predictor(load_model("tiny")).embed(picture(64, 64))
+    predictor = Predictor(load_model("tiny"))
+    lost = predictor.model.network
+
+    def failing(_pixels, **_given):
+        raise RuntimeError(LOST)
+
+    monkeypatch.setattr(lost, "encode", failing)
+    with pytest.warns(UserWarning, match=r"failed \(CUDA error: unspecified launch failure\): tiny goes on"):
+        found = encoded(predictor)
+    assert torch.equal(found.tokens_bchw, expected.tokens_bchw)
+    assert predictor.model.network is not lost
+    assert predictor.model.name == "tiny"
+    # the decoder and the dense head are those of the CPU as well
+    assert predictor.decoder_images.network is predictor.model.network
+    assert predictor.proposer.head is predictor.model.dense.head
+    assert predictor.predict(found, Prompts(points_yx=[(30, 30)], labels=[1])).logits.shape[0] == 4
+
+
+def test_other_errors_of_an_encoding_stay_errors(monkeypatch):
+    predictor = Predictor(load_model("tiny"))
+    Scarce(monkeypatch, RuntimeError("the size of tensor a must match"))
+    with pytest.raises(RuntimeError, match="must match"):
+        predictor.embed(picture(64, 64))

@@ -104,6 +104,7 @@ class Discs:
         self.model = predictor.model
         self.radius, self.pitch = radius, pitch
         self.windows: list[tuple[int, int, int, int]] = []
+        self.encoded = predictor.encoded
 
     def answer_each(self, embedding, prompts):
         frame = embedding.frame

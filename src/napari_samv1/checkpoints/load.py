@@ -115,6 +115,7 @@ def load_model(
             path, sha256, chosen_device, digest=None if known is None else known.dense_digest
         ),
         compiled=compile,
+        path=path.absolute(),
     )
     if decodes_in_half(chosen_device, model.dtype, config):
         return if_there_is_memory(lambda: model.decoding_in("float16")) or model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 
@@ -33,7 +34,7 @@ class LoadedModel:
 
     ``dense`` finds objects without prompts; only some models have it. ``compiled``: torch compiles the image
     encoder for each size of image that it meets. ``halved`` is the network with its decoder in float16, where
-    masks are decoded in that.
+    masks are decoded in that. ``path`` is the weight file, to be read again where a graphics card loses them.
     """
 
     network: Sam = field(repr=False)
@@ -44,6 +45,7 @@ class LoadedModel:
     dense: LoadedHead | None = None
     compiled: bool = False
     halved: Sam | None = field(default=None, repr=False)
+    path: Path | None = field(default=None, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:

@@ -6,7 +6,9 @@ import os
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +16,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from napari_samv1.checkpoints.device import Precision
+from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.proposals import Proposer
@@ -23,6 +27,7 @@ from napari_samv1.engine.disk_store import store_in
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.frugal import in_halves
 from napari_samv1.engine.hint import hint_logits
+from napari_samv1.engine.lost_card import is_card_lost
 from napari_samv1.engine.model_input import encode, model_input
 from napari_samv1.engine.plane_pixels import PlanePixels
 from napari_samv1.engine.prediction import Prediction
@@ -60,7 +65,8 @@ class Predictor:
 
     Holds no state but the model, what the decoder made of the last embeddings, and the ``proposer`` that
     finds what to ask for in ``segment_everything``: several threads may use one predictor. Where a decoder in
-    float16 overflows, ``model`` becomes one that decodes in float32.
+    float16 overflows, ``model`` becomes one that decodes in float32; where a graphics card fails during an
+    encoding, one on the CPU.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -72,6 +78,10 @@ class Predictor:
     """
 
     def __init__(self, model: LoadedModel, proposer: Proposer | None = None) -> None:
+        self._leaving = Lock()
+        self._take(model, proposer)
+
+    def _take(self, model: LoadedModel, proposer: Proposer | None) -> None:
         self.model = model
         if proposer is None and model.dense is not None:
             proposer = HeadProposer(model.dense.head, model.dense.calibration)
@@ -114,8 +124,37 @@ class Predictor:
         ValueError
             If the image, a size or the intensity cannot be used; the message names the remedy.
         """
-        prepared = model_input(self.model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
-        return encode(self.model, prepared, on_progress=on_progress)
+
+        def work(model: LoadedModel) -> Embedding:
+            prepared = model_input(model, image, sizing=sizing, side=side, intensity=intensity, gamma=gamma)
+            return encode(model, prepared, on_progress=on_progress)
+
+        return self.encoded(work)
+
+    def encoded(self, work: Callable[[LoadedModel], Embedding]) -> Embedding:
+        """Encode with the model, or on the CPU where its graphics card fails for good.
+
+        The weights are lost with the card: they are read from their file again, and a warning says so.
+        """
+        model = self.model
+        try:
+            return work(model)
+        except Exception as error:
+            if model.path is None or not is_card_lost(error):
+                raise
+            reason = str(error).splitlines()[0]
+        with self._leaving:
+            if self.model is model:
+                warnings.warn(
+                    f"The graphics card failed ({reason}): {model.name} goes on on the CPU, which is slower. "
+                    f"Start Python again to use the card.",
+                    stacklevel=3,
+                )
+                dtype: Precision = "float32" if model.dtype == torch.float32 else "bfloat16"
+                again = load_model(model.path, device="cpu", dtype=dtype, preparation=model.preparation)
+                is_own = isinstance(self.proposer, HeadProposer)
+                self._take(replace(again, name=model.name), None if is_own else self.proposer)
+        return work(self.model)
 
     def on_image(
         self,

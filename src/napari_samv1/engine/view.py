@@ -8,6 +8,7 @@ from dataclasses import replace
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
+from napari_samv1.checkpoints.record import LoadedModel
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.model_input import encode
 from napari_samv1.engine.plane_pixels import PlanePixels
@@ -152,9 +153,12 @@ class ImageView:
                 prepared = self.pixels.prepared(window_yxhw)
                 found = found if found.key.pixels == prepared.key.pixels else None
             if found is None:
-                prepared = self.pixels.prepared(window_yxhw) if prepared is None else prepared
-                model = self.predictor.model
-                made = encode(model, prepared.on(model.device), on_progress=on_progress)
+                region = self.pixels.prepared(window_yxhw) if prepared is None else prepared
+
+                def work(model: LoadedModel) -> Embedding:
+                    return encode(model, region.on(model.device), on_progress=on_progress)
+
+                made = self.predictor.encoded(work)
                 tokens_bchw = made.tokens_bchw.cpu()
                 if request.rounding == "float16":
                     tokens_bchw = tokens_bchw.half()
