@@ -457,6 +457,50 @@ def test_a_label_that_becomes_an_object_is_whole_once_what_covers_it_is_gone(ove
     assert not (labels.data == 90).any()
 
 
+@pytest.fixture
+def cleared(over_a_label):
+    """Object 90 was made here and cleared; then a layer is chosen in which another tool has a label 90."""
+    person = over_a_label
+    person.pick(90)
+    click(person, 20, 20)
+    person.clear()
+    person.bind_labels(0)
+    assert (person.binding.labels.data == 90).any()
+    return person
+
+
+def test_a_cleared_object_gets_the_pixels_of_its_number_in_a_layer_that_is_chosen_then(cleared):
+    labels = cleared.binding.labels
+    before = labels.data.copy()
+    assert cleared.binding.document.pieces_of(90)[0].mask.area == (before == 90).sum()
+    cleared.undo()
+    cleared.redo()
+    np.testing.assert_array_equal(labels.data, before)
+    cleared.delete(90)
+    assert not (labels.data == 90).any()
+    cleared.undo()
+    np.testing.assert_array_equal(labels.data, before)
+
+
+@pytest.mark.parametrize("shapes", [STACK, {"image": (40, 60)}])
+def test_labels_of_another_tool_beside_a_cleared_object_are_saved(at_work, shapes):
+    person = at_work(shapes)
+    person.add_own_layers()
+    click(person, 20, 20)
+    person.clear()
+    person.bind_labels(0)
+    labels = person.binding.labels.data
+    again = at_work(shapes)
+    again.open(person.save())
+    kept = {
+        index: plane.pixels for (_, index), plane in again.look().planes.items() if plane.pixels is not None
+    }
+    shown = {index: plane.pixels for (_, index), plane in person.look().planes.items()}
+    assert labels.any()
+    for index, pixels in shown.items():
+        np.testing.assert_array_equal(kept.get(index, np.zeros_like(pixels)), pixels)
+
+
 def test_objects_of_data_that_other_data_of_another_shape_replaced_stay_in_the_session(at_work):
     person = at_work({"image": (40, 60)})
     click(person, 10, 20)

@@ -157,13 +157,15 @@ class Document:
         return self._put((new.key, new) for _, new in current)
 
     def adopt(self, piece: Piece, covered: MaskCrop = EMPTY) -> Change:
-        """Add an existing label as an object; not undoable, and no pixel changes.
+        """Add an existing label as an object, or to one that is blank; not undoable, and no pixel changes.
 
         ``covered`` holds the label's pixels beneath other objects: they show once those objects go.
         """
         sheet = self._sheet(piece.plane)
         if piece.id in sheet.pieces:
-            return Change()
+            if not sheet.pieces[piece.id].is_blank:
+                return Change()
+            self._put([(piece.key, None)])
         if piece.id not in self.objects:
             self._put_objects([(piece.id, Object(piece.id, piece.settings))])
         whole = piece.with_stroke(covered, erase=False)

@@ -119,6 +119,11 @@ class Piece:
         return self.plane, self.id
 
     @property
+    def is_blank(self) -> bool:
+        """True if the piece has no prompts, no strokes and no mask: the object was cleared here."""
+        return self.mask.empty and self.painted_in.empty and not self.drawn and not len(self.prompts)
+
+    @property
     def chosen(self) -> int | None:
         """Index of the candidate that the mask comes from."""
         return None if self.answer is None else self.answer.chosen

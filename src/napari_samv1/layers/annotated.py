@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,12 +141,15 @@ class AnnotatedImage:
     def adopt(self, plane: Plane, labels: Labels, object_ids: Iterable[int]) -> list[int]:
         """Turn labels into objects, unless they are, with all their pixels on a plane; return their numbers.
 
+        A blank object of a label's number gets its pixels.
+
         Raises
         ------
         LabelsError
             If the layer does not fit.
         """
-        new = [object_id for object_id in object_ids if self.document.piece(plane, object_id) is None]
+        pieces = ((object_id, self.document.piece(plane, object_id)) for object_id in object_ids)
+        new = [object_id for object_id, piece in pieces if piece is None or piece.is_blank]
         if not new:
             return []
         writer = self.writer(plane, labels)
@@ -154,6 +158,14 @@ class AnnotatedImage:
             piece = adopted(self.document, plane, object_id, pixels)
             self.document.adopt(piece, writer.covered_pixels_of(object_id))
         return list(found)
+
+    def fill_blanks(self, labels: Labels) -> None:
+        """Give blank objects the pixels that a layer, just bound, shows under their numbers."""
+        for plane in self.document.planes:
+            pieces = self.document.on(plane).objects.values()
+            blank = [piece.id for piece in pieces if piece.is_blank]
+            with suppress(LabelsError):  # told when masks are written
+                self.adopt(plane, labels, blank)
 
     def shown(self, plane: Plane, labels: Labels | None) -> NDArray[Any] | None:
         """Labels that a layer shows on a plane; None without a layer, or if its pixel grid differs."""
@@ -222,7 +234,7 @@ class AnnotatedImage:
     def planes_with_labels(self, labels: Labels | None, like: Plane | None) -> list[Plane]:
         """Planes parallel to ``like`` with any label, in a Labels layer on the image's grid.
 
-        Labels of planes without objects are kept as ``beneath``, so that they are not lost.
+        Labels of planes on which no object is written are kept as ``beneath``, so that they are not lost.
         """
         if labels is None or like is None or not isinstance(labels.data, np.ndarray):
             return []
@@ -232,13 +244,13 @@ class AnnotatedImage:
             return self._foreign[1]
         found: list[Plane] = []
         if labels.ndim == self.image.ndim and labels.data.shape == self.shape:
-            others = tuple(axis for axis, at in enumerate(like.index) if at is not None)
             any_label = labels.data.any(axis=like.axes)
-            for position in np.argwhere(np.atleast_1d(any_label)) if others else []:
+            for position in np.argwhere(np.atleast_1d(any_label)):
                 places = iter(position.tolist())
                 plane = Plane(tuple(None if at is None else next(places) for at in like.index))
                 found.append(plane)
-                if not self.document.on(plane).objects:
+                writer = self.sheet(plane).writer
+                if writer is None or not writer.has_written:
                     kept = np.array(labels.data[plane.slices()])
                     kept.flags.writeable = False
                     self.sheet(plane).beneath = kept

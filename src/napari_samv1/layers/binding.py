@@ -256,6 +256,8 @@ class AnnotationBinding:
             self._undo_keys = UndoKeys(layer)
             if pyramid_of(layer) is not None:
                 self._brush = PyramidBrush(layer, self._begin_stroke, self._brushed)
+            if self.images.opened is not None:
+                self.images.opened.fill_blanks(layer)
             self.current.avoid_labels()
             self._select_label()
             self.images.claim(layer)
