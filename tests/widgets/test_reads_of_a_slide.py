@@ -96,3 +96,29 @@ def test_five_far_clicks_read_regions_alone_and_nothing_on_the_main_thread(slide
 
 def _is_answered(state, number):
     return state.piece is not None and len(state.objects) == number and not state.piece.mask.empty
+
+
+def test_a_slide_in_colour_is_annotated_and_read_region_by_region(open_panel, hand_on, qtbot):
+    """Dark violet discs on pink, as stained nuclei."""
+    noted = []
+    levels = []
+    for level in pyramid((20_000, 20_000), discs, 6):
+        disc = dask.array.from_array(Watched(level, noted), chunks=512, asarray=False)
+        levels.append(dask.array.stack([230 - disc // 2, 220 - disc, 240 - disc // 3], axis=-1))
+    with dask.config.set(scheduler="synchronous"):
+        panel = open_panel()
+        panel.viewer.add_image(levels, name="slide", multiscale=True, rgb=True)
+        click(qtbot, panel.tools.click)
+        qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
+        panel.viewer.reset_view()
+        y = x = 40 * PITCH + PITCH // 2
+        hand = hand_on(panel)
+        hand.zoom_to(1.5, (y, x))
+        hand.click(y, x)
+        qtbot.waitUntil(lambda: _is_answered(panel.app.state, 1), timeout=60_000)
+        wait_until_idle(qtbot, panel)
+    piece = panel.app.state.piece
+    assert piece.answer.request.embedding_key.frame.window_yxhw[2:] == (448, 448)
+    assert piece.mask.area == pytest.approx(math.pi * RADIUS**2, rel=0.15)
+    assert [pixels for is_main, pixels in noted if is_main] == []
+    assert max(pixels for _, pixels in noted) <= 4 * REGION
