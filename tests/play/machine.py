@@ -390,13 +390,13 @@ class Playing(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(["points", "shapes", "labels"]), choice=few)
     def bind(self, kind: str, choice: int) -> None:
-        own = self.now.own_layers
         with self.doing("image", undoable=False):
             getattr(self.person, f"bind_{kind}")(choice)
         self.unseen.add(self.person.image)
         for layer_id, coordinates in self.person.coordinates().items():
-            if str(layer_id) in own:
-                self.brought[layer_id] = coordinates
+            # at its first choice alone: rows that come later are prompts, and steps may take them back
+            if layer_id in self.person.own_layers:
+                self.brought.setdefault(layer_id, coordinates)
 
     @rule(kind=st.sampled_from(["points", "labels"]))
     def bind_a_new(self, kind: str) -> None:

@@ -48,6 +48,7 @@ class Person:
         self.layers_of: dict[str, tuple[Points | None, Shapes | None, Labels | None]] = {}
         self._waiting: list[Any] = []
         self._numbers = itertools.count(1)
+        self.own_layers: set[Any] = set()  # by identity
         for name, pixels in images.items():
             scale = (2, 1, 1)[-pixels.ndim :] if pixels.ndim == 3 else (1, 1)
             layer = self.viewer.add_image(pixels.copy(), name=name, scale=scale, contrast_limits=(0, 9))
@@ -308,6 +309,7 @@ class Person:
 
     def _add(self, layer: Layer, kind: str) -> None:
         layer.name = f"my {kind} {next(self._numbers)}"
+        self.own_layers.add(layer.unique_id)
         self.viewer.add_layer(layer)
         self.looked()
 
