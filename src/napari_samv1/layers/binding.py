@@ -41,7 +41,7 @@ from napari_samv1.records.drawn import all_close
 
 OTHER_SHAPE = (
     "The image's new data has another shape. Objects of the old data are kept with the session; "
-    "numbering begins anew."
+    "numbering starts again at 1."
 )
 
 
