@@ -373,7 +373,7 @@ class Predictor:
         height, width = embedding.frame.grid_hw
         device, tokens = self.model.device, BATCH_TOKENS
         if device.type != "cpu":
-            # half of the free memory, because others may need some during the batch
+            # half of the free memory: other programs may need some during the batch
             room = free_bytes(device) // (2 * 4 * BATCH_NUMBERS * self.model.config.channels)
             tokens = max(BATCH_TOKENS, min(GPU_BATCH_TOKENS, room))
         return max(1, tokens // (height * width))

@@ -136,7 +136,7 @@ class Conv2d(nn.Conv2d):
         return self.by_product(x_bchw)
 
     def by_product(self, x_bchw: Tensor) -> Tensor:
-        """The convolution as a product of the weights and what they see: B C H W -> B C' H' W'."""
+        """The convolution as a product of the weights and the unfolded patches: B C H W -> B C' H' W'."""
         (tall, wide), (down, across) = self.kernel_size, self.stride
         above, beside = (int(size) for size in self.padding)
         seen_bkn = functional.unfold(x_bchw, (tall, wide), 1, (above, beside), (down, across))

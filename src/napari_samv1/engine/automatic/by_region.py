@@ -89,7 +89,7 @@ def joined(
     *,
     is_seeded: bool,
 ) -> list[FoundObject]:
-    """Objects of all regions without duplicates, the best first, whatever their order before."""
+    """Objects of all regions without duplicates, the best first, independent of their order."""
     by_place = sorted(objects, key=lambda one: (one.box, one.point_yx, one.candidate))
     if is_seeded:
         if settings.min_mask_region_area:
