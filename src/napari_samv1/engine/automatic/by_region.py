@@ -171,7 +171,7 @@ class _Finder:
 
         self.share.at(0)
         embedding = self.view.encode(window, on_block)
-        # a script's own proposer need not have it
+        # proposers of scripts may lack the attribute
         sees_pixels = getattr(self.proposer, "sees_pixels", False)
         return self.view.with_pixels(embedding) if sees_pixels else embedding
 

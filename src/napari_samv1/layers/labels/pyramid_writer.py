@@ -62,7 +62,7 @@ class PyramidWriter:
                 f"end at {(1 << 8 * DTYPE.itemsize) - 1}."
             )
         regions = self._pyramid.put(self._plane, target, changed)
-        if redrawn or self._pyramid.is_given(self._layer.data_level, self._plane, regions):
+        if redrawn or self._pyramid.is_in_last_read(self._layer.data_level, self._plane, regions):
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return True
 

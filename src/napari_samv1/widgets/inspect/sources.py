@@ -51,7 +51,7 @@ def _nothing() -> None:
 
 
 class NothingToSeeError(ValueError):
-    """Error for a missing model, image or prompt; the message says how to go on."""
+    """Error for a missing model, image or prompt; the message names the remedy."""
 
 
 class Sources(QWidget):
