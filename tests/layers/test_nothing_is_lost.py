@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from napari_samv1.layers.binding import OTHER_SHAPE
 from napari_samv1.layers.prompts.features import OBJECT, POLARITY
 
 HW = (40, 60)
@@ -323,7 +324,7 @@ def test_other_data_of_the_same_shape_keeps_what_is_annotated(bound, canvas, set
     assert areas(bound.labels.data) == {1: 25}
 
 
-def test_on_the_next_image_numbers_begin_anew(bound, viewer, canvas, settle):
+def test_on_the_next_image_numbers_start_at_1(bound, viewer, canvas, settle):
     canvas.click(bound.new_points(), 10, 20)
     settle()
     for number in range(2):
@@ -331,6 +332,25 @@ def test_on_the_next_image_numbers_begin_anew(bound, viewer, canvas, settle):
         canvas.click(bound.new_points(), 10, 20 + 100 * (number + 1))
         settle()
         assert areas(bound.labels.data) == {1: 25}
+
+
+def test_on_data_of_another_shape_numbers_start_again_at_1_as_told(bound, canvas, settle, notices):
+    canvas.click(bound.new_points(), 10, 20)
+    settle()
+    bound.current.next()
+    canvas.click(bound.points, 30, 40)
+    settle()
+    bound.current.next()
+    earlier = bound.labels
+    assert areas(earlier.data) == {1: 25, 2: 25}
+    bound.image.data = np.zeros((30, 50), dtype=np.uint8)
+    assert OTHER_SHAPE in notices
+    assert "numbering starts again at 1" in OTHER_SHAPE
+    canvas.click(bound.new_points(), 10, 20)
+    settle()
+    assert bound.labels is not earlier
+    assert areas(bound.labels.data) == {1: 25}
+    assert areas(earlier.data) == {1: 25, 2: 25}
 
 
 def test_a_moved_labels_layer_gets_its_masks_at_once(bound, viewer, canvas, settle):

@@ -45,7 +45,7 @@ class Annotation:
         looks: list[tuple[Any, str]] = [
             (read, "drawn_point"),
             (DrawnShape, "is_close"),
-            (writer, "alike"),
+            (writer, "is_same"),
             (paint, "_corners"),
         ]
         for owner, name in looks:

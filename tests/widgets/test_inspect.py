@@ -251,7 +251,7 @@ def test_it_takes_model_image_and_prompts_from_the_open_panel(annotating, predic
     viewer.reset_view()
     qtbot.wait(100)
     qtbot.waitUntil(lambda: panel.app.encoder.model is not None, timeout=10_000)
-    assert widget.sources.own.isHidden()
+    assert widget.sources.choosers.isHidden()
     assert widget.sources.about.text() == "As in the Segment Anything panel: “coins”, object 1, model tiny."
     assert widget.sources.ready_model.predictor is predictor
     hand.click(*COIN)
@@ -277,7 +277,7 @@ def test_it_takes_model_image_and_prompts_from_the_open_panel(annotating, predic
     assert not [key for key in widget._memory._kept if key[0] == "encoding"]
     viewer.window.remove_dock_widget(panel)
     widget.sources.refresh()
-    assert not widget.sources.own.isHidden()
+    assert not widget.sources.choosers.isHidden()
     qtbot.waitUntil(lambda: widget.sources.own_model is not None, timeout=10_000)
 
 

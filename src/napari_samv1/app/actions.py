@@ -26,7 +26,7 @@ def _previous(app: App) -> str:
 
 
 def _delete(app: App) -> str:
-    """Delete the current object; the next in the list becomes current, so that Delete goes on."""
+    """Delete the current object; the next in the list becomes current, so that Delete can be repeated."""
     canvas = app.canvas
     gone = canvas.current.number
     sentence = canvas.edits.delete(gone)

@@ -419,7 +419,7 @@ class App:
     def _encode_ahead(self) -> None:
         """Encode the next region on the screen if the threads are idle and regions are in use.
 
-        Until then, read what the first region needs besides its own pixels.
+        Before the first region is encoded, find its intensity limits.
         """
         plane, busy = self._plane(), self._decoder.busy or self.encoder.busy
         if self.closed or plane is None or busy:
@@ -468,7 +468,7 @@ class App:
     # Requests and answers
 
     def _ask(self) -> None:
-        """Request what the displayed plane lacks: its encoding, masks, or the current object's candidates."""
+        """Request the displayed plane's missing encoding, masks, or candidates of the current object."""
         plane, shown = self._plane(), self.canvas.shown
         if plane is None or shown is None:
             return

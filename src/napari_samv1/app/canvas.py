@@ -62,7 +62,7 @@ class Current(Protocol):
         """Begin another object; its number."""
 
     def carry_over(self) -> str:
-        """Go on with the object of the slice before; "" or a sentence."""
+        """Continue the object of the slice before; "" or a sentence."""
 
 
 class Masks(Protocol):

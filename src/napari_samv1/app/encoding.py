@@ -263,7 +263,7 @@ class Encoder:
         self._worker.submit(AHEAD, job)
 
     def find_limits_ahead(self, plane: EncodedPlane, window: Window) -> None:
-        """Read the sample that all regions of a plane are displayed by, if the thread is idle."""
+        """Read a plane's sample for the limits of all its regions, if the thread is idle."""
         if self.model is None or self._worker.busy:
             return
         view = self.viewed(plane).view

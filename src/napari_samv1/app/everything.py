@@ -433,7 +433,7 @@ def _pieces(
 def automatic_piece(
     document: Document, number: int, item: Item, made_by: Computation | None, *, by_grid: bool
 ) -> Piece:
-    """A found object as a piece, with its prompt, from which corrections go on.
+    """A found object as a piece, with its prompt, from which corrections continue.
 
     A proposed region in the prompt stays the hint.
     """

@@ -1,4 +1,4 @@
-"""Import what background jobs need, in one thread at a time."""
+"""Import the modules of background jobs, in one thread at a time."""
 
 from __future__ import annotations
 

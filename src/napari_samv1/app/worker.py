@@ -79,7 +79,7 @@ class Worker:
     on_finished : callable
         Called with each ``Outcome``, through ``deliver``.
     on_progress : callable, optional
-        Called with a job's key and what it reported, through ``deliver``.
+        Called with a job's key and its report, through ``deliver``.
     deliver : callable
         Passes a call of the worker's thread on to the main thread: ``Mailbox`` of ``widgets/shared`` where
         Qt runs, a queue's ``put`` in a script or a test.

@@ -34,7 +34,8 @@ class Composite:
         """Source of all channels, and the plane in it."""
         if len(self.channels) == 1:
             return self.image.source, self._planes[0]
-        return StackedSource(tuple(OnePlaneSource(self.image.source, own) for own in self._planes)), Plane()
+        sources = (OnePlaneSource(self.image.source, plane) for plane in self._planes)
+        return StackedSource(tuple(sources)), Plane()
 
     def display(self) -> Display:
         """The numbers of the display; reads where limits are percentiles."""

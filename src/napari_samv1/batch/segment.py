@@ -153,7 +153,7 @@ def write(task: Task, image: OpenedImage, planes: Sequence[Found], started: floa
 def segment_plane(
     task: Task, image: OpenedImage, number: int, on_progress: OnProgress | None = None
 ) -> Found:
-    """Find all objects of one plane, or those that prompts ask for."""
+    """Find all objects of one plane, or the objects of the prompts."""
     predictor = predictor_of(task.settings.model, task.settings.device)
     plane = image.planes[number]
     if task.prompts is not None:
@@ -172,7 +172,7 @@ def segment_plane(
 
 
 def parts_of(task: Task) -> list[Part]:
-    """An image as parts that can be found apart: its planes, large ones in some regions at a time."""
+    """Split an image into independent parts: its planes, or groups of regions of large planes."""
     image = open_for(task.path, task.settings)
     whole = [Part(number) for number in range(len(image.planes))]
     if task.prompts is not None or task.settings.automatic.is_arranged:
@@ -180,12 +180,12 @@ def parts_of(task: Task) -> list[Part]:
     windows = region_windows(_view(task, image, image.planes[0]), task.settings.automatic)
     if len(windows) <= REGIONS_A_PART:
         return whole
-    some = [tuple(windows[i : i + REGIONS_A_PART]) for i in range(0, len(windows), REGIONS_A_PART)]
-    return [Part(number, these) for number in range(len(image.planes)) for these in some]
+    groups = [tuple(windows[i : i + REGIONS_A_PART]) for i in range(0, len(windows), REGIONS_A_PART)]
+    return [Part(number, group) for number in range(len(image.planes)) for group in groups]
 
 
 def find_part(task: Task, part: Part) -> Found | list[FoundObject]:
-    """The objects of a plane, or those that belong to some of its regions."""
+    """Find the objects of a plane, or of some of its regions."""
     image = open_for(task.path, task.settings)
     if part.windows is None:
         return segment_plane(task, image, part.plane)

@@ -32,15 +32,15 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class ChannelSettings:
-    """One channel of a composite: its place on the file's channel axis, its limits, and how it is painted.
+    """One channel of a composite: its index on the file's channel axis, its limits and its paint.
 
-    ``channel`` is None for an image without such an axis. Without ``limits`` they are the ``percentiles`` of
-    each plane. ``colours``, ``blending`` and ``opacity`` are those of ``Paint``.
+    ``channel`` is None for an image without a channel axis. If ``limits`` is None, the ``percentiles`` of
+    each plane are used. ``colours``, ``blending`` and ``opacity`` are those of ``Paint``.
 
     Raises
     ------
     SettingsError
-        If a value is none of these.
+        If a value is invalid.
     """
 
     channel: int | None = None
@@ -57,7 +57,7 @@ class ChannelSettings:
         for name in ("limits", "percentiles"):
             object.__setattr__(self, name, _limits(name, getattr(self, name)))
         try:
-            # both check what they are given
+            # both constructors check their arguments
             paint = self.paint
             Channel(*(self.limits or (0.0, 1.0)), self.gamma, paint)
         except (ValueError, TypeError) as error:
@@ -66,12 +66,12 @@ class ChannelSettings:
 
     @property
     def paint(self) -> Paint:
-        """The colours, and how they lie over the channels beneath."""
+        """Colours, blending and opacity over the channels beneath."""
         return Paint(self.colours, self.blending, self.opacity)
 
     def to_toml(self) -> str:
-        """The record as a table in TOML; what is not set is left out."""
-        values = {own.name: getattr(self, own.name) for own in fields(self)}
+        """The record as a table in TOML, without values that are not set."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         if self.limits is not None:
             del values["percentiles"]
         return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items() if value is not None)
@@ -81,10 +81,10 @@ class ChannelSettings:
 class SegmentSettings:
     """Settings of a run over files: the model, the planes, their intensities, and the output formats.
 
-    ``channel`` and ``plane`` choose what is segmented; by default every plane of the image. ``intensity`` is
-    two limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles. In place
-    of ``channel`` and ``intensity``, ``composite`` lays channels over each other, the lowest first.
-    ``formats`` are written for each image. ``automatic`` holds the settings of ``segment_everything``.
+    ``channel`` and ``plane`` select planes of the image; by default all are segmented. ``intensity`` is two
+    limits, "dtype" or "minmax"; by default uint8 as it is and other types by their percentiles. In place of
+    ``channel`` and ``intensity``, ``composite`` lays channels over each other, the lowest first. ``formats``
+    are written for each image. ``automatic`` holds the settings of ``segment_everything``.
 
     Raises
     ------
@@ -130,7 +130,7 @@ class SegmentSettings:
         """Plain values for JSON."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         if not self.composite:
-            # outputs that were made before there were composites are still up to date
+            # outputs of versions without composites stay up to date
             del plain["composite"]
         return plain
 
@@ -184,8 +184,8 @@ class SegmentSettings:
         automatic = changes.pop("automatic", {})
         if not isinstance(automatic, Mapping):
             raise SettingsError(f"automatic must be a table, got {automatic!r}")
-        _require_known(changes, type(self))
-        _require_known(automatic, AutomaticSettings)
+        _refuse_unknown(changes, type(self))
+        _refuse_unknown(automatic, AutomaticSettings)
         if type(changes.get("plane")) is int:
             changes["plane"] = (changes["plane"],)
         if "composite" in changes:
@@ -207,30 +207,30 @@ def command_for(settings_file: str, folder: str, output: str) -> str:
     return " ".join(map(shlex.quote, words))
 
 
-def _channels(given: Any) -> tuple[ChannelSettings, ...]:
+def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
     channels = []
-    if not isinstance(given, list | tuple):
-        raise SettingsError(f"composite must be tables, [[composite]] each, got {given!r}")
-    for one in given:
-        if not isinstance(one, Mapping):
-            raise SettingsError(f"composite must be tables, [[composite]] each, got {one!r}")
-        _require_known(one, ChannelSettings)
-        channels.append(ChannelSettings(**one))
+    if not isinstance(tables, list | tuple):
+        raise SettingsError(f"composite must be tables, [[composite]] each, got {tables!r}")
+    for table in tables:
+        if not isinstance(table, Mapping):
+            raise SettingsError(f"composite must be tables, [[composite]] each, got {table!r}")
+        _refuse_unknown(table, ChannelSettings)
+        channels.append(ChannelSettings(**table))
     return tuple(channels)
 
 
-def _limits(name: str, given: Any) -> Limits | None:
-    if given is None:
+def _limits(name: str, limits: Any) -> Limits | None:
+    if limits is None:
         return None
-    is_pair = isinstance(given, list | tuple) and len(given) == 2
-    if not is_pair or not all(isinstance(own, int | float) for own in given):
-        raise SettingsError(f"{name} limits must be two numbers, got {given!r}")
-    return float(given[0]), float(given[1])
+    is_pair = isinstance(limits, list | tuple) and len(limits) == 2
+    if not is_pair or not all(isinstance(limit, int | float) for limit in limits):
+        raise SettingsError(f"{name} limits must be two numbers, got {limits!r}")
+    return float(limits[0]), float(limits[1])
 
 
-def _require_known(given: Mapping[str, Any], record: type) -> None:
+def _refuse_unknown(values: Mapping[str, Any], record: type) -> None:
     names = [field.name for field in fields(record)]
-    unknown = sorted(set(given) - set(names))
+    unknown = sorted(set(values) - set(names))
     if unknown:
         raise SettingsError(f"there is no setting {', '.join(unknown)}; there are {', '.join(names)}")
 

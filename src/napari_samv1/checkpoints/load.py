@@ -77,9 +77,9 @@ def load_model(
     """
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
-    known = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
-    if known is not None:
-        path, sha256 = _known_file(known, download)
+    listed = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
+    if listed is not None:
+        path, sha256 = _listed_file(listed, download)
         tensors = read_tensors(path, is_known=True)
     else:
         path = Path(name_or_path).expanduser()
@@ -108,11 +108,11 @@ def load_model(
     model = LoadedModel(
         network=network,
         config=config,
-        preparation=_preparation(preparation, known, config),
-        name=path.name if known is None else known.name,
+        preparation=_preparation(preparation, listed, config),
+        name=path.name if listed is None else listed.name,
         sha256=sha256,
         dense=load_head_beside(
-            path, sha256, chosen_device, digest=None if known is None else known.dense_digest
+            path, sha256, chosen_device, digest=None if listed is None else listed.dense_digest
         ),
         compiled=compile,
         path=path.absolute(),
@@ -176,32 +176,32 @@ def decodes_in_half(device: torch.device, dtype: torch.dtype, config: SamConfig)
     """Return True if masks are decoded in float16: on CUDA, with an encoder that is rounded as well.
 
     Its masks stay: IoU to float32 0.999 in the mean with the bundled decoder, where bfloat16 has 0.990. The
-    decoder of a narrow network is float32 all the same, since its masks feel what the encoder rounds.
+    decoder of a narrow network is float32 all the same, because its masks react to the encoder's rounding.
     """
     return device.type == "cuda" and dtype == torch.bfloat16 and config.width >= WIDE
 
 
-def _known_file(known: KnownModel, download: bool) -> tuple[Path, str]:
+def _listed_file(listed: KnownModel, download: bool) -> tuple[Path, str]:
     """Return the path of the file and its verified hash."""
-    if not known.is_on_disk:
-        if known.is_bundled:
-            raise CheckpointError(f"{known.path} is missing from the installation; reinstall napari-samv1")
+    if not listed.is_on_disk:
+        if listed.is_bundled:
+            raise CheckpointError(f"{listed.path} is missing from the installation; reinstall napari-samv1")
         if not download:
             raise CheckpointError(
-                f"{known.name} is not on disk: run `napari-samv1 models download {known.name}` "
-                f"({known.megabytes} MB), or pass download=True"
+                f"{listed.name} is not on disk: run `napari-samv1 models download {listed.name}` "
+                f"({listed.megabytes} MB), or pass download=True"
             )
-        fetch(known)
-    return known.path, verified_sha256(known)
+        fetch(listed)
+    return listed.path, verified_sha256(listed)
 
 
 def _preparation(
-    chosen: str | Preparation | None, known: KnownModel | None, config: SamConfig
+    chosen: str | Preparation | None, listed: KnownModel | None, config: SamConfig
 ) -> Preparation:
     if isinstance(chosen, Preparation):
         return chosen
-    if chosen is None and known is not None:
-        return known.preparation
+    if chosen is None and listed is not None:
+        return listed.preparation
     if chosen is None:
         # only the bundled model has its sizes
         return BUNDLED if config == TINY else replace(PUBLISHED, side=config.side)

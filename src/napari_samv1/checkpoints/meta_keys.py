@@ -33,14 +33,17 @@ WEIGHT_AND_BIAS = (
     ("mask_decoder.mask_hint_encoder.norm_quarter", "prompt_encoder.mask_downscaling.4"),
     ("mask_decoder.mask_hint_encoder.widen", "prompt_encoder.mask_downscaling.6"),
     *(
-        (f"mask_decoder.transformer.{ours}.{our_part}", f"mask_decoder.transformer.{theirs}.{their_part}")
-        for ours, theirs in (
+        (
+            f"mask_decoder.transformer.{ours}.{our_part}",
+            f"mask_decoder.transformer.{published}.{published_part}",
+        )
+        for ours, published in (
             ("layers.{layer}.self_attention", "layers.{layer}.self_attn"),
             ("layers.{layer}.token_to_image", "layers.{layer}.cross_attn_token_to_image"),
             ("layers.{layer}.image_to_token", "layers.{layer}.cross_attn_image_to_token"),
             ("final_token_to_image", "final_attn_token_to_image"),
         )
-        for our_part, their_part in (
+        for our_part, published_part in (
             ("query", "q_proj"),
             ("key", "k_proj"),
             ("value", "v_proj"),
@@ -103,7 +106,7 @@ def published_names(config: SamConfig) -> dict[str, str]:
     rows = [*TENSORS, *WITH_LEADING_AXIS]
     for ours, published in WEIGHT_AND_BIAS:
         rows += [(f"{ours}.{part}", f"{published}.{part}") for part in ("weight", "bias")]
-    return {ours: theirs for row in rows for ours, theirs in _numbered(row, config)}
+    return {ours: published for row in rows for ours, published in _numbered(row, config)}
 
 
 def to_published(tensors: Mapping[str, Tensor], config: SamConfig) -> dict[str, Tensor]:

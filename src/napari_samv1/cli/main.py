@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     verb = words[0] if words and words[0] in VERBS else ""
-    # each verb imports what it needs when it runs
+    # each verb imports its modules when it runs
     module = import_module(f"napari_samv1.cli.{verb or 'open'}")
     try:
         return int(module.run(words[1:] if verb else words))

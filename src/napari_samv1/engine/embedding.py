@@ -15,10 +15,10 @@ __all__ = ["Embedding", "EmbeddingKey"]
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Image tokens, 1 C h w, with the frame they cover and their key.
+    """Image tokens, 1 C h w, with their frame and their key.
 
-    ``request`` is the region that they answer, where one was asked for by a view of an image of any size.
-    ``pixels_bchw``, 1 3 H W, is the network's input, for a dense head that sees it too; no store keeps it.
+    ``request`` is the encoded region, if a view of an image asked for it. ``pixels_bchw``, 1 3 H W, is the
+    network's input, for a dense head that reads it too; no store keeps it.
     """
 
     tokens_bchw: Tensor = field(repr=False)

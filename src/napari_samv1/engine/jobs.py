@@ -62,8 +62,8 @@ def run_each(
 ) -> list[DecodeResult]:
     """Decode several pieces as ``run`` does one, in one decoder batch for each embedding and detail.
 
-    ``on_progress`` is called while regions are encoded, and may raise ``Cancelled``, which goes on to the
-    caller. So does the error of a graphics card that failed: they can be answered on another device.
+    ``on_progress`` is called while regions are encoded, and may raise ``Cancelled``, which is passed on. The
+    error of a failed graphics card is passed on too: the jobs can be repeated on another device.
     """
     together: dict[tuple[int, Detail], list[int]] = defaultdict(list)
     for place, job in enumerate(jobs):
@@ -101,7 +101,7 @@ def _run_together(
 
 
 def answering(job: DecodeJob, prediction: Prediction) -> Request:
-    """Request that a prediction answers; if a view was asked, that for the decoded region."""
+    """Request that a prediction answers; for an answer from a view, the request for the decoded region."""
     if job.request.detail == "whole" or prediction.key is None:
         return job.request
     return Request(job.request.prompts, prediction.key, job.request.detail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_card_lost(error: BaseException) -> bool:
-    """Return True if a card failed for good, and took with it what lay on it; False where memory ran out."""
+    """Return True if a card failed for good and its memory is lost; False if memory ran out."""
     # torch itself is not to be imported for this
     is_of_the_card = type(error).__name__ == "AcceleratorError" or (
         isinstance(error, RuntimeError) and str(error).startswith(("CUDA error", "HIP error"))

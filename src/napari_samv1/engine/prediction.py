@@ -29,11 +29,10 @@ class Prediction:
 
     ``drawn_mhw`` are the decoder's four whole maps, padding included, float32 (4, h, w): an array, or a
     tensor on the decoder's device; ``logits`` are on the CPU. ``iou`` is float32 (4,). Mask 0 answers
-    unambiguous prompts, masks 1 to 3 offer a whole, a part and a subpart. ``ambiguous`` says that the prompt
-    was a single point or box. ``batch`` is the object's place in the decoder batch and the batch's size:
-    floating-point sums may depend on both. ``asked`` and ``used`` are the details (``records.detail``) of an
-    answer from a view of an image, ``key`` names the embedding of the region that it came from. ``decoder``
-    is the precision in which it was decoded.
+    unambiguous prompts, masks 1 to 3 offer a whole, a part and a subpart. ``ambiguous`` is True for a single
+    point or box. ``batch`` is the object's place in the decoder batch and the batch's size: floating-point
+    sums may depend on both. ``asked`` and ``used`` are the details (``records.detail``) of an answer from a
+    view of an image, ``key`` names the embedding of its region. ``decoder`` is the decoder's precision.
     """
 
     drawn_mhw: Drawn = field(repr=False)
@@ -102,7 +101,7 @@ class Prediction:
         return threshold_mask(self.logits[index], self.frame, threshold)
 
     def crop(self, index: int, threshold: float = 0.0) -> MaskCrop:
-        """The same mask as its bounding box; nothing as large as the image is made."""
+        """One mask as its bounding box; no array has the image's size."""
         [(crop, _)] = cut_each(self.drawn_mhw[index][None], self.frame, threshold)
         return crop
 
@@ -113,7 +112,7 @@ class Prediction:
 
     @property
     def note(self) -> str:
-        """Sentence for the user if a coarser detail was used than was asked for, or else ""."""
+        """Sentence for the user if a coarser detail than ``asked`` was used, or else ""."""
         wanted = checked_detail(self.asked)
         if wanted == "whole" or self.used == wanted:
             return ""

@@ -63,10 +63,10 @@ BATCH_NUMBERS = 8
 class Predictor:
     """Encodes images and decodes prompts with one loaded model.
 
-    Holds no state but the model, what the decoder made of the last embeddings, and the ``proposer`` that
-    finds what to ask for in ``segment_everything``: several threads may use one predictor. Where a decoder in
-    float16 overflows, ``model`` becomes one that decodes in float32; where a graphics card fails during an
-    encoding, one on the CPU.
+    Holds only the model, the decoder images of the last embeddings, and the ``proposer`` that finds the
+    prompts of ``segment_everything``: several threads may use one predictor. If a decoder in float16
+    overflows, ``model`` becomes one that decodes in float32; if a graphics card fails during an encoding, one
+    on the CPU.
 
     >>> from napari_samv1 import Predictor, Prompts, load_model
     >>> from skimage.data import coins
@@ -134,7 +134,7 @@ class Predictor:
     def encoded(self, work: Callable[[LoadedModel], Embedding]) -> Embedding:
         """Encode with the model, or on the CPU where its graphics card fails for good.
 
-        The weights are lost with the card: they are read from their file again, and a warning says so.
+        The weights are lost with the card: they are read from their file again, with a warning.
         """
         model = self.model
         try:
@@ -152,8 +152,8 @@ class Predictor:
                 )
                 dtype: Precision = "float32" if model.dtype == torch.float32 else "bfloat16"
                 again = load_model(model.path, device="cpu", dtype=dtype, preparation=model.preparation)
-                is_own = isinstance(self.proposer, HeadProposer)
-                self._take(replace(again, name=model.name), None if is_own else self.proposer)
+                is_of_model = isinstance(self.proposer, HeadProposer)
+                self._take(replace(again, name=model.name), None if is_of_model else self.proposer)
         return work(self.model)
 
     def on_image(
@@ -255,14 +255,14 @@ class Predictor:
             )
         if embedding.key.weights != self.model.sha256:
             raise ValueError(
-                f"this embedding was made by another model than {self.model.name}; embed the image anew"
+                f"this embedding was made by another model than {self.model.name}; embed the image again"
             )
         hints = [
             hint_logits(one.area, embedding.frame) if hint is None and one.area is not None else hint
             for one, hint in zip(prompts, hints, strict=True)
         ]
         checked = [None if hint is None else _checked_hint(hint, embedding.frame) for hint in hints]
-        alike = [
+        shapes = [
             (len(one.points_yx), len(one.boxes_yx), hint is None)
             for one, hint in zip(prompts, checked, strict=True)
         ]
@@ -270,7 +270,7 @@ class Predictor:
         def decode(some: Sequence[int], images: DecoderImages) -> list[Prediction]:
             return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some], images)
 
-        return self._in_batches(embedding, alike, decode, images)
+        return self._in_batches(embedding, shapes, decode, images)
 
     def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Decode one object's prompts as the panel does; see ``answer_each``."""
@@ -288,7 +288,7 @@ class Predictor:
         """
         network_takes_hints = not self.model.preparation.box_only
         corrected = [network_takes_hints and one.corrects for one in prompts]
-        alike = [
+        shapes = [
             (len(one.points_yx), len(one.boxes_yx), one.area is None, corrects)
             for one, corrects in zip(prompts, corrected, strict=True)
         ]
@@ -304,14 +304,14 @@ class Predictor:
                 ]
             return self._predict_each(embedding, asked, hints, images)
 
-        return self._in_batches(embedding, alike, decode)
+        return self._in_batches(embedding, shapes, decode)
 
     def stream(
         self, embedding: Embedding, prompts: Iterable[Prompts], choose: Choose, *, batch: int = 64
     ) -> Iterator[tuple[int, list[Candidate]]]:
         """Decode any number of objects and draw only the masks that ``choose`` takes by their scores.
 
-        Yields after every decoder batch, of ``batch`` objects at most, the number decoded so far and the
+        After every decoder batch, of ``batch`` objects at most, yields the number decoded so far and the
         candidates drawn; no other masks are kept. Each object is decoded once by all its prompts;
         neighbours with equally many points and boxes share a batch.
 
@@ -322,7 +322,7 @@ class Predictor:
         """
         if embedding.key.weights != self.model.sha256:
             raise ValueError(
-                f"this embedding was made by another model than {self.model.name}; embed the image anew"
+                f"this embedding was made by another model than {self.model.name}; embed the image again"
             )
         most = min(batch, self._batch_size(embedding))
         done = 0
@@ -361,7 +361,7 @@ class Predictor:
             return []
         logits_bmhw = network.draw(attended.rows(torch.from_numpy(rows).to(attended.iou_bm.device)))
         which, masks = np.nonzero(chosen[rows])
-        # indexing copies: what was not chosen does not live on as another one's base
+        # indexing copies: the other masks can be freed
         logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)]
         self._refuse_overflow(logits, images)
         return [
@@ -373,7 +373,7 @@ class Predictor:
         height, width = embedding.frame.grid_hw
         device, tokens = self.model.device, BATCH_TOKENS
         if device.type != "cpu":
-            # half of the free memory, because others may need some during the batch
+            # half of the free memory: other programs may need some during the batch
             room = free_bytes(device) // (2 * 4 * BATCH_NUMBERS * self.model.config.channels)
             tokens = max(BATCH_TOKENS, min(GPU_BATCH_TOKENS, room))
         return max(1, tokens // (height * width))
@@ -391,33 +391,32 @@ class Predictor:
     def _in_batches(
         self,
         embedding: Embedding,
-        alike: Sequence[Hashable],
+        shapes: Sequence[Hashable],
         decode: Callable[[Sequence[int], DecoderImages], list[Prediction]],
         images: DecoderImages | None = None,
     ) -> list[Prediction]:
-        """Decode objects of equal ``alike`` together, as many as fit; ``decode`` gets their places.
+        """Decode objects of equal ``shapes`` together, as many as fit; ``decode`` gets their indices.
 
-        On ``images`` if given; otherwise as ``_frugally`` chooses them.
+        ``images`` is the decoder to use; by default ``_frugally`` chooses it.
         """
         most = self._batch_size(embedding)
         places: dict[Hashable, list[int]] = defaultdict(list)
-        for place, kind in enumerate(alike):
-            places[kind].append(place)
+        for place, shape in enumerate(shapes):
+            places[shape].append(place)
         predictions: dict[int, Prediction] = {}
         for same in places.values():
             for start in range(0, len(same), most):
                 some = same[start : start + most]
                 made = self._frugally(some, decode) if images is None else decode(some, images)
                 predictions.update(zip(some, made, strict=True))
-        return [predictions[place] for place in range(len(alike))]
+        return [predictions[place] for place in range(len(shapes))]
 
     def _frugally(
         self, items: Sequence[int], work: Callable[[Sequence[int], DecoderImages], list[Made]]
     ) -> list[Made]:
         """Work on items together, or on fewer where memory does not suffice, with the decoder of the model.
 
-        All that belongs together is decoded in one precision: in float32 where float16 overflows, and from
-        then on.
+        All items are decoded in one precision: in float32 if float16 overflows, and from then on.
         """
 
         def decode(some: Sequence[int]) -> list[Made]:
@@ -450,14 +449,14 @@ class Predictor:
         """One batch of prompts with equally many points and boxes, all with a hint or none."""
         network, frame = images.network, embedding.frame
         prompt_tokens = self._prompt_tokens(frame, prompts)
-        given = [hint for hint in hints if hint is not None]
-        hint_b1hw = _stacked_hints(given, prompt_tokens.device) if given else None
+        present = [hint for hint in hints if hint is not None]
+        hint_b1hw = _stacked_hints(present, prompt_tokens.device) if present else None
         logits, iou = network.decode(images.of(embedding), prompt_tokens, hint_b1hw)
         self._refuse_overflow(logits, images)
         self._refuse_overflow(iou, images)
         iou_np = iou.cpu().numpy()
         decoder: DecoderPrecision = "float32" if images is self.decoder_images else "float16"
-        may_be_ambiguous = not given and not self.model.preparation.box_only
+        may_be_ambiguous = not present and not self.model.preparation.box_only
         return [
             Prediction(
                 logits[i],

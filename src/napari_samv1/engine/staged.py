@@ -136,7 +136,7 @@ class StagedEncoder:
             return None
         try:
             made = self._record(pixels_bchw, windows, parameters)
-        # whatever error the driver raises, encodings go on unrecorded
+        # drivers raise several kinds of error; encodings go on unrecorded
         except (RuntimeError, MemoryError) as error:
             self._unrecordable.add(key)
             logger.warning("encodings of %s pixels go on unrecorded, more slowly: %s", key[0][-2:], error)

@@ -37,7 +37,7 @@ class ImageView:
         self.pixels = pixels
         self.store = store
         self._working = RLock()  # while a thread reads or encodes
-        self._noting = Lock()  # short, as the main thread asks what is encoded
+        self._noting = Lock()  # held briefly: the main thread asks for the encoded regions
         self._requests: dict[Window, EncodingRequest] = {}
         self._checked: set[EncodingRequest] = set()
 

@@ -41,7 +41,7 @@ class Cells:
 
     @classmethod
     def spanning(cls, image_hw: tuple[int, int], grid_hw: tuple[int, int]) -> Self:
-        """A grid stretched over a whole image, whatever its aspect."""
+        """A grid stretched over a whole image of any aspect."""
         step_yx = image_hw[0] / grid_hw[0], image_hw[1] / grid_hw[1]
         return cls((step_yx[0] / 2 - 0.5, step_yx[1] / 2 - 0.5), step_yx, grid_hw)
 

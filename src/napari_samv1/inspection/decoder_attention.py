@@ -37,8 +37,8 @@ class DecoderAttention:
 def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Prompts) -> DecoderAttention:
     """Decode as the panel does, and recompute the attention of each mask token and prompt token.
 
-    Where the prompts correct the answer to the first of them, it is the decoding of all of them that counts.
-    In float32, whatever the panel decodes in.
+    If the prompts correct the answer to the first of them, the attention is that of the second decoding, by
+    all prompts. The decoder computes in float32.
     """
     if predictor.model.decoder != "float32":
         predictor = Predictor(predictor.model.decoding_in("float32"))

@@ -197,9 +197,9 @@ class AnnotatedImage:
             stroke = None if isinstance(writer, PyramidWriter) else writer.take_stroke(atoms)
             if stroke is None or isinstance(writer, PyramidWriter):
                 continue
-            own = writer.brush_strokes(stroke)
-            self.adopt(plane, labels, dict.fromkeys(one.object_id for one in own))
-            strokes += own
+            on_plane = writer.brush_strokes(stroke)
+            self.adopt(plane, labels, dict.fromkeys(one.object_id for one in on_plane))
+            strokes += on_plane
         return strokes
 
     def kept_out(self, strokes: Sequence[BrushStroke]) -> str:

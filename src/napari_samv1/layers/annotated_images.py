@@ -60,10 +60,10 @@ class AnnotatedImages:
 
     def retire(self, layer: Image) -> None:
         """Put the annotation of a layer's earlier data aside, for the session's record alone."""
-        known = self._all.pop(layer.unique_id, None)
-        if known is not None and known.document.planes:
-            known.image = detached(layer, known.data)
-            self._retired.setdefault(layer.unique_id, []).append(known)
+        retired = self._all.pop(layer.unique_id, None)
+        if retired is not None and retired.document.planes:
+            retired.image = detached(layer, retired.data)
+            self._retired.setdefault(layer.unique_id, []).append(retired)
 
     def to_record(self, present: Sequence[Hashable]) -> list[AnnotatedImage]:
         """Annotations with pieces of layers by their ids, in that order; those of earlier data first."""
@@ -102,13 +102,13 @@ class AnnotatedImages:
 
     def open(self, layer: Image) -> bool:
         """Open an image's annotation, or begin one; False if it is new."""
-        known = self._all.get(layer.unique_id)
-        if known is not None and known.data is not layer.data and not known.data_replaced():
+        annotated = self._all.get(layer.unique_id)
+        if annotated is not None and annotated.data is not layer.data and not annotated.data_replaced():
             self.retire(layer)
-            known = None
-        self.opened = known or self._begun(layer)
+            annotated = None
+        self.opened = annotated or self._begun(layer)
         self.opened.drop_writers()
-        return known is not None
+        return annotated is not None
 
     def _begun(self, layer: Image) -> AnnotatedImage:
         document = Document(self._lookup)

@@ -41,7 +41,7 @@ from napari_samv1.records.drawn import all_close
 
 OTHER_SHAPE = (
     "The image's new data has another shape. Objects of the old data are kept with the session; "
-    "numbering begins anew."
+    "numbering starts again at 1."
 )
 
 
@@ -187,19 +187,19 @@ class AnnotationBinding:
         self.current.leave()
         images.close(self._bound_layers())
         if layer is not None:
-            is_known, beside = images.open(layer), images.beside
+            is_reopened, beside = images.open(layer), images.beside
             if not beside:
                 self._bind(images.after_leaving(self._bound_layers()))
-            if is_known:
+            if is_reopened:
                 present = self.viewer.layers
                 self._bind(images.after_coming_back(self._bound_layers(), present, beside=beside))
             images.claim(self.points, self.shapes, self.labels)
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
-            self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._placed_anew)
+            self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._transform_changed)
             self.prompts.forget_rows()
             self.current.begin_image()
-            if is_known:
+            if is_reopened:
                 # the Labels layer may show another channel's masks of the same objects
                 self.masks.redraw()
         self._tell_layers()
@@ -250,7 +250,9 @@ class AnnotationBinding:
         if self.images.opened is not None:
             self.images.opened.drop_writers()
         if layer is not None:
-            self._labels_connections.connect(layer.events, "data " + TRANSFORM_EVENTS, self._placed_anew)
+            self._labels_connections.connect(
+                layer.events, "data " + TRANSFORM_EVENTS, self._transform_changed
+            )
             self._labels_connections.connect(layer.events, "paint", self._painted)
             self._labels_connections.connect(layer.events, "selected_label", self._label_selected)
             self._undo_keys = UndoKeys(layer)
@@ -348,7 +350,7 @@ class AnnotationBinding:
             return Change()
         found: list[int] = []
         if self.labels is not None:
-            asked = (one for one, (own, _) in pointed.items() if len(own))
+            asked = (one for one, (prompts, _) in pointed.items() if len(prompts))
             with suppress(LabelsError):  # told when the mask is to be written
                 found = opened.adopt(plane, self.labels, asked)
         gesture = "prompts", self.prompts.gesture
@@ -386,12 +388,12 @@ class AnnotationBinding:
             self._tell_edited(OTHER_SHAPE if opened.document.objects else "")
         self._plane_changed()
 
-    def _placed_anew(self, _event: Any = None) -> None:
+    def _transform_changed(self, _event: Any = None) -> None:
         """Write all masks again, because a transform or an array changed."""
         if self.masks.is_widening:
             return  # only the labels' type changed
         self.screen.moved()
-        self.prompts.placed_anew()
+        self.prompts.transform_changed()
         if self.images.opened is not None:
             self.images.opened.drop_writers()
             self._tell_edited(self.masks.redraw())

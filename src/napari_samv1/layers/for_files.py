@@ -37,22 +37,22 @@ def as_seen(
     seen, sight = plane.seen, plane.seen.sight
     if any(one.projection is not None for one in seen.images):
         raise SettingsError(OF_ONE_SLICE)
-    known = [limits for _, limits in seen.limits]
-    if any(one is None for one in known) and sight.limits == "stack":
+    found = [limits for _, limits in seen.limits]
+    if any(one is None for one in found) and sight.limits == "stack":
         raise SettingsError(NOT_FOUND)
     first = seen.images[0]
     if seen.is_alone and (first.paint, first.gamma) == (PLAIN, 1) and sight.limits != "plane":
-        intensity: Intensity = plane.intensity if sight.limits == "displayed" else known[0]
+        intensity: Intensity = plane.intensity if sight.limits == "displayed" else found[0]
         if str(image.dtype) == "uint8" and intensity == (0.0, 255.0):
             intensity = None
         return replace(settings, channel=channel_of(image), intensity=intensity)
     shown = {layer.unique_id: layer for layer in layers if isinstance(layer, Image)}
-    own = [image if seen.is_alone else shown[one.image] for one in seen.images]
-    numbers = [channel_of(layer) for layer in own]
-    if len(own) > 1 and (None in numbers or len({path_of(layer) for layer in own}) > 1):
+    channel_layers = [image if seen.is_alone else shown[one.image] for one in seen.images]
+    numbers = [channel_of(layer) for layer in channel_layers]
+    if len(channel_layers) > 1 and (None in numbers or len({path_of(layer) for layer in channel_layers}) > 1):
         raise SettingsError(OF_ONE_FILE)
-    limits = [None if sight.limits == "plane" else one for one in known]
-    channels = map(_channel, seen.images, numbers, limits, [sight.percentiles] * len(own))
+    limits = [None if sight.limits == "plane" else one for one in found]
+    channels = map(_channel, seen.images, numbers, limits, [sight.percentiles] * len(channel_layers))
     return replace(settings, composite=tuple(channels))
 
 

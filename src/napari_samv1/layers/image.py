@@ -61,7 +61,7 @@ class DisplayedPlane:
     rgb: bool
     levels: tuple[Any, ...] = field(repr=False)
     _slices: tuple[int | slice, ...] = field(repr=False)
-    given: Seen | None = field(default=None, repr=False)
+    selected: Seen | None = field(default=None, repr=False)
 
     @property
     def level(self) -> int:
@@ -75,9 +75,9 @@ class DisplayedPlane:
 
     @cached_property
     def seen(self) -> Seen:
-        """Images for the model: ``given``, or else this layer alone as displayed."""
-        if self.given is not None:
-            return self.given
+        """Images for the model: ``selected``, or else this layer alone as displayed."""
+        if self.selected is not None:
+            return self.selected
         return Seen(self.plane, self.shape_yx, (self.as_image(),))
 
     def as_image(self, paint: Paint = PLAIN, projection: Projection | None = None) -> SeenImage:
@@ -231,7 +231,7 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
     plane = plane_at(layer, tuple(index), data_revision=data_revision)
     projection = projection_of(viewer, layer, tuple(index))
     seen = Seen(plane.plane, plane.shape_yx, (plane.as_image(projection=projection),))
-    return replace(plane, given=seen)
+    return replace(plane, selected=seen)
 
 
 def plane_at(

@@ -71,7 +71,7 @@ def path_of(layer: Image) -> str:
 
 
 def channel_of(layer: Image) -> int | None:
-    """The place of a layer on its file's channel axis; None where the file has none, or it is not known."""
+    """Index of a layer on its file's channel axis; None without such an axis, or if unknown."""
     number = layer.metadata.get(CHANNEL)
     return number if type(number) is int else None
 

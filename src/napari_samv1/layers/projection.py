@@ -26,34 +26,38 @@ def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> P
         return None
     slabs = []
     for axis, at in enumerate(index):
-        own = viewer.dims.ndim - layer.ndim + axis
-        margins = float(viewer.dims.margin_left[own]), float(viewer.dims.margin_right[own])
+        slider = viewer.dims.ndim - layer.ndim + axis
+        margins = float(viewer.dims.margin_left[slider]), float(viewer.dims.margin_right[slider])
         if at is None or not any(margins):
             continue
-        start, stop = _slices(viewer, layer, axis, own, margins)
+        start, stop = _slices(viewer, layer, axis, slider, margins)
         if stop - start > 1:
             slabs.append(Slab(axis, start, stop))
     return Projection(mode, tuple(slabs)) if slabs else None
 
 
 def thicken(viewer: Any, layer: Image, index: tuple[int | None, ...], slabs: Iterable[Slab]) -> None:
-    """Set the thickness of the sliders to show these slices around a plane, at which they stand."""
+    """Set the slice thickness of the sliders, which stand at a plane, to show these slices around it."""
     around = {slab.axis: slab for slab in slabs}
     margins = list(viewer.dims.margin_left), list(viewer.dims.margin_right)
     for axis, at in enumerate(index):
-        own = viewer.dims.ndim - layer.ndim + axis
-        per_slice = _at(viewer, layer, axis, own, 1.0) - _at(viewer, layer, axis, own, 0.0)
+        slider = viewer.dims.ndim - layer.ndim + axis
+        per_slice = _at(viewer, layer, axis, slider, 1.0) - _at(viewer, layer, axis, slider, 0.0)
         if at is None or not per_slice:
             continue
         slab = around.get(axis, Slab(axis, 0, 1))
-        margins[0][own] = -slab.start / abs(per_slice)
-        margins[1][own] = (slab.stop - 1) / abs(per_slice)
+        margins[0][slider] = -slab.start / abs(per_slice)
+        margins[1][slider] = (slab.stop - 1) / abs(per_slice)
     viewer.dims.margin_left, viewer.dims.margin_right = margins
 
 
-def _slices(viewer: Any, layer: Image, axis: int, own: int, margins: tuple[float, float]) -> tuple[int, int]:
+def _slices(
+    viewer: Any, layer: Image, axis: int, slider: int, margins: tuple[float, float]
+) -> tuple[int, int]:
     """The first slice and the one beyond the last, counted from the slice in the middle."""
-    middle, low, high = (_at(viewer, layer, axis, own, offset) for offset in (0.0, -margins[0], margins[1]))
+    middle, low, high = (
+        _at(viewer, layer, axis, slider, offset) for offset in (0.0, -margins[0], margins[1])
+    )
     if low > high:
         raise NoPlaneError(
             f'napari shows nothing of a thick slice of image "{layer.name}", which is mirrored along this '
@@ -67,8 +71,8 @@ def _slices(viewer: Any, layer: Image, axis: int, own: int, margins: tuple[float
     return first - at, beyond - at
 
 
-def _at(viewer: Any, layer: Image, axis: int, own: int, offset: float) -> float:
+def _at(viewer: Any, layer: Image, axis: int, slider: int, offset: float) -> float:
     """Return the layer's position on an axis, at an offset from the slider."""
     world = np.array(viewer.dims.point, dtype=np.float64)
-    world[own] += offset
+    world[slider] += offset
     return float(from_viewer_world(viewer, layer, world)[axis])

@@ -159,28 +159,32 @@ def _keep_coarse(binding: AnnotationBinding, image: Image, planes: Sequence[Plan
 
 
 def _show_slices(viewer: Any, image: Image, planes: Sequence[PlaneRecord]) -> str:
-    """Show as many slices as the model saw last of the plane that the sliders stand at; "" or a sentence."""
+    """Show as many slices around the sliders' plane as the model saw last; "" or a sentence."""
     keys = [(plane, _last_key(plane)) for plane in planes]
     plane, key = next(((plane, key) for plane, key in keys if key is not None), (planes[0], None))
     if key is None:
         return ""
     display: Display | None = getattr(key, "display", None)
     channels = () if display is None else display.channels
-    own = next((one for one in channels if one.pixels in ("", plane.source.pixels)), None)
-    seen = None if own is None else own.projection
+    channel = next((one for one in channels if one.pixels in ("", plane.source.pixels)), None)
+    seen = None if channel is None else channel.projection
     slabs = next((one.projection.slabs for one in channels if one.projection is not None), ())
     index = planes[0].source.index
-    if slabs and own is not None:
+    if slabs and channel is not None:
         image.projection_mode = "none" if seen is None else seen.mode
     try:
         if slabs or projection_of(viewer, image, index) is not None:
             thicken(viewer, image, index, slabs)
-        is_so = (own is None and bool(channels)) or projection_of(viewer, image, index) == seen
+        is_restored = (channel is None and bool(channels)) or projection_of(viewer, image, index) == seen
     except NoPlaneError as error:
         return str(error)
     wanted = "one slice" if seen is None else f"the {seen}"
     remedy = "set the slider's slice thickness (right-click on it)"
-    return "" if is_so else f"The model saw {wanted} of image “{image.name}”: {remedy} for objects to come."
+    return (
+        ""
+        if is_restored
+        else f"The model saw {wanted} of image “{image.name}”: {remedy} for objects to come."
+    )
 
 
 def _last_key(plane: PlaneRecord) -> Any:

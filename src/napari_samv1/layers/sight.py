@@ -76,7 +76,7 @@ class ImageSight:
             sight=self._sight,
             found=self._found,
         )
-        return replace(plane, given=seen)
+        return replace(plane, selected=seen)
 
     def _images_on(self, plane: DisplayedPlane, image: Image) -> list[SeenImage]:
         images: list[SeenImage] = []

@@ -43,13 +43,13 @@ class Covered:
         ]
 
     def without(self, labels: Iterable[int]) -> Covered:
-        """The labels that are covered but some, which nothing covers any more."""
+        """A copy without some labels, which are no longer covered."""
         given_up = list(labels)
         tiles = dict(self.tiles)
         for key, tile in self.tiles.items():
-            theirs = np.isin(tile, given_up)
-            if theirs.any():
-                left = np.where(theirs, 0, tile).astype(tile.dtype)
+            is_given_up = np.isin(tile, given_up)
+            if is_given_up.any():
+                left = np.where(is_given_up, 0, tile).astype(tile.dtype)
                 left.flags.writeable = False
                 tiles[key] = left
         return Covered(MappingProxyType({key: tile for key, tile in tiles.items() if tile.any()}))

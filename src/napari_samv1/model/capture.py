@@ -60,12 +60,12 @@ def record(work: Callable[[], Tensor], device: torch.device, pool: Pool | None =
         with torch.cuda.stream(stream):
             work()
         torch.cuda.current_stream().wait_stream(stream)
-        # what nothing holds is given back as a recording begins, and would hide what that takes
+        # a recording begins by freeing cached memory, which must not lower ``held``
         torch.cuda.synchronize()
         release(device)
         before = torch.cuda.memory_reserved()
         graph = torch.cuda.CUDAGraph()
-        # other threads go on as they like
+        # other threads may use the device meanwhile
         with torch.cuda.graph(graph, pool=memory, stream=stream, capture_error_mode="thread_local"):
             output = work()
         held = max(0, torch.cuda.memory_reserved() - before)

@@ -67,7 +67,7 @@ class DenseHead(nn.Module):
 
 
 class PixelStem(nn.Module):
-    """Pixels, B 3 H W -> B C H/4 W/4: edges at half their resolution, and what lies around them."""
+    """Pixels, B 3 H W -> B C H/4 W/4: edges at half their resolution, with their surroundings."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()

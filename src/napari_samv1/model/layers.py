@@ -126,7 +126,8 @@ class Linear(nn.Linear):
 class Conv2d(nn.Conv2d):
     """torch's, and exact in float32 on CUDA too: a matrix product there.
 
-    cuDNN rounds the factors of float32 convolutions to ten binary digits, unless the process forbids it.
+    cuDNN rounds the factors of float32 convolutions to ten binary digits, unless a setting of the process
+    forbids it.
     """
 
     def forward(self, x_bchw: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ class Conv2d(nn.Conv2d):
         return self.by_product(x_bchw)
 
     def by_product(self, x_bchw: Tensor) -> Tensor:
-        """The convolution as a product of the weights and what they see: B C H W -> B C' H' W'."""
+        """The convolution as a product of the weights and the unfolded patches: B C H W -> B C' H' W'."""
         (tall, wide), (down, across) = self.kernel_size, self.stride
         above, beside = (int(size) for size in self.padding)
         seen_bkn = functional.unfold(x_bchw, (tall, wide), 1, (above, beside), (down, across))
@@ -149,7 +150,7 @@ class Conv2d(nn.Conv2d):
 
 
 def rounds_convolutions(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return True if a device would round a convolution of this precision, and nobody asked for that."""
+    """Return True if cuDNN may round a convolution of float32 outside of autocast."""
     return device.type == "cuda" and dtype == torch.float32 and not torch.is_autocast_enabled("cuda")
 
 

@@ -32,7 +32,7 @@ class Sam(nn.Module):
         self.mask_decoder = MaskDecoder(config)
 
     def decoding_in(self, dtype: torch.dtype) -> Sam:
-        """The same network with a decoder of its own, in another precision; all else is shared."""
+        """The same network with a separate decoder in another precision; all else is shared."""
         other = copy.copy(self)
         other._modules = {**self._modules, "mask_decoder": copy.deepcopy(self.mask_decoder).to(dtype)}
         return other

@@ -38,9 +38,9 @@ def calibrated(predictor: Predictor, tests: Sequence[TestImage] | None = None) -
     clicks: list[tuple[float, ...]] = []
     regions: list[tuple[float, ...]] = []
     for test in scenes:
-        given = model_input(predictor.model, test.image)
-        embedding = encode(predictor.model, given)
-        proposals = proposer(replace(embedding, pixels_bchw=given.pixels_bchw))
+        prepared = model_input(predictor.model, test.image)
+        embedding = encode(predictor.model, prepared)
+        proposals = proposer(replace(embedding, pixels_bchw=prepared.pixels_bchw))
         areas = np.bincount(test.labels.ravel())
         every = range(len(proposals))
         first = (one for some in clicked(predictor, embedding, proposals, every, settings) for one in some)

@@ -149,7 +149,7 @@ def _is_inner(name: str, parameter: nn.Parameter) -> bool:
 
 
 def grown(head: DenseHead, seed: int) -> DenseHead:
-    """A head of today's sizes that begins as another: parts that it lacks are new, and quiet."""
+    """Head of today's sizes with another head's weights; missing parts are new and start near zero."""
     config = replace(DenseHeadConfig(channels=head.config.channels), stem_width=STEM_WIDTH)
     larger = new_head(config, seed)
     larger.load_state_dict(head.state_dict(), strict=False)

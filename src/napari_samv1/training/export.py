@@ -21,7 +21,7 @@ from napari_samv1.records.preparation import Preparation
 def in_memory(
     weights: Mapping[str, Tensor], config: SamConfig, preparation: Preparation, name: str
 ) -> LoadedModel:
-    """Weights by our names as a model ready for use, as if they had been saved and loaded."""
+    """Weights by our names as a model ready for use, as after saving and loading."""
     published = to_published(weights, config)
     digest = hashlib.sha256()
     for key in sorted(published):
@@ -58,13 +58,13 @@ def write_card(path: Path, facts: Mapping[str, Any], tables: str, *, bundled: bo
         f"Segment Anything's network (Kirillov et al. 2023) {begun}, on synthetic scenes: nuclei, crowds,",
         "coins, particles, tissues, nested cells, stained sections; no photograph is among them.",
         "",
-        "## What it was made of",
+        "## Training",
         "",
         "```json",
         json.dumps(dict(facts), indent=2),
         "```",
         "",
-        "## How good it is",
+        "## Scores",
         "",
         tables,
         "",

@@ -89,7 +89,7 @@ def joined(
     *,
     is_seeded: bool,
 ) -> list[FoundObject]:
-    """Objects of all regions without duplicates, the best first, whatever their order before."""
+    """Objects of all regions without duplicates, the best first, independent of their order."""
     by_place = sorted(objects, key=lambda one: (one.box, one.point_yx, one.candidate))
     if is_seeded:
         if settings.min_mask_region_area:
@@ -171,7 +171,7 @@ class _Finder:
 
         self.share.at(0)
         embedding = self.view.encode(window, on_block)
-        # a script's own proposer need not have it
+        # proposers of scripts may lack the attribute
         sees_pixels = getattr(self.proposer, "sees_pixels", False)
         return self.view.with_pixels(embedding) if sees_pixels else embedding
 

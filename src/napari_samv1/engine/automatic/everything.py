@@ -83,7 +83,7 @@ def segment_everything(
     cache : folder or EmbeddingStore, optional
         Store of the regions' embeddings.
     on_progress : callable, optional
-        Called as ``on_progress(done, total)``; it may raise ``Cancelled``: the objects found by then are
+        Called as ``on_progress(done, total)``. If it raises ``Cancelled``, the objects found so far are
         returned, with ``complete=False``.
 
     Raises
@@ -124,7 +124,7 @@ def run(
     plane: Any = None,
     on_progress: OnProgress | None = None,
 ) -> Found:
-    """``segment_everything`` with its settings as one record, of a ``plane`` as in ``Predictor.on_image``."""
+    """``segment_everything`` with its settings as one record; ``plane`` is as in ``Predictor.on_image``."""
     proposer = proposer_for(predictor, settings)
     if settings.is_arranged:
         pixels = image[0] if isinstance(image, list | tuple) and hasattr(image[0], "shape") else image
@@ -161,7 +161,7 @@ def proposer_for(predictor: Predictor, settings: AutomaticSettings) -> Proposer 
     Raises
     ------
     ValueError
-        If seeds are asked for and the model has no head to find them, or a grid and it takes no points.
+        If ``mode`` is "seeds" and the model has no head, or a grid is needed and the model takes no points.
     """
     proposer = predictor.proposer
     if settings.mode == "seeds" and proposer is None:
@@ -286,6 +286,6 @@ def embed_window(
         dtype=str(model.dtype).removeprefix("torch."),
         device=model.device.type,
     )
-    given = ModelInput(pixels_bchw.to(model.device), frame, key)
-    embedding = encode(model, given, on_progress=lambda *_: progress.tell())
-    return replace(embedding, pixels_bchw=given.pixels_bchw)
+    prepared = ModelInput(pixels_bchw.to(model.device), frame, key)
+    embedding = encode(model, prepared, on_progress=lambda *_: progress.tell())
+    return replace(embedding, pixels_bchw=prepared.pixels_bchw)

@@ -75,9 +75,9 @@ class Proposals:
 
 
 class Proposer(Protocol):
-    """Finds what to ask for in an encoded image, most certain first; in the image's pixels.
+    """Proposes the objects of an encoded image, most certain first; in the image's pixels.
 
-    One with an attribute ``sees_pixels`` that is true gets embeddings with their pixels.
+    A proposer with a true attribute ``sees_pixels`` gets embeddings with their pixels.
     """
 
     @property

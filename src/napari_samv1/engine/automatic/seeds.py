@@ -92,10 +92,10 @@ def decode_seeds(
 ) -> None:
     """Decode one mask for each proposal of an encoded region and append those that pass to ``into``.
 
-    The point is decoded first. Where its mask differs from the proposed region, the region, its box and the
-    point are decoded together, and the better of both masks is kept.
+    The point is decoded first. If its mask differs from the proposed region, the region, its box and the
+    point are decoded together, and the better mask is kept.
 
-    The predicted IoU of an object is the IoU that ``calibration`` expects from the mask's evidence.
+    An object's predicted IoU is the IoU that ``calibration`` expects from the mask's evidence.
     """
     region = Region(plane, embedding.frame.window_yxhw)
     settled = np.zeros(embedding.frame.logits_hw, np.float32)
@@ -112,7 +112,7 @@ def decode_seeds(
             answer.candidate,
             region,
         )
-        # also below the thresholds, so that they do not change which proposals are decoded
+        # also below the thresholds, so that the same proposals are decoded at all thresholds
         here = settled[answer.shape.region]
         here[answer.shape.mask] = np.maximum(here[answer.shape.mask], quality)
         if thresholds.keep(found):
@@ -173,10 +173,10 @@ def outlined(
 ) -> Iterator[list[Answer]]:
     """Decode masks for some proposals, each by its region, the box around it and its point."""
     for start in range(0, len(chosen), settings.points_per_batch):
-        some = chosen[start : start + settings.points_per_batch]
-        prompts = [region_prompts(embedding, proposals, index) for index in some]
+        batch = chosen[start : start + settings.points_per_batch]
+        prompts = [region_prompts(embedding, proposals, index) for index in batch]
         candidates = []
-        for index, prediction in zip(some, predictor.predict_each(embedding, prompts), strict=True):
+        for index, prediction in zip(batch, predictor.predict_each(embedding, prompts), strict=True):
             mask = prediction.best()
             iou, drawn = float(prediction.iou[mask]), prediction.drawn_mhw[mask]
             candidates.append(Candidate(index, mask, iou, drawn, embedding.frame))
@@ -187,13 +187,12 @@ def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Pr
     """A proposal's region, the box around it and its point, in the image's pixels."""
     assert proposals.regions is not None
     frame = embedding.frame
-    own = np.where(proposals.regions[index].to_mask(frame.logits_hw), np.float32(1), np.float32(-1))
-    placed = Candidate(index, 0, 0.0, own, frame)
-    area = threshold_crop(own, placed.frame)
+    signs = np.where(proposals.regions[index].to_mask(frame.logits_hw), np.float32(1), np.float32(-1))
+    area = threshold_crop(signs, frame)
     point = [proposals.points_yx[index]]
     if area.empty:
         return Prompts(points_yx=point, labels=[1])
-    # an area, as for an object's mask hint, so that corrections start from this answer
+    # the region as an area, so that corrections start from this answer
     return Prompts(points_yx=point, labels=[1], boxes_yx=[box_around(area)], area=area)
 
 
@@ -210,7 +209,7 @@ def _weighed(
 ) -> list[Answer]:
     if not candidates:
         return []
-    # on the decoder's grid, where the proposals are
+    # on the decoder's grid, as the proposals
     masks = (stacked(candidates) > 0).cpu().numpy()
     answers = []
     for one, mask, asked, (crop, stability) in zip(

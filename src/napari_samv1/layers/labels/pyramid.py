@@ -115,7 +115,7 @@ class LivePyramid:
             self.preview = preview
             self._draw_coarsest()
 
-    def is_given(self, level: int, plane: Plane, regions: Sequence[Region]) -> bool:
+    def is_in_last_read(self, level: int, plane: Plane, regions: Sequence[Region]) -> bool:
         """Return True if the last read of a level meets one of a plane's regions."""
         ranges = self._last_read.get(level)
         if ranges is None:

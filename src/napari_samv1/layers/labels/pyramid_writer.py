@@ -12,7 +12,7 @@ from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError
 from napari_samv1.layers.labels.pyramid import DTYPE, TILE, pyramid_of
-from napari_samv1.layers.labels.writer import alike
+from napari_samv1.layers.labels.writer import is_same
 from napari_samv1.masks.paint import Painted
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 
@@ -62,7 +62,7 @@ class PyramidWriter:
                 f"end at {(1 << 8 * DTYPE.itemsize) - 1}."
             )
         regions = self._pyramid.put(self._plane, target, changed)
-        if redrawn or self._pyramid.is_given(self._layer.data_level, self._plane, regions):
+        if redrawn or self._pyramid.is_in_last_read(self._layer.data_level, self._plane, regions):
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return True
 
@@ -104,6 +104,6 @@ def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> l
     old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
     changed = moved_ids(tuple(old), tuple(new))
     for label in dict.fromkeys((*old, *new)):
-        if label not in old or label not in new or not alike(old[label], new[label]):
+        if label not in old or label not in new or not is_same(old[label], new[label]):
             changed.add(label)
     return sorted(changed)

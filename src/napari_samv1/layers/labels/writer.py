@@ -141,7 +141,7 @@ class LabelWriter:
             # an object without a mask yet must not wipe pixels that bear its number
             elif old is not None or not piece.mask.empty:
                 new = self._as_painted(piece)
-                if old is None or not alike(old, new):
+                if old is None or not is_same(old, new):
                     changes[object_id] = new
         shown = len(painted.keys() | changes.keys()) - len(gone)
         order = view.stack
@@ -291,7 +291,7 @@ class LabelWriter:
         return {label: (label, crop, OVERWRITE) for label, crop in self._shown(new)} if new else {}
 
 
-def alike(old: Painted, new: Painted) -> bool:
+def is_same(old: Painted, new: Painted) -> bool:
     """Compare two states of an object, by mask and rule."""
     return old[2] == new[2] and (old[1] is new[1] or old[1] == new[1])
 

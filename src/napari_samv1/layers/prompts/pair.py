@@ -53,7 +53,7 @@ class PromptPair:
         self._shown: dict[tuple[type[Layer], Plane], dict[int, tuple[DrawnShape, ...]]] = {}
         self._read: dict[tuple[type[Layer], Plane], ReadPrompts] = {}
         self._compared: dict[Plane, int] = {}  # the document's revision at each plane's last comparison
-        self._doubtful: dict[Plane, set[int]] = {}  # objects to compare again, whatever the revision
+        self._doubtful: dict[Plane, set[int]] = {}  # objects to compare again at any revision
         self._snapshots: dict[type[Layer], Snapshot] = {}
         self._last_read: object = None
 
@@ -228,7 +228,7 @@ class PromptPair:
         self._last_read = None
         self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
 
-    def placed_anew(self) -> None:
+    def transform_changed(self) -> None:
         """Have prompts read again, because a transform changed."""
         self._last_read = None
 

@@ -125,7 +125,7 @@ def attend(
     products nevertheless.)
 
     On other devices, one kernel stores no logits. It gets the terms as ``terms_as_columns`` says, all at once
-    where free memory allows; ``places_nc`` is made if not given.
+    where free memory allows; ``places_nc`` is computed by default.
     """
     groups, count, head_width = queries.shape
     device = queries.device

@@ -81,7 +81,7 @@ class ImageEncoder(nn.Module):
         All stages, one after the other, are the whole encoder.
         """
         if index == 0:
-            # float32 even for stages in bfloat16, where the sum would lose what later blocks add
+            # float32 even for stages in bfloat16, whose sum would round away the additions of later blocks
             x = self.patch_embedding(x).float()
             x = self.position_encoding(x) if tables is None else x + tables.positions_hwc
         stage_tables = None if tables is None else tables.stages[index]

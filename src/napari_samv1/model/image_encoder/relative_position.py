@@ -31,7 +31,7 @@ class RelativePosition(nn.Module):
         """Queries (unscaled, G h w D for G heads) -> their terms per key row and per key column.
 
         The term of a key at row i, column j is ``by_row[..., i] + by_column[..., j]``. ``vectors`` are those
-        of ``at``, computed if not given.
+        of ``at``, computed by default.
         """
         _, height, width, _ = queries_ghwd.shape
         rows_hid, columns_wjd = self.at((height, width), queries_ghwd.dtype) if vectors is None else vectors

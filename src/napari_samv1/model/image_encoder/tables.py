@@ -23,7 +23,7 @@ class EncoderTables:
 
 
 class KeptTables:
-    """Cache of the tables of the last few grids; a copy is empty, as its weights are others."""
+    """Cache of the tables of the last few grids; a copy is empty, because its weights are copies."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, tuple[Unchanged, EncoderTables]] = OrderedDict()
@@ -31,7 +31,7 @@ class KeptTables:
     def of(
         self, key: Hashable, parameters: Sequence[Tensor], make: Callable[[], EncoderTables]
     ) -> EncoderTables:
-        """Return the tables of a key, made anew if they are missing or the weights have changed."""
+        """Return the tables of a key; make them if they are missing or the weights have changed."""
         # taken out and put back, so that two threads may both make tables, but never see half-made ones
         found = self._kept.pop(key, None)
         if found is None or not found[0].are(parameters):

@@ -71,22 +71,22 @@ class TwoWayTransformer(nn.Module):
         ``encoding_bnc`` is the grid's encoding, ``placed_image_bnc`` the image tokens with it added,
         ``remembered`` their keys and values from ``remember``.
         """
-        own, image, placed = tokens_btc, image_bnc, placed_image_bnc
+        encoding, image, placed = tokens_btc, image_bnc, placed_image_bnc
         first, *later = self._layers
-        tokens = first.first_self_attention(own)
+        tokens = first.first_self_attention(encoding)
         if remembered is None:
-            attended = first.token_to_image.few_to_many(tokens + own, placed, image)
+            attended = first.token_to_image.few_to_many(tokens + encoding, placed, image)
         else:
-            attended = first.token_to_image.recall(tokens + own, *remembered)
+            attended = first.token_to_image.recall(tokens + encoding, *remembered)
         tokens = first.think(tokens, attended)
-        image = first.answer(image, placed, tokens, own)
+        image = first.answer(image, placed, tokens, encoding)
         placed = image + encoding_bnc
         for layer in later:
-            tokens = layer.later_self_attention(tokens, own)
-            tokens = layer.think(tokens, layer.token_to_image.few_to_many(tokens + own, placed, image))
-            image = layer.answer(image, placed, tokens, own)
+            tokens = layer.later_self_attention(tokens, encoding)
+            tokens = layer.think(tokens, layer.token_to_image.few_to_many(tokens + encoding, placed, image))
+            image = layer.answer(image, placed, tokens, encoding)
             placed = image + encoding_bnc
-        attended = self.final_token_to_image.few_to_many(tokens + own, placed, image)
+        attended = self.final_token_to_image.few_to_many(tokens + encoding, placed, image)
         return self.norm_final(tokens + attended), image
 
     @property

@@ -734,7 +734,7 @@ class SessionWriter:
 
     def __init__(self) -> None:
         self._context = Context()
-        self._objects: dict[int, tuple[Object, str]] = {}  # by id(), which stays theirs while they are held
+        self._objects: dict[int, tuple[Object, str]] = {}  # by id(), unique while the object is held
         self._lines: dict[Piece, str] = {}
 
     def text(self, session: SessionRecord, beneath: tuple[str, ...], files: dict[str, str]) -> bytes:

@@ -37,8 +37,8 @@ def at_full_resolution(plane: PlaneRecord) -> PlaneRecord:
     beneath = plane.beneath
     if beneath is not None and shape_yx[0] * shape_yx[1] <= MOST_PIXELS:
         rows, columns = (
-            _places(slice(0, own), factor, size)[1]
-            for own, factor, size in zip(beneath.shape, factors, shape_yx, strict=True)
+            _places(slice(0, length), factor, size)[1]
+            for length, factor, size in zip(beneath.shape, factors, shape_yx, strict=True)
         )
         beneath = beneath[np.ix_(rows, columns)]
     return replace(plane, source=_source(plane.source), shape_yx=shape_yx, pieces=pieces, beneath=beneath)
@@ -51,8 +51,8 @@ def coarse_labels(plane: PlaneRecord) -> Iterator[tuple[int, MaskCrop]]:
     """
     if plane.beneath is None or plane.beneath.shape == plane.shape_yx:
         return
-    (height, width), (own_height, own_width) = plane.shape_yx, plane.beneath.shape
-    factors = height / own_height, width / own_width
+    (height, width), (coarse_height, coarse_width) = plane.shape_yx, plane.beneath.shape
+    factors = height / coarse_height, width / coarse_width
     for label, crop in label_objects(plane.beneath):
         is_large = crop.mask.size * factors[0] * factors[1] > MOST_PIXELS
         yield label, EMPTY if is_large else _crop(crop, factors, plane.shape_yx)

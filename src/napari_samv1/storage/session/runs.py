@@ -24,7 +24,7 @@ def run_lengths(crop: MaskCrop, image_hw: tuple[int, int] | None = None) -> Coun
     # the edges of a column come in pairs: the first row inside, the first row after
     places = (left + column.astype(np.int64)) * height + top + edge
     starts, stops = places[::2], places[1::2]
-    # a run that ends at the bottom goes on in the next column
+    # a run that ends at the bottom continues in the next column
     first, last = np.ones((2, len(starts)), dtype=bool)
     first[1:] = last[:-1] = starts[1:] != stops[:-1]
     edges = np.stack([starts[first], stops[last]], axis=1).ravel()

@@ -73,7 +73,7 @@ class InspectModel(QScrollArea):
     # napari passes its viewer only to this exact annotation
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        # napari may pass a proxy, whose layers are wrapped anew at each access
+        # napari may pass a proxy, whose layers are wrapped again at each access
         self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

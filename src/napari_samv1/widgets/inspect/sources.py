@@ -51,7 +51,7 @@ def _nothing() -> None:
 
 
 class NothingToSeeError(ValueError):
-    """Error for a missing model, image or prompt; the message says how to go on."""
+    """Error for a missing model, image or prompt; the message names the remedy."""
 
 
 class Sources(QWidget):
@@ -82,8 +82,8 @@ class Sources(QWidget):
             tooltip="Holds the clicks that some views need",
             new_tooltip="Make a layer for clicks",
         )
-        self.own = QWidget()
-        form = QFormLayout(self.own)
+        self.choosers = QWidget()
+        form = QFormLayout(self.choosers)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Model", self.model)
@@ -93,7 +93,7 @@ class Sources(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.about)
-        layout.addWidget(self.own)
+        layout.addWidget(self.choosers)
         self._fill_models()
         self.model.activated.connect(self._model_picked)
         self.image.changed.connect(lambda _layer: self.changed.emit())
@@ -120,7 +120,7 @@ class Sources(QWidget):
             self._followed = panel
             if panel is not None:
                 self._end_following = panel.app.on_change(self._panel_changed)
-        self.own.setVisible(panel is None)
+        self.choosers.setVisible(panel is None)
         self.about.setVisible(panel is not None or bool(self.status))
         self.about.setText(self.status if panel is None else self._words(panel))
         for chooser in (self.image, self.points):

@@ -95,14 +95,14 @@ class ModelChooser(QWidget):
         return self._choices
 
     @property
-    def known(self) -> KnownModel | None:
+    def listed(self) -> KnownModel | None:
         """The chosen row of the table; None for a weight file."""
         return MODELS.get(self._choices.model)
 
     @property
     def is_ready_to_load(self) -> bool:
         """True if the chosen model's file is on the disk."""
-        row = self.known
+        row = self.listed
         if row is None:
             return Path(self._choices.model).is_file()
         return row.is_bundled or row.is_on_disk
@@ -110,7 +110,7 @@ class ModelChooser(QWidget):
     @property
     def short_name(self) -> str:
         """The model's name, or its file's."""
-        return self._choices.model if self.known is not None else Path(self._choices.model).name
+        return self._choices.model if self.listed is not None else Path(self._choices.model).name
 
     def choose_file(self, path: Path) -> None:
         """Choose a weight file, as the file dialog does."""
@@ -163,7 +163,7 @@ class ModelChooser(QWidget):
             state = on_disk if row.is_on_disk or row.is_bundled else f"↓ {row.megabytes} MB"
             self.model.addItem(f"{name}  ({state})", name)
             self.model.setItemData(self.model.count() - 1, plain(row.summary), Qt.ItemDataRole.ToolTipRole)
-        if self.known is None:
+        if self.listed is None:
             path = Path(self._choices.model)
             self.model.addItem(path.name, str(path))
             self.model.setItemData(self.model.count() - 1, plain(str(path)), Qt.ItemDataRole.ToolTipRole)
@@ -174,7 +174,7 @@ class ModelChooser(QWidget):
         self.model.setCurrentIndex(self.model.findData(self._choices.model))
 
     def _refresh(self) -> None:
-        row = self.known
+        row = self.listed
         self.preparation.setVisible(row is None)
         self._form.labelForField(self.preparation).setVisible(row is None)
         if row is not None:

@@ -74,7 +74,7 @@ class SegmentAnythingPanel(QScrollArea):
     def __init__(self, viewer: napari.viewer.Viewer, choices: Choices | None = None) -> None:
         super().__init__()
         register_keys()
-        # napari may pass a proxy, whose layers are wrapped anew at each access
+        # napari may pass a proxy, whose layers are wrapped again at each access
         self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
