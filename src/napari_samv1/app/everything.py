@@ -457,7 +457,7 @@ def automatic_piece(
         mask,
         found.candidate,
         _scores(found),
-        made_by=made_by if prompts == asked else None,
+        made_by=made_by if prompts == asked and not found.is_proposed else None,
     )
     return Piece(
         number,

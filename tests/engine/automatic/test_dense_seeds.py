@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from automatic_maps import SURE, right_maps
 from napari_samv1.engine.automatic.dense_seeds import seeds_in
 from napari_samv1.records.frame import Frame
-from napari_samv1.training.dense_head import seed_targets
 
 HW = (160, 192)
 FRAME = Frame(HW, (0, 0, *HW), HW, HW, 8)
-SURE = 8.0
 
 
 def discs(centres, radius, hw=HW):
@@ -19,12 +18,6 @@ def discs(centres, radius, hw=HW):
     for number, (cy, cx) in enumerate(centres, 1):
         labels[(np.hypot(y - cy, x - cx) < radius) & (labels == 0)] = number
     return labels
-
-
-def right_maps(labels):
-    maps, _ = seed_targets(labels, 2)
-    chances = np.clip(maps[:3], 1 / (1 + np.exp(SURE)), 1 / (1 + np.exp(-SURE)))
-    return np.concatenate([np.log(chances / (1 - chances)), maps[3:]]).astype(np.float32)
 
 
 def hit(labels, points_yx):

@@ -54,6 +54,12 @@ class FoundObject:
     region: Region
 
     @property
+    def is_proposed(self) -> bool:
+        """True if the mask is the proposed region in the prompts itself, and not an answer to it."""
+        area = self.prompts.area
+        return area is not None and self.crop == MaskCrop(area.origin_yx, area.mask)
+
+    @property
     def crop(self) -> MaskCrop:
         """The mask, unpacked at each call."""
         return self.packed.crop()

@@ -1,4 +1,4 @@
-"""Masks of proposed objects: by a point, and by the proposed region where the point's mask differs."""
+"""Masks of proposed objects: by a point, by the proposed region where the two differ, or the region itself."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ PUBLISHED = Calibration()
 AGREEMENT = 0.8
 """IoU of a point's mask and the proposed region from which on the region is not decoded."""
 
+
+FOLLOWED = 0.9
+"""IoU of a region's mask and the region from which on the network's mask is taken."""
+
+REGION_LEAD = 0.06
+"""Lead in expected IoU over the network's mask from which on a region is itself the mask."""
 
 SETTLED = 0.7
 """Mean quality of the masks in a proposed region from which on the proposal is skipped."""
@@ -93,7 +99,8 @@ def decode_seeds(
     """Decode one mask for each proposal of an encoded region and append those that pass to ``into``.
 
     The point is decoded first. If its mask differs from the proposed region, the region, its box and the
-    point are decoded together, and the better mask is kept.
+    point are decoded together, and the better mask is kept. If the network does not follow the region, for
+    example because it joins neighbours, a region of clearly higher quality is itself the second mask.
 
     An object's predicted IoU is the IoU that ``calibration`` expects from the mask's evidence.
     """
@@ -133,9 +140,13 @@ def decode_seeds(
             on_decoded(done)
         for answers in outlined(predictor, embedding, proposals, sorted(doubtful), settings):
             for answer in answers:
-                before = doubtful[answer.index]
-                better = answer.quality(calibration) > before.quality(calibration)
-                keep(answer if better else before)
+                first, second = doubtful[answer.index], answer
+                if answer.evidence.agreement < FOLLOWED:
+                    region_itself = _region_itself(answer, proposals)
+                    lead = region_itself.quality(calibration) - answer.quality(calibration)
+                    second = region_itself if lead > REGION_LEAD else answer
+                better = second.quality(calibration) > first.quality(calibration)
+                keep(second if better else first)
             done += len(answers)
             on_decoded(done)
 
@@ -196,6 +207,18 @@ def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Pr
     return Prompts(points_yx=point, labels=[1], boxes_yx=[box_around(area)], area=area)
 
 
+def _region_itself(answer: Answer, proposals: Proposals) -> Answer:
+    """The proposed region as the mask, with the network's scores for its mask of that region."""
+    area = answer.prompts.area
+    if area is None or proposals.regions is None:
+        return answer
+    shape = proposals.regions[answer.index]
+    outline, crossing, filled = _by_chances(shape, proposals)
+    evidence = replace(answer.evidence, agreement=1.0, outline=outline, crossing=crossing, filled=filled)
+    crop = MaskCrop(area.origin_yx, area.mask)
+    return replace(answer, packed=PackedCrop.of(crop), area=crop.area, evidence=evidence, shape=shape)
+
+
 def without_duplicates(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
     """Objects that no better one overlaps by more than ``box_nms_thresh`` of the smaller mask."""
     return [objects[i] for i in keep_by_masks(objects, [one.iou for one in objects], settings.box_nms_thresh)]
@@ -225,7 +248,7 @@ def _weighed(
             0.0 if np.isnan(stability) else stability,
             _agreement(mask, one.index, proposals),
             float(proposals.scores[one.index]),
-            *_by_chances(shape, one.frame.logits_hw, proposals),
+            *_by_chances(shape, proposals),
         )
         answers.append(Answer(one.index, PackedCrop.of(crop), crop.area, asked, one.mask, evidence, shape))
     return answers
@@ -241,7 +264,7 @@ def _agreement(mask: NDArray[np.bool_], index: int, proposals: Proposals) -> flo
     return both / either if either else 0.0
 
 
-def _by_chances(mask: MaskCrop, grid_hw: tuple[int, int], proposals: Proposals) -> tuple[float, float, float]:
+def _by_chances(mask: MaskCrop, proposals: Proposals) -> tuple[float, float, float]:
     """Return the shares of rim on a mask's outline, of rim across its inside, and of filled pixels."""
     if proposals.chances is None:
         return 1.0, 0.0, 1.0
@@ -251,7 +274,7 @@ def _by_chances(mask: MaskCrop, grid_hw: tuple[int, int], proposals: Proposals) 
     # the grid's edge is no outline
     within = ndimage.binary_erosion(mask.mask, border_value=0)
     edge = mask.mask & ~within
-    for axis, (bounds, size) in enumerate(zip(mask.region, grid_hw, strict=True)):
+    for axis, (bounds, size) in enumerate(zip(mask.region, proposals.chances.shape[1:], strict=True)):
         ends = ([0] if bounds.start == 0 else []) + ([-1] if bounds.stop == size else [])
         edge[(slice(None),) * axis + (ends,)] = False
     length = max(1, int(np.count_nonzero(edge)))

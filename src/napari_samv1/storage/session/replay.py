@@ -187,7 +187,7 @@ def _unanswered(piece: Piece) -> _Result:
         return piece.id, piece.mask.area, 0, ""
     note = "Its mask was not yet computed when the session was saved."
     if piece.origin == "automatic" and piece.answer is not None:
-        note = "Its mask was cleaned up when it was found: find everything again."
+        note = "Its mask was cleaned up or proposed when it was found: find everything again."
     return piece.id, piece.mask.area, None, note
 
 

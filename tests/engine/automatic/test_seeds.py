@@ -1,0 +1,113 @@
+"""Masks of proposed objects: the network's, or the proposed region where the network joins neighbours."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from automatic_maps import right_maps
+from napari_samv1.annotation.document import Document
+from napari_samv1.app.everything import Item, automatic_piece
+from napari_samv1.checkpoints.load import load_model
+from napari_samv1.engine.automatic.dense_seeds import seeds_in
+from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds
+from napari_samv1.engine.candidate import Candidate
+from napari_samv1.engine.prediction import Prediction
+from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.computation import Computation, Environment
+from napari_samv1.records.frame import Frame
+from napari_samv1.records.place import Plane
+
+HW = (160, 192)
+FRAME = Frame(HW, (0, 0, *HW), HW, HW, 8)
+MADE_BY = Computation("tiny", "tiny", Environment("1", "3", "2", "2", "x", "y", 1))
+
+
+def touching_discs():
+    y, x = np.ogrid[: HW[0], : HW[1]]
+    return 1 * (np.hypot(y - 80, x - 80) < 12) + 2 * (np.hypot(y - 80, x - 105) < 12)
+
+
+class Network:
+    """Answers points and regions by masks that a function of the labels and the disc's number gives."""
+
+    def __init__(self, labels, mask_of):
+        self.labels, self.mask_of = labels, mask_of
+
+    def logits(self, frame, prompts):
+        y, x = np.round(prompts.points_yx[0]).astype(int)
+        mask = self.mask_of(self.labels, self.labels[y, x])
+        h, w = frame.logits_hw
+        rows, columns = (np.arange(n) * size // n for n, size in ((h, HW[0]), (w, HW[1])))
+        return np.where(mask[np.ix_(rows, columns)], np.float32(9), np.float32(-9))
+
+    def stream(self, embedding, prompts, choose, *, batch):
+        frame = embedding.frame
+        yield (
+            len(prompts),
+            [
+                Candidate(i, 1, 0.8, torch.from_numpy(self.logits(frame, one)), frame)
+                for i, one in enumerate(prompts)
+            ],
+        )
+
+    def predict_each(self, embedding, prompts):
+        iou = np.full(4, 0.8, np.float32)
+        return [
+            Prediction(np.stack([self.logits(embedding.frame, one)] * 4), iou, embedding.frame, False)
+            for one in prompts
+        ]
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    return load_model("tiny").dense.calibration
+
+
+def found_by(mask_of, calibration):
+    labels = touching_discs()
+    proposals = seeds_in(right_maps(labels), FRAME, FRAME.logits_hw)
+    settings, found = AutomaticSettings(), []
+    decode_seeds(
+        Network(labels, mask_of),
+        SimpleNamespace(frame=FRAME),
+        proposals,
+        Thresholds.of(settings, calibration),
+        calibration,
+        settings,
+        lambda _done: None,
+        plane=Plane(),
+        into=found,
+    )
+    return labels, found
+
+
+def iou(one, mask):
+    own = one.crop.to_mask(HW)
+    return (own & mask).sum() / (own | mask).sum()
+
+
+def piece_of(one):
+    item = Item(found=one, key=None, roundness=1.0, at_border=False)
+    return automatic_piece(Document(), 1, item, MADE_BY, by_grid=False)
+
+
+def test_where_the_network_joins_two_objects_their_regions_are_the_masks(calibration):
+    labels, found = found_by(lambda labels, _number: labels > 0, calibration)
+    for number in (1, 2):
+        [best] = [one for one in found if iou(one, labels == number) > 0.8]
+        assert best.is_proposed
+        piece = piece_of(best)
+        assert piece.answer.made_by is None, "the network gave no such mask, which replay could repeat"
+        assert piece.mask == best.crop
+        assert len(piece.prompts.points_yx) == 1
+
+
+def test_where_the_network_is_right_its_masks_are_taken(calibration):
+    labels, found = found_by(lambda labels, number: labels == number, calibration)
+    assert [max(iou(one, labels == number) for one in found) > 0.9 for number in (1, 2)] == [True, True]
+    assert not any(one.is_proposed for one in found)
+    assert all(piece_of(one).answer.made_by == MADE_BY for one in found)
