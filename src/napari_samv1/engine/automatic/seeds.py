@@ -1,4 +1,4 @@
-"""Masks of proposed objects: by a point, by the proposed region where the two differ, or the region itself."""
+"""Masks of proposed objects: by a point, by the proposed region if the two differ, or the region itself."""
 
 from __future__ import annotations
 
