@@ -26,7 +26,7 @@ SEEDED = AutomaticSettings(mode="seeds", detail=1.0, stability_score_thresh=0.0)
 class Slide:
     """Discs of 5 to 14 pixels' radius, none nearer than 2 pixels to another, and one that fits no region."""
 
-    def __init__(self, hw=(460, 420), seed=0, large=True):
+    def __init__(self, hw=(460, 420), seed=0, large=True, tries=700):
         random = np.random.default_rng(seed)
         self.labels = np.zeros(hw, dtype=np.int32)
         y, x = np.ogrid[: hw[0], : hw[1]]
@@ -34,7 +34,7 @@ class Slide:
         if large:
             number = 1
             self.labels[np.hypot(y - 230, (x - 210) * 0.6) < 75] = 1
-        for _ in range(700):
+        for _ in range(tries):
             cy, cx = random.uniform(0, hw[0]), random.uniform(0, hw[1])
             radius = random.uniform(5, 14)
             first_y, first_x = (max(int(c) - 18, 0) for c in (cy, cx))

@@ -29,6 +29,33 @@ def found(slide):
 
 
 def test_every_object_is_found_once_and_whole_wherever_it_lies(slide, found):
+    assert_each_once_and_whole(slide, found)
+
+
+def test_the_order_of_the_regions_does_not_matter(slide, found):
+    for order in (lambda windows: windows[::-1], lambda windows: sorted(windows, key=hash)):
+        again = found_in_order(slide, order)
+        assert [(x.box, x.packed) for x in again] == [(x.box, x.packed) for x in found.objects]
+
+
+@pytest.mark.parametrize("offset", [(17, 40), (64, 1), (5, 97)])
+def test_cutting_the_image_elsewhere_finds_the_same_objects(slide, found, offset):
+    y, x = offset
+    assert_same_where_cut(slide, found, (slice(y, y + 300), slice(x, x + 300)))
+
+
+@pytest.mark.full
+def test_ten_thousand_objects_are_each_one_label_in_any_order_and_wherever_the_slide_is_cut():
+    slide = Slide((3000, 3000), large=False, tries=40_000)
+    assert slide.count > 10_000
+    found = found_in(slide.labels)
+    assert_each_once_and_whole(slide, found)
+    again = found_in_order(slide, lambda windows: windows[::-1])
+    assert [(x.box, x.packed) for x in again] == [(x.box, x.packed) for x in found.objects]
+    assert_same_where_cut(slide, found, (slice(61, None), slice(107, None)))
+
+
+def assert_each_once_and_whole(slide, found):
     best = matches(found, slide.labels)
     assert len(found.objects) == slide.count
     assert np.mean(best > 0.8) > 0.99
@@ -42,42 +69,35 @@ def test_every_object_is_found_once_and_whole_wherever_it_lies(slide, found):
     assert np.mean(best[borders] > 0.8) > 0.99
 
 
+def found_in_order(slide, order):
+    view, proposer, objects = KnownView(slide.labels), Centres(slide.labels), []
+    for window in order(region_windows(view, SEEDED)):
+        find_in_region(view, window, SEEDED, proposer, Share(None, 0, 1), objects)
+    return joined(objects, SEEDED, slide.labels.shape, is_seeded=True)
+
+
+def assert_same_where_cut(slide, found, part):
+    cut = slide.labels[part]
+    in_cut, in_whole = found_in(cut).labels(), found.labels()[part]
+    areas = np.bincount(slide.labels.ravel())
+    same = []
+    for number, box in enumerate(find_objects(cut), start=1):
+        mask = None if box is None else cut[box] == number
+        if mask is None or mask.sum() < areas[number]:
+            continue  # cut off
+        around = tuple(slice(max(0, one.start - 20), one.stop + 20) for one in box)
+        first, second = (
+            shown[around] == np.bincount(shown[box][mask]).argmax() for shown in (in_cut, in_whole)
+        )
+        same.append(np.sum(first & second) / np.sum(first | second) > 0.8)
+    assert np.mean(same) >= 0.995
+
+
 def test_an_object_that_no_region_holds_is_decoded_at_a_coarser_detail(slide, found):
     [large] = [one for one in found.objects if one.area > 10_000]
     assert large.region.window_yxhw[2] > SIDE
     assert large.area == pytest.approx(np.count_nonzero(slide.labels == 1), rel=0.02)
     assert all(one.region.window_yxhw[2:] == (SIDE, SIDE) for one in found.objects if one is not large)
-
-
-def test_the_order_of_the_regions_does_not_matter(slide, found):
-    view, proposer = KnownView(slide.labels), Centres(slide.labels)
-    windows = region_windows(view, SEEDED)
-    for order in (windows[::-1], sorted(windows, key=lambda one: hash(one))):
-        objects = []
-        for window in order:
-            find_in_region(view, window, SEEDED, proposer, Share(None, 0, 1), objects)
-        again = joined(objects, SEEDED, slide.labels.shape, is_seeded=True)
-        assert [(x.box, x.packed) for x in again] == [(x.box, x.packed) for x in found.objects]
-
-
-@pytest.mark.parametrize("offset", [(17, 40), (64, 1), (5, 97)])
-def test_cutting_the_image_elsewhere_finds_the_same_objects(slide, found, offset):
-    y, x = offset
-    cut = slide.labels[y : y + 300, x : x + 300]
-    again = found_in(cut)
-    whole = {
-        number: np.count_nonzero(slide.labels == number)
-        for number in np.unique(cut[1:-1, 1:-1])
-        if number and np.count_nonzero(cut == number) == np.count_nonzero(slide.labels == number)
-    }
-    own, theirs = again.labels(), found.labels()[y : y + 300, x : x + 300]
-    same = 0
-    for number in whole:
-        mask = cut == number
-        a, b = (np.bincount(labels[mask]).argmax() for labels in (own, theirs))
-        first, second = own == a, theirs == b
-        same += np.sum(first & second) / np.sum(first | second) > 0.8
-    assert same >= 0.995 * len(whole)
 
 
 def test_a_seed_between_two_regions_is_asked_in_one(slide):

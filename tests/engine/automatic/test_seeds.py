@@ -49,7 +49,7 @@ class Network:
         yield (
             len(prompts),
             [
-                Candidate(i, 1, 0.8, torch.from_numpy(self.logits(frame, one)), frame)
+                Candidate(i, 1, 0.55, torch.from_numpy(self.logits(frame, one)), frame)
                 for i, one in enumerate(prompts)
             ],
         )

@@ -32,8 +32,8 @@ AGREEMENT = 0.8
 FOLLOWED = 0.9
 """IoU of a region's mask and the region from which on the network's mask is taken."""
 
-REGION_LEAD = 0.06
-"""Lead in expected IoU over the network's mask from which on a region is itself the mask."""
+REGION_LEAD = 0.03
+"""Lead in expected IoU over the network's masks from which on a region is itself the mask."""
 
 SETTLED = 0.7
 """Mean quality of the masks in a proposed region from which on the proposal is skipped."""
@@ -100,7 +100,7 @@ def decode_seeds(
 
     The point is decoded first. If its mask differs from the proposed region, the region, its box and the
     point are decoded together, and the better mask is kept. If the network does not follow the region, for
-    example because it joins neighbours, a region of clearly higher quality is itself the second mask.
+    example because it joins neighbours, a region of higher quality is itself the mask.
 
     An object's predicted IoU is the IoU that ``calibration`` expects from the mask's evidence.
     """
@@ -140,13 +140,12 @@ def decode_seeds(
             on_decoded(done)
         for answers in outlined(predictor, embedding, proposals, sorted(doubtful), settings):
             for answer in answers:
-                first, second = doubtful[answer.index], answer
+                best = max(doubtful[answer.index], answer, key=lambda one: one.quality(calibration))
                 if answer.evidence.agreement < FOLLOWED:
-                    region_itself = _region_itself(answer, proposals)
-                    lead = region_itself.quality(calibration) - answer.quality(calibration)
-                    second = region_itself if lead > REGION_LEAD else answer
-                better = second.quality(calibration) > first.quality(calibration)
-                keep(second if better else first)
+                    itself = _region_itself(answer, proposals)
+                    lead = itself.quality(calibration) - best.quality(calibration)
+                    best = itself if lead > REGION_LEAD else best
+                keep(best)
             done += len(answers)
             on_decoded(done)
 
