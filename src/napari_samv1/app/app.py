@@ -291,8 +291,6 @@ class App:
                 while self._again and not self.closed:
                     self._again = False
                     self._ask()
-                    # last, because a new layer takes napari as long as an encoding takes the thread
-                    self.canvas.masks.make()
                     self._tell()
         finally:
             self._changing = self._telling = False

@@ -68,9 +68,6 @@ class Current(Protocol):
 class Masks(Protocol):
     """The layer of masks."""
 
-    def make(self) -> None:
-        """Make the layer for objects that wait for their first mask, if there is none."""
-
     def shows(self, number: int) -> bool:
         """True if the displayed plane shows a label of this number."""
 

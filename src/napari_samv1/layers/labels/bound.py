@@ -31,33 +31,22 @@ class BoundLabels:
         if opened is None:
             return ""
         planes = list(planes)
+        if self.layer is None and any(opened.document.on(plane).objects for plane in planes):
+            if self.dismissed:
+                return ""
+            try:
+                # binding the layer writes all objects; before anything is encoded, as Python would hold up both
+                self._make()
+            except NoPlaneError as error:
+                return str(error)
         if self.layer is None:
-            pieces = (piece for plane in planes for piece in opened.document.on(plane).objects.values())
-            # binding the layer writes all objects
-            return self._make_layer() if any(not piece.mask.empty for piece in pieces) else ""
+            return ""
         highest = max(opened.document.objects, default=0)
         if lacks_room(self.layer, highest):
             self.is_widening = True
             widen(self.layer, highest)
             self.is_widening = False
         return opened.write(self.layer, planes)
-
-    def make(self) -> None:
-        """Make the layer for objects that wait for their first mask, if there is none."""
-        opened, plane = self._images.opened, self._screen.place
-        if opened is None or plane is None or self.layer is not None:
-            return
-        if opened.document.on(plane).pending:
-            self._make_layer()
-
-    def _make_layer(self) -> str:
-        if self.dismissed:
-            return ""
-        try:
-            self._make()
-        except NoPlaneError as error:
-            return str(error)
-        return ""
 
     def redraw(self) -> str:
         """Write all objects into the bound layer; "" or a sentence."""
