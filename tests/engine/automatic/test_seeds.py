@@ -26,7 +26,15 @@ FRAME = Frame(HW, (0, 0, *HW), HW, HW, 8)
 MADE_BY = Computation("tiny", "tiny", Environment("1", "3", "2", "2", "x", "y", 1))
 
 
-def touching_discs():
+def rods():
+    """Two capsules side by side, 60 by 14 pixels."""
+    y, x = np.ogrid[: HW[0], : HW[1]]
+    along = np.maximum(np.abs(x - 96) - 23, 0)
+    return 1 * (np.hypot(y - 80, along) < 7) + 2 * (np.hypot(y - 96, along) < 7)
+
+
+def discs():
+    """Two discs that touch, of 24 pixels."""
     y, x = np.ogrid[: HW[0], : HW[1]]
     return 1 * (np.hypot(y - 80, x - 80) < 12) + 2 * (np.hypot(y - 80, x - 105) < 12)
 
@@ -67,8 +75,7 @@ def calibration():
     return load_model("tiny").dense.calibration
 
 
-def found_by(mask_of, calibration):
-    labels = touching_discs()
+def found_by(mask_of, calibration, labels):
     proposals = seeds_in(right_maps(labels), FRAME, FRAME.logits_hw)
     settings, found = AutomaticSettings(), []
     decode_seeds(
@@ -82,7 +89,7 @@ def found_by(mask_of, calibration):
         plane=Plane(),
         into=found,
     )
-    return labels, found
+    return found
 
 
 def iou(one, mask):
@@ -95,8 +102,13 @@ def piece_of(one):
     return automatic_piece(Document(), 1, item, MADE_BY, by_grid=False)
 
 
-def test_where_the_network_joins_two_objects_their_regions_are_the_masks(calibration):
-    labels, found = found_by(lambda labels, _number: labels > 0, calibration)
+def joined(labels, _number):
+    return labels > 0
+
+
+def test_where_the_network_joins_two_rods_their_regions_are_the_masks(calibration):
+    labels = rods()
+    found = found_by(joined, calibration, labels)
     for number in (1, 2):
         [best] = [one for one in found if iou(one, labels == number) > 0.8]
         assert best.is_proposed
@@ -106,8 +118,14 @@ def test_where_the_network_joins_two_objects_their_regions_are_the_masks(calibra
         assert len(piece.prompts.points_yx) == 1
 
 
-def test_where_the_network_is_right_its_masks_are_taken(calibration):
-    labels, found = found_by(lambda labels, number: labels == number, calibration)
-    assert [max(iou(one, labels == number) for one in found) > 0.9 for number in (1, 2)] == [True, True]
+def test_round_objects_have_the_networks_masks(calibration):
+    assert not any(one.is_proposed for one in found_by(joined, calibration, discs()))
+
+
+@pytest.mark.parametrize("objects", [rods, discs])
+def test_where_the_network_is_right_its_masks_are_taken(calibration, objects):
+    labels = objects()
+    found = found_by(lambda labels, number: labels == number, calibration, labels)
+    assert all(max(iou(one, labels == number) for one in found) > 0.9 for number in (1, 2))
     assert not any(one.is_proposed for one in found)
     assert all(piece_of(one).answer.made_by == MADE_BY for one in found)

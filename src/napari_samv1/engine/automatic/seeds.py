@@ -32,6 +32,9 @@ AGREEMENT = 0.8
 FOLLOWED = 0.9
 """IoU of a region's mask and the region from which on the network's mask is taken."""
 
+LONG = 2.2
+"""Ratio of a region's axes from which on it may itself be the mask: the network joins rods side by side."""
+
 REGION_LEAD = 0.03
 """Lead in expected IoU over the network's masks from which on a region is itself the mask."""
 
@@ -99,8 +102,8 @@ def decode_seeds(
     """Decode one mask for each proposal of an encoded region and append those that pass to ``into``.
 
     The point is decoded first. If its mask differs from the proposed region, the region, its box and the
-    point are decoded together, and the better mask is kept. If the network does not follow the region, for
-    example because it joins neighbours, a region of higher quality is itself the mask.
+    point are decoded together, and the better mask is kept. If the network does not follow a long region, as
+    where it joins rods side by side, a region of higher quality is itself the mask.
 
     An object's predicted IoU is the IoU that ``calibration`` expects from the mask's evidence.
     """
@@ -141,7 +144,7 @@ def decode_seeds(
         for answers in outlined(predictor, embedding, proposals, sorted(doubtful), settings):
             for answer in answers:
                 best = max(doubtful[answer.index], answer, key=lambda one: one.quality(calibration))
-                if answer.evidence.agreement < FOLLOWED:
+                if answer.evidence.agreement < FOLLOWED and _is_long(proposals, answer.index):
                     itself = _region_itself(answer, proposals)
                     lead = itself.quality(calibration) - best.quality(calibration)
                     best = itself if lead > REGION_LEAD else best
@@ -204,6 +207,16 @@ def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Pr
         return Prompts(points_yx=point, labels=[1])
     # the region as an area, so that corrections start from this answer
     return Prompts(points_yx=point, labels=[1], boxes_yx=[box_around(area)], area=area)
+
+
+def _is_long(proposals: Proposals, index: int) -> bool:
+    """Return True if a proposed region is a rod: by the axes of the ellipse with its moments."""
+    from skimage.measure import regionprops
+
+    if proposals.regions is None or proposals.regions[index].empty:
+        return False
+    [region] = regionprops(proposals.regions[index].mask.astype(np.uint8))
+    return bool(region.axis_major_length >= LONG * max(region.axis_minor_length, 1.0))
 
 
 def _region_itself(answer: Answer, proposals: Proposals) -> Answer:

@@ -35,7 +35,7 @@ class BoundLabels:
             if self.dismissed:
                 return ""
             try:
-                # binding the layer writes all objects; before anything is encoded, as Python would hold up both
+                # binding writes all objects; before the encoding, as threads of Python hold each other up
                 self._make()
             except NoPlaneError as error:
                 return str(error)
