@@ -536,9 +536,16 @@ def _box(coordinates: tuple[float, ...], ndim: int) -> tuple[float, ...] | None:
 
 
 def _steps(plane: PlaneLook) -> PlaneLook:
-    """What steps change: without labels of another tool, which become objects without a step."""
-    objects = {number: one for number, one in plane.objects.items() if number not in OTHERS}
-    order = tuple(number for number in plane.order if number not in OTHERS)
+    """What steps change: without labels of another tool, which become objects without a step.
+
+    Prompts of such an object come by steps, or with a layer that is chosen, as those of any other.
+    """
+    objects = {
+        number: one
+        for number, one in plane.objects.items()
+        if number not in OTHERS or one.points or one.boxes
+    }
+    order = tuple(number for number in plane.order if number in objects)
     return replace(plane, objects=objects, order=order, rows=_prompts(plane))
 
 
