@@ -457,6 +457,14 @@ def test_a_label_that_becomes_an_object_is_whole_once_what_covers_it_is_gone(ove
     assert not (labels.data == 90).any()
 
 
+def test_a_mask_that_comes_when_another_image_is_chosen_is_shown(at_work):
+    person = at_work(TWO)
+    person.click(10, 20)
+    person.choose_image("second")
+    person.wait()
+    assert np.count_nonzero(person.look().planes["first", (None, None)].pixels) == 25
+
+
 @pytest.fixture
 def cleared(over_a_label):
     """Object 90 was made here and cleared; then a layer is chosen in which another tool has a label 90."""

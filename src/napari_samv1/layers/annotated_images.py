@@ -53,6 +53,10 @@ class AnnotatedImages:
         """The annotation of an image that is or was open."""
         return self._all[layer.unique_id]
 
+    def with_document(self, document: Document) -> AnnotatedImage | None:
+        """The annotation that holds a document; None if it was dropped."""
+        return next((one for one in self._all.values() if one.document is document), None)
+
     def drop(self, layer: Image) -> None:
         """Forget the annotation of one image, if it has any."""
         self._all.pop(layer.unique_id, None)

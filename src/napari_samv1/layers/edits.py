@@ -68,13 +68,18 @@ class Edits:
     def accept(self, results: Sequence[DecodeResult]) -> str:
         """Store decoded masks on their planes, and write them at once.
 
-        A missing Labels layer is made; after the user deleted one, only with the next prompt.
+        A missing Labels layer is made; after the user deleted one, only with the next prompt. Masks of an image
+        that is no longer chosen go into the layer that shows them.
         """
         sentences = []
         for document, change in self._decoding.accept(results):
-            opened = self._images.opened
-            if change and opened is not None and document is opened.document:
+            annotated = self._images.with_document(document)
+            if not change or annotated is None:
+                continue
+            if annotated is self._images.opened:
                 sentences.append(self._masks.write(change.planes))
+            elif annotated.layers.labels is not None:
+                sentences.append(annotated.write(annotated.layers.labels, change.planes))
         sentences += [result.error for result in results]
         return next((sentence for sentence in sentences if sentence), "")
 
