@@ -76,6 +76,10 @@ class DiscPredictor:
         )
         return Embedding(torch.zeros(1, 1, *frame.grid_hw), frame, key)
 
+    def on_image(self, _image: Any, **_how: Any) -> Any:
+        """A view of a large image, in which nothing is encoded yet."""
+        return SimpleNamespace(encoded=(), request=lambda _window: None)
+
     def answer_each(self, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Prediction]:
         self.threads.add(threading.current_thread().name)
         time.sleep(self.decode_seconds)
