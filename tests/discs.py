@@ -22,6 +22,15 @@ from napari_samv1.records.prompts import Prompts
 RADII = (10, 20, 14, 7)  # of the four candidates, in image pixels
 
 
+class UnreadView:
+    """A view of a large image, in which nothing is encoded."""
+
+    encoded = ()
+
+    def request(self, _window: Any) -> None:
+        """Find no limits."""
+
+
 class DiscPredictor:
     """Answers discs around foreground points and the insides of boxes, minus discs at background points.
 
@@ -77,8 +86,7 @@ class DiscPredictor:
         return Embedding(torch.zeros(1, 1, *frame.grid_hw), frame, key)
 
     def on_image(self, _image: Any, **_how: Any) -> Any:
-        """A view of a large image, in which nothing is encoded yet."""
-        return SimpleNamespace(encoded=(), request=lambda _window: None)
+        return UnreadView()
 
     def answer_each(self, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Prediction]:
         self.threads.add(threading.current_thread().name)
