@@ -68,8 +68,8 @@ class Edits:
     def accept(self, results: Sequence[DecodeResult]) -> str:
         """Store decoded masks on their planes, and write them at once.
 
-        A missing Labels layer is made; after the user deleted one, only with the next prompt. Masks of another
-        image go into the layer that shows them.
+        A missing Labels layer is made; after the user deleted one, only with the next prompt. Masks of
+        another image go into the layer that shows them.
         """
         sentences = []
         for document, change in self._decoding.accept(results):
