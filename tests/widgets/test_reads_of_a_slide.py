@@ -42,6 +42,19 @@ class Watched(CountingArray):
         return pixels
 
 
+class Remote(CountingArray):
+    """Fails where the package reads, for as long as ``fails`` holds something."""
+
+    def __init__(self, level, fails):
+        super().__init__(level.shape, level.function, level.dtype)
+        self.fails = fails
+
+    def __getitem__(self, cut):
+        if self.fails and _is_of_the_package(sys._getframe(1)):
+            raise OSError("connection reset by peer")
+        return super().__getitem__(cut)
+
+
 def _is_of_the_package(frame):
     """True if one of our files called, and napari's own drawing is not between."""
     while frame is not None:
@@ -122,3 +135,29 @@ def test_a_slide_in_colour_is_annotated_and_read_region_by_region(open_panel, ha
     assert piece.mask.area == pytest.approx(math.pi * RADIUS**2, rel=0.15)
     assert [pixels for is_main, pixels in noted if is_main] == []
     assert max(pixels for _, pixels in noted) <= 4 * REGION
+
+
+def test_a_store_that_fails_is_a_sentence_and_the_next_click_is_answered(open_panel, hand_on, qtbot):
+    fails: list[bool] = []
+    levels = [
+        dask.array.from_array(Remote(level, fails), chunks=512, asarray=False)
+        for level in pyramid((20_000, 20_000), discs, 6)
+    ]
+    with dask.config.set(scheduler="synchronous"):
+        panel = open_panel()
+        fails.append(True)
+        panel.viewer.add_image(levels, name="slide", multiscale=True, contrast_limits=(0, 255))
+        click(qtbot, panel.tools.click)
+        qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
+        panel.viewer.reset_view()
+        y = x = 40 * PITCH + PITCH // 2
+        hand = hand_on(panel)
+        hand.zoom_to(1.5, (y, x))
+        hand.click(y, x)
+        qtbot.waitUntil(lambda: "connection reset by peer" in panel.app.state.message, timeout=60_000)
+        fails.clear()
+        hand.click(y + 4, x)
+        qtbot.waitUntil(lambda: _is_answered(panel.app.state, 1), timeout=60_000)
+        wait_until_idle(qtbot, panel)
+    assert panel.app.state.piece.mask.area == pytest.approx(math.pi * RADIUS**2, rel=0.15)
+    assert "connection" not in panel.app.state.message
