@@ -283,7 +283,13 @@ class PersonAtAWindow(Person):
         self._press(self.panel.session.open)
         for _ in ("read", "images found"):
             wait_for_worker(self.window.qtbot, self.panel)
-        assert not self.panel.session.card.isVisible(), self.panel.session.card.sentence.text()
+        card = self.panel.session.card
+        while card.isVisible() and "Use this image" in card.buttons:
+            # one that was renamed, and whose pixels were never hashed, as it was painted on alone
+            assert "whose pixels the session does not record" in card.sentence.text()
+            self._press(card.buttons["Use this image"])
+            wait_for_worker(self.window.qtbot, self.panel)
+        assert not card.isVisible(), card.sentence.text()
         self.image = next(name for name, layer in self.images.items() if layer is self.binding.image)
         for name in self.images:
             # the layers of an image are asked of the panel by choosing it
