@@ -73,9 +73,17 @@ class LayerChooser(QWidget):
             self._combo.value = chosen if chosen in self._combo.choices else None
         self._picked()
 
-    def _choices(self, _widget: object) -> list[Layer]:
+    def _choices(self, _widget: object) -> list[tuple[str, Layer]]:
+        named: dict[str, Layer] = {}
         # the newest layer is on top, as in napari's own list
-        return [layer for layer in reversed(self._viewer.layers) if self._accepts(layer)]
+        for layer in reversed(self._viewer.layers):
+            if self._accepts(layer):
+                name = str(layer.name)
+                # two have one name until napari renames one, and a combo box tells rows by their names
+                while name in named:
+                    name += "\N{ZERO WIDTH SPACE}"
+                named[name] = layer
+        return list(named.items())
 
     def _picked(self, _value: object = None) -> None:
         layer = self._combo.value
