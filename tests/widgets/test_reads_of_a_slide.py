@@ -81,10 +81,23 @@ def _opened(panel, hand_on, qtbot):
         for level in pyramid((SIDE, SIDE), discs, 9)
     ]
     panel.viewer.add_image(levels, name="slide", multiscale=True, contrast_limits=(0, 255))
+    return panel, _ready_to_click(panel, hand_on, qtbot), noted
+
+
+def _ready_to_click(panel, hand_on, qtbot):
     click(qtbot, panel.tools.click)
     qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
     panel.viewer.reset_view()
-    return panel, hand_on(panel), noted
+    return hand_on(panel)
+
+
+def _click_on_a_disc(panel, hand_on, qtbot):
+    """Zoom in on the disc near the middle of 20,000 pixels and click on it; return the hand and the place."""
+    place = (40 * PITCH + PITCH // 2,) * 2
+    hand = _ready_to_click(panel, hand_on, qtbot)
+    hand.zoom_to(1.5, place)
+    hand.click(*place)
+    return hand, place
 
 
 def test_five_far_clicks_read_regions_alone_and_nothing_on_the_main_thread(slide, qtbot):
@@ -121,13 +134,7 @@ def test_a_slide_in_colour_is_annotated_and_read_region_by_region(open_panel, ha
     with dask.config.set(scheduler="synchronous"):
         panel = open_panel()
         panel.viewer.add_image(levels, name="slide", multiscale=True, rgb=True)
-        click(qtbot, panel.tools.click)
-        qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
-        panel.viewer.reset_view()
-        y = x = 40 * PITCH + PITCH // 2
-        hand = hand_on(panel)
-        hand.zoom_to(1.5, (y, x))
-        hand.click(y, x)
+        _click_on_a_disc(panel, hand_on, qtbot)
         qtbot.waitUntil(lambda: _is_answered(panel.app.state, 1), timeout=60_000)
         wait_until_idle(qtbot, panel)
     piece = panel.app.state.piece
@@ -147,13 +154,7 @@ def test_a_store_that_fails_is_a_sentence_and_the_next_click_is_answered(open_pa
         panel = open_panel()
         fails.append(True)
         panel.viewer.add_image(levels, name="slide", multiscale=True, contrast_limits=(0, 255))
-        click(qtbot, panel.tools.click)
-        qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
-        panel.viewer.reset_view()
-        y = x = 40 * PITCH + PITCH // 2
-        hand = hand_on(panel)
-        hand.zoom_to(1.5, (y, x))
-        hand.click(y, x)
+        hand, (y, x) = _click_on_a_disc(panel, hand_on, qtbot)
         qtbot.waitUntil(lambda: "connection reset by peer" in panel.app.state.message, timeout=60_000)
         fails.clear()
         hand.click(y + 4, x)

@@ -67,8 +67,7 @@ class Worker:
 
     A job that waits is replaced by a newer one with the same key; a running one goes on, and its answer is
     delivered unless it was cancelled. Jobs never raise out of the thread: every job that is not replaced ends
-    in an ``Outcome``.
-    The thread starts with the first job.
+    in an ``Outcome``. The thread starts with the first job.
 
     napari's workers are not used, because napari keeps each, with its arguments, as long as the window lives.
 
