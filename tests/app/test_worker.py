@@ -113,6 +113,39 @@ def test_progress_arrives_in_order(calls, outcomes):
     assert worker.stop()
 
 
+def test_counts_come_a_few_times_a_second_and_not_of_a_job_that_is_soon_done(calls, outcomes, monkeypatch):
+    at = [0.0]
+    monkeypatch.setattr("napari_samv1.app.worker.time.monotonic", lambda: at[0])
+    progress = []
+    worker = Worker("test", outcomes.append, lambda _key, done: progress.append(done), deliver=calls)
+
+    def job(ticket: Ticket) -> None:
+        for step in range(10):
+            at[0] = 0.07 * step
+            ticket.count(step, 10)
+
+    worker.submit("a", job)
+    calls.make_until(lambda: len(outcomes) == 1)
+    assert progress == [(3, 10), (6, 10), (9, 10)]
+    assert worker.stop()
+
+
+def test_a_cancelled_job_ends_at_its_next_count(worker, calls, outcomes):
+    started, cancelled = threading.Event(), threading.Event()
+
+    def job(ticket: Ticket) -> None:
+        started.set()
+        assert cancelled.wait(5)
+        ticket.count(1, 2)
+
+    worker.submit("a", job)
+    assert started.wait(5)
+    worker.cancel("a")
+    cancelled.set()
+    calls.make_until(lambda: len(outcomes) == 1)
+    assert outcomes[0].cancelled
+
+
 def test_stopping_ends_a_running_job_and_delivers_nothing_more(worker, calls, outcomes):
     started = threading.Event()
 
@@ -164,6 +197,16 @@ def test_a_worker_is_busy_until_its_job_has_ended(worker, calls, outcomes):
     gate.set()
     calls.make_until(lambda: len(outcomes) == 1)
     assert not worker.busy
+
+
+def test_the_thread_ends_with_its_last_job_and_a_later_job_starts_another(worker, calls, outcomes):
+    threads = []
+    for round_ in (1, 2):
+        worker.submit("a", lambda ticket: threads.append(threading.current_thread()))
+        calls.make_until(lambda: len(outcomes) == round_)  # noqa: B023
+        threads[-1].join(5)
+        assert not threads[-1].is_alive()
+    assert threads[0] is not threads[1]
 
 
 def test_no_thread_starts_without_a_job(calls):

@@ -397,6 +397,10 @@ class Playing(RuleBasedStateMachine):
             # at its first choice alone: rows that come later are prompts, and steps may take them back
             if layer_id in self.person.own_layers:
                 self.brought.setdefault(layer_id, coordinates)
+                if any(_is_elsewhere(one, self.person.plane) for one in coordinates):
+                    # they become prompts once their slice is displayed, which undo may do
+                    self.past.clear()
+                    self.future.clear()
 
     @rule(kind=st.sampled_from(["points", "labels"]))
     def bind_a_new(self, kind: str) -> None:
@@ -527,6 +531,11 @@ class Playing(RuleBasedStateMachine):
 
 def _at(index: Index) -> tuple[Any, ...]:
     return tuple(slice(None) if own is None else own for own in index)
+
+
+def _is_elsewhere(coordinates: tuple[float, ...], index: Index) -> bool:
+    """True for a prompt on another plane than the one of the index."""
+    return any(own is not None and own != at for own, at in zip(index, coordinates, strict=False))
 
 
 def _box(coordinates: tuple[float, ...], ndim: int) -> tuple[float, ...] | None:

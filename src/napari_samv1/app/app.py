@@ -9,6 +9,7 @@ the views updated.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -110,6 +111,7 @@ class App:
         self._before_closing: list[Callable[[], None]] = []
         self._changing = self._telling = self._again = False
         self._reading_soon = self._applying_soon = self._looking_soon = False
+        self._read_at = float("-inf")  # monotonic seconds
         self._settings = MovedSettings(canvas)
         self._shape: Tool = "box"
         self._warning = ""  # about saving
@@ -377,13 +379,18 @@ class App:
     # Events of the canvas
 
     def _touched(self) -> None:
-        """Schedule a read: a throttle, not a debounce, so that a dragged rectangle keeps redrawing."""
+        """Schedule a read: a throttle, not a debounce, so that a dragged rectangle keeps redrawing.
+
+        A first click is read at once, before napari draws it.
+        """
         if not self._reading_soon and not self.closed:
             self._reading_soon = True
-            self._later(REDRAW_MILLISECONDS, self._read_touched)
+            passed = int(min(REDRAW_MILLISECONDS, 1000 * (time.monotonic() - self._read_at)))
+            self._later(REDRAW_MILLISECONDS - passed, self._read_touched)
 
     def _read_touched(self) -> None:
         self._reading_soon = False
+        self._read_at = time.monotonic()
         self.sync()
 
     def _read(self) -> None:
@@ -675,7 +682,7 @@ def _by_region(
         def report(done: int, total: int) -> None:
             if ticket.cancelled:
                 raise Cancelled
-            ticket.report((done, total))
+            ticket.count(done, total)
 
         results = run_each(predictor, jobs, report)
         if any(key not in pixels for key in (plane.key, *(one.key for one in plane.seen.images))):

@@ -258,7 +258,7 @@ class Encoder:
         view = self.viewed(plane).view
 
         def job(ticket: Ticket) -> None:
-            view.encode(window, lambda done, total: ticket.report((done, total)))
+            view.encode(window, ticket.count)
 
         self._worker.submit(AHEAD, job)
 
@@ -361,15 +361,12 @@ class Encoder:
         view = self.viewed(plane, renew=True).view if by_view else None
 
         def job(ticket: Ticket) -> tuple[EncodedPlane, Embedding | None, Mapping[Hashable, str]]:
-            def report(done: int, total: int) -> None:
-                ticket.report((done, total))
-
             if view is not None:
-                made = view.encode(window or (0, 0, *plane.shape_yx), report)
+                made = view.encode(window or (0, 0, *plane.shape_yx), ticket.count)
                 return plane, None if window else made, plane.hashes()
             seen = plane.seen_pixels()
             embedding = model.predictor.embed(
-                seen.pixels, intensity=seen.intensity, gamma=seen.gamma, on_progress=report
+                seen.pixels, intensity=seen.intensity, gamma=seen.gamma, on_progress=ticket.count
             )
             if seen.display is not None:
                 embedding = replace(embedding, key=replace(embedding.key, display=seen.display))

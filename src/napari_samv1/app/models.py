@@ -82,5 +82,5 @@ def download(name: str, ticket: Ticket) -> str:
     import_for_jobs()
     from napari_samv1.checkpoints.download import download as fetch
 
-    fetch(MODELS[name], lambda done, total: ticket.report((done, total)))
+    fetch(MODELS[name], ticket.count)
     return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-MAIN_THREAD_POLL_SECONDS = 1.0
+COUNT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Ticket:
         self.key = key
         self._report = report
         self._cancelled = threading.Event()
+        self._counted = time.monotonic()
 
     def cancel(self) -> None:
         """Ask the job to end at its next check."""
@@ -56,6 +58,17 @@ class Ticket:
         self.check()
         self._report(self.key, progress)
 
+    def count(self, done: int, total: int) -> None:
+        """Report ``(done, total)``, a few times a second at most; raise as ``report`` does.
+
+        A short job is held up by the main thread as it draws each step, and ends before a person reads it.
+        """
+        self.check()
+        now = time.monotonic()
+        if now - self._counted >= COUNT_SECONDS:
+            self._counted = now
+            self.report((done, total))
+
 
 Job = Callable[[Ticket], Any]
 # makes calls on the main thread in the order of their arrival, without waiting for them
@@ -67,7 +80,10 @@ class Worker:
 
     A job that waits is replaced by a newer one with the same key; a running one goes on, and its answer is
     delivered unless it was cancelled. Jobs never raise out of the thread: every job that is not replaced ends
-    in an ``Outcome``. The thread starts with the first job.
+    in an ``Outcome``.
+
+    The thread starts with a job and ends when none waits: a thread that waits would keep its team of OpenMP
+    threads, and beside it the teams of other threads compute a third slower.
 
     napari's workers are not used, because napari keeps each, with its arguments, as long as the window lives.
 
@@ -98,14 +114,14 @@ class Worker:
         self._deliver = deliver
         self._waiting: OrderedDict[Hashable, tuple[Ticket, Job]] = OrderedDict()
         self._running: Ticket | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
     def submit(self, key: Hashable, job: Job) -> Ticket:
         """Run ``job(ticket)`` after the waiting jobs; it replaces a waiting job of the same key."""
         ticket = Ticket(key, self._post_progress)
-        with self._changed:
+        with self._lock:
             if self._stopped:
                 ticket.cancel()
                 return ticket
@@ -114,12 +130,11 @@ class Worker:
                 # not a daemon: torch must not be torn down under a running job
                 self._thread = threading.Thread(target=self._run, name=f"napari-samv1 {self.name}")
                 self._thread.start()
-            self._changed.notify_all()
         return ticket
 
     def cancel(self, key: Hashable) -> None:
         """Drop the waiting job of this key and ask a running one to end."""
-        with self._changed:
+        with self._lock:
             waiting = self._waiting.pop(key, None)
             running = self._running
         if waiting is not None:
@@ -131,40 +146,36 @@ class Worker:
     @property
     def busy(self) -> bool:
         """True while a job runs or waits."""
-        with self._changed:
+        with self._lock:
             return self._running is not None or bool(self._waiting)
 
     def stop(self, timeout: float | None = 10.0) -> bool:
         """End the thread, and deliver nothing afterwards; True if it ended within ``timeout`` seconds."""
-        with self._changed:
+        with self._lock:
             self._stopped = True
             self._waiting.clear()
+            thread = self._thread
             if self._running is not None:
                 self._running.cancel()
-            self._changed.notify_all()
-        if self._thread is None or self._thread is threading.current_thread():
+        if thread is None or thread is threading.current_thread():
             return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        thread.join(timeout)
+        return not thread.is_alive()
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                while not self._waiting and not self._stopped:
-                    # a window that was never closed properly must not keep the interpreter alive
-                    self._changed.wait(MAIN_THREAD_POLL_SECONDS)
-                    if not threading.main_thread().is_alive():
-                        return
-                if self._stopped:
+            with self._lock:
+                if self._stopped or not self._waiting:
+                    self._thread = None
                     return
                 _, (ticket, job) = self._waiting.popitem(last=False)
                 self._running = ticket
             outcome = _outcome_of(ticket, job)
             del job
-            with self._changed:
+            with self._lock:
                 self._running = None
             self._deliver(partial(self._finish, outcome))
-            del outcome  # a thread that waits must not keep an embedding alive
+            del outcome  # the next job must not keep an embedding alive
 
     def _finish(self, outcome: Outcome) -> None:
         if not self._stopped:

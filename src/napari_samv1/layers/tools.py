@@ -83,6 +83,8 @@ class CanvasTools:
         if tool == "pick":
             self._before_picking = self.tool
         layer = self._layer_for(tool)
+        if not isinstance(layer, Labels):
+            self._binding.masks.prepare()
         self._viewer.layers.selection.active = layer
         if isinstance(layer, Points):
             layer.mode = "add"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from napari.layers import Labels
 
@@ -24,6 +25,12 @@ class BoundLabels:
         self.dismissed = False
         self.is_widening = False
         self._images, self._screen, self._make = images, screen, make
+
+    def prepare(self) -> None:
+        """Make the layer before there is a mask, so that the first click need not wait for it."""
+        if self.layer is None and not self.dismissed:
+            with suppress(NoPlaneError):
+                self._make()
 
     def write(self, planes: Iterable[Plane]) -> str:
         """Bring planes up to date with the document; "" or a sentence."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_samv1.app.worker import Ticket
-from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen, progress
+from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen
 from napari_samv1.widgets.inspect.view import View
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _in_encoder(scene: Scene, memory: Memory, ticket: Ticket, index: int) -> See
     def listen() -> tuple[Frame, BlockAttention]:
         seen_input = scene.input()
         model = scene.predictor.model
-        return seen_input.frame, block_attention(model, seen_input, index, on_progress=progress(ticket))
+        return seen_input.frame, block_attention(model, seen_input, index, on_progress=ticket.count)
 
     frame, attention = memory.recall(("attention", scene.key, index), listen)
     cells = Cells.of_tokens(frame)

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_samv1.app.worker import Ticket
 from napari_samv1.widgets.inspect.plot import Curve, PlotData
-from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen, progress
+from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen
 from napari_samv1.widgets.inspect.view import View
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _watched(scene: Scene, memory: Memory, ticket: Ticket, keep_block: int | Non
     return memory.recall(
         ("blocks", scene.key, keep_block),
         lambda: watch_blocks(
-            scene.predictor.model, scene.input(), keep_block=keep_block, on_progress=progress(ticket)
+            scene.predictor.model, scene.input(), keep_block=keep_block, on_progress=ticket.count
         ),
     )
 

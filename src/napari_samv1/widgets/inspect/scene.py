@@ -118,7 +118,7 @@ class Scene:
             return self.embedding
         return memory.recall(
             ("encoding", self.key),
-            lambda: self.predictor.embed(self.pixels(), **self.display, on_progress=progress(ticket)),
+            lambda: self.predictor.embed(self.pixels(), **self.display, on_progress=ticket.count),
         )
 
     def current_mask(self, memory: Memory, ticket: Ticket) -> NDArray[np.bool_]:
@@ -131,8 +131,3 @@ class Scene:
 
 
 Look = Callable[[Scene, Memory, Ticket], Seen]
-
-
-def progress(ticket: Ticket) -> Callable[[int, int], None]:
-    """Make a callback that reports a job's progress, and ends the job if it was cancelled."""
-    return lambda done, total: ticket.report((done, total))

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_samv1.app.worker import Ticket
 from napari_samv1.widgets.inspect.plot import Curve, PlotData
-from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen, progress
+from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen
 from napari_samv1.widgets.inspect.view import View
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _less_detail(scene: Scene, ticket: Ticket) -> Seen:
 
     assert scene.prompts is not None
     seen = masks_when_downscaled(
-        scene.predictor, scene.pixels(), scene.prompts, **scene.display, on_progress=progress(ticket)
+        scene.predictor, scene.pixels(), scene.prompts, **scene.display, on_progress=ticket.count
     )
     captions = tuple(
         f"image at {scale:.0%}: overlaps with the whole image's mask by {iou:.0%}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QSpinBox
 
 from napari_samv1.app.worker import Ticket
-from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen, progress
+from napari_samv1.widgets.inspect.scene import Look, Memory, Scene, Seen
 from napari_samv1.widgets.inspect.view import View
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class WindowsView(View):
             # a square input must be whole patches; other inputs are rounded later
             whole_side = max(patch, side // patch * patch)
             windows = sizes or model.network.image_encoder.window_sizes
-            common = {**scene.display, "on_progress": progress(ticket)}
+            common = {**scene.display, "on_progress": ticket.count}
             # both are timed now, so that the machine's load is the same
             trained = predict_with_windows(scene.predictor, pixels, scene.prompts, **common)
             changed = predict_with_windows(
