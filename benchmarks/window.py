@@ -134,13 +134,18 @@ class Window:
         self._wait(lambda: self.app.state.model.is_loaded)
         self._encode_once()
         self.told["megabytes"] = peak_beyond(self._annotate)
+        self._encode_once()
 
     def close(self) -> None:
         self.panel.close_down()
         self.viewer.close()
 
     def _encode_once(self) -> None:
-        """Time one encoding in a thread, as the panel encodes: OpenMP's threads of this one would stay."""
+        """Time one encoding beside the idle window, in a thread as the panel's are.
+
+        It is slower after the clicks: Labels layers leave OpenMP threads of numba's, and where there are more
+        threads than cores, they no longer spin between operations.
+        """
         loaded = self.app.encoder.model
         assert loaded is not None
         predictor, pixels = loaded.predictor, np.zeros((448, 448), np.uint8)

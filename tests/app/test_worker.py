@@ -113,7 +113,7 @@ def test_progress_arrives_in_order(calls, outcomes):
     assert worker.stop()
 
 
-def test_counts_come_a_few_times_a_second_and_not_of_a_job_that_is_soon_done(calls, outcomes, monkeypatch):
+def test_counts_come_twice_a_second_and_not_of_a_job_that_is_soon_done(calls, outcomes, monkeypatch):
     at = [0.0]
     monkeypatch.setattr("napari_samv1.app.worker.time.monotonic", lambda: at[0])
     progress = []
@@ -121,7 +121,7 @@ def test_counts_come_a_few_times_a_second_and_not_of_a_job_that_is_soon_done(cal
 
     def job(ticket: Ticket) -> None:
         for step in range(10):
-            at[0] = 0.07 * step
+            at[0] = 0.175 * step
             ticket.count(step, 10)
 
     worker.submit("a", job)

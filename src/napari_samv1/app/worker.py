@@ -13,7 +13,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-COUNT_SECONDS = 0.2
+COUNT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Ticket:
         self._report(self.key, progress)
 
     def count(self, done: int, total: int) -> None:
-        """Report ``(done, total)``, a few times a second at most; raise as ``report`` does.
+        """Report ``(done, total)``, twice a second at most; raise as ``report`` does.
 
         A short job is held up by the main thread as it draws each step, and ends before a person reads it.
         """
