@@ -305,7 +305,8 @@ class Playing(RuleBasedStateMachine):
         before = self._after()
         if self._travel(back=True):
             self._travel(back=False)
-            self._assert_same(before, self.now, "undo and redo are not the identity")
+            if not before.pending:  # else answered by now, on the plane to which undo goes
+                self._assert_same(before, self.now, "undo and redo are not the identity")
 
     def _travel(self, *, back: bool) -> bool:
         person = self.person

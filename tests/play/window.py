@@ -377,7 +377,7 @@ class PlayingInAWindow(Playing):
         saved, folder = self._after(), self.person.save()
         self.person.close()
         assert not self.person.leaked()
-        again = self._new_person()
+        self.person = again = self._new_person()
         again.open(folder)
         self._assert_opened_as_saved(saved, again.look())
         self._go_on_as(again)

@@ -327,7 +327,7 @@ def test_a_layer_may_be_deleted_at_any_moment(annotating, qtbot, kind, moment):
     qtbot.mouseClick(panel.shapes.new, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(panel.labels.new, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(panel.tools.click, Qt.MouseButton.LeftButton)
-    annotating.discs.block_seconds = 0.05
+    annotating.discs.block_seconds = 0.3
     if moment != "before":
         hand.click(*COIN)
     if moment == "encoding":

@@ -267,9 +267,14 @@ class Encoder:
         if self.model is None or self._worker.busy:
             return
         view = self.viewed(plane).view
-        if view not in self._sampled:
+        if view in self._sampled:
+            return
+
+        def job(_ticket: Ticket) -> None:
+            view.request(window)
             self._sampled.add(view)
-            self._worker.submit(AHEAD, lambda _ticket: view.request(window))
+
+        self._worker.submit(AHEAD, job)
 
     def stop_ahead(self) -> None:
         """Cancel encoding ahead: the view moved, or a prompt needs the thread."""

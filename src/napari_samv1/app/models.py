@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_samv1.app.imports import import_for_jobs
@@ -74,7 +74,9 @@ def load(choices: Choices, ticket: Ticket) -> ReadyModel:
     preparation = None if choices.model in MODELS else PREPARATIONS.get(choices.preparation)
     model = load_model(choices.model, device=choices.device, preparation=preparation)
     ticket.check()
-    return ReadyModel(choices, Predictor(model), measure_rate(model.device, model.dtype))
+    # without a file to read again, an error of the graphics card reaches the panel, which changes the device
+    predictor = Predictor(replace(model, path=None))
+    return ReadyModel(choices, predictor, measure_rate(model.device, model.dtype))
 
 
 def download(name: str, ticket: Ticket) -> str:
