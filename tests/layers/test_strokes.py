@@ -7,6 +7,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.layers.recording import Recorder
 from napari_samv1.records.settings import OVERWRITE
 
 HW = (40, 60)
@@ -176,3 +177,30 @@ def test_a_painted_polygon_is_a_stroke(clicked):
     clicked.labels.paint_polygon([[20, 30], [20, 35], [25, 35], [25, 30]], 1)
     assert clicked.shown.get(1).painted_in.area == 36
     assert clicked.labels.data[22, 32] == 1
+
+
+@pytest.mark.parametrize("slice_of_stroke", [0, 1])
+def test_a_session_saved_while_a_stroke_is_drawn_takes_its_pixels_for_no_other_tool_s(
+    viewer, canvas, slice_of_stroke
+):
+    binding = AnnotationBinding(viewer)
+    binding.image = viewer.add_image(np.zeros((2, *HW), dtype=np.uint8))
+    binding.labels = viewer.add_labels(np.zeros((2, *HW), dtype=np.uint16))
+    binding.labels.brush_size = 1
+    viewer.dims.set_point(0, 0)
+    brush(binding, canvas, 1, (10, 10), (10, 15))
+    viewer.dims.set_point(0, slice_of_stroke)
+    records = []
+
+    def record():
+        records.append(Recorder().record(binding, viewer.layers, {}))
+
+    binding.labels.mode = "paint"
+    canvas.drag(binding.labels, (20, 10), (20, 15), (20, 20), each=record)
+    assert len(records) == 2
+    binding.edits.delete(1)
+    brush(binding, canvas, 2, (30, 10), (30, 15))
+    record()
+    assert binding.labels.data.any()
+    assert [plane.beneath for one in records for image in one.images for plane in image.planes] == [None] * 3
+    binding.close()

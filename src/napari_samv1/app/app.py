@@ -1,6 +1,6 @@
 """App: user actions in, one frozen state out, and the model's answers in between.
 
-The way of a click: the canvas reports a changed prompt, ``_touched`` waits a moment for the rest of a drag,
+The way of a click: the canvas reports a changed prompt, ``_touched`` bounds how often a drag is read,
 ``_read`` has the canvas read the prompt into the document, ``_ask`` sends pending pieces to a thread, and
 ``_tell`` shows the new state to the views. The answer comes to ``_decoded``, which has the masks written and
 the views updated.

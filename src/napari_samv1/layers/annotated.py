@@ -20,7 +20,7 @@ from napari_samv1.layers.labels.make import LabelsError, is_large
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.labels.pyramid_writer import PyramidWriter
 from napari_samv1.layers.labels.stored import is_stored
-from napari_samv1.layers.labels.strokes import planes_touched
+from napari_samv1.layers.labels.strokes import planes_touched, settled
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.layers.ome_tiff import PATH, path_of
 from napari_samv1.records.place import Plane
@@ -248,12 +248,14 @@ class AnnotatedImage:
             for position in np.argwhere(np.atleast_1d(any_label)):
                 places = iter(position.tolist())
                 plane = Plane(tuple(None if at is None else next(places) for at in like.index))
-                found.append(plane)
                 writer = self.sheet(plane).writer
                 if writer is None or not writer.has_written:
-                    kept = np.array(labels.data[plane.slices()])
+                    kept = settled(labels, plane.slices()).copy()
+                    if not kept.any():
+                        continue
                     kept.flags.writeable = False
                     self.sheet(plane).beneath = kept
+                found.append(plane)
         self._foreign = labels.data, found
         return found
 

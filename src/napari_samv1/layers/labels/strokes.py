@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_samv1.records.mask_crop import MaskCrop
@@ -73,6 +74,17 @@ def read_stroke(atoms: Iterable[Any], data: Any, index: Index) -> Stroke | None:
         before[_within(edit, region)] = edit.old
     touched = before != after
     return Stroke(region, before, after, touched) if touched.any() else None
+
+
+def settled(layer: Labels, index: tuple[int | slice, ...]) -> NDArray[Any]:
+    """Labels of a plane without a stroke that is being drawn, whose pixels are no object's yet."""
+    labels = np.asarray(layer.data[index])
+    # napari tells of a stroke once the mouse is released
+    stroke = read_stroke(getattr(layer, "_staged_history", ()), layer.data, index)
+    if stroke is not None:
+        labels = labels.copy()
+        np.copyto(labels[stroke.region], stroke.before, where=stroke.touched)
+    return labels
 
 
 def planes_touched(atoms: Iterable[Any], index: Index) -> list[tuple[int | slice, ...]]:

@@ -17,7 +17,7 @@ from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, blocks, highest_label, is_large, refusal
 from napari_samv1.layers.labels.stored import flush, is_stored
-from napari_samv1.layers.labels.strokes import Stroke, read_stroke
+from napari_samv1.layers.labels.strokes import Stroke, read_stroke, settled
 from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.masks.paint import Painted, Stack, repaint
 from napari_samv1.masks.tiled import joined
@@ -250,7 +250,7 @@ class LabelWriter:
         return self._beneath_in_layer()
 
     def _beneath_in_layer(self) -> NDArray[Any] | None:
-        labels = np.asarray(self._layer.data[self._grid.index])
+        labels = settled(self._layer, self._grid.index)
         painted = [(label, self._painted.by_label[label][1]) for label in self._painted.order]
         return beneath_objects(labels, painted, self._covered)
 
