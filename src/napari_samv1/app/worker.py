@@ -58,7 +58,7 @@ class Ticket:
         self.check()
         self._report(self.key, progress)
 
-    def count(self, done: int, total: int) -> None:
+    def count(self, done: int, total: int | None) -> None:
         """Report ``(done, total)``, twice a second at most; raise as ``report`` does.
 
         A short job is held up by the main thread as it draws each step, and ends before a person reads it.
