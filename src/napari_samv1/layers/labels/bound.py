@@ -51,8 +51,10 @@ class BoundLabels:
         highest = max(opened.document.objects, default=0)
         if lacks_room(self.layer, highest):
             self.is_widening = True
-            widen(self.layer, highest)
-            self.is_widening = False
+            try:
+                widen(self.layer, highest)
+            finally:
+                self.is_widening = False
         return opened.write(self.layer, planes)
 
     def redraw(self) -> str:
