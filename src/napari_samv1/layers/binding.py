@@ -429,10 +429,14 @@ class AnnotationBinding:
 
     def _painted(self, event: Any) -> None:
         """Turn a stroke of napari's brush, eraser or bucket into one step of the document."""
+        with self.masks.taking_a_stroke():
+            self._take_stroke(event.value)
+
+    def _take_stroke(self, atoms: Any) -> None:
         plane, opened, labels = self.screen.place, self.images.opened, self.labels
         if plane is None or opened is None or labels is None:
             return
-        strokes = opened.take_strokes(plane, labels, event.value)
+        strokes = opened.take_strokes(plane, labels, atoms)
         if not strokes:
             return
         self.sync()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.embedding import Embedding
     from napari_samv1.engine.jobs import DecodeJob, DecodeResult
 
-DRAWING = "Finish the shape first: it is still being drawn."
+DRAWING = "Finish the shape or stroke first: it is still being drawn."
 
 
 class Edits:
@@ -202,7 +202,7 @@ class Edits:
 
     def _ready(self) -> tuple[Document | None, Plane | None, str]:
         """Read all prompts and begin a gesture; return document and displayed plane, or a sentence."""
-        if self._prompts.is_drawing:
+        if self._prompts.is_drawing or self._masks.is_drawing:
             return None, None, DRAWING
         problem = self._sync().problem
         self._prompts.new_gesture()

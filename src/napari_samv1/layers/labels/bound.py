@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from napari.layers import Labels
 
@@ -24,6 +24,8 @@ class BoundLabels:
         self.layer: Labels | None = None
         self.dismissed = False
         self.is_widening = False
+        self._is_taking = False
+        self._late: tuple[object, list[Plane]] = None, []  # image and planes to write after a stroke
         self._images, self._screen, self._make = images, screen, make
 
     def prepare(self) -> None:
@@ -33,11 +35,18 @@ class BoundLabels:
                 self._make()
 
     def write(self, planes: Iterable[Plane]) -> str:
-        """Bring planes up to date with the document; "" or a sentence."""
+        """Bring planes up to date with the document; "" or a sentence.
+
+        While a stroke is drawn, its pixels belong to no object: planes are written when it has ended.
+        """
         opened = self._images.opened
         if opened is None:
             return ""
-        planes = list(planes)
+        image, late = self._late
+        planes = list(dict.fromkeys([*(late if image is opened else ()), *planes]))
+        self._late = opened, planes if self.is_drawing else []
+        if self.is_drawing:
+            return ""
         if self.layer is None and any(opened.document.on(plane).objects for plane in planes):
             if self.dismissed:
                 return ""
@@ -83,6 +92,21 @@ class BoundLabels:
             return opened.writer(plane, self.layer).has_label(number)
         except LabelsError:
             return False
+
+    @property
+    def is_drawing(self) -> bool:
+        """True while a stroke is drawn on the layer, of which napari tells once the mouse is released."""
+        return not self._is_taking and bool(getattr(self.layer, "_staged_history", ()))
+
+    @contextmanager
+    def taking_a_stroke(self) -> Iterator[None]:
+        """Context in which a stroke that has ended becomes a step, and late planes are written."""
+        self._is_taking = True
+        try:
+            yield
+            self.write(())
+        finally:
+            self._is_taking = False
 
     @property
     def highest(self) -> int:
