@@ -67,3 +67,12 @@ def test_in_3d_a_tool_makes_its_own_layer_alone(viewer, bound, canvas, tools, se
     canvas.click(bound.points, 10, 20)
     settle()
     assert np.count_nonzero(bound.labels.data) == 25
+
+
+def test_picking_ends_where_another_labels_layer_is_chosen(viewer, bound, tools):
+    tools.take("pick")
+    first = bound.labels
+    assert len(first.mouse_drag_callbacks) == 2  # napari's own, and ours
+    bound.labels = viewer.add_labels(np.zeros(bound.image.data.shape, dtype=np.uint16))
+    tools.follow()
+    assert len(first.mouse_drag_callbacks) == 1

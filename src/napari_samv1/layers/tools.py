@@ -102,6 +102,8 @@ class CanvasTools:
     def follow(self) -> None:
         """Listen to the modes of the bound layers, and to no others."""
         binding = self._binding
+        if self._picking_in is not binding.labels:
+            self._end_picking()
         wanted = [layer for layer in (binding.points, binding.shapes, binding.labels) if layer is not None]
         for layer in self._followed:
             if not any(layer is other for other in wanted):

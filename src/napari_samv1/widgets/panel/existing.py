@@ -32,6 +32,7 @@ class ExistingLabels(QObject):
         self._state = State()
         self._read: Hashable = None
         self._objects: frozenset[int] = frozenset()  # objects of the plane at the last state
+        self._objects_then: frozenset[int] = frozenset()  # those at the last read
         self._worker = Worker("existing labels", self._found, deliver=Mailbox())
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -76,13 +77,15 @@ class ExistingLabels(QObject):
         plane = self._state.plane
         if place is None or labels is None or image is None or not isinstance(plane, DisplayedPlane):
             return
-        self._read = place
+        self._read, self._objects_then = place, self._objects
         self._worker.submit("look", lambda _ticket: (place, labels_on(labels, image, plane)))
 
     def _found(self, outcome: Outcome) -> None:
         # reading may fail while a layer is deleted; a layer is read again when it is chosen again
         if outcome.error is None and not outcome.cancelled and outcome.value[0] == self._read:
-            self._show(*outcome.value)
+            place, numbers = outcome.value
+            gone = self._objects_then - self._objects  # deleted while the layer was read
+            self._show(place, tuple(number for number in numbers if number not in gone))
 
     def _show(self, place: Hashable, numbers: Collection[int]) -> None:
         self._read = place
