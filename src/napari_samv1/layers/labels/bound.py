@@ -10,6 +10,7 @@ from napari.layers import Labels
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.annotated_images import AnnotatedImages
 from napari_samv1.layers.labels.make import LabelsError, highest_label, lacks_room, widen
+from napari_samv1.layers.labels.strokes import unfinished
 from napari_samv1.layers.screen import Screen
 from napari_samv1.records.place import Plane
 
@@ -95,8 +96,8 @@ class BoundLabels:
 
     @property
     def is_drawing(self) -> bool:
-        """True while a stroke is drawn on the layer, of which napari tells once the mouse is released."""
-        return not self._is_taking and bool(getattr(self.layer, "_staged_history", ()))
+        """True while a stroke is drawn on the layer."""
+        return self.layer is not None and not self._is_taking and bool(unfinished(self.layer))
 
     @contextmanager
     def taking_a_stroke(self) -> Iterator[None]:

@@ -76,11 +76,16 @@ def read_stroke(atoms: Iterable[Any], data: Any, index: Index) -> Stroke | None:
     return Stroke(region, before, after, touched) if touched.any() else None
 
 
+def unfinished(layer: Labels) -> Sequence[Any]:
+    """Atoms of a stroke that is being drawn; napari tells of it once the mouse is released."""
+    staged: Sequence[Any] = getattr(layer, "_staged_history", ())
+    return staged
+
+
 def settled(layer: Labels, index: tuple[int | slice, ...]) -> NDArray[Any]:
     """Labels of a plane without a stroke that is being drawn, whose pixels are no object's yet."""
     labels = np.asarray(layer.data[index])
-    # napari tells of a stroke once the mouse is released
-    stroke = read_stroke(getattr(layer, "_staged_history", ()), layer.data, index)
+    stroke = read_stroke(unfinished(layer), layer.data, index)
     if stroke is not None:
         labels = labels.copy()
         np.copyto(labels[stroke.region], stroke.before, where=stroke.touched)
