@@ -19,7 +19,7 @@ from napari_samv1.training.dense_head import DenseRecipe, DenseRun, seed_loss, s
 from small_run import SMALL
 
 RECIPE = DenseRecipe(
-    rounds=3, cooling=1, scenes=2, side=96, grids=((6, 6), (5, 8)), tokens=80, repeats=2, seed=5
+    rounds=3, cooling=1 / 3, scenes=2, side=96, grids=((6, 6), (5, 8)), tokens=80, repeats=2, seed=5
 )
 
 
@@ -44,6 +44,15 @@ def test_a_run_that_was_cut_off_ends_in_the_same_weights(tmp_path, network):
     for name, tensor in whole.averaged().state_dict().items():
         assert torch.equal(tensor, again.averaged().state_dict()[name])
     assert (tmp_path / "cut/dense-curves.csv").read_text().count("\n") == 4
+
+
+def test_processes_that_draw_ahead_change_no_weight(tmp_path, network):
+    alone = run(tmp_path / "alone", network)
+    alone.train()
+    helped = DenseRun(tmp_path / "helped", RECIPE, network, BUNDLED, origin="some", workers=2)
+    helped.train()
+    for name, tensor in alone.averaged().state_dict().items():
+        assert torch.equal(tensor, helped.averaged().state_dict()[name])
 
 
 def test_a_run_may_be_made_longer_until_its_rate_falls(tmp_path, network):
@@ -126,7 +135,7 @@ def test_the_command_writes_a_head_that_loads(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(
         dense_main,
         "DenseRecipe",
-        lambda seed: DenseRecipe(seed, 1, 1, 1, 96, ((6, 6),), 36, (0.8, 1.2), 1),
+        lambda seed: DenseRecipe(seed, 1, 1.0, 1, 96, ((6, 6),), 36, (0.8, 1.2), 1),
     )
     monkeypatch.setattr(dense_main, "calibrated", lambda predictor: Calibration(iou=0.5))
     path = tmp_path / "head.pt"

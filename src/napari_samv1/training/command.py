@@ -32,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
-        "--workers", type=int, help="processes that share every step (default: 2 on a processor, else 1)"
+        "--workers",
+        type=int,
+        help="processes that share every step (default: 2 on a processor, else 1); with --dense-head, "
+        "processes that draw scenes ahead (default: 0)",
     )
     parser.add_argument(
         "--threads", type=int, help="processor threads of each process (default: 1; all for a single one)"

@@ -1,14 +1,17 @@
 """Training of the dense head: the encoder is frozen, its tokens are computed once for several steps.
 
-Scenes are drawn when needed, and none is used in two rounds.
+Scenes are drawn when needed, and none is used in two rounds. Other processes may draw them ahead.
 """
 
 from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +47,13 @@ class DenseRecipe:
 
     In a round ``scenes`` scenes of ``side`` pixels are drawn and cut into a batch of about ``tokens`` image
     tokens on each of ``grids``; the head sees every batch ``repeats`` times. The rate is constant until the
-    last ``cooling`` rounds, in which it falls nearly to zero: before them a run can be made longer.
+    last share ``cooling`` of the rounds, in which it falls nearly to zero: before them a run can be made
+    longer.
     """
 
     seed: int = 0
     rounds: int = 50
-    cooling: int = 6
+    cooling: float = 0.25
     scenes: int = 40
     side: int = 480
     grids: Grids = DENSE_GRIDS
@@ -66,13 +70,22 @@ class DenseRecipe:
 
     def learning_rate(self, step: int) -> float:
         """Learning rate: it rises over 60 steps, and falls linearly to a fiftieth in the last rounds."""
-        left = (self.steps - step) / (self.steps / self.rounds * max(1, self.cooling))
+        left = (self.steps - step) / max(self.cooling * self.steps, self.repeats * len(self.grids))
         return self.rate * min(1.0, (step + 1) / 60) * max(0.02, min(1.0, left))
 
 
 @dataclass(frozen=True, eq=False)
+class DrawnBatch:
+    """Pixels B 3 H W, targets B 6 4h 4w and weights B 4h 4w, all in half precision."""
+
+    pixels: NDArray[np.float16]
+    wanted: NDArray[np.float16]
+    weights: NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """Image tokens B C h w and pixels B 3 H W in half precision, targets B 6 4h 4w, weights B 4h 4w."""
+    """Image tokens B C h w and the numbers of a `DrawnBatch`, all on the device in half precision."""
 
     tokens_bchw: Tensor
     pixels_bchw: Tensor
@@ -111,7 +124,37 @@ def seed_targets(objects: NDArray[np.uint16], stride: int) -> tuple[NDArray[np.f
     return maps.astype(np.float32), weights.astype(np.float32)
 
 
-def seed_loss(maps: Tensor, wanted: Tensor, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
+def draw_round(recipe: DenseRecipe, patch: int, preparation: Preparation, number: int) -> list[DrawnBatch]:
+    """Batches of a round, a pure function of its arguments; ``patch`` is the side of a token in pixels."""
+    rng = np.random.default_rng([recipe.seed, number])
+    hw = (recipe.side, recipe.side)
+    scenes = [draw_scene(rng, hw, shares=DENSE_SHARES) for _ in range(recipe.scenes)]
+    batches = []
+    for grid in recipe.grids:
+        size = (grid[0] * patch, grid[1] * patch)
+        crops: list[Crop] = []
+        while len(crops) < max(1, round(recipe.tokens / (grid[0] * grid[1]))):
+            scene = scenes[int(rng.integers(len(scenes)))]
+            crop = cut(rng, scene.image, scene.levels, size, recipe.zoom)
+            # a few crops without any object teach the background
+            if crop.levels[OBJECT].any() or rng.random() < 0.2:
+                crops.append(crop)
+        targets = [seed_targets(crop.levels[OBJECT], patch // 4) for crop in crops]
+        batches.append(
+            DrawnBatch(
+                torch.stack([normalised(crop.image, preparation) for crop in crops]).half().numpy(),
+                np.stack([maps for maps, _ in targets]).astype(np.float16),
+                np.stack([weights for _, weights in targets]).astype(np.float16),
+            )
+        )
+    return batches
+
+
+def _single_threaded() -> None:
+    torch.set_num_threads(1)
+
+
+def seed_loss(maps: Tensor, wanted: Tensor, weights: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Maps B 6 H W against `seed_targets`: cross-entropies, and distances inside objects."""
     entropy = functional.binary_cross_entropy_with_logits(maps[:, :3], wanted[:, :3], reduction="none")
     total = weights.sum()
@@ -123,7 +166,7 @@ def seed_loss(maps: Tensor, wanted: Tensor, weights: Tensor) -> tuple[Tensor, di
     )
     loss = inside + rim + 2 * centre + offset + radius
     parts = {"loss": loss, "inside": inside, "rim": rim, "centre": centre, "offset": offset, "radius": radius}
-    return loss, {name: float(part.detach()) for name, part in parts.items()}
+    return loss, {name: part.detach() for name, part in parts.items()}
 
 
 def new_head(config: DenseHeadConfig, seed: int) -> DenseHead:
@@ -149,9 +192,8 @@ def _is_inner(name: str, parameter: nn.Parameter) -> bool:
 
 
 def grown(head: DenseHead, seed: int) -> DenseHead:
-    """Head of today's sizes with another head's weights; missing parts are new and start near zero."""
-    config = replace(DenseHeadConfig(channels=head.config.channels), stem_width=STEM_WIDTH)
-    larger = new_head(config, seed)
+    """Head with another head's weights, and with a stem, which is new where that one has none."""
+    larger = new_head(replace(head.config, stem_width=head.config.stem_width or STEM_WIDTH), seed)
     larger.load_state_dict(head.state_dict(), strict=False)
     return larger
 
@@ -172,6 +214,8 @@ class DenseRun:
         Name of the network's weights; a state of a run on others is refused.
     head : DenseHead, optional
         Weights to start from instead of random ones.
+    workers : int
+        Processes that draw rounds ahead; with 0, this process draws. The rounds are the same.
     """
 
     def __init__(
@@ -183,7 +227,9 @@ class DenseRun:
         *,
         origin: str,
         head: DenseHead | None = None,
+        workers: int = 0,
     ) -> None:
+        self.workers = workers
         self.folder, self.recipe, self.network, self.preparation = folder, recipe, network, preparation
         self.origin = origin
         if head is None:
@@ -213,55 +259,51 @@ class DenseRun:
     ) -> None:
         """Train the remaining rounds, or those up to ``until``, and save after each."""
         last = self.recipe.rounds if until is None else min(until, self.recipe.rounds)
-        while self.round < last:
-            started = time.monotonic()
-            figures = self._learn(self._batches())
+        started = time.monotonic()
+        for drawn in self._drawn(last):
+            figures = self._learn([self._encoded(batch) for batch in drawn])
             self.round += 1
-            self.seconds += time.monotonic() - started
+            self.seconds, started = self.seconds + time.monotonic() - started, time.monotonic()
             self._note(figures)
             self._save()
             if on_round is not None:
                 on_round(self, figures)
 
+    def _drawn(self, last: int) -> Iterator[list[DrawnBatch]]:
+        """Batches of the remaining rounds up to ``last``, in order."""
+        common = (self.recipe, self.network.config.patch, self.preparation)
+        numbers = range(self.round, last)
+        if not self.workers:
+            yield from (draw_round(*common, number) for number in numbers)
+            return
+        with ProcessPoolExecutor(self.workers, get_context("spawn"), _single_threaded) as processes:
+            ahead = deque(processes.submit(draw_round, *common, number) for number in numbers[: self.workers])
+            try:
+                for number in numbers:
+                    drawn = ahead.popleft().result()
+                    if number + self.workers < last:
+                        ahead.append(processes.submit(draw_round, *common, number + self.workers))
+                    yield drawn
+            finally:
+                processes.shutdown(cancel_futures=True)
+
     @torch.no_grad()
-    def _batches(self) -> list[Batch]:
-        recipe, patch = self.recipe, self.network.config.patch
-        rng = np.random.default_rng([recipe.seed, self.round])
-        hw = (recipe.side, recipe.side)
-        scenes = [draw_scene(rng, hw, shares=DENSE_SHARES) for _ in range(recipe.scenes)]
+    def _encoded(self, drawn: DrawnBatch) -> Batch:
         device = next(self.network.parameters()).device
-        batches = []
-        for grid in recipe.grids:
-            size = (grid[0] * patch, grid[1] * patch)
-            crops: list[Crop] = []
-            while len(crops) < max(1, round(recipe.tokens / (grid[0] * grid[1]))):
-                scene = scenes[int(rng.integers(len(scenes)))]
-                crop = cut(rng, scene.image, scene.levels, size, recipe.zoom)
-                # a few crops without any object teach the background
-                if crop.levels[OBJECT].any() or rng.random() < 0.2:
-                    crops.append(crop)
-            pixels = torch.stack([normalised(crop.image, self.preparation) for crop in crops])
-            targets = [seed_targets(crop.levels[OBJECT], patch // 4) for crop in crops]
-            batches.append(
-                Batch(
-                    self.network.encode(pixels.to(device)).half(),
-                    pixels.half(),
-                    torch.from_numpy(np.stack([maps for maps, _ in targets])),
-                    torch.from_numpy(np.stack([weights for _, weights in targets])),
-                )
-            )
-        return batches
+        pixels, wanted, weights = (
+            torch.from_numpy(one).to(device) for one in (drawn.pixels, drawn.wanted, drawn.weights)
+        )
+        return Batch(self.network.encode(pixels.float()).half(), pixels, wanted, weights)
 
     def _learn(self, batches: list[Batch]) -> dict[str, float]:
         rng = np.random.default_rng([self.recipe.seed, self.round, 1])
-        device = next(self.head.parameters()).device
-        sums: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}
         for _ in range(self.recipe.repeats):
             for place in rng.permutation(len(batches)):
                 batch = batches[place]
                 rate = self.recipe.learning_rate(self.step)
-                maps = self.head(batch.tokens_bchw.float(), batch.pixels_bchw.to(device))
-                loss, figures = seed_loss(maps, batch.wanted.to(device), batch.weights.to(device))
+                maps = self.head(batch.tokens_bchw, batch.pixels_bchw)
+                loss, figures = seed_loss(maps, batch.wanted.float(), batch.weights.float())
                 self.optimizer.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.head.parameters(), 1.0)
@@ -271,9 +313,9 @@ class DenseRun:
                 with torch.no_grad():
                     for name, parameter in self.head.named_parameters():
                         self.averages[name].lerp_(parameter, 1 - keep)
-                sums = {name: sums.get(name, 0.0) + value for name, value in figures.items()}
+                sums = {name: sums[name] + part if sums else part for name, part in figures.items()}
         count = self.recipe.repeats * len(batches)
-        return {"rate": rate, **{name: value / count for name, value in sums.items()}}
+        return {"rate": rate, **{name: float(total) / count for name, total in sums.items()}}
 
     def _note(self, figures: dict[str, float]) -> None:
         path = self.folder / "dense-curves.csv"
@@ -302,7 +344,7 @@ class DenseRun:
         if state is None:
             return
         saved, asked = state["recipe"]["rounds"], self.recipe.rounds
-        if saved != asked and state["round"] > min(saved, asked) - self.recipe.cooling:
+        if saved != asked and state["round"] > min(saved, asked) * (1 - self.recipe.cooling):
             raise ValueError(
                 f"{self.state_path} is of a run of {saved} rounds whose rate has begun to fall, not of "
                 f"{asked}; give the same number or another --work folder"

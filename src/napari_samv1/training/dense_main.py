@@ -41,6 +41,7 @@ def train(args: argparse.Namespace) -> int:
         model.preparation,
         origin=f"weights of sha256 {model.sha256}{begun}",
         head=None if args.head is None else load_head(args.head).head,
+        workers=args.workers or 0,
     )
 
     def on_round(run: DenseRun, figures: dict[str, float]) -> None:
