@@ -378,7 +378,7 @@ def histology(rng: Rng, hw: HW) -> Scene:
         rng,
         hw,
         radius=radius,
-        count=min(room_for(hw, radius, rng.uniform(0.1, 0.9)), 500),
+        count=min(room_for(hw, radius, rng.uniform(0.1, 0.5)), 200),
         outlines=("ellipse", "rod") if rng.random() < 0.4 else ("ellipse",),
         style=str(rng.choice(["scattered", "clumps"])),
         spread=rng.uniform(0.1, 0.35),
@@ -389,28 +389,15 @@ def histology(rng: Rng, hw: HW) -> Scene:
     pink = np.clip(rng.normal([0.1, 0.9, 0.35], 0.12), 0.02, 1)
     brown = np.clip(rng.normal([0.27, 0.57, 0.78], 0.08), 0.05, 1)
     inside = layout.labels > 0
-    chromatin = rng.uniform(0.3, 1.4) * bodies(rng, layout, radius, spread=0.35, grain=rng.uniform(0.1, 0.4))
-    if rng.random() < 0.5:
-        # vesicular nuclei: pale, with a dark envelope and dark grains
-        pale = (rng.random(layout.count + 1) < rng.uniform(0.3, 1))[layout.labels] & (layout.depth < 0.75)
-        chromatin = chromatin * np.where(pale, rng.uniform(0.3, 0.8), 1)
-        chromatin = chromatin + 0.4 * np.abs(spots(rng, layout, radius)) * pale
+    chromatin = rng.uniform(0.5, 1.4) * bodies(rng, layout, radius, spread=0.35, grain=rng.uniform(0.1, 0.4))
     stroma = rng.uniform(0.1, 0.6) * np.clip(
         0.8 + 0.6 * any_texture(rng, hw, _log_uniform(rng, 6, 60)) + 0.3 * any_texture(rng, hw, 5), 0, 3
     )
     holes = smooth_noise(rng, hw, _log_uniform(rng, 30, 120)) > rng.uniform(0.8, 2.5)
     stroma = stroma * ~(holes & ~inside)
-    over = rng.uniform(0.1, 0.9)  # some of the cell lies above and below its nucleus
-    counter = np.asarray(stroma * (1 - over * inside), np.float32)
+    counter = np.asarray(stroma * (1 - 0.5 * inside), np.float32)
     hues = [blue, pink if rng.random() < 0.6 else brown]
     amounts = [chromatin + 0.15 * counter, counter]
-    if rng.random() < 0.4:
-        # a tissue of cells whose cytoplasm is stained, with sharp borders to the next
-        cells = smooth_noise(rng, hw, radius * rng.uniform(4, 12)) > rng.uniform(-0.8, 0.8)
-        body = rng.uniform(0.3, 1.2) * (0.8 + 0.3 * any_texture(rng, hw, radius * rng.uniform(0.2, 1)))
-        body = blurred(cells.astype(np.float32), 1.0) * np.clip(body, 0, 3) * (1 - over * inside)
-        hues.append(brown if rng.random() < 0.7 else pink)
-        amounts.append(np.asarray(body, np.float32))
     if rng.random() < 0.3:
         marked = (rng.random(layout.count + 1) < 0.4)[layout.labels]
         amounts[0] = chromatin * ~marked
@@ -464,15 +451,15 @@ LATE_SHARES: Shares = {
 
 DENSE_SHARES: Shares = {
     "crowd": 0.16,
-    "nuclei": 0.28,
+    "nuclei": 0.32,
     "coins": 0.05,
     "particles": 0.05,
     "leaves": 0.01,
     "tissue": 0.07,
     "sheet": 0.14,
     "nested": 0.04,
-    "histology": 0.06,
-    "rods": 0.14,
+    "histology": 0.04,
+    "rods": 0.12,
 }
 """Share of each kind for the dense head, which learns to separate objects side by side."""
 

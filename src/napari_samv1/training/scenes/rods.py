@@ -8,7 +8,6 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from napari_samv1.training.scenes.layout import lay, room_for
-from napari_samv1.training.scenes.microcolony import microcolonies
 from napari_samv1.training.scenes.optics import blurred, halo, photograph
 from napari_samv1.training.scenes.render import background
 from napari_samv1.training.scenes.scene import OBJECT, Scene
@@ -21,7 +20,7 @@ Rng = np.random.Generator
 def rods(rng: Rng, hw: HW) -> Scene:
     """A field or a colony of rod-shaped bacteria."""
     width = float(np.exp(rng.uniform(np.log(4), np.log(20))))
-    labels = LAYOUTS[int(rng.choice(len(LAYOUTS), p=SHARES))](rng, hw, width)
+    labels = _colony(rng, hw, width) if rng.random() < 0.7 else _scattered(rng, hw, width)
     inside = labels > 0
     depth = np.clip(ndimage.distance_transform_edt(inside) / (width / 2), 0, 1).astype(np.float32)
     levels = np.exp(rng.normal(0, rng.uniform(0.03, 0.3), int(labels.max()) + 1)).astype(np.float32)
@@ -29,8 +28,7 @@ def rods(rng: Rng, hw: HW) -> Scene:
     body = inside * levels[labels] * (1 - rng.uniform(0, 0.6) * (1 - depth) ** 2)
     body = body * (1 + rng.uniform(0, 0.3) * any_texture(rng, hw, max(2.0, width * rng.uniform(0.3, 1.5))))
     if rng.random() < 0.8:
-        contrast = _phase_contrast if rng.random() < 0.5 else _phase_ring
-        picture = contrast(rng, inside, body, width)
+        picture = _phase_contrast(rng, inside, body, width)
     else:
         glow = blurred(inside.astype(np.float32), width * rng.uniform(0.5, 3))
         picture = body + rng.uniform(0, 0.4) * glow + rng.uniform(0, 0.3) + background(rng, hw, 0.03)
@@ -56,20 +54,6 @@ def _phase_contrast(
     # the halo lies over the colony too: rods inside of it are lighter than those at its edge
     shade = rng.choice([0.0, 1.0]) * rng.uniform(0, 0.5) * blurred(solid, width * rng.uniform(0.8, 2))
     return np.asarray(ground + bright * ~inside + shade - rng.uniform(0.2, 0.8) * body, np.float32)
-
-
-def _phase_ring(
-    rng: Rng, inside: NDArray[np.bool_], body: NDArray[np.float32], width: float
-) -> NDArray[np.float32]:
-    """Draw bodies as a phase ring shows them: the low frequencies of what is dark come back as light.
-
-    So a halo lies around each body and the whole colony, gaps shine, and bodies amid others are lighter.
-    """
-    ground = rng.uniform(0.4, 0.8) + background(rng, inside.shape, rng.uniform(0, 0.04))
-    returned = np.zeros(inside.shape, np.float32)
-    for reach, share in ((rng.uniform(0.4, 1.0), rng.uniform(0.3, 1.2)), (rng.uniform(2, 5), 0.4)):
-        returned += share * blurred(body, width * reach)
-    return np.asarray(ground + rng.uniform(0.3, 0.9) * (rng.uniform(0.5, 1.3) * returned - body), np.float32)
 
 
 def _scattered(rng: Rng, hw: HW, width: float) -> NDArray[np.uint16]:
@@ -146,8 +130,3 @@ def _capsules(rng: Rng, cells: NDArray[np.intp]) -> NDArray[np.bool_]:
     radius = float(np.median(short[1:][np.bincount(cells.ravel())[1:] > 0])) if cells.any() else 1.0
     radius *= rng.uniform(0.9, 1.25)
     return np.asarray(np.hypot(np.maximum(along - np.maximum(long[cells] - radius, 0), 0), across) < radius)
-
-
-LAYOUTS = (microcolonies, _colony, _scattered)
-SHARES = (0.4, 0.35, 0.25)
-"""Share of each layout."""
