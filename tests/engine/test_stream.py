@@ -103,11 +103,11 @@ def test_batches_on_a_gpu_are_as_large_as_free_memory_allows(predictor, embeddin
     of_one = 2 * 4 * module.BATCH_NUMBERS * SMALL.channels * height * width
     monkeypatch.setattr(module, "free_bytes", lambda device: 1000 * of_one)
     monkeypatch.setattr(module, "BATCH_TOKENS", height * width)
-    assert predictor._batch_size(embedding) == 1000
+    assert predictor._batch_size((height, width)) == 1000
     monkeypatch.setattr(module, "free_bytes", lambda device: 10**18)
-    assert predictor._batch_size(embedding) == module.GPU_BATCH_TOKENS // (height * width)
+    assert predictor._batch_size((height, width)) == module.GPU_BATCH_TOKENS // (height * width)
     monkeypatch.setattr(module, "free_bytes", lambda device: 0)
-    assert predictor._batch_size(embedding) == 1
+    assert predictor._batch_size((height, width)) == 1
 
 
 def test_an_embedding_of_another_model_is_refused(predictor, embedding):

@@ -126,6 +126,17 @@ def test_maps_to_the_model_and_back_are_inverse(height, width, sizing, y, x):
     np.testing.assert_allclose(frame.from_logits_yx(frame.to_logits_yx(point_yx)), point_yx, atol=1e-6)
 
 
+def test_tokens_have_the_bounds_of_their_pixels():
+    # 100 x 200 pixels from (10, 20) on, each half a model pixel: 5 x 10 tokens of 20 image pixels
+    frame = Frame((300, 300), (10, 20, 100, 200), (50, 100), (50, 100), 10)
+    assert frame.bounds_of((1, 2, 3, 4)) == (29.5, 59.5, 89.5, 139.5)
+    assert frame.tokens_within((29.5, 59.5, 89.5, 139.5)) == (1, 2, 3, 4)
+    # rounded, and cut off at the grid's edge
+    assert frame.tokens_within((21, 51, 82, 400)) == (1, 2, 3, 8)
+    assert frame.tokens_within((9.5, 19.5, 109.5, 219.5)) is None, "the whole grid is no window"
+    assert frame.tokens_within((200, 20, 260, 90)) is None, "it lies below"
+
+
 def test_a_frame_of_numpy_numbers_equals_one_of_python_numbers():
     a = Frame.plan(tuple(np.array([30, 40])), side=64, patch=8)
     assert a == Frame.plan((30, 40), side=64, patch=8)

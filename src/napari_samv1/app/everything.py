@@ -450,7 +450,7 @@ def automatic_piece(
     # a grid keeps any of a point's three masks; a seed keeps the one that a click would show
     choice: Choice = found.candidate if by_grid else "auto"  # type: ignore[assignment]  # 0 to 3
     settings = ObjectSettings(choice=choice, rule=document.defaults.rule)
-    prompts = hinted(pointed, refined)
+    prompts = hinted(pointed, refined).attending(asked.within)
     answer = Answer(
         Request(prompts, item.key),
         settings,

@@ -23,6 +23,7 @@ from napari_samv1.engine.automatic.dense_seeds import HeadProposer
 from napari_samv1.engine.automatic.proposals import Proposer
 from napari_samv1.engine.candidate import Candidate, Drawn, on_cpu
 from napari_samv1.engine.decoder_images import DecoderImages
+from napari_samv1.engine.decoder_windows import DecoderWindows, window_size
 from napari_samv1.engine.disk_store import store_in
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.frugal import in_halves
@@ -270,7 +271,7 @@ class Predictor:
         def decode(some: Sequence[int], images: DecoderImages) -> list[Prediction]:
             return self._decode(embedding, [prompts[i] for i in some], [checked[i] for i in some], images)
 
-        return self._in_batches(embedding, shapes, decode, images)
+        return self._in_batches(embedding, prompts, shapes, decode, images)
 
     def answer(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Decode one object's prompts as the panel does; see ``answer_each``."""
@@ -285,9 +286,13 @@ class Predictor:
         earlier answers.
 
         An area in the prompts is a hint already; a network that was trained on boxes alone takes no hints.
+        Prompts that correct attend to the whole region, as a correction may lie anywhere.
         """
         network_takes_hints = not self.model.preparation.box_only
         corrected = [network_takes_hints and one.corrects for one in prompts]
+        prompts = [
+            one.attending(None) if corrects else one for one, corrects in zip(prompts, corrected, strict=True)
+        ]
         shapes = [
             (len(one.points_yx), len(one.boxes_yx), one.area is None, corrects)
             for one, corrects in zip(prompts, corrected, strict=True)
@@ -304,7 +309,7 @@ class Predictor:
                 ]
             return self._predict_each(embedding, asked, hints, images)
 
-        return self._in_batches(embedding, shapes, decode)
+        return self._in_batches(embedding, prompts, shapes, decode)
 
     def stream(
         self, embedding: Embedding, prompts: Iterable[Prompts], choose: Choose, *, batch: int = 64
@@ -312,8 +317,8 @@ class Predictor:
         """Decode any number of objects and draw only the masks that ``choose`` takes by their scores.
 
         After every decoder batch, of ``batch`` objects at most, yields the number decoded so far and the
-        candidates drawn; no other masks are kept. Each object is decoded once by all its prompts;
-        neighbours with equally many points and boxes share a batch.
+        candidates drawn; no other masks are kept. Each object is decoded once by all its prompts, an area
+        among them; neighbours with equally many points and boxes, in windows of one size, share a batch.
 
         Raises
         ------
@@ -324,9 +329,15 @@ class Predictor:
             raise ValueError(
                 f"this embedding was made by another model than {self.model.name}; embed the image again"
             )
-        most = min(batch, self._batch_size(embedding))
+        frame = embedding.frame
+
+        def shape(one: Prompts) -> tuple[Hashable, tuple[int, int]]:
+            pointed = len(one.points_yx), len(one.boxes_yx), one.area is None
+            return pointed, window_size(one, frame)
+
         done = 0
-        for _, group in groupby(prompts, lambda one: (len(one.points_yx), len(one.boxes_yx))):
+        for (_, size_hw), group in groupby(prompts, shape):
+            most = min(batch, self._batch_size(size_hw))
             while some := list(islice(group, most)):
                 candidates = self._drawn(embedding, some, choose, done)
                 done += len(some)
@@ -352,7 +363,11 @@ class Predictor:
         images: DecoderImages,
     ) -> list[Candidate]:
         network, frame = images.network, embedding.frame
-        attended = network.attend(images.of(embedding), self._prompt_tokens(frame, prompts))
+        windows = DecoderWindows.of(prompts, frame)
+        hints = [hint_logits(one.area, frame) for one in prompts if one.area is not None]
+        prompt_tokens = self._prompt_tokens(frame, prompts)
+        hint_b1hw = windows.of_hints(_stacked_hints(hints, prompt_tokens.device)) if hints else None
+        attended = network.attend(windows.of_image(images.of(embedding)), prompt_tokens, hint_b1hw)
         iou = attended.iou_bm.cpu().numpy()
         self._refuse_overflow(attended.iou_bm, images)
         chosen = choose(prompts, iou)
@@ -364,13 +379,14 @@ class Predictor:
         # indexing copies: the other masks can be freed
         logits = logits_bmhw[torch.from_numpy(which), torch.from_numpy(masks)]
         self._refuse_overflow(logits, images)
+        logits = windows.placed(logits, rows[which])
         return [
             Candidate(first + int(rows[i]), int(mask), float(iou[rows[i], mask]), one, frame)
             for i, mask, one in zip(which, masks, logits, strict=True)
         ]
 
-    def _batch_size(self, embedding: Embedding) -> int:
-        height, width = embedding.frame.grid_hw
+    def _batch_size(self, tokens_hw: tuple[int, int]) -> int:
+        height, width = tokens_hw
         device, tokens = self.model.device, BATCH_TOKENS
         if device.type != "cpu":
             # half of the free memory: other programs may need some during the batch
@@ -391,20 +407,21 @@ class Predictor:
     def _in_batches(
         self,
         embedding: Embedding,
+        prompts: Sequence[Prompts],
         shapes: Sequence[Hashable],
         decode: Callable[[Sequence[int], DecoderImages], list[Prediction]],
         images: DecoderImages | None = None,
     ) -> list[Prediction]:
-        """Decode objects of equal ``shapes`` together, as many as fit; ``decode`` gets their indices.
+        """Decode objects of equal ``shapes`` and windows together, as many as fit; ``decode`` gets indices.
 
         ``images`` is the decoder to use; by default ``_frugally`` chooses it.
         """
-        most = self._batch_size(embedding)
-        places: dict[Hashable, list[int]] = defaultdict(list)
-        for place, shape in enumerate(shapes):
-            places[shape].append(place)
+        places: dict[tuple[Hashable, tuple[int, int]], list[int]] = defaultdict(list)
+        for place, (one, shape) in enumerate(zip(prompts, shapes, strict=True)):
+            places[shape, window_size(one, embedding.frame)].append(place)
         predictions: dict[int, Prediction] = {}
-        for same in places.values():
+        for (_, tokens_hw), same in places.items():
+            most = self._batch_size(tokens_hw)
             for start in range(0, len(same), most):
                 some = same[start : start + most]
                 made = self._frugally(some, decode) if images is None else decode(some, images)
@@ -451,9 +468,13 @@ class Predictor:
         prompt_tokens = self._prompt_tokens(frame, prompts)
         present = [hint for hint in hints if hint is not None]
         hint_b1hw = _stacked_hints(present, prompt_tokens.device) if present else None
-        logits, iou = network.decode(images.of(embedding), prompt_tokens, hint_b1hw)
+        windows = DecoderWindows.of(prompts, frame)
+        if hint_b1hw is not None:
+            hint_b1hw = windows.of_hints(hint_b1hw)
+        logits, iou = network.decode(windows.of_image(images.of(embedding)), prompt_tokens, hint_b1hw)
         self._refuse_overflow(logits, images)
         self._refuse_overflow(iou, images)
+        logits = windows.placed(logits, range(len(prompts)))
         iou_np = iou.cpu().numpy()
         decoder: DecoderPrecision = "float32" if images is self.decoder_images else "float16"
         may_be_ambiguous = not present and not self.model.preparation.box_only

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,3 +168,21 @@ class Frame:
         beyond = first + self.window_yxhw[2:]
         inside: NDArray[np.bool_] = np.all((points >= first) & (points < beyond), axis=1)
         return inside
+
+    def tokens_within(self, within: Sequence[float]) -> tuple[int, int, int, int] | None:
+        """Bounds (y0, x0, y1, x1) of image pixels -> first row and column, height and width in tokens.
+
+        Bounds are rounded to tokens. None if they are the whole grid, or lie outside.
+        """
+        corners = (np.reshape(within, (2, 2)) + 0.5 - self.window_yxhw[:2]) * self.scale_yx / self.patch
+        (top, left), (bottom, right) = np.clip(np.rint(corners).astype(int), 0, self.grid_hw)
+        if top == bottom or left == right or (bottom - top, right - left) == self.grid_hw:
+            return None
+        return int(top), int(left), int(bottom - top), int(right - left)
+
+    def bounds_of(self, tokens_yxhw: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
+        """Tokens -> the bounds (y0, x0, y1, x1) of their image pixels."""
+        top, left, height, width = tokens_yxhw
+        corners = np.array([(top, left), (top + height, left + width)], dtype=np.float64) * self.patch
+        y0, x0, y1, x1 = (corners / self.scale_yx - 0.5 + self.window_yxhw[:2]).ravel()
+        return float(y0), float(x0), float(y1), float(x1)

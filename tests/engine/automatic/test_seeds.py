@@ -12,10 +12,10 @@ from automatic_maps import right_maps
 from napari_samv1.annotation.document import Document
 from napari_samv1.app.everything import Item, automatic_piece
 from napari_samv1.checkpoints.load import load_model
+from napari_samv1.engine.automatic import seeds
 from napari_samv1.engine.automatic.dense_seeds import seeds_in
 from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds
 from napari_samv1.engine.candidate import Candidate
-from napari_samv1.engine.prediction import Prediction
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.computation import Computation, Environment
 from napari_samv1.records.frame import Frame
@@ -44,6 +44,7 @@ class Network:
 
     def __init__(self, labels, mask_of):
         self.labels, self.mask_of = labels, mask_of
+        self.asked = []
 
     def logits(self, frame, prompts):
         y, x = np.round(prompts.points_yx[0]).astype(int)
@@ -54,20 +55,13 @@ class Network:
 
     def stream(self, embedding, prompts, choose, *, batch):
         frame = embedding.frame
-        yield (
-            len(prompts),
-            [
-                Candidate(i, 1, 0.55, torch.from_numpy(self.logits(frame, one)), frame)
-                for i, one in enumerate(prompts)
-            ],
-        )
-
-    def predict_each(self, embedding, prompts):
-        iou = np.full(4, 0.8, np.float32)
-        return [
-            Prediction(np.stack([self.logits(embedding.frame, one)] * 4), iou, embedding.frame, False)
-            for one in prompts
-        ]
+        self.asked += prompts
+        candidates = []
+        for index, one in enumerate(prompts):
+            mask, iou = (1, 0.55) if one.area is None else (0, 0.8)
+            drawn = torch.from_numpy(self.logits(frame, one))
+            candidates.append(Candidate(index, mask, iou, drawn, frame))
+        yield len(prompts), candidates
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +70,17 @@ def calibration():
 
 
 def found_by(mask_of, calibration, labels):
+    return ask(Network(labels, mask_of), calibration, labels)
+
+
+def ask(network, calibration, labels, thresholds=None):
     proposals = seeds_in(right_maps(labels), FRAME, FRAME.logits_hw)
     settings, found = AutomaticSettings(), []
     decode_seeds(
-        Network(labels, mask_of),
+        network,
         SimpleNamespace(frame=FRAME),
         proposals,
-        Thresholds.of(settings, calibration),
+        thresholds or Thresholds.of(settings, calibration),
         calibration,
         settings,
         lambda _done: None,
@@ -129,3 +127,39 @@ def test_where_the_network_is_right_its_masks_are_taken(calibration, objects):
     assert all(max(iou(one, labels == number) for one in found) > 0.9 for number in (1, 2))
     assert not any(one.is_proposed for one in found)
     assert all(piece_of(one).answer.made_by == MADE_BY for one in found)
+
+
+def of_number(labels, number):
+    return labels == number
+
+
+def test_the_network_attends_to_the_surroundings_of_each_object(calibration, monkeypatch):
+    monkeypatch.setattr(seeds, "MARGIN", 0)
+    labels = discs()
+    network = Network(labels, of_number)
+    found = ask(network, calibration, labels)
+    assert {labels[tuple(np.round(one.prompts.points_yx[0]).astype(int))] for one in found} == {1, 2}
+    for one in network.asked:
+        y0, x0, y1, x1 = one.within
+        # a disc is three tokens of 8 pixels wide, and the window three times that, in steps of four tokens
+        assert (y1 - y0, x1 - x0) == (96, 96)
+        y, x = one.points_yx[0]
+        assert y0 + 32 < y < y1 - 32
+        assert x0 + 32 < x < x1 - 32
+    for one in found:
+        assert piece_of(one).answer.request.prompts.within == one.prompts.within, "for replay"
+
+
+def test_a_mask_that_leaves_its_window_is_decoded_again_on_the_whole_region(calibration, monkeypatch):
+    monkeypatch.setattr(seeds, "MARGIN", 0)
+    labels = discs()
+    stripe = np.zeros(HW, bool)
+    stripe[70:90] = True
+    network = Network(labels, lambda *_: stripe)
+    found = ask(network, calibration, labels, Thresholds(0, 0))
+    assert found
+    for one in found:
+        assert one.prompts.within is None
+        assert iou(one, stripe) == 1
+    pointed = [one.within is None for one in network.asked if one.area is None]
+    assert pointed[:4] == [False, False, True, True]

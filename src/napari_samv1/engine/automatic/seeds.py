@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,15 +15,17 @@ from napari_samv1.engine.automatic.found import FoundObject
 from napari_samv1.engine.automatic.overlap import keep_by_masks
 from napari_samv1.engine.automatic.proposals import Proposals
 from napari_samv1.engine.candidate import Candidate, crops_and_stabilities, stacked
+from napari_samv1.engine.decoder_windows import reaches_edge, window_size
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.masks.packed import PackedCrop
 from napari_samv1.masks.threshold import threshold_crop
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.calibration import Calibration, Evidence
+from napari_samv1.records.frame import LOGITS_PER_TOKEN, Frame
 from napari_samv1.records.mask_crop import MaskCrop, box_around
 from napari_samv1.records.place import Plane, Region
-from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.prompts import Prompts, Within
 
 PUBLISHED = Calibration()
 AGREEMENT = 0.8
@@ -40,6 +43,16 @@ REGION_LEAD = 0.03
 
 SETTLED = 0.7
 """Mean quality of the masks in a proposed region from which on the proposal is skipped."""
+
+
+AROUND, MARGIN = 1.0, 6
+"""Tokens that are attended to on each side of a region: a share of its length, and a number more."""
+
+STEP = 4
+"""Sides of windows are multiples of so many tokens, so that many share a batch."""
+
+LARGEST_SHARE = 0.7
+"""Share of the token grid up to which a window is worth cutting out."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +183,8 @@ def clicked(
 ) -> Iterator[list[Answer]]:
     """Decode the best masks for the points of some proposals."""
     every = proposals.prompts()
-    prompts = [every[index] for index in chosen]
-    for _, candidates in predictor.stream(embedding, prompts, _best_mask, batch=settings.points_per_batch):
-        asked = [prompts[one.index] for one in candidates]
-        placed = [replace(one, index=chosen[one.index]) for one in candidates]
-        yield _weighed(placed, asked, proposals, settings)
+    asked = [every[index].attending(_within(proposals, index, embedding.frame)) for index in chosen]
+    return _answered(predictor, embedding, proposals, chosen, asked, settings)
 
 
 def outlined(
@@ -185,15 +195,61 @@ def outlined(
     settings: AutomaticSettings,
 ) -> Iterator[list[Answer]]:
     """Decode masks for some proposals, each by its region, the box around it and its point."""
-    for start in range(0, len(chosen), settings.points_per_batch):
-        batch = chosen[start : start + settings.points_per_batch]
-        prompts = [region_prompts(embedding, proposals, index) for index in batch]
-        candidates = []
-        for index, prediction in zip(batch, predictor.predict_each(embedding, prompts), strict=True):
-            mask = prediction.best()
-            iou, drawn = float(prediction.iou[mask]), prediction.drawn_mhw[mask]
-            candidates.append(Candidate(index, mask, iou, drawn, embedding.frame))
-        yield _weighed(candidates, prompts, proposals, settings)
+    asked = [region_prompts(embedding, proposals, index) for index in chosen]
+    return _answered(predictor, embedding, proposals, chosen, asked, settings)
+
+
+def _answered(
+    predictor: Predictor,
+    embedding: Embedding,
+    proposals: Proposals,
+    chosen: Sequence[int],
+    asked: Sequence[Prompts],
+    settings: AutomaticSettings,
+) -> Iterator[list[Answer]]:
+    """Decode each of the prompts that are asked for some proposals, in batches of windows of one size.
+
+    A mask that meets an edge of its window is decoded again on all image tokens.
+    """
+    frame = embedding.frame
+    # a stable order: windows of one size side by side
+    order = sorted(range(len(chosen)), key=lambda place: window_size(asked[place], frame))
+    cut_off: list[int] = []
+
+    def answers(places: Sequence[int], prompts: Sequence[Prompts]) -> Iterator[list[Answer]]:
+        streamed = predictor.stream(embedding, prompts, _best_mask, batch=settings.points_per_batch)
+        for _, candidates in streamed:
+            whole = []
+            for one in candidates:
+                if reaches_edge(prompts[one.index], frame, one.drawn_hw):
+                    cut_off.append(places[one.index])
+                else:
+                    whole.append(one)
+            placed = [replace(one, index=chosen[places[one.index]]) for one in whole]
+            yield _weighed(placed, [prompts[one.index] for one in whole], proposals, settings)
+
+    yield from answers(order, [asked[place] for place in order])
+    again = sorted(cut_off)
+    yield from answers(again, [asked[place].attending(None) for place in again])
+
+
+def _within(proposals: Proposals, index: int, frame: Frame) -> Within | None:
+    """Part of the image that is attended to for a proposal; None without a region, or if it is too large."""
+    if proposals.regions is None or proposals.regions[index].empty:
+        return None
+    region = proposals.regions[index]
+    longest = max(region.mask.shape) / LOGITS_PER_TOKEN
+    side = math.ceil((longest * (1 + 2 * AROUND) + 2 * MARGIN) / STEP) * STEP
+    height, width = (min(side, size) for size in frame.grid_hw)
+    if height * width > LARGEST_SHARE * frame.grid_hw[0] * frame.grid_hw[1]:
+        return None
+    window = []
+    for start, length, size, tokens in zip(
+        region.origin_yx, region.mask.shape, (height, width), frame.grid_hw, strict=True
+    ):
+        middle = (start + length / 2) / LOGITS_PER_TOKEN
+        window.append(min(max(round(middle - size / 2), 0), tokens - size))
+    return frame.bounds_of((window[0], window[1], height, width))
 
 
 def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Prompts:
@@ -203,10 +259,11 @@ def region_prompts(embedding: Embedding, proposals: Proposals, index: int) -> Pr
     signs = np.where(proposals.regions[index].to_mask(frame.logits_hw), np.float32(1), np.float32(-1))
     area = threshold_crop(signs, frame)
     point = [proposals.points_yx[index]]
+    within = _within(proposals, index, frame)
     if area.empty:
-        return Prompts(points_yx=point, labels=[1])
+        return Prompts(points_yx=point, labels=[1], within=within)
     # the region as an area, so that corrections start from this answer
-    return Prompts(points_yx=point, labels=[1], boxes_yx=[box_around(area)], area=area)
+    return Prompts(points_yx=point, labels=[1], boxes_yx=[box_around(area)], area=area, within=within)
 
 
 def _is_long(proposals: Proposals, index: int) -> bool:

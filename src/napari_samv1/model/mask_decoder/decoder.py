@@ -23,7 +23,7 @@ class DecoderImage:
 
     ``tokens_bnc`` are the image tokens, ``encoding_bnc`` their positions; ``plain_bnc`` are the tokens for
     no mask hint, ``placed_bnc`` these plus their positions, ``remembered`` their keys and values in the
-    first attention.
+    first attention. One image serves all prompts, or each has a window of it.
     """
 
     grid_hw: tuple[int, int]
@@ -32,6 +32,24 @@ class DecoderImage:
     plain_bnc: Tensor
     placed_bnc: Tensor
     remembered: tuple[Tensor, Tensor]
+
+    def windows(self, first_byx: Tensor, size_hw: tuple[int, int]) -> DecoderImage:
+        """Cut out B windows of one size; ``first_byx`` (B, 2) holds each one's first row and column."""
+        height, width = size_hw
+        rows, columns = (
+            first_byx[:, axis, None] + torch.arange(size, device=first_byx.device)
+            for axis, size in enumerate(size_hw)
+        )
+        tokens_bn = (rows[:, :, None] * self.grid_hw[1] + columns[:, None, :]).view(-1, height * width)
+        keys, values = (of_heads[0][:, tokens_bn].transpose(0, 1) for of_heads in self.remembered)
+        return DecoderImage(
+            grid_hw=size_hw,
+            tokens_bnc=self.tokens_bnc[0, tokens_bn],
+            encoding_bnc=self.encoding_bnc[0, tokens_bn],
+            plain_bnc=self.plain_bnc[0, tokens_bn],
+            placed_bnc=self.placed_bnc[0, tokens_bn],
+            remembered=(keys, values),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -471,8 +471,15 @@ def _area(prompts: Prompts) -> MaskCrop:
     return EMPTY if prompts.area is None else MaskCrop(prompts.area.origin_yx, prompts.area.mask)
 
 
-def _prompts(points_yx: Any, labels: Any, boxes_yx: Any, area: MaskCrop, candidate: int | None) -> Prompts:
-    return Prompts(points_yx, labels, boxes_yx, None if area.empty else area, candidate)
+def _prompts(
+    points_yx: Any,
+    labels: Any,
+    boxes_yx: Any,
+    area: MaskCrop,
+    candidate: int | None,
+    within: tuple[float, ...] | None,
+) -> Prompts:
+    return Prompts(points_yx, labels, boxes_yx, None if area.empty else area, candidate, within)
 
 
 PROMPTS = record(
@@ -482,9 +489,11 @@ PROMPTS = record(
     Member("boxes_yx", _rows(4)),
     Member("area", MASK, _area, EMPTY),
     Member("candidate", one_of(0, 1, 2, 3), default=None),
+    Member("within", listed(NUMBER, 4, 4), default=None),
     description="Prompts for the network: points with 1 for foreground and 0 for background, boxes as first "
-    "row, first column, last row, last column, the mask hint, and the index of the first answer's mask that "
-    "is corrected.",
+    "row, first column, last row, last column, the mask hint, the index of the first answer's mask that is "
+    "corrected, and the part of the image that the decoder attends to, as first row, first column, last row, "
+    "last column.",
 )
 
 

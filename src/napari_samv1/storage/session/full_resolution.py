@@ -107,7 +107,8 @@ def _prompts(prompts: Prompts, factors: Factors, shape_yx: tuple[int, int]) -> P
     if area is not None:
         area = _crop(MaskCrop(area.origin_yx, area.mask), factors, shape_yx)
     points = _points(prompts.points_yx, factors)
-    return Prompts(points, prompts.labels, boxes, area, candidate=prompts.candidate)
+    within = prompts.within and tuple(_points(np.reshape(prompts.within, (2, 2)), factors).ravel())
+    return Prompts(points, prompts.labels, boxes, area, candidate=prompts.candidate, within=within)
 
 
 def _crop(crop: MaskCrop, factors: Factors, shape_yx: tuple[int, int]) -> MaskCrop:
