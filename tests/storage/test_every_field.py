@@ -75,7 +75,8 @@ def prompts(draw: Any) -> Prompts:
     labels = draw(st.lists(st.sampled_from([0, 1]), min_size=len(points), max_size=len(points)))
     boxes = draw(st.lists(st.tuples(*[st.floats(-5, 20)] * 4), max_size=2))
     area = draw(st.none() | crops.filter(lambda one: not one.empty))
-    return Prompts(points, labels, boxes, area, draw(st.none() | indices))
+    within = draw(st.none() | st.just((-0.5, 7.25, 20.0, 1e3)))
+    return Prompts(points, labels, boxes, area, draw(st.none() | indices), within)
 
 
 @st.composite

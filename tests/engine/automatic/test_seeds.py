@@ -141,11 +141,11 @@ def test_the_network_attends_to_the_surroundings_of_each_object(calibration, mon
     assert {labels[tuple(np.round(one.prompts.points_yx[0]).astype(int))] for one in found} == {1, 2}
     for one in network.asked:
         y0, x0, y1, x1 = one.within
-        # a disc is three tokens of 8 pixels wide, and the window three times that, in steps of four tokens
-        assert (y1 - y0, x1 - x0) == (96, 96)
+        # a disc is three tokens of 8 pixels wide, and the window twice that, in steps of four tokens
+        assert (y1 - y0, x1 - x0) == (64, 64)
         y, x = one.points_yx[0]
-        assert y0 + 32 < y < y1 - 32
-        assert x0 + 32 < x < x1 - 32
+        assert y0 + 16 < y < y1 - 16
+        assert x0 + 16 < x < x1 - 16
     for one in found:
         assert piece_of(one).answer.request.prompts.within == one.prompts.within, "for replay"
 

@@ -45,7 +45,7 @@ SETTLED = 0.7
 """Mean quality of the masks in a proposed region from which on the proposal is skipped."""
 
 
-AROUND, MARGIN = 1.0, 6
+AROUND, MARGIN = 0.5, 4
 """Tokens that are attended to on each side of a region: a share of its length, and a number more."""
 
 STEP = 4
