@@ -325,11 +325,11 @@ def tiff(labels, **keywords) -> bytes:
 
 
 def packed_zeros(shape_yx: tuple[int, int]) -> bytes:
-    """A uint16 label image of zeros as TIFF, of which one strip is in memory at a time."""
+    """A uint16 label image of zeros as TIFF, whose four strips are the same one."""
     height, width = shape_yx
-    strip = np.zeros((height // 4, width), np.uint16)
+    strip = zlib.compress(np.zeros((height // 4, width), np.uint16).tobytes(), 9)
     return tiff(
-        (zlib.compress(strip.tobytes(), 9) for _ in range(4)),
+        (strip for _ in range(4)),
         shape=shape_yx,
         dtype="uint16",
         rowsperstrip=height // 4,
