@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -41,6 +42,12 @@ settings.load_profile("here")
 def pytest_configure(config: pytest.Config) -> None:
     # OMP_NUM_THREADS=1 where two runs share the cores
     torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # what all modules hold is not searched again each time that memory is released or a window closes
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

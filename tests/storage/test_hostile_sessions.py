@@ -27,6 +27,11 @@ from .conftest import one_object, session_of, small_plane
 DELETE = object()
 
 
+def shown(value):
+    """Part of a test's name, the same in every process."""
+    return "deleted" if value is DELETE else str(value)[:40]
+
+
 @pytest.fixture
 def folder(rich_record, tmp_path):
     return save_session(tmp_path / "s", rich_record)
@@ -113,7 +118,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "sentence"), WRONG, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("path", "value", "sentence"), WRONG, ids=shown)
 def test_what_does_not_fit_is_named_with_its_place(path, value, sentence, folder, content):
     (folder / "session.json").write_text(json.dumps(put(content, path, value)), "utf-8")
     with pytest.raises(SessionError, match=sentence) as raised:
