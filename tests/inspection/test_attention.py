@@ -194,3 +194,12 @@ def test_the_decoder_s_attention_is_shown_in_float32_whatever_masks_are_decoded_
     expected = decoder_attention(predictor, embedding, prompts)
     found = decoder_attention(Predictor(model.decoding_in("float16")), embedding, prompts)
     np.testing.assert_array_equal(found.maps_lthyx, expected.maps_lthyx)
+
+
+def test_the_whole_image_is_looked_at_also_for_prompts_that_attend_to_a_part(predictor, picture):
+    embedding = predictor.embed(picture)
+    prompts = Prompts([(9, 9)], [1])
+    expected = decoder_attention(predictor, embedding, prompts)
+    found = decoder_attention(predictor, embedding, prompts.attending((-0.5, -0.5, 15.5, 15.5)))
+    assert found.maps_lthyx.shape == expected.maps_lthyx.shape
+    np.testing.assert_array_equal(found.maps_lthyx, expected.maps_lthyx)

@@ -38,7 +38,7 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
     """Decode as the panel does, and recompute the attention of each mask token and prompt token.
 
     If the prompts correct the answer to the first of them, the attention is that of the second decoding, by
-    all prompts. The decoder computes in float32.
+    all prompts. The decoder computes in float32, and attends to the whole image whatever ``prompts.within``.
     """
     if predictor.model.decoder != "float32":
         predictor = Predictor(predictor.model.decoding_in("float32"))
@@ -52,7 +52,7 @@ def decoder_attention(predictor: Predictor, embedding: Embedding, prompts: Promp
     modules["hint", 0] = network.mask_decoder.mask_hint_encoder
     heard: dict[tuple[str, int], Tensor] = {}
     with listening(modules, heard.__setitem__):
-        predictor.answer(embedding, prompts)
+        predictor.answer(embedding, prompts.attending(None))
     prepared = predictor.decoder_images.of(embedding)
     with torch.inference_mode():
         placed = [heard["image", i] + prepared.encoding_bnc for i in range(1, len(looks))]
