@@ -134,7 +134,7 @@ def of_number(labels, number):
 
 
 def test_the_network_attends_to_the_surroundings_of_each_object(calibration, monkeypatch):
-    monkeypatch.setattr(seeds, "MARGIN", 0)
+    monkeypatch.setattr(seeds, "DIAMETERS", 2)
     labels = discs()
     network = Network(labels, of_number)
     found = ask(network, calibration, labels)
@@ -151,7 +151,7 @@ def test_the_network_attends_to_the_surroundings_of_each_object(calibration, mon
 
 
 def test_a_mask_that_leaves_its_window_is_decoded_again_on_the_whole_region(calibration, monkeypatch):
-    monkeypatch.setattr(seeds, "MARGIN", 0)
+    monkeypatch.setattr(seeds, "DIAMETERS", 2)
     labels = discs()
     stripe = np.zeros(HW, bool)
     stripe[70:90] = True

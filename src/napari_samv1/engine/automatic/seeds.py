@@ -44,14 +44,14 @@ REGION_LEAD = 0.03
 SETTLED = 0.7
 """Mean quality of the masks in a proposed region from which on the proposal is skipped."""
 
-
-AROUND, MARGIN = 0.5, 4
-"""Tokens that are attended to on each side of a region: a share of its length, and a number more."""
+DIAMETERS, LENGTHS = 5.0, 2.0
+"""Side of the window that is attended to for a region: in diameters of a disc of its area, and, at least, in
+lengths of the region."""
 
 STEP = 4
 """Sides of windows are multiples of so many tokens, so that many share a batch."""
 
-LARGEST_SHARE = 0.7
+LARGEST_SHARE = 0.5
 """Share of the token grid up to which a window is worth cutting out."""
 
 
@@ -238,8 +238,9 @@ def _within(proposals: Proposals, index: int, frame: Frame) -> Within | None:
     if proposals.regions is None or proposals.regions[index].empty:
         return None
     region = proposals.regions[index]
-    longest = max(region.mask.shape) / LOGITS_PER_TOKEN
-    side = math.ceil((longest * (1 + 2 * AROUND) + 2 * MARGIN) / STEP) * STEP
+    diameter = math.sqrt(region.area * 4 / math.pi)
+    length = max(DIAMETERS * diameter, LENGTHS * max(region.mask.shape)) / LOGITS_PER_TOKEN
+    side = math.ceil(length / STEP) * STEP
     height, width = (min(side, size) for size in frame.grid_hw)
     if height * width > LARGEST_SHARE * frame.grid_hw[0] * frame.grid_hw[1]:
         return None
