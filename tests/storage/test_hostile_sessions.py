@@ -72,6 +72,8 @@ WRONG = [
     (("extra",), 1, "extra"),
     (("images",), DELETE, "'images' is a required property"),
     (("saved",), "yesterday", "saved"),
+    ((*FIRST, "prompts", "within"), [1, 2, 3], r"prompts\.within: \[1, 2, 3\] is too short"),
+    ((*FIRST, "prompts", "within"), [9, 9, 1, 1], "within must be finite"),
     ((*PLANE, "shape_yx"), [60, 0], r"images\[0\]\.planes\[0\]\.shape_yx\[1\]: 0 is less than"),
     ((*PLANE, "shape_yx"), [50, 80], r"labels of \(60, 80\), the plane is \(50, 80\)"),
     ((*PLANE, "order"), [7, 1], "order must name each piece's object once"),

@@ -174,7 +174,7 @@ class Frame:
 
         Bounds are rounded to tokens. None if they are the whole grid, or lie outside.
         """
-        corners = (np.reshape(within, (2, 2)) + 0.5 - self.window_yxhw[:2]) * self.scale_yx / self.patch
+        corners = (self.to_logits_yx(within) + 0.5) / LOGITS_PER_TOKEN
         (top, left), (bottom, right) = np.clip(np.rint(corners).astype(int), 0, self.grid_hw)
         if top == bottom or left == right or (bottom - top, right - left) == self.grid_hw:
             return None
@@ -183,6 +183,6 @@ class Frame:
     def bounds_of(self, tokens_yxhw: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
         """Tokens -> the bounds (y0, x0, y1, x1) of their image pixels."""
         top, left, height, width = tokens_yxhw
-        corners = np.array([(top, left), (top + height, left + width)], dtype=np.float64) * self.patch
-        y0, x0, y1, x1 = (corners / self.scale_yx - 0.5 + self.window_yxhw[:2]).ravel()
+        corners = np.array([(top, left), (top + height, left + width)])
+        y0, x0, y1, x1 = self.from_logits_yx(LOGITS_PER_TOKEN * corners - 0.5).ravel()
         return float(y0), float(x0), float(y1), float(x1)

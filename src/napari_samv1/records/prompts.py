@@ -13,7 +13,7 @@ FOREGROUND = 1
 BACKGROUND = 0
 
 Within = tuple[float, float, float, float]
-"""First row, first column, last row, last column: the bounds of the pixels, at half-integers or between."""
+"""y0, x0, y1, x1: outer edges of pixels, half a pixel from their centres, or between them."""
 
 # points along a scribble: more tell the network little, and cost time
 SCRIBBLE_POINTS = 8
