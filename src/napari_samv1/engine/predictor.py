@@ -38,6 +38,7 @@ from napari_samv1.engine.view import ImageView
 from napari_samv1.images.files import open_source
 from napari_samv1.images.intensity import Intensity
 from napari_samv1.images.source import Source, as_plane, as_source, shape_of
+from napari_samv1.model.mask_decoder import DecoderImage
 from napari_samv1.model.memory import free_bytes
 from napari_samv1.records.computation import DecoderPrecision
 from napari_samv1.records.frame import Frame
@@ -363,11 +364,9 @@ class Predictor:
         images: DecoderImages,
     ) -> list[Candidate]:
         network, frame = images.network, embedding.frame
-        windows = DecoderWindows.of(prompts, frame)
         hints = [hint_logits(one.area, frame) for one in prompts if one.area is not None]
-        prompt_tokens = self._prompt_tokens(frame, prompts)
-        hint_b1hw = windows.of_hints(_stacked_hints(hints, prompt_tokens.device)) if hints else None
-        attended = network.attend(windows.of_image(images.of(embedding)), prompt_tokens, hint_b1hw)
+        windows, image, tokens_btc, hint_b1hw = self._decoder_input(embedding, prompts, hints, images)
+        attended = network.attend(image, tokens_btc, hint_b1hw)
         iou = attended.iou_bm.cpu().numpy()
         self._refuse_overflow(attended.iou_bm, images)
         chosen = choose(prompts, iou)
@@ -393,6 +392,19 @@ class Predictor:
             room = free_bytes(device) // (2 * 4 * BATCH_NUMBERS * self.model.config.channels)
             tokens = max(BATCH_TOKENS, min(GPU_BATCH_TOKENS, room))
         return max(1, tokens // (height * width))
+
+    def _decoder_input(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompts],
+        hints: Sequence[Drawn],
+        images: DecoderImages,
+    ) -> tuple[DecoderWindows, DecoderImage, Tensor, Tensor | None]:
+        """Windows of a batch; the image in them, the prompts' tokens, and the hints, or None without any."""
+        windows = DecoderWindows.of(prompts, embedding.frame)
+        tokens_btc = self._prompt_tokens(embedding.frame, prompts)
+        hint_b1hw = windows.of_hints(_stacked_hints(hints, tokens_btc.device)) if hints else None
+        return windows, windows.of_image(images.of(embedding)), tokens_btc, hint_b1hw
 
     def _prompt_tokens(self, frame: Frame, prompts: Sequence[Prompts]) -> Tensor:
         network = self.model.network
@@ -465,13 +477,9 @@ class Predictor:
     ) -> list[Prediction]:
         """One batch of prompts with equally many points and boxes, all with a hint or none."""
         network, frame = images.network, embedding.frame
-        prompt_tokens = self._prompt_tokens(frame, prompts)
         present = [hint for hint in hints if hint is not None]
-        hint_b1hw = _stacked_hints(present, prompt_tokens.device) if present else None
-        windows = DecoderWindows.of(prompts, frame)
-        if hint_b1hw is not None:
-            hint_b1hw = windows.of_hints(hint_b1hw)
-        logits, iou = network.decode(windows.of_image(images.of(embedding)), prompt_tokens, hint_b1hw)
+        windows, image, tokens_btc, hint_b1hw = self._decoder_input(embedding, prompts, present, images)
+        logits, iou = network.decode(image, tokens_btc, hint_b1hw)
         self._refuse_overflow(logits, images)
         self._refuse_overflow(iou, images)
         logits = windows.placed(logits, range(len(prompts)))
