@@ -19,6 +19,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from virtual_display import own_display
+
 # napari reads where its settings lie when it is first imported, so a fixture would come too late
 _SCRATCH = Path(tempfile.mkdtemp(prefix="napari-samv1-tests-"))
 os.environ["NAPARI_CONFIG"] = str(_SCRATCH / "napari" / "settings.yaml")
@@ -29,6 +31,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
 IS_LINUX = sys.platform.startswith("linux")
+# windows of two processes on one screen take each other's focus
+_OWN_DISPLAY = own_display() if IS_LINUX and "PYTEST_XDIST_WORKER" in os.environ else None
 if IS_LINUX and os.environ.get("DISPLAY"):
     # "offscreen" has no OpenGL: image layers fail, and pictures are black
     os.environ.pop("QT_QPA_PLATFORM", None)
@@ -40,8 +44,8 @@ settings.load_profile("here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # OMP_NUM_THREADS=1 where two runs share the cores
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    # OMP_NUM_THREADS=1 where several runs share the cores
+    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, torch.get_num_threads()))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -52,13 +56,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_SCRATCH, ignore_errors=True)
+    if _OWN_DISPLAY is not None:
+        _OWN_DISPLAY.terminate()
+        _OWN_DISPLAY.wait()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     needs_a_window = "qapp" in getattr(item, "fixturenames", ())
     if IS_LINUX and needs_a_window and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        pytest.fail("this test opens a window, and Qt would abort without a display: run it under xvfb-run")
+        pytest.fail("this test opens a window, and Qt would abort without a display: install Xvfb, use -n 2")
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
-from scipy.ndimage import center_of_mass, find_objects, map_coordinates
+from scipy.ndimage import center_of_mass, find_objects
 
 from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.automatic.proposals import Calibration, Proposals
@@ -85,10 +85,18 @@ class Decoder:
         rows, columns = np.linspace(*corners[:, 0], h), np.linspace(*corners[:, 1], w)
         top, left, height, width = frame.window_yxhw
         own = self.labels[top : top + height, left : left + width] == number
-        at = np.meshgrid(rows - top, columns - left, indexing="ij")
-        logits = 40 * map_coordinates(own.astype(np.float32), at, order=1, mode="nearest") - 20
+        own = resampled(resampled(own.astype(np.float32), rows - top).T, columns - left).T
+        logits = 40 * own - 20
         iou = np.full(4, self.iou_of(number) if own.any() else 0.1, np.float32)
         return np.stack([logits] * 4), iou
+
+
+def resampled(values, at):
+    """Rows between rows by linear interpolation; beyond the first and the last those go on."""
+    at = at.clip(0, len(values) - 1)
+    first = at.astype(int).clip(0, max(len(values) - 2, 0))
+    share = (at - first).astype(np.float32)[:, None]
+    return values[first] * (1 - share) + values[np.minimum(first + 1, len(values) - 1)] * share
 
 
 def key_of(frame):

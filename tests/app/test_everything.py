@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +58,12 @@ def findings(slide):
     return looked(slide.labels)
 
 
+@pytest.fixture(scope="module")
+def found_with(slide):
+    """Findings of a run for more than is shown, each run once."""
+    return functools.cache(lambda settings: looked(slide.labels, settings))
+
+
 def of_one(findings):
     [own] = findings.planes.values()
     return own
@@ -78,10 +85,10 @@ def boxes(findings, kept):
     ],
 )
 @pytest.mark.parametrize("mode", ["seeds", "grid"])
-def test_moved_filters_keep_what_a_run_with_them_finds_and_decode_nothing(slide, mode, asked):
+def test_moved_filters_keep_what_a_run_with_them_finds_and_decode_nothing(slide, found_with, mode, asked):
     settings = replace(SEEDED, mode=mode, points_per_side=16)
     # a grid's masks are kept from a little below what the run was asked for
-    findings = looked(slide.labels, replace(settings, pred_iou_thresh=0.6, box_nms_thresh=0.9))
+    findings = found_with(replace(settings, pred_iou_thresh=0.6, box_nms_thresh=0.9))
     wanted = replace(settings, **asked)
     view = view_of(slide.labels)
     run = in_regions(view, wanted, view.predictor.proposer if mode == "seeds" else None, None)
