@@ -44,8 +44,10 @@ settings.load_profile("here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # OMP_NUM_THREADS=1 where several runs share the cores
-    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, torch.get_num_threads()))
+    if getattr(config.option, "numprocesses", None):
+        # one core for each process; numba, which draws napari's labels, sets the threads of torch too
+        os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+    torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
