@@ -11,7 +11,7 @@ from napari_samv1.checkpoints.load import load_model
 from napari_samv1.cli import main
 from napari_samv1.training import main as training
 from napari_samv1.training.evaluate.images import TestImage, coins, held_out
-from small_run import SmallRecipe
+from small_run import SMALL, SmallRecipe
 
 STEPS = ("--dense-steps", "1", "--where-steps", "1", "--prompt-steps", "2")
 
@@ -38,6 +38,7 @@ def facts_of(card):
 def test_runs_cut_off_or_gone_on_with_write_weights_curves_and_a_card(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(training, "Recipe", SmallRecipe)
+    monkeypatch.setattr(training, "TINY", SMALL)
     common = ["train", "--work", str(tmp_path), "--objects", "2"]
     command = [*common, "--workers", "2", *STEPS]
     assert main([*command, "--until", "3", "--evaluate-every", "3"]) == 0

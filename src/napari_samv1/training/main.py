@@ -19,7 +19,7 @@ from napari_samv1.checkpoints.device import choose_device, choose_dtype
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.engine.predictor import Predictor
 from napari_samv1.model import Sam
-from napari_samv1.model.config import TINY
+from napari_samv1.model.config import TINY, SamConfig
 from napari_samv1.records.preparation import BUNDLED, Preparation
 from napari_samv1.training.allocator import keep_memory
 from napari_samv1.training.curves import curves_picture, read_curves, thinned, write_curves
@@ -46,13 +46,13 @@ def train(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe, work, threads = _recipe(args), _work(args), torch.get_num_threads()
     _draw_scenes(recipe, work)
-    network, preparation, origin = _start(args)
+    network, preparation, origin = _start(args, TINY)
     head = FirstStageHead(network.config, recipe.seed)
     first, *others = seats(recipe.workers, [*network.parameters(), *head.parameters()])
     run = _begin(args, recipe, first, network, preparation, origin)
     last = recipe.steps if args.until is None else min(args.until, recipe.steps)
     processes = [
-        get_context("spawn").Process(target=_help, args=(args, recipe, seat), daemon=True)
+        get_context("spawn").Process(target=_help, args=(args, recipe, seat, network.config), daemon=True)
         for seat in (others if run.step < last else [])
     ]
     for process in processes:
@@ -141,11 +141,11 @@ def _work(args: argparse.Namespace) -> Path:
     return work_folder(args.work)
 
 
-def _start(args: argparse.Namespace) -> tuple[Sam, Preparation, str]:
+def _start(args: argparse.Namespace, config: SamConfig) -> tuple[Sam, Preparation, str]:
     """Initial network on its device, its preparation, and the origin of its weights or ""."""
     device = choose_device(args.device)
     if not args.init:
-        return Sam(TINY).to(device), BUNDLED, ""
+        return Sam(config).to(device), BUNDLED, ""
     model = load_model(args.init, device=str(device), dtype="float32")
     return model.network, model.preparation, f"weights of sha256 {model.sha256}"
 
@@ -177,10 +177,10 @@ def _begin(
     )
 
 
-def _help(args: argparse.Namespace, recipe: Recipe, seat: Seat) -> None:
+def _help(args: argparse.Namespace, recipe: Recipe, seat: Seat, config: SamConfig) -> None:
     """Train in another process of the same run: make its share of every step, and write nothing."""
     try:
-        _begin(args, recipe, seat, *_start(args)).train(args.until)
+        _begin(args, recipe, seat, *_start(args, config)).train(args.until)
     except BaseException:
         seat.leave()
         raise
