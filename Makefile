@@ -19,7 +19,6 @@ check:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 	$(MAKE) docs

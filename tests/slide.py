@@ -9,12 +9,13 @@ import numpy as np
 from scipy.ndimage import center_of_mass, find_objects
 
 from napari_samv1.engine.automatic.everything import in_regions
-from napari_samv1.engine.automatic.proposals import Calibration, Proposals
+from napari_samv1.engine.automatic.proposals import Proposals
 from napari_samv1.engine.candidate import Candidate
 from napari_samv1.engine.embedding import EmbeddingKey
 from napari_samv1.engine.prediction import Prediction
 from napari_samv1.engine.view import ImageView
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Preparation

@@ -13,11 +13,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QApplication, QComboBox, QLabel, QWidget
 
 import napari_samv1
+from napari_samv1.app.models import Choices
 from napari_samv1.layers.plain_text import plain
 from napari_samv1.storage.session.autosave import Autosave
 from napari_samv1.widgets.inspect.dock import InspectModel
 from napari_samv1.widgets.panel.panel import SegmentAnythingPanel
-from napari_samv1.widgets.shared.remembered import Choices
 from session_steps import annotate
 
 HOSTILE = "<img src='/dev/zero'> &lt;b&gt; <b>bold</b>"

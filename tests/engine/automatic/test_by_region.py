@@ -11,9 +11,10 @@ from scipy.ndimage import find_objects
 from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
 from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.automatic.progress import Share
-from napari_samv1.engine.automatic.proposals import Calibration, Proposals
+from napari_samv1.engine.automatic.proposals import Proposals
 from napari_samv1.engine.progress import Cancelled
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.mask_crop import MaskCrop
 from slide import SEEDED, SIDE, Centres, KnownView, Slide, found_in, matches
 
