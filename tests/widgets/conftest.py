@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 from discs import DiscPredictor
 from napari_samv1.app import models
 from napari_samv1.app.models import ReadyModel
+from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.widgets.shared import remembered
 from shared_window import close_the_shared_window, make_napari_viewer, shared_window, window_of_this_file
@@ -65,6 +67,15 @@ def discs(monkeypatch) -> DiscPredictor:
     predictor: Any = DiscPredictor()
     monkeypatch.setattr(models, "load", lambda choices, ticket: ReadyModel(choices, predictor, rate=1e12))
     return predictor
+
+
+@pytest.fixture
+def short_sighted(monkeypatch) -> int:
+    """The bundled model sees a quarter of its pixels, and takes a fifth of the time; returns its side."""
+    side, bundled = 224, MODELS["tiny"]
+    preparation = replace(bundled.preparation, side=side)
+    monkeypatch.setitem(MODELS, "tiny", replace(bundled, preparation=preparation))
+    return side
 
 
 class Hand:

@@ -23,8 +23,9 @@ from session_steps import click, wait_for_worker, wait_until_idle
 
 pytestmark = pytest.mark.newest
 
-CENTRES = [(y, x) for y in range(60, 900, 80) for x in range(60, 1200, 80)]
-HW = (900, 1240)
+HW = (450, 620)
+CENTRES = [(y, x) for y in range(70, 430, 80) for x in range(70, 600, 80)]
+MIDDLE, BESIDE = (230, 310), (150, 390)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def sampled(monkeypatch):
 
 
 @pytest.fixture
-def zoomed(open_panel, hand_on, dotted, qtbot):
+def zoomed(short_sighted, open_panel, hand_on, dotted, qtbot):
     """The panel on that image, zoomed in so far that a region is about what the screen shows."""
     panel = open_panel()
     open_file(panel.viewer, dotted)
@@ -54,7 +55,7 @@ def zoomed(open_panel, hand_on, dotted, qtbot):
     qtbot.waitUntil(lambda: panel.app.state.model.is_loaded, timeout=60_000)
     panel.viewer.reset_view()
     hand = hand_on(panel)
-    hand.zoom_to(1.6, (460, 620))
+    hand.zoom_to(3.2, MIDDLE)
     return SimpleNamespace(panel=panel, app=panel.app, viewer=panel.viewer, hand=hand)
 
 
@@ -67,29 +68,29 @@ def _segmented(zoomed, qtbot):
 
 def test_a_click_is_answered_at_the_detail_of_the_screen(zoomed, qtbot):
     assert zoomed.app.state.detail == 1.0
-    zoomed.hand.click(460, 620)
+    zoomed.hand.click(*MIDDLE)
     piece, frame = _segmented(zoomed, qtbot)
     assert piece.settings.detail == 1.0
-    # the region of the native grid whose middle is nearest: 448 a side, half over each other
-    assert frame.window_yxhw == (224, 448, 448, 448)
+    # the region of the native grid whose middle is nearest: 224 a side, half over each other
+    assert frame.window_yxhw == (112, 224, 224, 224)
     (top, left), (height, width) = piece.mask.origin_yx, piece.mask.mask.shape
-    assert abs(top - 446) <= 3
-    assert abs(left - 606) <= 3
+    assert abs(top - 216) <= 3
+    assert abs(left - 296) <= 3
     assert abs(height - 28) <= 5
     assert abs(width - 28) <= 5
     # the screen shows all of it again; the object keeps its detail, and the next one has another
-    zoomed.hand.zoom_to(0.2, (450, 620))
+    zoomed.hand.zoom_to(0.4, MIDDLE)
     assert zoomed.app.state.detail == 1.0
     click(qtbot, zoomed.panel.objects.next_object)
     assert zoomed.app.state.detail == "whole"
-    zoomed.hand.click(460, 700)
+    zoomed.hand.click(230, 390)
     piece, frame = _segmented(zoomed, qtbot)
     assert piece.settings.detail == "whole"
     assert frame.window_yxhw == (0, 0, *HW)
 
 
 def test_another_detail_is_asked_for_and_taken_back(zoomed, qtbot):
-    zoomed.hand.click(460, 620)
+    zoomed.hand.click(*MIDDLE)
     before, _ = _segmented(zoomed, qtbot)
     assert zoomed.panel.detail.value == 1.0
     zoomed.panel.detail.value = "whole"
@@ -98,12 +99,12 @@ def test_another_detail_is_asked_for_and_taken_back(zoomed, qtbot):
     assert zoomed.panel.asdict()["detail"] == "whole"
     click(qtbot, zoomed.panel.objects.undo)
     piece, frame = _segmented(zoomed, qtbot)
-    assert (piece.settings.detail, frame.window_yxhw) == (1.0, (224, 448, 448, 448))
+    assert (piece.settings.detail, frame.window_yxhw) == (1.0, (112, 224, 224, 224))
     assert piece.mask == before.mask
 
 
 def test_regions_on_the_screen_are_encoded_ahead_and_outlined(zoomed, qtbot):
-    zoomed.hand.click(460, 620)
+    zoomed.hand.click(*MIDDLE)
     _segmented(zoomed, qtbot)
     qtbot.waitUntil(lambda: len(zoomed.app.state.windows) > 2, timeout=60_000)
     layers = [layer.name for layer in zoomed.viewer.layers]
@@ -130,13 +131,13 @@ def test_regions_ahead_are_cancelled_when_the_view_moves(zoomed, qtbot, monkeypa
             cancelled.append(window)
             raise
 
-    zoomed.hand.click(460, 620)
+    zoomed.hand.click(*MIDDLE)
     _segmented(zoomed, qtbot)
     monkeypatch.setattr(ImageView, "encode", endless)
-    zoomed.hand.zoom_to(1.6, (460, 900))
-    qtbot.waitUntil(lambda: any(left > 620 for _, left, _, _ in begun), timeout=60_000)
-    zoomed.hand.zoom_to(1.6, (460, 300))
-    qtbot.waitUntil(lambda: begun[-1][1] + begun[-1][3] <= 900, timeout=60_000)
+    zoomed.hand.zoom_to(3.2, (230, 450))
+    qtbot.waitUntil(lambda: any(left > 310 for _, left, _, _ in begun), timeout=60_000)
+    zoomed.hand.zoom_to(3.2, (230, 150))
+    qtbot.waitUntil(lambda: begun[-1][1] + begun[-1][3] <= 450, timeout=60_000)
     assert cancelled == begun[:-1]
     zoomed.app.encoder.stop_ahead()
 
@@ -151,10 +152,10 @@ def test_a_window_goes_on_while_the_first_region_is_encoded(sampled, zoomed, qtb
         return encode(view, window, on_progress)
 
     monkeypatch.setattr(ImageView, "encode", held_up)
-    zoomed.hand.click(460, 620)
+    zoomed.hand.click(*MIDDLE)
     qtbot.waitUntil(lambda: zoomed.panel.canvas.labels is not None, timeout=60_000)
     assert zoomed.app.state.piece.pending
-    zoomed.hand.zoom_to(1.7, (460, 620))
+    zoomed.hand.zoom_to(3.4, MIDDLE)
     goes_on.set()
     piece, _ = _segmented(zoomed, qtbot)
     assert not piece.mask.empty
@@ -165,14 +166,14 @@ def test_limits_found_ahead_follow_the_contrast(sampled, zoomed, qtbot):
     qtbot.waitUntil(lambda: len(sampled) == 1, timeout=60_000)
     zoomed.panel.canvas.image.contrast_limits = (0, 120)
     qtbot.waitUntil(lambda: len(sampled) == 2, timeout=60_000)
-    zoomed.hand.click(460, 620)
+    zoomed.hand.click(*MIDDLE)
     piece, _ = _segmented(zoomed, qtbot)
     assert piece.answer.request.embedding_key.intensity == (0, 120)
     assert zoomed.app.state.encoding.state is Encoding.READY
 
 
 def test_a_session_with_regions_is_replayed_bit_for_bit(zoomed, qtbot, tmp_path, monkeypatch, capsys):
-    for place in ((460, 620), (380, 700)):
+    for place in (MIDDLE, BESIDE):
         zoomed.hand.click(*place)
         _segmented(zoomed, qtbot)
         click(qtbot, zoomed.panel.objects.next_object)
