@@ -378,11 +378,16 @@ def test_a_saved_session_opens_as_a_pyramid_again(shape, tmp_path):
         one.close()
 
 
+def duplicate(labels, viewer):
+    """As napari's "Duplicate layer" does."""
+    data, state, _ = labels.as_layer_data_tuple()
+    return viewer.add_layer(Labels(deepcopy(data), **state))
+
+
 def test_a_duplicate_keeps_what_was_shown_and_cannot_be_written(slide):
     labels = slide.new_labels()
     paint(slide, 1, box(0, 0, 3, 3))
-    data, state, _ = labels.as_layer_data_tuple()
-    copied = slide.viewer.add_layer(Labels(deepcopy(data), **state))
+    copied = duplicate(labels, slide.viewer)
     paint(slide, 2, box(6, 6, 8, 8))
     slide.edits.delete(1)
     assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
@@ -390,6 +395,14 @@ def test_a_duplicate_keeps_what_was_shown_and_cannot_be_written(slide):
     slide.labels = copied
     assert "several levels" in slide.masks.redraw()
     assert (np.asarray(copied.data[0][:9, :9]) == 1).sum() == 9
+
+
+def test_the_highest_label_of_a_duplicate_needs_no_look_at_its_pixels(slide, monkeypatch):
+    labels = slide.new_labels()
+    paint(slide, 3, box(0, 0, 3, 3))
+    copied = duplicate(labels, slide.viewer)
+    monkeypatch.delattr(LivePyramid, "read")
+    assert make_module.highest_label(copied) == 3
 
 
 def test_strokes_go_to_the_plane_that_is_shown_and_nowhere_in_3d(monkeypatch):

@@ -12,7 +12,7 @@ from napari.utils.transforms import Affine
 
 from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.image import DisplayedPlane
-from napari_samv1.layers.labels.pyramid import LivePyramid, pyramid_of
+from napari_samv1.layers.labels.pyramid import LivePyramid, pyramid_or_copy_of
 from napari_samv1.layers.prompts.features import transform_of
 from napari_samv1.records.mask_crop import Region
 
@@ -97,7 +97,7 @@ def highest_label(layer: Labels) -> int:
     The result for a large layer is cached: all of the layer is read, a block at a time, unless its store is
     still empty. Labels painted later become objects, and need no second read.
     """
-    if (pyramid := pyramid_of(layer)) is not None:
+    if (pyramid := pyramid_or_copy_of(layer)) is not None:
         return pyramid.highest
     data: Any = layer.data[0] if layer.multiscale else layer.data
     if dtype_of(data).kind not in "ui" or not all(data.shape):

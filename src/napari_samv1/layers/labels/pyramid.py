@@ -311,8 +311,14 @@ _NOTHING = Composite()
 
 def pyramid_of(layer: Labels) -> LivePyramid | None:
     """Pyramid of a Labels layer, or None; also None for a copy, which cannot be drawn on."""
+    pyramid = pyramid_or_copy_of(layer)
+    return None if pyramid is None or pyramid.is_copy else pyramid
+
+
+def pyramid_or_copy_of(layer: Labels) -> LivePyramid | None:
+    """Pyramid of a Labels layer, or None."""
     first: Any = layer.data[0] if layer.multiscale else layer.data
-    return first.pyramid if isinstance(first, Level) and not first.pyramid.is_copy else None
+    return first.pyramid if isinstance(first, Level) else None
 
 
 def _is_simple(key: Any) -> bool:
