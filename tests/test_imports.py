@@ -65,3 +65,8 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_the_panel_is_imported_without_torch():
     # a click on the menu must not wait for it: the panel's threads fetch it
     assert "torch" not in imported_by("import napari_samv1.widgets.panel.panel")
+
+
+def test_the_bundled_model_is_loaded_without_sympy():
+    # torch imports it for random numbers without memory; it takes as long as the weights
+    assert "sympy" not in imported_by("from napari_samv1 import load_model; load_model('tiny', device='cpu')")

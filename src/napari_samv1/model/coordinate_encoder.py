@@ -9,6 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from napari_samv1.model.layers import standard_normal
+
 
 class CoordinateEncoder(nn.Module):
     """Random Fourier features of a position (Tancik et al. 2020; Kirillov et al. 2023, appendix A).
@@ -21,7 +23,7 @@ class CoordinateEncoder(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.register_buffer("frequencies", torch.randn(2, channels // 2))
+        self.register_buffer("frequencies", standard_normal(2, channels // 2))
 
     def forward(self, xy01: Tensor) -> Tensor:
         """Encode (..., 2) positions, x before y, each 0..1 across the model input, as (..., channels)."""

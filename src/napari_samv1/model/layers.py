@@ -14,6 +14,12 @@ from torch.nn import functional
 from napari_samv1.model.memory import free_bytes
 
 
+def standard_normal(*shape: int) -> Tensor:
+    """Draw numbers as ``torch.randn``; none on the meta device, for which torch would import sympy."""
+    numbers = torch.empty(shape)
+    return numbers if numbers.is_meta else numbers.normal_()
+
+
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of B C H W."""
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_samv1.model.coordinate_encoder import CoordinateEncoder
+from napari_samv1.model.layers import standard_normal
 
 
 class PromptEncoder(nn.Module):
@@ -13,11 +14,11 @@ class PromptEncoder(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.background = nn.Parameter(torch.randn(channels))
-        self.foreground = nn.Parameter(torch.randn(channels))
-        self.box_start = nn.Parameter(torch.randn(channels))
-        self.box_end = nn.Parameter(torch.randn(channels))
-        self.not_a_point = nn.Parameter(torch.randn(channels))
+        self.background = nn.Parameter(standard_normal(channels))
+        self.foreground = nn.Parameter(standard_normal(channels))
+        self.box_start = nn.Parameter(standard_normal(channels))
+        self.box_end = nn.Parameter(standard_normal(channels))
+        self.not_a_point = nn.Parameter(standard_normal(channels))
 
     def forward(
         self, encode: CoordinateEncoder, points_xy01: Tensor, labels: Tensor, boxes_xy01: Tensor

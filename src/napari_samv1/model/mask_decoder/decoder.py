@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_samv1.model.config import SamConfig
+from napari_samv1.model.layers import standard_normal
 from napari_samv1.model.mask_decoder.iou_mlp import ThreeLayerMlp
 from napari_samv1.model.mask_decoder.mask_generator import MaskGenerator
 from napari_samv1.model.mask_decoder.mask_hint_encoder import MaskHintEncoder
@@ -81,8 +82,8 @@ class MaskDecoder(nn.Module):
         super().__init__()
         channels = config.channels
         self.mask_hint_encoder = MaskHintEncoder(channels, config.hint_channels)
-        self.iou_token = nn.Parameter(torch.randn(channels))
-        self.mask_tokens = nn.Parameter(torch.randn(MASKS, channels))
+        self.iou_token = nn.Parameter(standard_normal(channels))
+        self.mask_tokens = nn.Parameter(standard_normal(MASKS, channels))
         self.transformer = TwoWayTransformer(
             channels, config.decoder_depth, config.decoder_heads, config.decoder_mlp
         )

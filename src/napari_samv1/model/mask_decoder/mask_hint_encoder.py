@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_samv1.model.layers import Conv2d, LayerNorm2d
+from napari_samv1.model.layers import Conv2d, LayerNorm2d, standard_normal
 
 
 class MaskHintEncoder(nn.Module):
@@ -23,7 +22,7 @@ class MaskHintEncoder(nn.Module):
         self.quarter = Conv2d(first, hint_channels, kernel_size=2, stride=2)
         self.norm_quarter = LayerNorm2d(hint_channels)
         self.widen = Conv2d(hint_channels, channels, kernel_size=1)
-        self.no_mask = nn.Parameter(torch.randn(channels))
+        self.no_mask = nn.Parameter(standard_normal(channels))
 
     def forward(self, hint_b1hw: Tensor) -> Tensor:
         """Logits B 1 4h 4w -> B C h w."""
