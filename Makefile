@@ -7,7 +7,7 @@ DISPLAYED := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLA
 PLAY_MINUTES ?= 60
 PLAY_SEED ?= 1
 
-.PHONY: install check format docs test test-full play demo picture pictures bench train
+.PHONY: install check format docs test test-full lowest play demo picture pictures bench train
 
 install:
 	$(PYTHON) -m venv .venv
@@ -32,12 +32,23 @@ format:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# on Linux each of the two processes opens its windows on a virtual screen of its own
 test:
-	$(DISPLAYED) $(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(if $(filter Linux,$(shell uname -s)),-n 2)
 
 # what takes minutes each, and CI leaves out
 test-full:
 	$(DISPLAYED) $(BIN)/python -m pytest -m full
+
+# which tests .ci/run runs on the lowest versions, in the .venv-lowest that it leaves
+lowest:
+	mkdir -p build
+	.venv-lowest/bin/python -m pip install pytest-cov
+	COVERAGE_FILE=build/lowest.coverage $(DISPLAYED) .venv-lowest/bin/python -m pytest -m "not slow and not full" \
+	  --cov=napari_samv1 --cov-context=test --cov-report= --junitxml=build/lowest.xml \
+	  tests/layers tests/widgets tests/storage tests/images tests/masks tests/records
+	.venv-lowest/bin/python scripts/lowest_tests.py build/lowest.coverage build/lowest.xml > build/lowest.txt
+	mv build/lowest.txt tests/lowest.txt
 
 # other games from PLAY_SEED on, each seed shrunk to the fewest steps where it fails
 play:

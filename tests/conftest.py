@@ -50,6 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # files of windows take longest: the last one of all is then a short one
+        items.sort(key=lambda item: "widgets" not in item.path.parts)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     # what all modules hold is not searched again each time that memory is released or a window closes
     gc.collect()

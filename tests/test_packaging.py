@@ -86,6 +86,12 @@ def test_every_floor_is_what_the_lowest_versions_are_tested_with() -> None:
     assert declared == {name: lowest[name] for name in declared}
 
 
+def test_the_tests_for_the_lowest_versions_are_there() -> None:
+    for line in (ROOT / "tests/lowest.txt").read_text("utf-8").splitlines():
+        path, name = line.split("::", 1)
+        assert f"def {name.split('[')[0]}(" in (ROOT / path).read_text("utf-8"), "run `make lowest`"
+
+
 def test_base_dependencies_bring_no_qt_binding() -> None:
     names = {Requirement(each).name.lower() for each in PYPROJECT["project"]["dependencies"]}
     assert not names & {"pyside6", "pyqt6", "pyqt5", "pyside2"}

@@ -21,8 +21,6 @@ from napari_samv1.layers.ome_tiff import open_file
 from napari_samv1.storage.session.folder import open_session
 from session_steps import click, wait_for_worker, wait_until_idle
 
-pytestmark = pytest.mark.newest
-
 HW = (450, 620)
 CENTRES = [(y, x) for y in range(70, 430, 80) for x in range(70, 600, 80)]
 MIDDLE, BESIDE = (230, 310), (150, 390)

@@ -108,7 +108,6 @@ def numbers(labels):
     return set(np.unique(labels).tolist()) - {0}
 
 
-@pytest.mark.newest
 def test_what_is_found_is_shown_apart_and_changes_nothing_of_the_users(everything, qtbot, known):
     viewer = everything.canvas.viewer
     mine = viewer.add_labels(np.full(everything.canvas.image.data.shape, 7, np.uint16), name="mine")
@@ -132,7 +131,6 @@ def test_what_is_found_is_shown_apart_and_changes_nothing_of_the_users(everythin
     assert not everything.accept.isEnabled()
 
 
-@pytest.mark.newest
 def test_a_slider_filters_at_once_and_decodes_nothing(everything, qtbot):
     find(qtbot, everything)
     before, decoded = len(numbers(everything.preview.layer.data)), Decoder.decodes
@@ -169,7 +167,6 @@ def test_accepting_makes_objects_in_one_step(everything, qtbot):
     assert not everything.accept.isEnabled()
 
 
-@pytest.mark.newest
 def test_objects_and_labels_that_are_there_stay(everything, qtbot, slide):
     binding = everything.canvas
     labels = np.zeros(slide.shape, np.uint16)
@@ -185,7 +182,6 @@ def test_objects_and_labels_that_are_there_stay(everything, qtbot, slide):
     assert not (binding.labels.data[slide == 3] != 900).any()
 
 
-@pytest.mark.newest
 def test_cancelling_keeps_what_was_found_so_far(everything, qtbot, known):
     known.may_go_on.clear()
     press(qtbot, everything.begin)
@@ -202,7 +198,6 @@ def test_cancelling_keeps_what_was_found_so_far(everything, qtbot, known):
     assert everything.canvas.document.objects
 
 
-@pytest.mark.newest
 def test_a_run_that_ends_late_adds_nothing_to_the_next_one(everything, qtbot, known):
     find(qtbot, everything)
     count = everything.findings.count
@@ -248,7 +243,6 @@ def test_all_slices_are_found_and_numbered_apart(everything, qtbot, slide):
     assert first.isdisjoint(second)
 
 
-@pytest.mark.newest
 def test_only_what_is_on_the_screen_or_in_the_drawn_area(everything, qtbot, slide, hand_on):
     panel = panel_of(everything)
     viewer = panel.viewer
@@ -282,7 +276,6 @@ def test_only_what_is_on_the_screen_or_in_the_drawn_area(everything, qtbot, slid
     assert everything.findings.count < 60
 
 
-@pytest.mark.newest
 def test_a_review_keeps_corrects_and_deletes_by_keys(everything, qtbot, hand_on):
     panel = panel_of(everything)
     binding = everything.canvas
@@ -342,7 +335,6 @@ def test_the_settings_are_those_of_the_command(everything, qtbot, tmp_path):
     press(qtbot, dialog.closing)
 
 
-@pytest.mark.newest
 def test_another_image_or_other_pixels_forget_what_was_found(everything, qtbot, slide):
     viewer = everything.canvas.viewer
     find(qtbot, everything)
@@ -357,7 +349,6 @@ def test_another_image_or_other_pixels_forget_what_was_found(everything, qtbot, 
     assert everything.findings is None
 
 
-@pytest.mark.newest
 def test_hundreds_of_objects_are_one_reset_of_the_list_and_few_rows_painted(everything, qtbot):
     y, x = np.mgrid[:300, :200]
     labels = np.where((y % 10 < 7) & (x % 10 < 7), (y // 10) * 20 + x // 10 + 1, 0)

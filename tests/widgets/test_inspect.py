@@ -148,7 +148,6 @@ def test_positions_need_no_image(make_napari_viewer, predictor, qtbot):
     assert "interpolated from the 8 x 8" in widget.sentence.text()
 
 
-@pytest.mark.newest
 def test_what_is_missing_is_said(inspect, qtbot):
     inspect.chooser.setCurrentIndex(ATTENTION)
     press_look(qtbot, inspect)
@@ -171,7 +170,6 @@ def test_a_look_before_the_model_is_there_comes_when_it_is(make_napari_viewer, p
     qtbot.waitUntil(lambda: "block norms" in viewer.layers, timeout=10_000)
 
 
-@pytest.mark.newest
 def test_a_failing_look_is_a_sentence_and_the_next_one_works(inspect, qtbot, monkeypatch):
     inspect.chooser.setCurrentIndex(BLOCKS)
 
@@ -221,7 +219,6 @@ def test_attention_follows_a_moved_point(inspect, qtbot):
     assert not np.array_equal(layer.data, before)
 
 
-@pytest.mark.newest
 def test_options_of_a_quick_view_are_followed_and_of_a_slow_one_not(inspect, qtbot):
     click_on(qtbot, inspect, COIN)
     inspect.chooser.setCurrentIndex(WAND)
@@ -293,7 +290,6 @@ def test_closing_the_dock_stops_the_thread_and_lets_go_of_the_layers(inspect, qt
     inspect.close_down()
 
 
-@pytest.mark.newest
 def test_the_picture_that_answers_a_deleted_image_is_dropped(inspect, qtbot):
     inspect.chooser.setCurrentIndex(BLOCKS)
     inspect.look()

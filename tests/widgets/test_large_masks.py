@@ -112,7 +112,6 @@ def test_brush_eraser_pick_and_undo_on_a_slide(slide, qtbot):
     assert resident_bytes() - before < 400 << 20
 
 
-@pytest.mark.newest
 def test_thousands_of_objects_are_seen_at_every_zoom(slide, qtbot):
     binding = slide.panel.canvas
     binding.new_labels()

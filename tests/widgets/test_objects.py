@@ -63,7 +63,6 @@ def test_picking_a_row_makes_its_object_current_and_clicks_correct_it(two_object
     assert two_objects.discs.decoded[decoded:] == [1]
 
 
-@pytest.mark.newest
 def test_the_row_of_the_current_object_is_highlighted_however_it_was_chosen(two_objects, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     assert panel.objects.current == 2
@@ -92,7 +91,6 @@ def test_arrows_move_through_the_list_and_delete_works_only_there(two_objects, a
     assert panel.objects.model.rowCount() == 1
 
 
-@pytest.mark.newest
 def test_the_delete_button_and_undo_bring_an_object_back(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     before = binding.labels.data.copy()
@@ -111,7 +109,6 @@ def test_the_delete_button_and_undo_bring_an_object_back(two_objects, answered, 
     assert not panel.objects.redo.isEnabled()
 
 
-@pytest.mark.newest
 def test_undo_goes_back_to_nothing_step_by_step(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     while panel.objects.undo.isEnabled():
@@ -121,7 +118,6 @@ def test_undo_goes_back_to_nothing_step_by_step(two_objects, answered, qtbot):
     assert not binding.labels.data.any()
 
 
-@pytest.mark.newest
 def test_a_row_says_why_there_is_no_mask(annotating, answered, qtbot):
     qtbot.mouseClick(annotating.panel.tools.background, LEFT)
     annotating.hand.click(*COIN)
@@ -152,7 +148,6 @@ def rows(*areas: int) -> dict[int, Piece]:
     }
 
 
-@pytest.mark.newest
 def test_only_the_row_that_changed_is_told_of(qtbot):
     model = ObjectModel(lambda _label: None)
     objects = rows(*range(1, 501))
@@ -228,7 +223,6 @@ def test_the_candidates_are_pictures_of_the_current_object_made_when_it_changed(
     assert panel.mask_choice.scores[0].text() == "-\n-\n-"
 
 
-@pytest.mark.newest
 def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects, qtbot):
     panel, binding, discs = two_objects.panel, two_objects.binding, two_objects.discs
     second = panel.mask_choice.candidates[0].grab().toImage()
@@ -244,7 +238,6 @@ def test_an_object_from_long_ago_has_its_candidates_looked_at_again(two_objects,
     assert binding.document.undo_label == undo
 
 
-@pytest.mark.newest
 def test_the_size_under_a_candidate_is_its_area(two_objects, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     for number, candidate in enumerate(panel.mask_choice.candidates):
@@ -253,7 +246,6 @@ def test_the_size_under_a_candidate_is_its_area(two_objects, qtbot):
         assert panel.mask_choice.scores[number].text().splitlines()[-1] == str(area(binding, 2))
 
 
-@pytest.mark.newest
 def test_a_key_takes_a_candidate_and_the_panel_shows_it(two_objects, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     qtbot.keyClick(two_objects.hand.canvas, Qt.Key.Key_4, Qt.KeyboardModifier.AltModifier)
@@ -311,7 +303,6 @@ def test_a_slider_s_drag_is_one_step_and_previews_live(two_objects, answered, qt
     assert panel.cleanup.grow.value == 0
 
 
-@pytest.mark.newest
 def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_objects, answered, qtbot):
     panel, binding = two_objects.panel, two_objects.binding
     panel.cleanup.grow.control.setValue(4)
@@ -328,7 +319,6 @@ def test_settings_belong_to_an_object_and_without_one_to_the_new_ones(two_object
     assert (grown[2].grow, grown[3].grow) == (4, 2)
 
 
-@pytest.mark.newest
 def test_a_slider_that_moves_while_another_object_is_picked_changes_the_first(two_objects, qtbot):
     panel, session = two_objects.panel, two_objects.binding.shown
     panel.cleanup.grow.control.setValue(3)
@@ -339,7 +329,6 @@ def test_a_slider_that_moves_while_another_object_is_picked_changes_the_first(tw
     assert session.get(1).settings.cleanup is None
 
 
-@pytest.mark.newest
 def test_an_object_may_take_the_pixels_of_others(two_objects, answered, qtbot):
     panel, binding, hand = two_objects.panel, two_objects.binding, two_objects.hand
     hand.click(COIN[0], COIN[1])
@@ -358,7 +347,6 @@ def test_an_object_may_take_the_pixels_of_others(two_objects, answered, qtbot):
 # Refining, splitting, other tools' labels
 
 
-@pytest.mark.newest
 def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtbot):
     panel, binding, hand = annotating.panel, annotating.binding, annotating.hand
     for where in (COIN, OTHER_COIN, (60, 300)):
@@ -375,7 +363,6 @@ def test_one_object_per_prompt_is_decoded_in_one_batch(annotating, answered, qtb
     assert set(binding.points.features["object"]) == {1}
 
 
-@pytest.mark.newest
 def test_splitting_a_single_prompt_is_answered_with_a_sentence(two_objects, choose_from, qtbot):
     two_objects.panel.objects.split_nearest.trigger()
     assert "click once on each" in two_objects.panel.message.text()
@@ -383,7 +370,6 @@ def test_splitting_a_single_prompt_is_answered_with_a_sentence(two_objects, choo
     assert not two_objects.panel.message.isVisible()
 
 
-@pytest.mark.newest
 def test_a_label_of_another_tool_is_picked_refined_and_corrected(annotating, choose_from, answered, qtbot):
     panel, binding, hand, viewer = annotating.panel, annotating.binding, annotating.hand, annotating.viewer
     found = np.zeros((303, 384), dtype=np.uint16)
@@ -469,7 +455,6 @@ def test_existing_labels_are_listed_from_the_start_and_picked_in_the_list(annota
     qtbot.waitUntil(lambda: 3 not in rows_of(panel))
 
 
-@pytest.mark.newest
 def test_every_click_is_a_new_object_where_that_is_the_mode(annotating, answered, qtbot):
     panel, binding, hand = annotating.panel, annotating.binding, annotating.hand
     assert panel.tools.one_each.isVisible()
@@ -529,7 +514,6 @@ def test_an_ellipse_is_chosen_from_the_menu_and_drawn(annotating, choose_from, a
     assert "as a hint" in panel.message.text()
 
 
-@pytest.mark.newest
 def test_a_scribble_is_points_along_it_also_of_what_is_not_the_object(
     annotating, choose_from, answered, qtbot
 ):
@@ -567,7 +551,6 @@ def test_brush_and_eraser_change_the_current_object_and_undo_takes_it_back(two_o
     assert "brush" in panel.objects.undo.toolTip()
 
 
-@pytest.mark.newest
 def test_a_stroke_that_others_keep_out_is_answered_with_a_sentence(two_objects, qtbot):
     panel, binding, hand = two_objects.panel, two_objects.binding, two_objects.hand
     qtbot.mouseClick(panel.tools.brush, LEFT)
@@ -604,7 +587,6 @@ def test_the_logits_follow_the_current_object_and_go_with_their_button(two_objec
     assert shown() == []
 
 
-@pytest.mark.newest
 def test_a_deleted_logits_layer_releases_its_button(two_objects, qtbot):
     panel, viewer = two_objects.panel, two_objects.viewer
     qtbot.mouseClick(panel.settings.logits, LEFT)
@@ -616,7 +598,6 @@ def test_a_deleted_logits_layer_releases_its_button(two_objects, qtbot):
     assert not [layer for layer in viewer.layers if is_picture(layer)]
 
 
-@pytest.mark.newest
 def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
     qtbot.mouseClick(two_objects.panel.settings.logits, LEFT)
     viewer = two_objects.viewer
@@ -624,7 +605,6 @@ def test_closing_the_panel_takes_the_logits_along(two_objects, qtbot):
     assert not [layer for layer in viewer.layers if is_picture(layer)]
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("kind", ["image", "points", "labels"])
 @pytest.mark.parametrize("tool", ["pick", "brush", "logits"])
 def test_a_layer_may_be_deleted_with_any_tool_in_hand(two_objects, answered, qtbot, kind, tool):

@@ -38,7 +38,6 @@ def test_the_first_click_encodes_and_its_mask_follows(annotating, qtbot):
     assert "main" not in str(annotating.discs.threads).lower()
 
 
-@pytest.mark.newest
 def test_the_points_layer_goes_on_listening_after_the_first_mask(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -49,7 +48,6 @@ def test_the_points_layer_goes_on_listening_after_the_first_mask(annotating, qtb
     assert annotating.binding.labels.data[COIN[0] + 15, COIN[1]] == 1
 
 
-@pytest.mark.newest
 def test_next_object_makes_a_second_label(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -62,7 +60,6 @@ def test_next_object_makes_a_second_label(annotating, qtbot):
     assert len(annotating.discs.encodings) == 1
 
 
-@pytest.mark.newest
 def test_a_background_click_takes_away(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -125,7 +122,6 @@ def test_a_dragged_point_redraws_while_it_is_dragged(annotating, qtbot):
     assert binding.labels.data[COIN[0] - 15, COIN[1]] == 0
 
 
-@pytest.mark.newest
 def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -146,7 +142,6 @@ def test_another_candidate_and_another_threshold_change_the_mask(annotating, qtb
     assert len(annotating.discs.decoded) == decoded
 
 
-@pytest.mark.newest
 def test_a_click_after_a_candidate_was_chosen_corrects_that_candidate(annotating, qtbot):
     hand, panel, session = annotating.hand, annotating.panel, annotating.binding.shown
     hand.click(*COIN)
@@ -204,7 +199,6 @@ def test_keys_on_the_canvas_flip_the_polarity_begin_an_object_and_remove(annotat
     assert annotating.panel.objects.current == 2
 
 
-@pytest.mark.newest
 def test_selecting_a_point_brings_its_object_forward(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -242,7 +236,6 @@ def test_a_click_outside_the_image_is_answered_with_a_sentence(annotating, qtbot
     assert annotating.panel.message.isVisible()
 
 
-@pytest.mark.newest
 def test_only_background_points_are_answered_with_a_sentence(annotating, qtbot):
     qtbot.mouseClick(annotating.panel.tools.background, Qt.MouseButton.LeftButton)
     annotating.hand.click(*COIN)
@@ -280,7 +273,6 @@ def test_another_contrast_marks_the_encoding_stale_and_encodes_nothing(annotatin
     assert annotating.discs.encodings[-1]["intensity"] == (10, 160)
 
 
-@pytest.mark.newest
 def test_encoding_shows_its_progress_and_can_be_cancelled(annotating, qtbot):
     annotating.discs.block_seconds = 0.1
     panel = annotating.panel
@@ -295,7 +287,6 @@ def test_encoding_shows_its_progress_and_can_be_cancelled(annotating, qtbot):
     wait_for_mask(qtbot, annotating.binding)
 
 
-@pytest.mark.newest
 def test_a_burst_of_changes_is_decoded_for_the_newest_only(annotating, qtbot):
     annotating.hand.click(*COIN)
     wait_for_mask(qtbot, annotating.binding)
@@ -314,11 +305,7 @@ def test_a_burst_of_changes_is_decoded_for_the_newest_only(annotating, qtbot):
 
 @pytest.mark.parametrize(
     "moment",
-    [
-        pytest.param("before", marks=pytest.mark.newest),
-        pytest.param("encoding", marks=pytest.mark.newest),
-        "after",
-    ],
+    ["before", "encoding", "after"],
 )
 @pytest.mark.parametrize("kind", ["image", "points", "shapes", "labels"])
 def test_a_layer_may_be_deleted_at_any_moment(annotating, qtbot, kind, moment):
@@ -373,7 +360,6 @@ def test_layers_of_ones_own_can_be_bound(annotating, qtbot):
     assert isinstance(clicks, Points)
 
 
-@pytest.mark.newest
 def test_a_labels_layer_that_does_not_fit_is_refused_with_a_sentence(annotating, qtbot):
     masks = annotating.viewer.add_labels(np.zeros((2, 303, 384), dtype=np.uint8), name="a stack")
     annotating.panel.labels.layer = masks
@@ -454,7 +440,6 @@ def test_the_menu_opens_the_panel_and_acts_on_it(make_napari_viewer, discs, coin
     assert open_panels() == [panel]
 
 
-@pytest.mark.newest
 def test_new_masks_in_a_3d_view_are_answered_with_a_sentence(annotating, qtbot):
     panel = annotating.panel
     annotating.viewer.dims.ndisplay = 3

@@ -64,7 +64,6 @@ def test_the_panel_has_a_magicgui_container_of_value_widgets(docked):
     assert panel.asdict() == panel.settings.asdict() == {**AS_NEW, "detail": "whole"}
 
 
-@pytest.mark.newest
 def test_a_script_s_threshold_changes_the_current_mask_at_once_and_undoably(docked, qtbot):
     panel, before = docked.panel, area(docked)
     panel.threshold.value = -3.0
@@ -81,7 +80,6 @@ def test_a_script_s_threshold_changes_the_current_mask_at_once_and_undoably(dock
     assert panel.threshold.value == -3
 
 
-@pytest.mark.newest
 def test_a_script_s_mask_is_the_one_that_a_click_on_its_picture_takes(docked, qtbot):
     panel, before = docked.panel, area(docked)
     qtbot.mouseClick(panel.mask_choice.candidates[3], LEFT)
@@ -130,7 +128,6 @@ def test_what_the_mouse_does_is_an_event(docked, qtbot):
     assert told[2:] == ["auto", "auto"]
 
 
-@pytest.mark.newest
 def test_showing_another_object_is_no_edit(docked, qtbot):
     panel, binding, hand = docked.panel, docked.binding, docked.hand
     panel.threshold.value = -2.0
@@ -150,7 +147,6 @@ def test_showing_another_object_is_no_edit(docked, qtbot):
     assert dict(binding.shown.objects) == objects
 
 
-@pytest.mark.newest
 def test_without_a_current_object_values_are_for_new_ones(docked, qtbot):
     panel, binding, hand = docked.panel, docked.binding, docked.hand
     hand.key(Qt.Key.Key_N)
@@ -164,7 +160,6 @@ def test_without_a_current_object_values_are_for_new_ones(docked, qtbot):
     assert binding.shown.get(1).settings.choice == "auto"
 
 
-@pytest.mark.newest
 def test_values_set_before_there_is_an_image_are_for_its_new_objects(
     new_viewer, discs, coins, hand_on, qtbot
 ):
@@ -195,7 +190,6 @@ def test_a_wrong_value_is_refused_with_a_sentence_and_changes_nothing(docked):
     assert panel.asdict() == {**AS_NEW, "detail": "whole"}
 
 
-@pytest.mark.newest
 def test_a_container_s_update_sets_several(docked):
     docked.panel.settings.update({"mask": 1, "threshold": -1.0})
     settings = docked.binding.current.piece.settings

@@ -14,7 +14,7 @@ import napari_samv1
 from lazy import CountingArray, pyramid
 from session_steps import click, wait_until_idle
 
-pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("short_sighted")]
+pytestmark = pytest.mark.usefixtures("short_sighted")
 
 SIDE = 50_000
 PITCH, RADIUS = 125, 30

@@ -140,7 +140,6 @@ def test_saving_and_opening_with_the_buttons(annotating, open_panel, discs, coin
     assert recoverable() == []  # nothing was edited
 
 
-@pytest.mark.newest
 def test_an_opened_object_shows_its_candidates_and_logits_once_it_is_picked(
     annotating, open_panel, discs, coins, answers, qtbot, tmp_path
 ):
@@ -176,7 +175,6 @@ def test_an_opened_object_shows_its_candidates_and_logits_once_it_is_picked(
     assert len(discs.encodings) == encodings + 1
 
 
-@pytest.mark.newest
 def test_logits_that_cannot_be_had_are_explained(
     annotating, open_panel, discs, coins, answers, qtbot, tmp_path, monkeypatch
 ):
@@ -199,7 +197,6 @@ def test_logits_that_cannot_be_had_are_explained(
     assert "press Encode" in sentence
 
 
-@pytest.mark.newest
 def test_an_image_with_other_pixels_is_never_taken_in_silence(
     annotating, open_panel, coins, answers, qtbot, tmp_path
 ):
@@ -322,7 +319,6 @@ def test_exports(annotating, answers, coins, qtbot, tmp_path, monkeypatch):
     assert not (tmp_path / "two.geojson").exists()
 
 
-@pytest.mark.newest
 def test_open_session_begins_where_the_last_one_was(annotating, open_panel, answers, qtbot, tmp_path):
     annotate(qtbot, annotating)
     (tmp_path / "sessions").mkdir()
@@ -334,7 +330,6 @@ def test_open_session_begins_where_the_last_one_was(annotating, open_panel, answ
     assert answers.asked[-1] == (str(tmp_path / "sessions"),)
 
 
-@pytest.mark.newest
 def test_what_was_annotated_on_an_image_that_is_closed_is_offered_back(annotating, qtbot):
     annotate(qtbot, annotating)
     wait_until_autosaved(qtbot, annotating.panel)
@@ -346,7 +341,6 @@ def test_what_was_annotated_on_an_image_that_is_closed_is_offered_back(annotatin
     assert all(not known.mask.empty for known in left.record.planes[0].pieces)
 
 
-@pytest.mark.newest
 def test_autosave_that_fails_is_said_in_the_panel(annotating, qtbot, tmp_path, monkeypatch):
     blocked = tmp_path / "file"
     blocked.write_text("no folder")

@@ -18,8 +18,6 @@ from napari_samv1.storage.session.composite import label_image
 from napari_samv1.storage.session.recovery import recoverable
 from session_steps import digest, press, values, wait_for_worker
 
-pytestmark = pytest.mark.newest
-
 KILLS = 6
 # half a second between two autosaves and what it takes to write one; doubled for a busy machine
 SECONDS_LOST = 2.0

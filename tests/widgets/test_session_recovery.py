@@ -66,7 +66,6 @@ def test_a_window_closed_in_the_usual_way_loses_nothing(annotating, open_panel, 
     assert len(left.record.planes[0].pieces[1].prompts) == 2
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("closing", ["panel", "window"])
 def test_a_click_just_before_the_end_counts(closing, annotating, qtbot):
     annotate(qtbot, annotating)
@@ -83,14 +82,12 @@ def test_a_click_just_before_the_end_counts(closing, annotating, qtbot):
     assert len(plane.pieces[1].prompts) == 2
 
 
-@pytest.mark.newest
 def test_without_an_edit_nothing_is_left_behind(annotating, qtbot):
     qtbot.wait(300)
     annotating.viewer.close()
     assert recoverable() == []
 
 
-@pytest.mark.newest
 def test_what_is_discarded_is_asked_about_and_then_gone(annotating, open_panel, qtbot):
     annotate(qtbot, annotating)
     annotating.viewer.close()
@@ -122,7 +119,6 @@ def leave(qtbot, open_panel, coins, name: str, *points) -> None:
     panel.viewer.close()
 
 
-@pytest.mark.newest
 def test_several_lost_sessions_are_a_list_of_which_one_is_restored(open_panel, discs, coins, qtbot):
     leave(qtbot, open_panel, coins, "older", COIN)
     leave(qtbot, open_panel, coins, "newer", COIN, OTHER_COIN)
@@ -146,7 +142,6 @@ def test_several_lost_sessions_are_a_list_of_which_one_is_restored(open_panel, d
     assert session.lost.list.item(0).text().startswith("“newer”")
 
 
-@pytest.mark.newest
 def test_all_lost_sessions_are_discarded_at_once(open_panel, discs, coins, qtbot):
     leave(qtbot, open_panel, coins, "one", COIN)
     leave(qtbot, open_panel, coins, "two", COIN)
@@ -185,7 +180,6 @@ def full_disk(monkeypatch):
     return switch
 
 
-@pytest.mark.newest
 def test_autosave_failed_goes_when_it_works_again(annotating, full_disk, qtbot):
     notice = annotating.panel.message
     annotating.hand.click(*COIN)
@@ -198,7 +192,6 @@ def test_autosave_failed_goes_when_it_works_again(annotating, full_disk, qtbot):
     assert annotating.panel.session.status.text() == "Autosaved, not saved yet."
 
 
-@pytest.mark.newest
 def test_autosave_failed_goes_when_the_session_is_saved(annotating, full_disk, qtbot, tmp_path):
     panel = annotating.panel
     annotating.hand.click(*COIN)
@@ -209,7 +202,6 @@ def test_autosave_failed_goes_when_the_session_is_saved(annotating, full_disk, q
     assert panel.message.text() == ""
 
 
-@pytest.mark.newest
 def test_another_warning_stays_when_autosave_works_again(annotating, full_disk, qtbot, tmp_path):
     panel = annotating.panel
     annotating.hand.click(*COIN)
@@ -247,7 +239,6 @@ def test_an_image_whose_name_is_no_utf8_is_autosaved_and_restored(open_panel, di
     qtbot.waitUntil(lambda: binding.shown is not None and len(binding.shown.objects) == 1, timeout=60_000)
 
 
-@pytest.mark.newest
 def test_a_session_without_a_picture_hides_no_other(annotating, open_panel, qtbot, monkeypatch):
     annotate(qtbot, annotating)
     annotating.viewer.close()
@@ -261,7 +252,6 @@ def test_a_session_without_a_picture_hides_no_other(annotating, open_panel, qtbo
     assert panel.session.lost.list.item(0).text().startswith("“coins”\n2 objects")
 
 
-@pytest.mark.newest
 def test_a_sample_of_another_plugin_is_not_opened(annotating, open_panel, qtbot, monkeypatch, tmp_path):
     annotate(qtbot, annotating)
     record = annotating.panel.session.keeper.current()

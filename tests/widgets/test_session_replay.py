@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import pytest
 import torch
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
@@ -12,8 +11,6 @@ from qtpy.QtWidgets import QFileDialog
 from napari_samv1.cli import main
 from napari_samv1.storage.session.folder import open_session
 from session_steps import COIN, annotate_a_coin, click, wait_for_worker, wait_until_idle
-
-pytestmark = pytest.mark.newest
 
 
 def test_what_was_annotated_in_the_window_is_replayed_bit_for_bit(

@@ -65,7 +65,6 @@ def test_visible_channels_are_encoded_as_one_picture(two_channels, qtbot):
     assert encode(at, qtbot) == {"shape": (303, 384, 3), "intensity": None, "gamma": 1.0}
 
 
-@pytest.mark.newest
 def test_a_channel_that_changes_makes_the_encoding_stale(two_channels, qtbot):
     at, sentence = two_channels, two_channels.panel.encoding.sentence
     choose(at.seen.channels, "visible channels")
@@ -90,7 +89,6 @@ def test_a_channel_that_changes_makes_the_encoding_stale(two_channels, qtbot):
     assert len(at.discs.encodings) == count
 
 
-@pytest.mark.newest
 def test_limits_are_chosen_found_shown_and_stale_when_they_change(two_channels, qtbot, coins):
     at, panel = two_channels, two_channels.panel
     encode(at, qtbot)
@@ -122,7 +120,6 @@ def test_limits_are_chosen_found_shown_and_stale_when_they_change(two_channels, 
     assert (panel.sight.fixed, at.seen.low.value()) == ((20, 180), 20)
 
 
-@pytest.mark.newest
 def test_a_script_says_what_the_model_sees(two_channels, qtbot):
     at = two_channels
     at.panel.sight = Sight("visible", "fixed", fixed=(0, 100))
@@ -132,7 +129,6 @@ def test_a_script_says_what_the_model_sees(two_channels, qtbot):
     encode(at, qtbot)
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("detail", ["whole", 2.0])
 def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
     short_sighted,
@@ -196,7 +192,6 @@ def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
     assert [piece.mask, piece.answer.request.embedding_key.display] == looks
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("detail", ["whole", 2.0])
 def test_a_thick_slice_is_seen_annotated_in_the_middle_replayed_and_reopened(
     short_sighted,
@@ -277,7 +272,6 @@ def test_a_thick_slice_is_seen_annotated_in_the_middle_replayed_and_reopened(
     assert reopened.mask == piece.mask
 
 
-@pytest.mark.newest
 def test_a_channel_that_is_gone_is_named_and_the_rest_is_opened(
     annotating, open_panel, discs, coins, qtbot, tmp_path, monkeypatch
 ):

@@ -6,11 +6,7 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from napari_samv1.storage.session.autosave import autosave_root
-
-pytestmark = pytest.mark.newest
 
 # every import of the network's modules holds its lock long enough for the other thread to come
 BOTH_JOBS = """
