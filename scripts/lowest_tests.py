@@ -9,7 +9,7 @@ Both are of one run of ``pytest --cov=napari_samv1 --cov-context=test --junitxml
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
@@ -48,7 +48,8 @@ def cover(reached: Mapping[str, Lines], seconds: Mapping[str, float]) -> list[st
     """Choose tests by the lines that they add per second, then drop what later ones make needless."""
     cost = {test: max(seconds[test], LEAST_SECONDS) for test in reached}
     left, chosen = frozenset().union(*reached.values()), []
-    candidates = dict(reached)
+    # in the order of their names, so that of equal ones the same is chosen each time
+    candidates = dict(sorted(reached.items()))
     while left:
         best = max(candidates, key=lambda test: len(candidates[test]) / cost[test])
         if len(candidates[best]) < LEAST_LINES_A_SECOND * cost[best]:
@@ -56,10 +57,11 @@ def cover(reached: Mapping[str, Lines], seconds: Mapping[str, float]) -> list[st
         chosen.append(best)
         left -= candidates.pop(best)
         candidates = {test: lines & left for test, lines in candidates.items() if lines & left}
+    times = Counter(line for test in chosen for line in reached[test])
     for test in sorted(chosen, key=cost.__getitem__, reverse=True):
-        others = frozenset().union(*(reached[other] for other in chosen if other != test))
-        if reached[test] <= others:
+        if all(times[line] > 1 for line in reached[test]):
             chosen.remove(test)
+            times.subtract(reached[test])
     return sorted(chosen)
 
 

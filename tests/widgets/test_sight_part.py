@@ -129,18 +129,10 @@ def test_a_script_says_what_the_model_sees(two_channels, qtbot):
     encode(at, qtbot)
 
 
+@pytest.mark.usefixtures("short_sighted")
 @pytest.mark.parametrize("detail", ["whole", 2.0])
 def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
-    short_sighted,
-    open_panel,
-    hand_on,
-    make_napari_viewer,
-    coins,
-    qtbot,
-    tmp_path,
-    monkeypatch,
-    capsys,
-    detail,
+    open_panel, hand_on, make_napari_viewer, coins, qtbot, tmp_path, monkeypatch, capsys, detail
 ):
     tifffile.imwrite(tmp_path / "coins.tif", coins)
     tifffile.imwrite(tmp_path / "negative.tif", (500 - 2 * coins.astype(np.int32)).astype(np.uint16))
@@ -192,18 +184,10 @@ def test_a_session_of_two_channels_is_replayed_and_opened_as_it_was(
     assert [piece.mask, piece.answer.request.embedding_key.display] == looks
 
 
+@pytest.mark.usefixtures("short_sighted")
 @pytest.mark.parametrize("detail", ["whole", 2.0])
 def test_a_thick_slice_is_seen_annotated_in_the_middle_replayed_and_reopened(
-    short_sighted,
-    open_panel,
-    hand_on,
-    make_napari_viewer,
-    coins,
-    qtbot,
-    tmp_path,
-    monkeypatch,
-    capsys,
-    detail,
+    open_panel, hand_on, make_napari_viewer, coins, qtbot, tmp_path, monkeypatch, capsys, detail
 ):
     """Each slice holds a third of the coins: only the projection shows all."""
     thirds = np.zeros((5, *coins.shape), np.uint16)
