@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_samv1.annotation.document import Document
+from napari_samv1.annotation.edits import adopted
 from napari_samv1.app.everything import (
     Existing,
     Findings,
@@ -21,7 +22,7 @@ from napari_samv1.app.everything import (
 )
 from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.progress import Cancelled
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 from napari_samv1.records.place import Plane
 from slide import SEEDED, Centres, Decoder, KnownView, Slide
 
@@ -154,7 +155,7 @@ def test_only_what_is_new_beside_existing_objects_is_kept(slide, findings):
     asked = replace(SEEDED, pred_iou_thresh=0.0)
     every = of_one(findings).kept(asked)
     known = np.where(slide.labels % 2 == 1, slide.labels, 0)
-    new = of_one(findings).kept(asked, Existing(known))
+    new = of_one(findings).kept(asked, Existing(known.shape, labels=known))
     items = of_one(findings).items
     numbers = [slide.labels[tuple(np.round(items[i].found.point_yx).astype(int))] for i in new]
     assert 0 < len(new) < len(every)
@@ -171,6 +172,61 @@ def test_existing_labels_may_be_any_numbers(far):
     # half of the mask, and a quarter of the label
     assert existing.share(MaskCrop((5, 2), np.ones((2, 4), bool))) == pytest.approx(0.5)
     assert existing.share(MaskCrop((7, 7), np.ones((2, 2), bool))) == 0
+
+
+class CountedReads:
+    """Labels that note the pixels of each read."""
+
+    def __init__(self, labels):
+        self.labels, self.shape, self.dtype, self.reads = labels, labels.shape, labels.dtype, []
+
+    def __getitem__(self, region):
+        self.reads.append(self.labels[region].size)
+        return self.labels[region]
+
+
+def test_existing_labels_are_read_around_a_mask_alone():
+    labels = CountedReads(np.zeros((1000, 1000), np.uint8))
+    labels.labels[100:104, 100:104] = 3
+    existing = Existing((1000, 1000), labels=labels)
+    assert existing.share(MaskCrop((500, 500), np.ones((10, 10), bool))) == 0
+    assert labels.reads == [100]
+    # all of the label, a sixth of the mask
+    assert existing.share(MaskCrop((98, 98), np.ones((10, 10), bool))) == 1
+    assert labels.reads[1:] == [100, 900]
+
+
+def test_an_existing_label_beyond_all_that_is_read_is_the_larger_one():
+    labels = np.zeros((200, 200), np.uint8)
+    labels[100, 20:] = 5  # 180 pixels, 30 of them read
+    labels[:3, :3] = 6  # at the plane's corner, where nothing goes on
+    existing = Existing((200, 200), labels=labels)
+    assert existing.share(MaskCrop((95, 100), np.ones((10, 10), bool))) == pytest.approx(0.1)
+    assert existing.share(MaskCrop((0, 0), np.ones((10, 10), bool))) == 1
+
+
+def test_existing_objects_lie_over_other_labels():
+    labels = np.full((60, 60), 9, np.uint16)
+    document = Document()
+    pixels = MaskCrop((20, 20), np.ones((10, 10), bool))
+    document.adopt(adopted(document, Plane(), 4, pixels), EMPTY)
+    existing = existing_on(document, Plane(), (60, 60), labels)
+    assert existing.share(pixels) == 1
+    # half of its pixels lie on the object, half on the label around it: all of them on either
+    assert existing.share(MaskCrop((25, 20), np.ones((10, 10), bool))) == 1
+    alone = existing_on(document, Plane(), (60, 60), None)
+    assert alone.share(MaskCrop((25, 20), np.ones((10, 10), bool))) == pytest.approx(0.5)
+    assert alone.share(MaskCrop((28, 20), np.ones((10, 10), bool))) == pytest.approx(0.2)
+
+
+def test_masks_keep_their_numbers_when_filters_move(findings):
+    own = of_one(findings)
+    all_of_them = own.shown(own.kept(replace(SEEDED, pred_iou_thresh=0.0)))
+    fewer = own.shown(own.kept(replace(SEEDED, pred_iou_thresh=0.7)))
+    assert 0 < len(fewer) < len(all_of_them)
+    assert all(all_of_them[number] is packed for number, packed in fewer.items())
+    areas = [packed.crop().area for packed in all_of_them.values()]
+    assert areas == sorted(areas, reverse=True)
 
 
 def accepted(document, findings, asked, first=1):

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QApplication
 
 from napari_samv1.annotation import edits
 from napari_samv1.annotation.pieces import Piece
-from napari_samv1.layers import image as image_module
 from napari_samv1.layers.labels.pyramid import pyramid_of
 from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.records.mask_crop import MaskCrop
@@ -51,9 +50,8 @@ def resident_bytes() -> int:
 
 
 @pytest.fixture
-def slide(open_panel, hand_on, discs, qtbot, monkeypatch):
+def slide(open_panel, hand_on, discs, qtbot):
     """The panel on a slide, zoomed in at its middle."""
-    monkeypatch.setattr(image_module, "MAX_PLANE_PIXELS", 1 << 40, raising=False)
     panel = open_panel()
     read: list[int] = []
     levels = [Slide(2**level, read) for level in range(9)]

@@ -8,10 +8,12 @@ import threading
 
 import dask
 import dask.array
+import numpy as np
 import pytest
 
 import napari_samv1
 from lazy import CountingArray, pyramid
+from napari_samv1.app.actions import UNDO
 from session_steps import click, wait_until_idle
 
 pytestmark = pytest.mark.usefixtures("short_sighted")
@@ -162,3 +164,86 @@ def test_a_store_that_fails_is_a_sentence_and_the_next_click_is_answered(open_pa
         wait_until_idle(qtbot, panel)
     assert panel.app.state.piece.mask.area == pytest.approx(math.pi * RADIUS**2, rel=0.15)
     assert "connection" not in panel.app.state.message
+
+
+def _find(qtbot, panel, where):
+    everything = panel.everything
+    everything.where.setCurrentIndex(everything.where.findData(where))
+    click(qtbot, everything.begin)
+    qtbot.waitUntil(everything.begin.isEnabled, timeout=120_000)
+    qtbot.wait(100)
+    return everything
+
+
+def _discs_within(top, left, bottom, right):
+    """Centres of the discs that lie wholly in a window."""
+    rows, columns = (
+        [place for place in range(PITCH // 2, SIDE, PITCH) if low + RADIUS <= place <= high - RADIUS]
+        for low, high in ((top, bottom), (left, right))
+    )
+    return [(y, x) for y in rows for x in columns]
+
+
+def _label_at(layer, y, x):
+    return int(layer.data[0][y : y + 1, x : x + 1].__array__()[0, 0])
+
+
+def test_everything_on_the_screen_of_a_slide_becomes_objects_and_reads_what_is_there_alone(slide, qtbot):
+    panel, hand, noted = slide
+    click(qtbot, panel.everything_part.header)
+    hand.zoom_to(0.8, (200 * PITCH, 200 * PITCH))
+    everything = _find(qtbot, panel, "view")
+    expected = _discs_within(*panel.canvas.screen.part())
+    assert len(expected) > 6
+    preview = everything.preview.layer
+    assert preview.data[0].shape == (SIDE, SIDE)
+    assert not preview.editable
+    found = {_label_at(preview, y, x) for y, x in expected}
+    assert 0 not in found
+    assert len(found) == len(expected)
+    assert [pixels for is_main, pixels in noted if is_main] == []
+    assert sum(pixels for _, pixels in noted) < 60 * REGION
+    # filtered without being read or decoded again
+    roundness, reads = everything.filters.sliders["min_roundness"], len(noted)
+    roundness.setValue(1.0)
+    qtbot.waitUntil(lambda: not any(_label_at(preview, y, x) for y, x in expected))
+    roundness.setValue(0.0)
+    qtbot.waitUntil(lambda: {_label_at(preview, y, x) for y, x in expected} == found)
+    assert everything.preview.layer is preview
+    assert len(noted) == reads
+
+    click(qtbot, everything.accept)
+    document, labels = panel.canvas.document, panel.labels.layer
+    assert everything.preview.layer is None
+    assert {_label_at(labels, y, x) for y, x in expected} <= set(document.objects)
+    assert len(document.objects) >= len(expected)
+    # what is there is not found again
+    _find(qtbot, panel, "view")
+    assert everything.findings.count > 0
+    assert not everything.accept.isEnabled()
+    click(qtbot, everything.drop)
+    panel.app.do(UNDO)
+    assert not document.objects
+    assert not any(_label_at(labels, y, x) for y, x in expected)
+
+
+def test_an_area_drawn_on_a_slide_is_searched_and_an_enormous_one_refused(slide, qtbot):
+    panel, hand, _noted = slide
+    click(qtbot, panel.everything_part.header)
+    hand.zoom_to(1.5, (200 * PITCH, 200 * PITCH))
+    everything = panel.everything
+    everything.where.setCurrentIndex(everything.where.findData("area"))
+    click(qtbot, everything.draw)
+    everything.area.layer.mode = "add_rectangle"
+    top = left = 199 * PITCH
+    hand.drag((top, left), (top + 2 * PITCH, left + 2 * PITCH))
+    _find(qtbot, panel, "area")
+    inside = _discs_within(top, left, top + 2 * PITCH, left + 2 * PITCH)
+    assert len(inside) == 4
+    preview = everything.preview.layer
+    assert len({_label_at(preview, y, x) for y, x in inside} - {0}) == 4
+    assert _label_at(preview, top + 2 * PITCH + PITCH // 2, left + PITCH // 2) == 0
+    everything.area.layer.add_rectangles(np.array([[0, 0], [0, 30_000], [30_000, 30_000], [30_000, 0]]))
+    click(qtbot, everything.begin)
+    assert "draw smaller areas" in everything.status.text()
+    assert everything.begin.isEnabled()

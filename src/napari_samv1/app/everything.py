@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds
 from napari_samv1.engine.automatic.shapes import at_border, roundness
 from napari_samv1.engine.progress import Cancelled, OnProgress
 from napari_samv1.engine.view import ImageView
+from napari_samv1.masks.composite import Composite
+from napari_samv1.masks.packed import PackedCrop
+from napari_samv1.masks.paint import LabelImage, Painted
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.computation import Computation
@@ -29,7 +33,7 @@ from napari_samv1.records.drawn import drawn_box, drawn_point
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.prompts import Prompts
-from napari_samv1.records.settings import Choice, ObjectSettings
+from napari_samv1.records.settings import OVERWRITE, Choice, ObjectSettings
 
 Window = tuple[int, int, int, int]
 """First row, first column, height, width."""
@@ -42,9 +46,6 @@ GRID_OVERLAP = 0.9
 
 MOST_INSIDE = 0.5
 """Share of an object's pixels that must lie in the searched area."""
-
-COUNTED_TO = 1 << 20
-"""Largest label that is counted directly; labels above it are renumbered first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +231,7 @@ class PlaneFindings:
         self._boxes = np.zeros((0, 4), dtype=np.int64)
         self._order: NDArray[np.intp] = np.zeros(0, np.intp)
         self._overlaps: list[list[tuple[int, float]]] = []
-        self._existing: tuple[object, NDArray[np.float64]] = (None, np.zeros(0))
+        self._existing: tuple[object, list[float]] = (None, [])
 
     def extend(self, batch: Batch) -> None:
         """Add the objects of a batch."""
@@ -240,7 +241,6 @@ class PlaneFindings:
             self._overlaps[one].append((other, share))
             self._overlaps[other].append((one, share))
         self._columns = {}
-        self._existing = (None, np.zeros(0))
 
     def kept(self, settings: AutomaticSettings, existing: Existing | None = None) -> list[int]:
         """Indices of the items that pass all filters, best first.
@@ -267,15 +267,10 @@ class PlaneFindings:
         """Pixels across the largest item, if it were a disc."""
         return 2 * math.sqrt(max((one.found.area for one in self.items), default=0) / math.pi)
 
-    def labels(self, kept: Sequence[int], dtype: type[np.unsignedinteger] = np.uint16) -> NDArray[np.integer]:
-        """Label image (H, W) of kept items, 1, 2, ... in their order; the smaller one is on top."""
-        shown = np.zeros(self.plane_hw, dtype=dtype)
-        area = self._columns["area"] if self._columns else np.zeros(0)
-        for number in sorted(range(len(kept)), key=lambda n: (-area[kept[n]], -n)):
-            crop = self.items[kept[number]].found.crop
-            # numbers too large for the type begin again, as the labels are a preview only
-            shown[crop.region][crop.mask] = number % np.iinfo(dtype).max + 1
-        return shown
+    def shown(self, kept: Iterable[int]) -> dict[int, PackedCrop]:
+        """Masks of kept items, numbered by their place among all, lowest first: smaller ones lie on top."""
+        order = sorted(kept, key=lambda index: (-self.items[index].found.area, -index))
+        return {index + 1: self.items[index].found.packed for index in order}
 
     def _measure(self) -> None:
         if self._columns:
@@ -321,19 +316,25 @@ class PlaneFindings:
             dropped.update(other for other, share in self._overlaps[index] if share > threshold)
         return kept
 
-    def _overlaps_with(self, existing: Existing) -> NDArray[np.float64]:
-        """Share of each item's overlap with existing objects."""
+    def _overlaps_with(self, existing: Existing) -> list[float]:
+        """Share of each item's overlap with existing objects; of items that are new since, if it is known."""
         if self._existing[0] is not existing:
-            self._existing = existing, np.array([existing.share(one.found.crop) for one in self.items])
-        return self._existing[1]
+            self._existing = existing, []
+        shares = self._existing[1]
+        shares += [existing.share(one.found.crop) for one in self.items[len(shares) :]]
+        return shares
 
 
 class Existing:
-    """Existing objects of a plane, as a label image (H, W); compared by identity."""
+    """Existing objects of a plane, over other labels that are read only where a mask is compared.
 
-    def __init__(self, labels: NDArray[np.integer]) -> None:
-        self.labels = labels
-        self.areas = np.bincount(labels.ravel())
+    Compared by identity.
+    """
+
+    def __init__(
+        self, plane_hw: tuple[int, int], objects: Sequence[Painted] = (), labels: LabelImage | None = None
+    ) -> None:
+        self._plane_hw, self._objects, self._labels = plane_hw, Composite(objects), labels
 
     def share(self, crop: MaskCrop) -> float:
         """Overlap of a mask with one object, or with all together, whichever is more, 0 to 1.
@@ -342,35 +343,66 @@ class Existing:
         """
         if crop.empty:
             return 0.0
-        counts = np.bincount(self.labels[crop.region][crop.mask], minlength=1)
-        counts[0] = 0
-        present = np.flatnonzero(counts)
+        present, counts = _counted(self._read(crop.region)[crop.mask])
         if not len(present):
             return 0.0
-        of_each = counts[present] / np.minimum(self.areas[present], crop.area)
+        of_each = counts / np.minimum(self._areas(present, crop), crop.area)
         return float(max(of_each.max(), counts.sum() / crop.area))
+
+    def _areas(self, present: NDArray[np.int64], crop: MaskCrop) -> NDArray[np.int64]:
+        """Pixels of labels near a mask; a label that extends far beyond the mask counts as no smaller."""
+        region, goes_on = _grown(crop.region, self._plane_hw)
+        around = self._read(region)
+        labels, counts = _counted(around)
+        areas = counts[np.searchsorted(labels, present)]
+        edges = ((around[0], around[-1]), (around[:, 0], around[:, -1]))
+        for edge, continues in zip(chain(*edges), chain(*goes_on), strict=True):
+            if continues:
+                areas = np.where(np.isin(present, edge), np.maximum(areas, crop.area), areas)
+        return areas
+
+    def _read(self, region: tuple[slice, slice]) -> NDArray[np.int64]:
+        beneath = None if self._labels is None else self._labels[region]
+        return self._objects.read(region, np.dtype(np.int64), beneath=beneath)
+
+
+def _grown(
+    region: tuple[slice, slice], plane_hw: tuple[int, int]
+) -> tuple[tuple[slice, slice], list[tuple[bool, bool]]]:
+    """Region with its own size added on each side, and whether the plane goes on before and after it."""
+    grown, goes_on = [], []
+    for extent, size in zip(region, plane_hw, strict=True):
+        length = extent.stop - extent.start
+        start, stop = max(extent.start - length, 0), min(extent.stop + length, size)
+        grown.append(slice(start, stop))
+        goes_on.append((start > 0, stop < size))
+    return (grown[0], grown[1]), goes_on
+
+
+def _counted(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels but 0, ascending, and the number of their pixels."""
+    values = values.ravel()
+    # counting is quicker than sorting, unless most numbers are not there
+    if values.size and values.min() >= 0 and values.max() <= 4 * values.size:
+        counts = np.bincount(values)
+        labels = np.flatnonzero(counts)
+        counts = counts[labels]
+    else:
+        labels, counts = np.unique(values, return_counts=True)
+    return labels[labels != 0], counts[labels != 0]
 
 
 def existing_on(
     document: Document | None,
     plane: Plane,
     plane_hw: tuple[int, int],
-    labels: NDArray[np.integer] | None = None,
+    labels: LabelImage | None = None,
 ) -> Existing:
     """Objects of a document on a plane, painted over its label image if it has one."""
-    if labels is not None and labels.shape == plane_hw:
-        shown = np.array(labels, dtype=np.int64)
-    else:
-        shown = np.zeros(plane_hw, dtype=np.int64)
     view = None if document is None else document.on(plane)
-    for object_id in () if view is None else view.stack:
-        crop = view.objects[object_id].mask if view is not None else EMPTY
-        if not crop.empty:
-            shown[crop.region][crop.mask] = object_id
-    if shown.max(initial=0) <= COUNTED_TO and shown.min(initial=0) >= 0:
-        return Existing(shown)
-    inverse = np.unique(shown, return_inverse=True)[1].reshape(shown.shape)
-    return Existing(np.where(shown == 0, 0, inverse + 1))
+    objects = () if view is None else [(one, view.objects[one].mask, OVERWRITE) for one in view.stack]
+    fits = labels is not None and tuple(labels.shape) == tuple(plane_hw)
+    return Existing(plane_hw, [one for one in objects if not one[1].empty], labels if fits else None)
 
 
 @dataclass

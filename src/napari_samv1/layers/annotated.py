@@ -23,6 +23,7 @@ from napari_samv1.layers.labels.stored import is_stored
 from napari_samv1.layers.labels.strokes import planes_touched, settled
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.layers.ome_tiff import PATH, path_of
+from napari_samv1.masks.paint import LabelImage
 from napari_samv1.records.place import Plane
 
 
@@ -167,8 +168,11 @@ class AnnotatedImage:
             with suppress(LabelsError):  # told when masks are written
                 self.adopt(plane, labels, blank)
 
-    def shown(self, plane: Plane, labels: Labels | None) -> NDArray[Any] | None:
-        """Labels that a layer shows on a plane; None without a layer, or if its pixel grid differs."""
+    def shown(self, plane: Plane, labels: Labels | None) -> LabelImage | None:
+        """Labels that a layer shows on a plane, read by regions.
+
+        None without a layer, if its pixel grid differs, or if it shows nothing but the document's objects.
+        """
         try:
             return None if labels is None else self.writer(plane, labels).shown()
         except LabelsError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Shapes
 
 from napari_samv1.layers.image import DisplayedPlane
@@ -14,6 +15,11 @@ from napari_samv1.masks.drawn import AREAS, interior
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop, union
 
 COLOUR = "#f0e442"
+MOST_PIXELS = 1 << 28
+TOO_LARGE = (
+    "The box around the drawn area has more than 268 million pixels: draw smaller areas, one after another, "
+    "or look in the image."
+)
 
 
 class DrawnArea:
@@ -51,12 +57,29 @@ class DrawnArea:
         return layer
 
     def on(self, image: Image, plane: DisplayedPlane) -> MaskCrop:
-        """The inside of all shapes on a plane of an image; empty where nothing is drawn."""
+        """The inside of all shapes on a plane of an image; empty where nothing is drawn.
+
+        Raises
+        ------
+        ValueError
+            If the box around them has more than 268 million pixels; the message is a sentence.
+        """
         layer, area = self.layer, EMPTY
         if layer is None:
             return area
-        for shapes in read_shapes(plane, image, layer).rows.values():
-            for shape in shapes:
-                if shape.kind in AREAS:
-                    area = union(area, interior(plane.shape_yx, shape.kind, shape.vertices_yx))
+        shapes = [
+            shape
+            for row in read_shapes(plane, image, layer).rows.values()
+            for shape in row
+            if shape.kind in AREAS
+        ]
+        if not shapes:
+            return area
+        bounds = np.array([shape.bounds_yx for shape in shapes])
+        first = np.clip(bounds[:, :2].min(axis=0), 0, plane.shape_yx)
+        last = np.clip(bounds[:, 2:].max(axis=0), 0, plane.shape_yx)
+        if np.prod(last - first) > MOST_PIXELS:
+            raise ValueError(TOO_LARGE)
+        for shape in shapes:
+            area = union(area, interior(plane.shape_yx, shape.kind, shape.vertices_yx))
         return area

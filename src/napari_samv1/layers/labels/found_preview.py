@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
-from numpy.typing import NDArray
 
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.inspection import MADE_HERE
+from napari_samv1.layers.labels.make import LARGEST_PLANE
+from napari_samv1.layers.labels.pyramid import LivePyramid
 from napari_samv1.layers.prompts.features import transform_of
+from napari_samv1.masks.packed import PackedCrop
+from napari_samv1.records.place import Plane
+from napari_samv1.records.settings import OVERWRITE
 
 NAME = "found (preview)"
+
+
+class ArrayMasks:
+    """Masks in an array of one plane; numbers above 65,535 begin again, as this is a preview only."""
+
+    def __init__(self, shape: tuple[int, ...], axes: tuple[int, int]) -> None:
+        self.data = np.zeros(shape, np.uint16)
+        self._shown = self.data.reshape([shape[axis] for axis in axes])
+
+    def draw(self, masks: Mapping[int, PackedCrop], _level: int) -> bool:
+        """Show masks, the lowest first; False if nothing changed."""
+        wanted = np.zeros_like(self._shown)
+        for number, packed in masks.items():
+            crop = packed.crop()
+            wanted[crop.region][crop.mask] = (number - 1) % np.iinfo(wanted.dtype).max + 1
+        if np.array_equal(self._shown, wanted):
+            return False
+        np.copyto(self._shown, wanted)
+        return True
+
+
+class PyramidMasks:
+    """Masks of a plane of any size, drawn where napari reads."""
+
+    def __init__(self, shape: tuple[int, ...], axes: tuple[int, int]) -> None:
+        self._pyramid = LivePyramid(shape, axes)
+        self._plane = Plane(tuple(None if axis in axes else 0 for axis in range(len(shape))))
+        self._masks: dict[int, PackedCrop] = {}
+        self.data = list(self._pyramid.levels)
+
+    def draw(self, masks: Mapping[int, PackedCrop], level: int) -> bool:
+        """Show masks, the lowest first; False if nothing changed in the last read of a level."""
+        before, self._masks = self._masks, dict(masks)
+        same = {number for number, packed in masks.items() if before.get(number) is packed}
+        changed = (before.keys() | masks.keys()) - same
+        if not changed:
+            return False
+        unpacked = {painted[0]: painted for painted in self._pyramid.on(self._plane).painted}
+        painted = [
+            unpacked[number] if number in same else (number, packed.crop(), OVERWRITE)
+            for number, packed in masks.items()
+        ]
+        regions = self._pyramid.put(self._plane, painted, changed)
+        return self._pyramid.is_in_last_read(level, self._plane, regions)
 
 
 class FoundPreview:
@@ -27,6 +76,7 @@ class FoundPreview:
         self._viewer = viewer
         self._on_removed = on_removed
         self._layer: Labels | None = None
+        self._masks: ArrayMasks | PyramidMasks | None = None
         self._grid: tuple[object, ...] = ()
         viewer.layers.events.removed.connect(self._layer_removed)
 
@@ -35,22 +85,19 @@ class FoundPreview:
         """The layer, or None."""
         return self._layer
 
-    def show(self, labels: NDArray[Any] | None, image: Image, plane: DisplayedPlane) -> None:
-        """Show labels (H, W) of a plane, None for nothing."""
+    def show(self, masks: Mapping[int, PackedCrop], image: Image, plane: DisplayedPlane) -> None:
+        """Show numbered masks of a plane, the lowest first."""
         grid = id(image), plane.axes, plane.shape_yx, plane.factors_yx
-        if self._layer is None or grid != self._grid:
+        if self._layer is None or self._masks is None or grid != self._grid:
             self.hide()
-            if labels is None:
-                return
-            self._grid = grid
-            self._add(_layer(labels, image, plane), image)
+            if masks:
+                self._grid = grid
+                self._masks = _masks_for(image, plane)
+                self._masks.draw(masks, 0)
+                self._add(_layer(self._masks, image, plane), image)
             return
         # the layer is reused, because replacing it at every step of a slider costs much more
-        shown, changed = self._layer.data.reshape(plane.shape_yx), False
-        wanted = np.zeros_like(shown) if labels is None else labels
-        if not np.array_equal(shown, wanted):
-            np.copyto(shown, wanted)
-            changed = True
+        changed = self._masks.draw(masks, self._layer.data_level)
         translate = _transform(image, plane)["translate"]
         if not np.array_equal(self._layer.translate, translate):
             self._layer.translate = translate
@@ -68,7 +115,8 @@ class FoundPreview:
 
     def hide(self) -> None:
         """Remove the layer."""
-        layer, self._layer, self._grid = self._layer, None, ()
+        layer = self._layer
+        self._forget()
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
@@ -79,15 +127,30 @@ class FoundPreview:
 
     def _layer_removed(self, event: Any) -> None:
         if self._layer is not None and event.value is self._layer:
-            self._layer, self._grid = None, ()
+            self._forget()
             self._on_removed()
 
+    def _forget(self) -> None:
+        self._layer, self._masks, self._grid = None, None, ()
 
-def _layer(labels: NDArray[Any], image: Image, plane: DisplayedPlane) -> Labels:
-    shape = np.ones(image.ndim, dtype=int)
-    shape[list(plane.axes)] = plane.shape_yx
-    data = np.array(labels).reshape(tuple(shape))
-    layer = Labels(data, name=NAME, opacity=0.55, metadata={MADE_HERE: "found"}, **_transform(image, plane))
+
+def _masks_for(image: Image, plane: DisplayedPlane) -> ArrayMasks | PyramidMasks:
+    shape = [1] * image.ndim
+    for axis, size in zip(plane.axes, plane.shape_yx, strict=True):
+        shape[axis] = size
+    kind = ArrayMasks if math.prod(shape) <= LARGEST_PLANE else PyramidMasks
+    return kind(tuple(shape), plane.axes)
+
+
+def _layer(masks: ArrayMasks | PyramidMasks, image: Image, plane: DisplayedPlane) -> Labels:
+    layer = Labels(
+        masks.data,
+        multiscale=isinstance(masks, PyramidMasks),
+        name=NAME,
+        opacity=0.55,
+        metadata={MADE_HERE: "found"},
+        **_transform(image, plane),
+    )
     layer.editable = False
     if hasattr(layer, "locked"):
         layer.locked = True

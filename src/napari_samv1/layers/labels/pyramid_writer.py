@@ -93,7 +93,7 @@ class PyramidWriter:
         return True
 
     def shown(self) -> None:
-        """Return None: an array of the whole plane may be too large."""
+        """Return None: the pyramid shows no labels but the document's."""
 
     def labels_beneath(self) -> None:
         """Return None: the pyramid holds no labels of other tools."""

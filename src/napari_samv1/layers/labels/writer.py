@@ -19,7 +19,7 @@ from napari_samv1.layers.labels.make import LabelsError, blocks, highest_label, 
 from napari_samv1.layers.labels.stored import flush, is_stored
 from napari_samv1.layers.labels.strokes import Stroke, read_stroke, settled
 from napari_samv1.masks.covered import Covered, beneath_objects
-from napari_samv1.masks.paint import Painted, Stack, repaint
+from napari_samv1.masks.paint import LabelImage, Painted, Stack, repaint
 from napari_samv1.masks.tiled import joined
 from napari_samv1.records.mask_crop import MaskCrop, Region
 from napari_samv1.records.settings import OVERWRITE
@@ -178,11 +178,11 @@ class LabelWriter:
         """Index of the plane in the layer's data."""
         return self._grid.index
 
-    def shown(self) -> NDArray[Any] | None:
-        """The labels of the image plane as the layer shows them; None if the layer's pixel grid differs."""
+    def shown(self) -> LabelImage | None:
+        """The labels of the image plane, read by regions; None if the layer's pixel grid differs."""
         if not self._grid.same or self._grid.shape_yx != self._plane_shape:
             return None
-        return np.asarray(self._layer.data[self._grid.index])
+        return _PlaneOfLabels(self._layer.data, self._grid.index, self._grid.shape_yx)
 
     def has_label(self, label: int) -> bool:
         """Return True if the layer shows a label on this plane."""

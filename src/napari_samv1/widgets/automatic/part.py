@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -67,15 +67,11 @@ DETAILS: dict[Detail, str] = {
 FIND = "find"
 REDRAW_MILLISECONDS = 30
 ARRIVALS_MILLISECONDS = 200
+ARRIVALS_PAUSE = 5  # times as long as the last drawing took
 STATUS_LINES = 2
 POINTS_WIDTH = 80
 NO_AREA = "Draw the area first: press Draw, click the corners of a polygon, and double-click the last one."
 NO_MODEL = "The model is not loaded yet."
-MOST_PIXELS = 1 << 26
-TOO_LARGE = (
-    "New masks are compared with all labels of the slice, which has more than 67 million pixels: "
-    "crop the image, or use `napari-samv1 segment` (“Use on a folder…”)."
-)
 OUTSIDE = "No part of the image is on the screen."
 
 
@@ -297,8 +293,6 @@ class EverythingPart(QWidget):
         plane = canvas.screen.plane()
         if encoder.model is None:
             raise ValueError(NO_MODEL)
-        if math.prod(plane.shape_yx) > MOST_PIXELS:
-            raise ValueError(TOO_LARGE)
         predictor = encoder.model.predictor
         means = means_of(predictor, self.settings)
         where: Where = self.where.currentData()
@@ -425,15 +419,19 @@ class EverythingPart(QWidget):
         if findings is None or run is None:
             self._show_state()
             return
+        started = time.perf_counter()
         kept = {plane: self.kept_on(one) for plane, one in findings.planes.items()}
         plane = self._plane()
         shown = None if plane is None else findings.planes.get(plane.plane)
         if shown is not None:
             self.filters.make_room_for(shown.largest_across)
         if plane is not None:
-            self.preview.show(None if shown is None else shown.labels(kept[shown.plane]), run.image, plane)
+            self.preview.show({} if shown is None else shown.shown(kept[shown.plane]), run.image, plane)
         self._say_found(findings, sum(map(len, kept.values())), len(kept))
         self._show_state(sum(map(len, kept.values())))
+        # with many masks, most of the time stays free for the user's own work
+        spent = round(1000 * (time.perf_counter() - started))
+        self._arrivals.setInterval(max(ARRIVALS_MILLISECONDS, ARRIVALS_PAUSE * spent))
 
     def _say_found(self, findings: Findings, kept: int, planes: int) -> None:
         words = f"{findings.count} found, {kept} kept"
