@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.computation import Computation
 from napari_samv1.records.drawn import drawn_box, drawn_point
-from napari_samv1.records.mask_crop import EMPTY, MaskCrop
+from napari_samv1.records.mask_crop import EMPTY, MaskCrop, Region
 from napari_samv1.records.place import Plane
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.records.settings import OVERWRITE, Choice, ObjectSettings
@@ -343,40 +342,46 @@ class Existing:
         """
         if crop.empty:
             return 0.0
-        present, counts = _counted(self._read(crop.region)[crop.mask])
+        region, inner = _grown(crop.region, self._plane_hw)
+        around = self._read(region)
+        present, counts = _counted(around[inner][crop.mask])
         if not len(present):
             return 0.0
-        of_each = counts / np.minimum(self._areas(present, crop), crop.area)
+        of_each = counts / np.minimum(self._areas(present, around, region, crop.area), crop.area)
         return float(max(of_each.max(), counts.sum() / crop.area))
 
-    def _areas(self, present: NDArray[np.int64], crop: MaskCrop) -> NDArray[np.int64]:
-        """Pixels of labels near a mask; a label that extends far beyond the mask counts as no smaller."""
-        region, goes_on = _grown(crop.region, self._plane_hw)
-        around = self._read(region)
+    def _areas(
+        self, present: NDArray[np.int64], around: NDArray[np.int64], region: Region, least: int
+    ) -> NDArray[np.int64]:
+        """Pixels of the labels ``around`` a mask; one that goes on beyond has the ``least`` area or more."""
         labels, counts = _counted(around)
         areas = counts[np.searchsorted(labels, present)]
-        edges = ((around[0], around[-1]), (around[:, 0], around[:, -1]))
-        for edge, continues in zip(chain(*edges), chain(*goes_on), strict=True):
-            if continues:
-                areas = np.where(np.isin(present, edge), np.maximum(areas, crop.area), areas)
-        return areas
+        (height, width), (rows, columns) = self._plane_hw, region
+        edges = (
+            (rows.start > 0, around[0]),
+            (rows.stop < height, around[-1]),
+            (columns.start > 0, around[:, 0]),
+            (columns.stop < width, around[:, -1]),
+        )
+        beyond = [edge for goes_on, edge in edges if goes_on and edge.any()]
+        if not beyond:
+            return areas
+        return np.where(np.isin(present, np.concatenate(beyond)), np.maximum(areas, least), areas)
 
-    def _read(self, region: tuple[slice, slice]) -> NDArray[np.int64]:
+    def _read(self, region: Region) -> NDArray[np.int64]:
         beneath = None if self._labels is None else self._labels[region]
         return self._objects.read(region, np.dtype(np.int64), beneath=beneath)
 
 
-def _grown(
-    region: tuple[slice, slice], plane_hw: tuple[int, int]
-) -> tuple[tuple[slice, slice], list[tuple[bool, bool]]]:
-    """Region with its own size added on each side, and whether the plane goes on before and after it."""
-    grown, goes_on = [], []
+def _grown(region: Region, plane_hw: tuple[int, int]) -> tuple[Region, Region]:
+    """Region with its own size added on each side within the plane, and the region's place in it."""
+    grown, inner = [], []
     for extent, size in zip(region, plane_hw, strict=True):
         length = extent.stop - extent.start
         start, stop = max(extent.start - length, 0), min(extent.stop + length, size)
         grown.append(slice(start, stop))
-        goes_on.append((start > 0, stop < size))
-    return (grown[0], grown[1]), goes_on
+        inner.append(slice(extent.start - start, extent.stop - start))
+    return (grown[0], grown[1]), (inner[0], inner[1])
 
 
 def _counted(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
