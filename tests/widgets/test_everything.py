@@ -27,17 +27,17 @@ LEFT = Qt.MouseButton.LeftButton
 class Known(Decoder):
     """Is surer of some objects than of others; waits before each answer while it is held."""
 
-    def __init__(self, labels, may_go_on):
+    def __init__(self, labels, predictor):
         super().__init__(labels)
         self.proposer = Centres(labels)
-        self.may_go_on = may_go_on
+        self.predictor = predictor
 
     def iou_of(self, number):
         return 0.5 + (number * 37 % 50) / 100
 
     def stream(self, embedding, prompts, choose, *, batch):
         for answer in super().stream(embedding, prompts, choose, batch=batch):
-            self.may_go_on.wait(10)
+            self.predictor.wait()
             yield answer
 
 
@@ -49,13 +49,27 @@ class KnownPredictor(DiscPredictor):
         self.proposer = Centres(np.zeros((2, 2), int))
         self.may_go_on = threading.Event()
         self.may_go_on.set()
+        self.answers_left = None
         self.looked_at = []
+
+    def hold_after(self, answers):
+        """Give so many more answers, and then none until ``may_go_on`` is set."""
+        self.answers_left = answers
+        self.may_go_on.set()
+
+    def wait(self):
+        self.may_go_on.wait(10)
+        if self.answers_left is not None:
+            self.answers_left -= 1
+            if self.answers_left == 0:
+                self.answers_left = None
+                self.may_go_on.clear()
 
     def on_image(self, image, *, intensity, gamma, plane, cache):
         self.looked_at.append(threading.current_thread().name)
         hw = plane.shape_in(image.shapes[0])
         labels = image.read(Region(plane, (0, 0, *hw)), hw).astype(np.int32)
-        return KnownView(labels, Known(labels, self.may_go_on))
+        return KnownView(labels, Known(labels, self))
 
 
 @pytest.fixture
@@ -183,12 +197,10 @@ def test_objects_and_labels_that_are_there_stay(everything, qtbot, slide):
 
 
 def test_cancelling_keeps_what_was_found_so_far(everything, qtbot, known):
-    known.may_go_on.clear()
+    known.hold_after(30)
     press(qtbot, everything.begin)
     assert not everything.begin.isEnabled()
-    known.may_go_on.set()
     qtbot.waitUntil(lambda: everything.findings.count > 5, timeout=10_000)
-    known.may_go_on.clear()
     press(qtbot, everything.cancel)
     known.may_go_on.set()
     qtbot.waitUntil(lambda: everything.begin.isEnabled(), timeout=10_000)
@@ -201,11 +213,9 @@ def test_cancelling_keeps_what_was_found_so_far(everything, qtbot, known):
 def test_a_run_that_ends_late_adds_nothing_to_the_next_one(everything, qtbot, known):
     find(qtbot, everything)
     count = everything.findings.count
-    known.may_go_on.clear()
+    known.hold_after(30)
     press(qtbot, everything.begin)
-    known.may_go_on.set()
     qtbot.waitUntil(lambda: everything.findings.count > 5, timeout=10_000)
-    known.may_go_on.clear()
     # forgotten, and begun again before it ended
     press(qtbot, everything.drop)
     everything.start()
