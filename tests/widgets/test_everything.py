@@ -16,6 +16,7 @@ from napari_samv1.app.actions import REDO, UNDO
 from napari_samv1.app.everything import sureness
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.batch.settings import SegmentSettings
+from napari_samv1.layers.labels import found_preview
 from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.place import Region
@@ -251,6 +252,39 @@ def test_all_slices_are_found_and_numbered_apart(everything, qtbot, slide):
     assert second
     assert not third
     assert first.isdisjoint(second)
+
+
+def test_the_preview_of_large_slices_shows_the_masks_of_each(everything, qtbot, slide, monkeypatch):
+    monkeypatch.setattr(found_preview, "LARGEST_PLANE", 0)
+    viewer = everything.canvas.viewer
+    viewer.layers.clear()
+    stack = np.stack([slide, slide[::-1]]).astype(np.uint16)
+    everything.canvas.image = viewer.add_image(stack, name="stack", scale=(3, 0.5, 0.5))
+    viewer.dims.set_point(0, 0)
+    qtbot.wait(60)
+    find(qtbot, everything, "stack")
+    preview = everything.preview.layer
+    assert preview.multiscale
+
+    def is_shown_on(number):
+        [plane] = [own for own in everything.findings.planes.values() if own.plane.index[0] == number]
+        masks = plane.shown(everything.kept_on(plane))
+        wanted = np.zeros(slide.shape, bool)
+        for packed in masks.values():
+            wanted[packed.crop().region] |= packed.crop().mask
+        return np.array_equal(np.asarray(preview.data[0])[0] > 0, wanted) and wanted.any()
+
+    assert is_shown_on(0)
+    np.testing.assert_array_equal(preview.translate, [0, 0, 0])
+    viewer.dims.set_point(0, 3)
+    qtbot.waitUntil(lambda: is_shown_on(1), timeout=5000)
+    assert not is_shown_on(0)
+    assert everything.preview.layer is preview
+    np.testing.assert_array_equal(preview.translate, [3, 0, 0])
+    # what is drawn on the screen is of this slice as well
+    y, x = np.argwhere(np.asarray(preview.data[0])[0])[0]
+    _level, under_the_pointer = preview.get_value((3, 0.5 * y, 0.5 * x), world=True)
+    assert under_the_pointer == np.asarray(preview.data[0])[0][y, x]
 
 
 def test_only_what_is_on_the_screen_or_in_the_drawn_area(everything, qtbot, slide, hand_on):
