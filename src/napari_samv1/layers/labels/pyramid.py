@@ -96,6 +96,7 @@ class LivePyramid:
 
     def put(self, plane: Plane, painted: Sequence[Painted], changed: Collection[int]) -> list[Region]:
         """Replace a plane's objects, of which some ``changed``; return the regions to redraw."""
+        changed = frozenset(changed)
         with self._lock:
             before = self.on(plane)
             regions = [
