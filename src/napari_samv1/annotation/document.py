@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from types import MappingProxyType
@@ -45,6 +45,11 @@ class _Sheet:
         """Record that a piece was added, changed or removed."""
         self.touched.pop(object_id, None)
         self.touched[object_id] = revision
+
+    def leave_order(self, object_ids: Set[int]) -> None:
+        """Take pieces out of the order, which is read once."""
+        if object_ids:
+            self.order[:] = [one for one in self.order if one not in object_ids]
 
     def empty(self, revision: int) -> None:
         for object_id in list(self.pieces):
@@ -269,6 +274,7 @@ class Document:
 
     def _put(self, pieces: Iterable[tuple[PieceKey, Piece | None]]) -> Change:
         touched: set[PieceKey] = set()
+        gone: dict[Plane, set[int]] = {}
         for (plane, object_id), new in pieces:
             sheet = self._sheet(plane)
             old = sheet.pieces.get(object_id)
@@ -280,15 +286,19 @@ class Document:
             sheet.waiting.pop(object_id, None)
             if new is None:
                 del sheet.pieces[object_id]
-                sheet.order.remove(object_id)
                 sheet.boxes.put(object_id, None)
+                # from the order together, in a time that grows with their number and not with its square
+                gone.setdefault(plane, set()).add(object_id)
                 continue
+            sheet.leave_order(gone.pop(plane, set()))
             sheet.pieces[object_id] = new
             place(sheet.order, sheet.pieces, sheet.boxes, new, old)
             if old is None or new.mask is not old.mask:
                 sheet.boxes.put(object_id, new.mask)
             if new.pending:
                 sheet.waiting[object_id] = None
+        for plane, object_ids in gone.items():
+            self._sheet(plane).leave_order(object_ids)
         return Change.of(touched)
 
     def _answered(self, piece: Piece | None) -> Piece | None:
