@@ -16,7 +16,7 @@ from napari_samv1.app import actions, models
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.layers import screen
 from napari_samv1.layers.binding import AnnotationBinding
-from napari_samv1.layers.labels import writer
+from napari_samv1.layers.labels import target
 from napari_samv1.layers.labels.writer import LabelWriter
 from napari_samv1.layers.prompts import pair, read
 from napari_samv1.layers.prompts.features import OBJECT
@@ -45,7 +45,7 @@ class Annotation:
         looks: list[tuple[Any, str]] = [
             (read, "drawn_point"),
             (DrawnShape, "is_close"),
-            (writer, "is_same"),
+            (target, "is_same"),
             (paint, "_corners"),
         ]
         for owner, name in looks:

@@ -11,13 +11,16 @@ from napari.layers import Labels
 
 from canvas import Canvas
 from napari_samv1.annotation import edits
-from napari_samv1.annotation.pieces import BrushStroke
+from napari_samv1.annotation.pieces import BrushStroke, Piece
 from napari_samv1.layers.binding import AnnotationBinding
 from napari_samv1.layers.labels import make as make_module
+from napari_samv1.layers.labels import target
 from napari_samv1.layers.labels.pyramid import MOST_PIXELS, TILE, LivePyramid, pyramid_of
 from napari_samv1.layers.labels.pyramid_brush import TOO_LONG
 from napari_samv1.layers.recording import Recorder
 from napari_samv1.layers.reopening import reopen
+from napari_samv1.masks.composite import Composite
+from napari_samv1.masks.paint import Stack
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import KEEP, OVERWRITE
@@ -117,26 +120,29 @@ def test_a_change_is_drawn_only_where_it_is_in_view(slide):
     assert redrawn == [1]
 
 
-def test_only_the_tiles_of_a_changed_object_are_drawn_anew(slide, monkeypatch):
-    from napari_samv1.masks.composite import Composite
-
+def test_of_cached_tiles_only_a_changed_object_is_drawn_anew(slide, monkeypatch):
     labels = slide.new_labels()
     for number in range(16):
         paint(slide, number + 1, box(number * TILE, 0, number * TILE + 10, 10))
     drawn = []
     real = Composite.read
-    monkeypatch.setattr(
-        Composite, "read", lambda self, *args, **kw: drawn.append(1) or real(self, *args, **kw)
-    )
+
+    def counted(self, region, *more, **named):
+        values = real(self, region, *more, **named)
+        drawn.append(values.size)
+        return values
+
+    monkeypatch.setattr(Composite, "read", counted)
     window = slice(0, 16 * TILE), slice(0, TILE)
     np.asarray(labels.data[0][window])
-    assert len(drawn) == 16
+    assert drawn == [TILE * TILE] * 16
     np.asarray(labels.data[0][window])
     assert len(drawn) == 16
-    paint(slide, 1, box(20, 20, 30, 30))
     drawn.clear()
+    paint(slide, 1, box(20, 20, 30, 30))
     assert (np.asarray(labels.data[0][window]) == 1).sum() == 200
-    assert len(drawn) == 1
+    # the object's box before and after
+    assert sorted(drawn)[-2:] == [100, 30 * 30]
 
 
 def test_all_slices_of_a_large_stack_are_shown(monkeypatch):
@@ -419,3 +425,46 @@ def test_strokes_go_to_the_plane_that_is_shown_and_nowhere_in_3d(monkeypatch):
     assert np.argwhere(np.asarray(labels.data[0])).tolist() == [[3, 10, 20]]
     assert binding.document.planes == [Plane((3, None, None))]
     binding.close()
+
+
+def test_cached_tiles_are_redrawn_where_objects_changed_at_every_level():
+    """As a pyramid that is made anew, after objects were added, moved, changed, restacked and removed."""
+    random = np.random.default_rng(0)
+    shape, plane = (1500, 1300), Plane((None, None))
+    lived, stack = LivePyramid(shape, (0, 1)), Stack()
+    assert len(lived.levels) >= 3
+
+    def drawn(pyramid):
+        return [np.asarray(level) for level in pyramid.levels]
+
+    for _ in range(25):
+        label = int(random.integers(1, 12))
+        kept = [one for one in stack.order if one != label]
+        changes = {}
+        if random.random() < 0.75:
+            y, x = random.integers(0, 1100, 2)
+            height, width = random.integers(1, 200, 2)
+            changes[label] = label, box(int(y), int(x), int(y + height), int(x + width)), OVERWRITE
+            kept.insert(int(random.integers(0, len(kept) + 1)), label)
+        before, stack = stack, stack.changed(tuple(kept), changes)
+        lived.put(plane, stack, {label})
+        anew = LivePyramid(shape, (0, 1))
+        anew.put(plane, stack, set(stack.order))
+        for one, other in zip(drawn(lived), drawn(anew), strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert label in before.by_label or label in stack.by_label or not changes
+
+
+def test_an_edit_on_a_slide_reads_what_changed_since_the_last_write_alone(slide, monkeypatch):
+    slide.new_labels()
+    document, plane = slide.document, Plane((None, None))
+    pieces = [Piece(n, plane, mask=box(300 * n, 10, 300 * n + 20, 40)) for n in range(1, 101)]
+    assert slide.edits.do(edits.add(document, pieces, label="many")) == ""
+    compared = []
+    real = target.is_same
+    monkeypatch.setattr(target, "is_same", lambda old, new: compared.append(new[0]) or real(old, new))
+    assert slide.edits.do(edits.add(document, [Piece(101, plane, mask=box(5, 5, 9, 9))], label="one")) == ""
+    slide.edits.undo()
+    assert len(compared) < 5
+    assert np.asarray(slide.labels.data[0][30_000:30_001, 20:21]) == 100
+    assert np.asarray(slide.labels.data[0][6:7, 6:7]) == 0

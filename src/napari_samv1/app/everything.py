@@ -340,7 +340,7 @@ class Existing:
 
         With one object it is a share of the smaller of both, with all together a share of the mask.
         """
-        if crop.empty or (self._labels is None and not self._objects.painted):
+        if crop.empty or (self._labels is None and not self._objects.stack.order):
             return 0.0
         region, inner = _grown(crop.region, self._plane_hw)
         around = self._read(region)

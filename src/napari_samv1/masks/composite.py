@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,21 +22,20 @@ class Composite:
     visible. Immutable; reduced masks that are still valid are taken from ``earlier``.
     """
 
-    def __init__(self, painted: Sequence[Painted] = (), earlier: Composite | None = None) -> None:
-        self.painted = tuple(painted)
-        self._stack = Stack(self.painted)
+    def __init__(self, painted: Iterable[Painted] | Stack = (), earlier: Composite | None = None) -> None:
+        self.stack = painted if isinstance(painted, Stack) else Stack(painted)
         self._reduced: dict[int, tuple[MaskCrop, dict[Factors, MaskCrop]]] = {}
-        if earlier is not None and len(earlier._reduced) <= 2 * len(self.painted) + 64:
+        if earlier is not None and len(earlier._reduced) <= 2 * len(self.stack.order) + 64:
             self._reduced = earlier._reduced
 
     @property
     def highest(self) -> int:
         """The largest label, 0 without any."""
-        return max((label for label, _, _ in self.painted), default=0)
+        return max(self.stack.order, default=0)
 
     def meeting(self, region: Region) -> list[Painted]:
         """Objects whose boxes share a pixel with a region, lowest first."""
-        return self._stack.meeting(region)
+        return self.stack.meeting(region)
 
     def read(
         self, region: Region, dtype: np.dtype[Any], factors: Factors = (1, 1), beneath: Any = None

@@ -57,12 +57,9 @@ class PyramidMasks:
         changed = (before.keys() | masks.keys()) - same
         if not changed:
             return False
-        unpacked = {painted[0]: painted for painted in self._pyramid.on(self._plane).painted}
-        painted = [
-            unpacked[number] if number in same else (number, packed.crop(), OVERWRITE)
-            for number, packed in masks.items()
-        ]
-        regions = self._pyramid.put(self._plane, painted, changed)
+        new = {number: (number, masks[number].crop(), OVERWRITE) for number in changed & masks.keys()}
+        stack = self._pyramid.on(self._plane).stack.changed(tuple(masks), new)
+        regions = self._pyramid.put(self._plane, stack, changed)
         return self._pyramid.is_in_last_read(level, self._plane, regions)
 
 

@@ -13,7 +13,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_samv1.masks.composite import Composite, Factors
-from napari_samv1.masks.paint import Painted
+from napari_samv1.masks.paint import Stack
 from napari_samv1.masks.tiled import TiledMask
 from napari_samv1.records.mask_crop import Region, overlap
 from napari_samv1.records.place import Plane
@@ -94,19 +94,18 @@ class LivePyramid:
         """The objects of a plane."""
         return self._composites.get(plane, _NOTHING)
 
-    def put(self, plane: Plane, painted: Sequence[Painted], changed: Collection[int]) -> list[Region]:
+    def put(self, plane: Plane, stack: Stack, changed: Collection[int]) -> list[Region]:
         """Replace a plane's objects, of which some ``changed``; return the regions to redraw."""
-        changed = frozenset(changed)
         with self._lock:
             before = self.on(plane)
             regions = [
-                crop.region
-                for stack in (before.painted, painted)
-                for label, crop, _ in stack
-                if label in changed and crop.mask.size
+                one.by_label[label][1].region
+                for label in changed
+                for one in (before.stack, stack)
+                if label in one.by_label and one.by_label[label][1].mask.size
             ]
-            self._composites[plane] = Composite(painted, before)
-            self._forget(plane, regions)
+            self._composites[plane] = Composite(stack, before)
+            self._redraw(plane, regions)
             self._draw_coarsest()
         return regions
 
@@ -219,19 +218,25 @@ class LivePyramid:
             self._tiles.popitem(last=False)
         return tile
 
-    def _forget(self, plane: Plane, regions: Sequence[Region]) -> None:
-        if len(regions) > MANY_CHANGES:
-            gone = [key for key in self._tiles if key[0] == plane]
-        else:
-            gone = [key for key in self._tiles if key[0] == plane and self._meets(key, regions)]
-        for key in gone:
-            del self._tiles[key]
-
-    def _meets(self, key: tuple[Plane, int, int, int], regions: Sequence[Region]) -> bool:
-        plane, level, i, j = key
-        rows, columns = (factor * TILE for factor in self._factors_of(plane, level))
-        tile = slice(i * rows, (i + 1) * rows), slice(j * columns, (j + 1) * columns)
-        return any(overlap(tile, region) for region in regions)
+    def _redraw(self, plane: Plane, regions: Sequence[Region]) -> None:
+        """Draw regions of the cached tiles again; where they are many, forget the tiles."""
+        for key in [key for key in self._tiles if key[0] == plane]:
+            if len(regions) > MANY_CHANGES:
+                del self._tiles[key]
+                continue
+            _, level, i, j = key
+            tile, factors = self._tiles[key], self._factors_of(plane, level)
+            for region in regions:
+                rows, columns = (
+                    slice(max(fine.start // factor, at * TILE), min(-(-fine.stop // factor), (at + 1) * TILE))
+                    for fine, factor, at in zip(region, factors, (i, j), strict=True)
+                )
+                if rows.start < rows.stop and columns.start < columns.stop:
+                    part = tile[
+                        rows.start - i * TILE : rows.stop - i * TILE,
+                        columns.start - j * TILE : columns.stop - j * TILE,
+                    ]
+                    part[...] = self.on(plane).read((rows, columns), DTYPE, factors)
 
 
 class Level:

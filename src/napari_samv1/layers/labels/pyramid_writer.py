@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from napari.layers import Image, Labels
 
 from napari_samv1.annotation.document import PlaneView
-from napari_samv1.annotation.order import moved_ids
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError
 from napari_samv1.layers.labels.pyramid import DTYPE, TILE, pyramid_of
-from napari_samv1.layers.labels.writer import is_same
-from napari_samv1.masks.paint import Painted
+from napari_samv1.layers.labels.target import target_of
+from napari_samv1.masks.paint import Painted, Stack
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 
 
@@ -37,6 +37,7 @@ class PyramidWriter:
                 f"new one for this image."
             )
         self._layer, self._pyramid, self._plane, self._owner = labels, pyramid, plane.plane, owner
+        self._shown, self._written = Stack(), 0
 
     def write(self, view: PlaneView) -> bool:
         """Bring the layer up to date; False when nothing had to change.
@@ -47,20 +48,17 @@ class PyramidWriter:
             If an object's number is too large for the layer.
         """
         redrawn = self._pyramid.claim(self._owner)
-        objects = view.objects
-        target: tuple[Painted, ...] = tuple(
-            (one, objects[one].mask, objects[one].settings.rule)
-            for one in view.stack
-            if objects[one].mask.mask.size
-        )
-        changed = changed_labels(self._pyramid.on(self._plane).painted, target)
-        if not changed and not redrawn:
-            return False
+        before, revision = self._pyramid.on(self._plane).stack, view.document.revision
+        # what another writer put there is compared as a whole
+        target, changed = target_of(view, before, self._written if before is self._shown else 0, _as_painted)
         if changed and changed[-1] > (1 << 8 * DTYPE.itemsize) - 1:
             raise LabelsError(
                 f"Object {changed[-1]} does not fit into Labels layer “{self._layer.name}”, whose numbers "
                 f"end at {(1 << 8 * DTYPE.itemsize) - 1}."
             )
+        self._shown, self._written = target, revision
+        if not changed and not redrawn:
+            return False
         regions = self._pyramid.put(self._plane, target, changed)
         if redrawn or self._pyramid.is_in_last_read(self._layer.data_level, self._plane, regions):
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
@@ -68,7 +66,7 @@ class PyramidWriter:
 
     def has_label(self, label: int) -> bool:
         """Return True if the plane has an object of that number."""
-        return any(painted == label for painted, _, _ in self._pyramid.on(self._plane).painted)
+        return label in self._pyramid.on(self._plane).stack.by_label
 
     def pixels_of_each(self, _labels: Sequence[int]) -> dict[int, MaskCrop]:
         """Pixels of labels of other tools: none."""
@@ -99,11 +97,5 @@ class PyramidWriter:
         """Return None: the pyramid holds no labels of other tools."""
 
 
-def changed_labels(before: tuple[Painted, ...], after: tuple[Painted, ...]) -> list[int]:
-    """The labels in which two stacks differ: by mask, rule or place."""
-    old, new = ({painted[0]: painted for painted in stack} for stack in (before, after))
-    changed = moved_ids(tuple(old), tuple(new))
-    for label in dict.fromkeys((*old, *new)):
-        if label not in old or label not in new or not is_same(old[label], new[label]):
-            changed.add(label)
-    return sorted(changed)
+def _as_painted(piece: Piece) -> Painted:
+    return piece.id, piece.mask, piece.settings.rule

@@ -10,7 +10,6 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_samv1.annotation.document import PlaneView
-from napari_samv1.annotation.order import moved_ids
 from napari_samv1.annotation.pieces import BrushStroke, Piece
 from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.image import DisplayedPlane
@@ -18,6 +17,7 @@ from napari_samv1.layers.labels.grid import label_grid
 from napari_samv1.layers.labels.make import LabelsError, blocks, highest_label, is_large, refusal
 from napari_samv1.layers.labels.stored import flush, is_stored
 from napari_samv1.layers.labels.strokes import Stroke, read_stroke, settled
+from napari_samv1.layers.labels.target import target_of
 from napari_samv1.masks.covered import Covered, beneath_objects
 from napari_samv1.masks.paint import LabelImage, Painted, Stack, repaint
 from napari_samv1.masks.tiled import joined
@@ -92,7 +92,7 @@ class LabelWriter:
         if len(self._sampled) > 2 * len(view.objects) + 64:
             self._sampled.clear()
         revision, objects = view.document.revision, view.objects
-        target, changed = self._target(view)
+        target, changed = target_of(view, self._painted, self._written, self._as_painted)
         self._unseen = tuple(
             label
             for label in changed
@@ -125,32 +125,6 @@ class LabelWriter:
         if patches or uncovered:
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
         return bool(patches)
-
-    def _target(self, view: PlaneView) -> tuple[Stack, list[int]]:
-        """The stack to show, and the labels that differ from the last write: by mask, rule or place.
-
-        Reads only pieces that changed since the last write.
-        """
-        painted, objects = self._painted.by_label, view.objects
-        changes: dict[int, Painted] = {}
-        gone = set()
-        for object_id in view.changed_since(self._written):
-            piece, old = objects.get(object_id), painted.get(object_id)
-            if piece is None:
-                gone |= {object_id} & painted.keys()
-            # an object without a mask yet must not wipe pixels that bear its number
-            elif old is not None or not piece.mask.empty:
-                new = self._as_painted(piece)
-                if old is None or not is_same(old, new):
-                    changes[object_id] = new
-        shown = len(painted.keys() | changes.keys()) - len(gone)
-        order = view.stack
-        if shown < len(order):
-            order = tuple(one for one in order if one in painted or one in changes)
-        moved = moved_ids(self._painted.order, order)
-        if not changes and not gone and not moved:
-            return self._painted, []
-        return self._painted.changed(order, changes), sorted({*changes, *gone, *moved})
 
     def take_stroke(self, atoms: Iterable[Any]) -> Stroke | None:
         """Revert napari's last stroke on this plane and return it, for the document to apply.
@@ -289,11 +263,6 @@ class LabelWriter:
         """Existing pixels with the numbers of new objects, which own them from now on."""
         new = [label for label in changed if label not in self._painted.by_label]
         return {label: (label, crop, OVERWRITE) for label, crop in self._shown(new)} if new else {}
-
-
-def is_same(old: Painted, new: Painted) -> bool:
-    """Compare two states of an object, by mask and rule."""
-    return old[2] == new[2] and (old[1] is new[1] or old[1] == new[1])
 
 
 class _PlaneOfLabels:
