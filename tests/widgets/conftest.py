@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import threading
 import time
@@ -27,19 +26,6 @@ from napari_samv1.widgets.shared import remembered
 from shared_window import close_the_shared_window, make_napari_viewer, shared_window, window_of_this_file
 
 __all__ = ["close_the_shared_window", "make_napari_viewer", "shared_window", "window_of_this_file"]
-
-
-@pytest.fixture(autouse=True, scope="session")
-def modules_are_not_searched_for_garbage() -> Iterator[None]:
-    """A window that closes collects garbage three times: not among all that torch and napari hold."""
-    import napari.window  # noqa: F401
-
-    import napari_samv1.widgets.panel.panel  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def our_threads() -> list[threading.Thread]:
