@@ -24,7 +24,7 @@ from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.progress import Cancelled
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop
 from napari_samv1.records.place import Plane
-from slide import SEEDED, Centres, Decoder, KnownView, Slide
+from slide import SEEDED, SIDE, Centres, Decoder, KnownView, Slide
 
 
 class Unsure(Decoder):
@@ -248,6 +248,10 @@ def test_accepted_objects_have_their_prompts_and_are_one_step(slide, findings):
         assert shape.kind == "point"
         assert tuple(shape.vertices_yx[0]) == found.point_yx
         assert piece.scores.iou[piece.chosen] == found.iou
+        # corrections are answered by regions as large as the one that it was found in
+        window = found.region.window_yxhw
+        assert piece.settings.detail == piece.answer.request.detail == SIDE / max(window[2:])
+        assert piece.answer.request.embedding_key.frame.window_yxhw == window
     document.undo()
     assert not document.objects
     assert not document.on(Plane()).objects

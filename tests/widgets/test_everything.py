@@ -58,6 +58,10 @@ class KnownPredictor(DiscPredictor):
         self.answers_left = answers
         self.may_go_on.set()
 
+    @property
+    def is_held(self):
+        return not self.may_go_on.is_set()
+
     def wait(self):
         self.may_go_on.wait(10)
         if self.answers_left is not None:
@@ -201,7 +205,7 @@ def test_cancelling_keeps_what_was_found_so_far(everything, qtbot, known):
     known.hold_after(30)
     press(qtbot, everything.begin)
     assert not everything.begin.isEnabled()
-    qtbot.waitUntil(lambda: everything.findings.count > 5, timeout=10_000)
+    qtbot.waitUntil(lambda: known.is_held and everything.findings.count > 5, timeout=10_000)
     press(qtbot, everything.cancel)
     known.may_go_on.set()
     qtbot.waitUntil(lambda: everything.begin.isEnabled(), timeout=10_000)
@@ -216,7 +220,7 @@ def test_a_run_that_ends_late_adds_nothing_to_the_next_one(everything, qtbot, kn
     count = everything.findings.count
     known.hold_after(30)
     press(qtbot, everything.begin)
-    qtbot.waitUntil(lambda: everything.findings.count > 5, timeout=10_000)
+    qtbot.waitUntil(lambda: known.is_held and everything.findings.count > 5, timeout=10_000)
     # forgotten, and begun again before it ended
     press(qtbot, everything.drop)
     everything.start()

@@ -28,6 +28,7 @@ from napari_samv1.masks.paint import LabelImage, Painted
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.computation import Computation
+from napari_samv1.records.detail import Detail
 from napari_samv1.records.drawn import drawn_box, drawn_point
 from napari_samv1.records.mask_crop import EMPTY, MaskCrop, Region
 from napari_samv1.records.place import Plane
@@ -69,12 +70,13 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A found object with properties to filter by, and the key of the encoding that it was decoded on."""
+    """A found object with properties to filter by, and the key and detail of the encoding that it is from."""
 
     found: FoundObject
     roundness: float
     at_border: bool
     key: Hashable
+    detail: Detail = "whole"
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,9 +203,11 @@ class _Gatherer:
                         shared.append(share)
                 self.boxes = np.concatenate([self.boxes, box[None]])
             self.earlier.append(one)
-            key = self.view.encode(one.region.window_yxhw).key
+            window = one.region.window_yxhw
+            key = self.view.encode(window).key
             placed = replace(one, region=replace(one.region, plane=self.place.plane))
-            items.append(Item(placed, roundness(crop), at_border(one, self.view.plane_hw), key))
+            border = at_border(one, self.view.plane_hw)
+            items.append(Item(placed, roundness(crop), border, key, self._detail_of(window)))
         if not items:
             return None
         return Batch(
@@ -213,6 +217,12 @@ class _Gatherer:
             np.array(pairs, dtype=np.intp).reshape(-1, 2),
             np.array(shared, dtype=np.float64),
         )
+
+    def _detail_of(self, window: Window) -> Detail:
+        """Model pixels per image pixel in a region; "whole" for the plane in one region."""
+        if tuple(window) == (0, 0, *self.view.plane_hw):
+            return "whole"
+        return float(self.view.predictor.model.preparation.side / max(window[2:]))
 
 
 def _share_of_smaller(crop: MaskCrop, area: int, other: FoundObject) -> float:
@@ -486,10 +496,11 @@ def automatic_piece(
         pointed = Prompts(asked.points_yx, asked.labels)
     # a grid keeps any of a point's three masks; a seed keeps the one that a click would show
     choice: Choice = found.candidate if by_grid else "auto"  # type: ignore[assignment]  # 0 to 3
-    settings = ObjectSettings(choice=choice, rule=document.defaults.rule)
+    # corrections are answered at the same detail
+    settings = ObjectSettings(choice=choice, rule=document.defaults.rule, detail=item.detail)
     prompts = hinted(pointed, refined).attending(asked.within)
     answer = Answer(
-        Request(prompts, item.key),
+        Request(prompts, item.key, item.detail),
         settings,
         mask,
         found.candidate,

@@ -38,4 +38,4 @@ def detail_in_words(detail: float | Literal["whole"]) -> str:
     """Detail as a ratio: 1:1, 2:1 (enlarged), 1:4 (a quarter), or "the whole image's size"."""
     if detail == "whole":
         return "the whole image's size"
-    return f"{detail:g}:1" if detail >= 1 else f"1:{1 / detail:g}"
+    return f"{detail:.3g}:1" if detail >= 1 else f"1:{1 / detail:.3g}"
