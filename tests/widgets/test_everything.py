@@ -349,6 +349,11 @@ def test_a_review_keeps_corrects_and_deletes_by_keys(everything, qtbot, hand_on)
     y, x = order[2].drawn[0].vertices_yx[0]
     hand.click(y + 3, x)
     qtbot.waitUntil(lambda: len(binding.shown.get(order[2].id).drawn) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: not binding.shown.pending, timeout=10_000)
+    # at the detail that it was found at, and not of the whole image
+    corrected = binding.shown.get(order[2].id).answer.request
+    assert corrected.detail == order[2].answer.request.detail == 1.0
+    assert not corrected.embedding_key.frame.is_whole
     hand.key(Qt.Key.Key_K)
     assert binding.current.number == order[3].id
     everything.app.do(UNDO)
