@@ -330,7 +330,8 @@ class PlaneFindings:
         if self._existing[0] is not existing:
             self._existing = existing, []
         shares = self._existing[1]
-        shares += [existing.share(one.found.crop) for one in self.items[len(shares) :]]
+        new = (one.found for one in self.items[len(shares) :])
+        shares += [existing.share(one.crop) if existing.may_meet(one.packed.region) else 0.0 for one in new]
         return shares
 
 
@@ -350,7 +351,7 @@ class Existing:
 
         With one object it is a share of the smaller of both, with all together a share of the mask.
         """
-        if crop.empty or (self._labels is None and not self._objects.stack.order):
+        if crop.empty or not self.may_meet(crop.region):
             return 0.0
         region, inner = _grown(crop.region, self._plane_hw)
         around = self._read(region)
@@ -359,6 +360,10 @@ class Existing:
             return 0.0
         of_each = counts / np.minimum(self._areas(present, around, region, crop.area), crop.area)
         return float(max(of_each.max(), counts.sum() / crop.area))
+
+    def may_meet(self, region: Region) -> bool:
+        """False if nothing exists in a region, told without reading labels; otherwise True."""
+        return self._labels is not None or bool(self._objects.meeting(region))
 
     def _areas(
         self, present: NDArray[np.int64], around: NDArray[np.int64], region: Region, least: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_samv1.records.mask_crop import MaskCrop
+from napari_samv1.records.mask_crop import MaskCrop, Region
 
 FAST = 1
 
@@ -24,6 +24,12 @@ class PackedCrop:
     def of(cls, crop: MaskCrop) -> PackedCrop:
         height, width = crop.mask.shape
         return cls(crop.origin_yx, (height, width), zlib.compress(np.packbits(crop.mask).tobytes(), FAST))
+
+    @property
+    def region(self) -> Region:
+        """Slices that cut the crop's box out of the image."""
+        (top, left), (height, width) = self.origin_yx, self.size_hw
+        return slice(top, top + height), slice(left, left + width)
 
     def crop(self) -> MaskCrop:
         height, width = self.size_hw
