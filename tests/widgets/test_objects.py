@@ -198,6 +198,33 @@ def test_five_hundred_objects_are_asked_for_their_visible_rows_only(qtbot):
     assert len(set(asked)) < 60
 
 
+def test_a_row_that_changes_is_painted_and_no_other_is_laid_out(qtbot):
+    from napari_samv1.widgets.panel.object_list import ObjectList
+
+    objects = ObjectList(lambda _label: None, lambda _action: None)
+    qtbot.addWidget(objects)
+    counted, painted = [], []
+    model = objects.model
+    count, data = model.rowCount, model.data
+    model.rowCount = lambda *parent: counted.append(1) or count(*parent)
+    model.data = lambda index, role=0: painted.append(index.row()) or data(index, role)
+    objects.resize(300, 250)
+    objects.show()
+    pieces = rows(*range(1, 1001))
+    objects.show_objects(pieces, 480)
+    qtbot.waitUntil(lambda: 479 in painted)
+    qtbot.wait(50)
+    # Qt asks for the number of rows once or twice for each row that it lays out
+    assert len(counted) > 1000
+    counted.clear()
+    painted.clear()
+    pieces[480] = Piece(480, mask=MaskCrop.from_mask(np.ones((9, 1), dtype=bool)))
+    objects.show_objects(pieces, 480)
+    qtbot.waitUntil(lambda: 479 in painted)
+    assert set(painted) == {479}
+    assert len(counted) < 100
+
+
 # Candidates
 
 
