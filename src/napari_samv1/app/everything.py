@@ -326,7 +326,7 @@ class PlaneFindings:
         return kept
 
     def _overlaps_with(self, existing: Existing) -> list[float]:
-        """Share of each item's overlap with existing objects; of items that are new since, if it is known."""
+        """Share of each item's overlap with existing objects; only new items are compared again."""
         if self._existing[0] is not existing:
             self._existing = existing, []
         shares = self._existing[1]
