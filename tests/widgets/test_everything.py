@@ -281,14 +281,21 @@ def test_the_preview_of_large_slices_shows_the_masks_of_each(everything, qtbot, 
     assert is_shown_on(0)
     np.testing.assert_array_equal(preview.translate, [0, 0, 0])
     viewer.dims.set_point(0, 3)
-    qtbot.waitUntil(lambda: is_shown_on(1), timeout=5000)
+    qtbot.waitUntil(lambda: is_shown_on(1), timeout=20_000)
     assert not is_shown_on(0)
     assert everything.preview.layer is preview
     np.testing.assert_array_equal(preview.translate, [3, 0, 0])
     # what is drawn on the screen is of this slice as well
     y, x = np.argwhere(np.asarray(preview.data[0])[0])[0]
-    _level, under_the_pointer = preview.get_value((3, 0.5 * y, 0.5 * x), world=True)
-    assert under_the_pointer == np.asarray(preview.data[0])[0][y, x]
+    wanted = np.asarray(preview.data[0])[0][y, x]
+
+    def is_under_the_pointer():
+        found = preview.get_value((3, 0.5 * y, 0.5 * x), world=True)
+        return found is not None and found[1] == wanted
+
+    # a canvas that is drawn late says late which part of a level it shows
+    viewer.reset_view()
+    qtbot.waitUntil(is_under_the_pointer, timeout=20_000)
 
 
 def test_only_what_is_on_the_screen_or_in_the_drawn_area(everything, qtbot, slide, hand_on):

@@ -206,9 +206,9 @@ def test_everything_on_the_screen_of_a_slide_becomes_objects_and_reads_what_is_t
     # filtered without being read or decoded again
     roundness, reads = everything.filters.sliders["min_roundness"], len(noted)
     roundness.setValue(1.0)
-    qtbot.waitUntil(lambda: not any(_label_at(preview, y, x) for y, x in expected))
+    qtbot.waitUntil(lambda: not any(_label_at(preview, y, x) for y, x in expected), timeout=20_000)
     roundness.setValue(0.0)
-    qtbot.waitUntil(lambda: {_label_at(preview, y, x) for y, x in expected} == found)
+    qtbot.waitUntil(lambda: {_label_at(preview, y, x) for y, x in expected} == found, timeout=20_000)
     assert everything.preview.layer is preview
     assert len(noted) == reads
 
