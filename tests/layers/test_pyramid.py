@@ -446,13 +446,12 @@ def test_cached_tiles_are_redrawn_where_objects_changed_at_every_level():
             height, width = random.integers(1, 200, 2)
             changes[label] = label, box(int(y), int(x), int(y + height), int(x + width)), OVERWRITE
             kept.insert(int(random.integers(0, len(kept) + 1)), label)
-        before, stack = stack, stack.changed(tuple(kept), changes)
+        stack = stack.changed(tuple(kept), changes)
         lived.put(plane, stack, {label})
         anew = LivePyramid(shape, (0, 1))
         anew.put(plane, stack, set(stack.order))
         for one, other in zip(drawn(lived), drawn(anew), strict=True):
             np.testing.assert_array_equal(one, other)
-        assert label in before.by_label or label in stack.by_label or not changes
 
 
 def test_an_edit_on_a_slide_reads_what_changed_since_the_last_write_alone(slide, monkeypatch):

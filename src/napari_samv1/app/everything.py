@@ -76,7 +76,7 @@ class Item:
     roundness: float
     at_border: bool
     key: Hashable
-    detail: Detail = "whole"
+    detail: Detail
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,7 +351,7 @@ class Existing:
 
         With one object it is a share of the smaller of both, with all together a share of the mask.
         """
-        if crop.empty or not self.may_meet(crop.region):
+        if crop.empty:
             return 0.0
         region, inner = _grown(crop.region, self._plane_hw)
         around = self._read(region)

@@ -75,10 +75,8 @@ class DrawnArea:
         ]
         if not shapes:
             return area
-        bounds = np.array([shape.bounds_yx for shape in shapes])
-        first = np.clip(bounds[:, :2].min(axis=0), 0, plane.shape_yx)
-        last = np.clip(bounds[:, 2:].max(axis=0), 0, plane.shape_yx)
-        if np.prod(last - first) > MOST_PIXELS:
+        corners = np.concatenate([shape.vertices_yx for shape in shapes])
+        if np.ptp(np.clip(corners, 0, plane.shape_yx), axis=0).prod() > MOST_PIXELS:
             raise ValueError(TOO_LARGE)
         for shape in shapes:
             area = union(area, interior(plane.shape_yx, shape.kind, shape.vertices_yx))
