@@ -10,10 +10,12 @@ import torch
 
 from automatic_maps import right_maps
 from napari_samv1.annotation.document import Document
+from napari_samv1.annotation.pieces import Piece
 from napari_samv1.app.everything import Item, automatic_piece
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.engine.automatic import seeds
 from napari_samv1.engine.automatic.dense_seeds import seeds_in
+from napari_samv1.engine.automatic.found import FoundObject
 from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds
 from napari_samv1.engine.candidate import Candidate
 from napari_samv1.records.automatic import AutomaticSettings
@@ -95,8 +97,8 @@ def iou(one, mask):
     return (own & mask).sum() / (own | mask).sum()
 
 
-def piece_of(one):
-    item = Item(found=one, key=None, roundness=1.0, at_border=False)
+def piece_of(one: FoundObject) -> Piece:
+    item = Item(found=one, key=None, roundness=1.0, at_border=False, detail="whole")
     return automatic_piece(Document(), 1, item, MADE_BY, by_grid=False)
 
 
