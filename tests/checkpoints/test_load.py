@@ -294,7 +294,6 @@ def test_a_known_name_wins_over_a_file_of_that_name(tmp_path, saved, monkeypatch
     assert load("./vit_b").name == "vit_b"
 
 
-@pytest.mark.skipif(not MODELS["tiny"].is_on_disk, reason="the bundled weights are not made yet")
 def test_the_bundled_model_loads_offline_and_is_small():
     model = load("tiny")
     assert model.config == TINY

@@ -19,7 +19,8 @@ def picture(height, width, seed=0):
 @pytest.fixture(scope="module")
 def published_processor():
     """The image processor of transformers, on Pillow as the published predictor is."""
-    models_sam = pytest.importorskip("transformers.models.sam")
+    from transformers.models import sam as models_sam
+
     if hasattr(models_sam, "image_processing_pil_sam"):
         return models_sam.image_processing_pil_sam.SamImageProcessorPil()
     return models_sam.SamImageProcessor()

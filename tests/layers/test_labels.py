@@ -314,7 +314,8 @@ def test_layers_that_cannot_take_masks_are_refused_with_a_sentence(viewer, image
 
 
 def test_lazy_labels_are_refused(viewer, image):
-    dask_array = pytest.importorskip("dask.array")
+    import dask.array as dask_array
+
     labels = viewer.add_labels(dask_array.zeros(HW, dtype=np.uint16))
     with pytest.raises(LabelsError, match="dask"):
         writer_for(viewer, labels, image)
@@ -329,7 +330,8 @@ def test_labels_that_miss_the_displayed_slice_are_refused(viewer):
 
 
 def test_a_zarr_array_is_written_by_regions(viewer, image, session):
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     array = zarr.zeros(HW, chunks=(8, 8), dtype="uint16")
     labels = viewer.add_labels(array)
     draw(session, 1, box(2, 4, 6, 9))

@@ -64,12 +64,15 @@ def test_resizing_equals_the_published_pipeline(frame):
 
 
 def test_resizing_equals_the_image_processor_of_transformers():
-    models_sam = pytest.importorskip("transformers.models.sam")
-    if not hasattr(models_sam, "image_processing_pil_sam"):
-        pytest.skip("this transformers has another image processor")
+    from transformers.models import sam as models_sam
+
+    if hasattr(models_sam, "image_processing_pil_sam"):
+        processor = models_sam.image_processing_pil_sam.SamImageProcessorPil()
+    else:
+        processor = models_sam.SamImageProcessor()
     frame = Frame((480, 640), (0, 0, 480, 640), (768, 1024), (1024, 1024), patch=1)
     logits = smooth_logits(frame)
-    expected = models_sam.image_processing_pil_sam.SamImageProcessorPil().post_process_masks(
+    expected = processor.post_process_masks(
         torch.from_numpy(logits)[None, None], [(480, 640)], [(768, 1024)], binarize=False
     )
     assert logits.shape == (4, 512, 512)

@@ -216,7 +216,8 @@ def test_labels_beneath_are_those_that_are_no_objects(rich_record):
 
 
 def test_ome_zarr_is_a_label_image_with_its_scale(tmp_path):
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     world = World(((0.5, 0, 3), (0, 0.25, -1)), ("micrometer", "micrometer"))
     plane = small_plane(one_object(300, crop(slice(5, 20), slice(5, 20))), source=source(world=world))
     path = export_ome_zarr(tmp_path / "labels.ome.zarr", plane)
@@ -253,7 +254,8 @@ def slide_plane():
 
 
 def test_ome_zarr_of_a_slide_is_written_where_objects_are_with_all_levels(tmp_path):
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     path = export_ome_zarr(tmp_path / "slide.zarr", slide_plane())
     group = zarr.open_group(path, mode="r")
     [multiscale] = group.attrs["ome"]["multiscales"]
@@ -388,7 +390,8 @@ def test_planes_across_different_axes_are_refused(tmp_path):
 
 def test_a_large_plane_is_exported_without_an_array_of_its_size(tmp_path):
     """6144 rows of a pyramid's finest level: objects where they lie at full resolution, in every format."""
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     far = one_object(7, MaskCrop((4300, 50_000), np.ones((1000, 900), bool)))
     plane = PlaneRecord(
         source(image_shape=(6144, 100_000), index=(None, None)), (6144, 100_000), (far,), (7,), None

@@ -63,7 +63,8 @@ def test_a_name_that_is_no_utf8_is_exported(tmp_path):
 
 
 def test_a_name_that_is_no_utf8_is_exported_as_ome_zarr(tmp_path):
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     from napari_samv1.storage.exports.ome_zarr import export_ome_zarr
 
     [plane] = record_named(NAME).planes

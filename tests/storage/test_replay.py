@@ -20,7 +20,6 @@ from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.checkpoints.record import LoadedModel
-from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.cli import main
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.engine.predictor import Predictor
@@ -476,7 +475,6 @@ def test_a_large_plane_is_sampled_and_says_so(monkeypatch):
     assert hash_pixels(np.zeros((2, 10), np.uint8)).startswith("xxh3-128:")
 
 
-@pytest.mark.skipif(not MODELS["tiny"].is_on_disk, reason="the bundled model is not there yet")
 def test_the_bundled_model_repeats_itself_bit_for_bit(tmp_path):
     from skimage.data import coins
 

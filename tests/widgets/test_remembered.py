@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import napari.settings
 import pytest
 from npe2 import PluginManifest
 
@@ -48,8 +49,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(old_napari, monkeypatch):
 
 def test_choices_come_back_from_the_preferences_of_new_naparis(npe2pm, monkeypatch):
     monkeypatch.setattr(remembered, "_plugin_settings", real_settings)
-    napari_settings = pytest.importorskip("napari.settings")
-    if not hasattr(napari_settings, "get_plugin_settings"):
+    if not hasattr(napari.settings, "get_plugin_settings"):
         pytest.skip("this napari has no plugin preferences")
     manifest = PluginManifest.from_file(Path(napari_samv1.__file__).with_name("napari.yaml"))
     npe2pm.register(manifest)
