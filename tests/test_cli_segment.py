@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 import tomllib
 
@@ -124,15 +125,46 @@ def test_settings_can_be_saved_without_an_image(tmp_path):
         ([".", "-o", "out", "--intensity", "bright"], "--intensity must be LOW,HIGH"),
         ([".", "-o", "out", "--settings", "none.toml"], "none.toml could not be read"),
         ([".", "-o", "out", "--workers", "0"], "--workers must be 1 or more"),
+        ([".", "-o", "out", "--detail", "abc"], "must be a number, whole or auto, got 'abc'"),
+        ([".", "-o", "out", "--intensity", "10,5"], "the lower one first"),
+        (["--save-settings", "."], "--save-settings . could not be written"),
+        (["raw.npy", "-o", "mine.txt"], "mine.txt is no folder to write to"),
+        (["raw.npy", "-o", "out", "--model", "none"], "no known model of that name (tiny"),
+        (["raw.npy", "-o", "out", "--model", "vit_h"], "napari-samv1 models download vit_h"),
+        (["raw.npy", "-o", "out", "--device", "abacus"], "device must be 'auto', 'cpu'"),
+        (["raw.npy", "-o", "out", "--prompts", "out/raw.tif"], "raw.tif would be replaced by its own output"),
         ([".", "-o", "out", "--prompts", "none.csv"], "no file or folder none.csv"),
     ],
 )
 def test_misuse_is_status_two_and_says_what_would_be_right(words, why, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    np.save("raw.npy", np.zeros((9, 9), np.uint8))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "mine.txt").touch()
+    (tmp_path / "out" / "raw.tif").write_bytes(b"mine")
     with pytest.raises(SystemExit) as stopped:
         main(["segment", *words])
     assert stopped.value.code == 2
+    assert (tmp_path / "out" / "raw.tif").read_bytes() == b"mine"
     assert why in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(images, tmp_path):
+    script = "import sys; from napari_samv1.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "segment", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        words = process.stderr.read()
+    assert words == b""
+
+
+def test_a_second_run_into_the_folder_of_the_images_skips_them(segment, images, capsys):
+    assert segment("--output", images) == 0
+    assert segment("--output", images) == 0
+    assert "2 skipped: 0 objects" in capsys.readouterr().out.splitlines()[-1]
+    assert segment("--output", images / "labels") == 0
+    assert segment("--output", images / "labels") == 0
+    assert "2 skipped: 0 objects" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_the_command_for_saved_settings_is_one_that_a_shell_takes():

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_samv1.batch.inputs import inputs
+from napari_samv1.batch.finished import finish
+from napari_samv1.batch.inputs import inputs, refuse_replaced
 from napari_samv1.images.source import ReadError
 
 
@@ -52,3 +53,36 @@ def test_what_names_no_image_is_refused(folder, word, why):
         (folder / word / "x.npy").unlink()
     with pytest.raises(ReadError, match=why):
         stems([folder / word])
+
+
+def test_outputs_of_earlier_runs_are_no_inputs(folder):
+    inside = folder / "labels"
+    for name in ("a.tif", "sub/c.tif"):
+        (inside / name).parent.mkdir(parents=True, exist_ok=True)
+        (inside / name).touch()
+    before = [one.stem for one in inputs([str(folder)])]
+    assert "labels/sub/c" in before
+    assert [one.stem for one in inputs([str(folder)], inside)] == ["a", "b", "sub/c", "sub/d"]
+    assert [one.stem for one in inputs([str(folder / "**" / "*.tif")], inside)] == ["a", "b"]
+    # of another run, by its records, also beside the images
+    finish(inside, "sub/c", {}, [inside / "sub" / "c.tif"])
+    finish(folder, "b", {}, [folder / "b.ome.tif"])
+    assert stems([folder]) == ["a", "labels/a", "sub/c", "sub/d"]
+    assert stems([folder / "b.ome.tif"]) == ["b"]
+
+
+def test_an_output_takes_no_inputs_place(folder, tmp_path_factory):
+    raw, link = folder / "a.tif", tmp_path_factory.mktemp("links") / "same.tif"
+    link.symlink_to(raw)
+    for target in (raw, link):
+        with pytest.raises(ReadError, match=r"a\.tif would be replaced by its own output"):
+            refuse_replaced([raw], [target])
+    with pytest.raises(ReadError, match=r"would lie in the input .*d\.zarr"):
+        refuse_replaced([folder / "sub" / "d.zarr"], [folder / "sub" / "d.zarr" / "labels.tif"])
+    refuse_replaced([raw], [folder / "labels" / "a.tif", folder / "b.ome.tif"])
+
+
+def test_a_folder_with_zarr_metadata_is_an_image_whatever_its_name(folder):
+    (folder / "field").mkdir()
+    (folder / "field" / ".zgroup").touch()
+    assert stems([folder / "field"]) == ["field"]

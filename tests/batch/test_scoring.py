@@ -6,6 +6,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from napari_samv1.batch.scoring import THRESHOLDS, score, score_files, table
 from napari_samv1.images.source import ReadError
@@ -73,6 +74,29 @@ def test_folders_are_paired_by_their_names(tmp_path):
     scores = score_files(tmp_path / "own", tmp_path / "true")
     assert [one.name for one in scores] == ["a", "deep/b"]
     assert table(scores).splitlines()[-1].split()[:3] == ["total", "4", "4"]
+    # as segment names its outputs, and what macOS leaves beside files
+    (tmp_path / "true" / "a.tiff").rename(tmp_path / "true" / "a.ome.tif")
+    (tmp_path / "true" / "._a.tif").write_bytes(b"")
+    assert [one.name for one in score_files(tmp_path / "own", tmp_path / "true")] == ["a", "deep/b"]
+    np.save(tmp_path / "own" / "a.npy", plane)
+    with pytest.raises(ReadError, match=r"a\.npy and .*a\.tif have the same name"):
+        score_files(tmp_path / "own", tmp_path / "true")
+    (tmp_path / "own" / "a.npy").unlink()
     (tmp_path / "own" / "a.tif").unlink()
     with pytest.raises(ReadError, match="no labels for a"):
         score_files(tmp_path / "own", tmp_path / "true")
+
+
+def test_labels_of_a_palette_are_its_places_and_colours_are_refused(tmp_path):
+    plane = row((1, 5), (0, 3), (2, 4)).astype(np.uint8)
+    picture = Image.fromarray(plane, "P")
+    picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    picture.save(tmp_path / "labels.png")
+    np.save(tmp_path / "truth.npy", plane)
+    [found] = score_files(tmp_path / "labels.png", tmp_path / "truth.npy")
+    assert (found.found, found.wanted, found.msa) == (2, 2, 1)
+    picture.convert("RGB").save(tmp_path / "colours.png")
+    tifffile.imwrite(tmp_path / "colours.tif", np.asarray(picture.convert("RGB")), photometric="rgb")
+    for name in ("colours.png", "colours.tif"):
+        with pytest.raises(ReadError, match="is no label image: it has colours"):
+            score_files(tmp_path / name, tmp_path / "truth.npy")

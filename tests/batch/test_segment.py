@@ -16,7 +16,8 @@ from napari_samv1 import Cancelled, Predictor, Prompts, load_model, segment_ever
 from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.batch import outputs
 from napari_samv1.batch.cluster import on_threads
-from napari_samv1.batch.reading import open_planes
+from napari_samv1.batch.prompts import Place, prompts_for
+from napari_samv1.batch.reading import calibration, open_planes
 from napari_samv1.batch.segment import find_part, join_parts, parts_of, segment_file
 from napari_samv1.images.source import ReadError
 from napari_samv1.records.place import Plane
@@ -85,6 +86,64 @@ def test_a_channel_and_a_plane_can_be_chosen(stack, task_for):
     assert np.array_equal(tifffile.imread(channel), whole[:, 1])
     [plane] = segment_file(task_for(stack, channel=0, plane=(2,))).outputs
     assert np.array_equal(tifffile.imread(plane), whole[2, 0])
+
+
+def test_the_distance_of_slices_is_written_on(tmp_path, task_for):
+    planes = np.stack([picture(*HW, seed=i)[..., 0] for i in range(2)])
+    ome, imagej, zarrs = tmp_path / "o.ome.tif", tmp_path / "i.tif", tmp_path / "z.zarr"
+    sizes = {"PhysicalSizeX": 500, "PhysicalSizeY": 250, "PhysicalSizeZ": 2}
+    units = {"PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm", "PhysicalSizeZUnit": "µm"}
+    tifffile.imwrite(ome, planes, metadata={"axes": "ZYX", **sizes, **units}, ome=True)
+    tifffile.imwrite(
+        imagej,
+        planes,
+        imagej=True,
+        resolution=(2, 4),
+        metadata={"axes": "ZYX", "spacing": 3.0, "unit": "um"},
+    )
+    group = zarr.open_group(zarrs, mode="w", zarr_format=3)
+    group.create_array("0", data=planes)
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "axes": [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"],
+                "datasets": [
+                    {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [2, 1, 1]}]}
+                ],
+                "coordinateTransformations": [{"type": "scale", "scale": [1.5, 0.25, 0.5]}],
+            }
+        ],
+    }
+    known = {
+        ome: ((250, 500), "nanometer", (2.0, "micrometer")),
+        imagej: ((0.25, 0.5), "micrometer", (3.0, "micrometer")),
+        zarrs: ((0.25, 0.5), "micrometer", (3.0, "micrometer")),
+    }
+    for path, (size, unit, depth) in known.items():
+        task = task_for(path, stem=path.name, formats=("tif", "ome-zarr"))
+        outcome = segment_file(task)
+        assert outcome.error == ""
+        for written in outcome.outputs:
+            opened = open_planes(written)
+            assert opened.calibrated.axes == "ZYX"
+            assert opened.calibrated.size_z == depth
+            assert opened.calibrated.unit == unit
+            assert opened.calibrated.size_yx == pytest.approx(size)
+
+
+def test_the_sizes_are_those_of_the_image_that_is_read(tmp_path):
+    path = tmp_path / "several.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for side, size in ((20, 9.0), (60, 0.5)):
+            tiff.write(
+                np.zeros((side, side), np.uint8),
+                metadata={"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size},
+            )
+    opened = open_planes(path)
+    assert opened.plane_hw == (60, 60)
+    assert opened.calibrated.size_yx == (0.5, 0.5)
+    assert calibration(path, opened.source) == opened.calibrated
 
 
 @pytest.mark.parametrize(
@@ -162,6 +221,31 @@ def test_finished_outputs_are_skipped_and_others_made_again(image, task_for):
     assert segment_file(task_for(image)).status == "skipped"
 
 
+def test_what_changes_while_it_is_segmented_is_not_finished(image, task_for):
+    task = task_for(image)
+
+    def change(done, total):
+        os.utime(image, (1, 1))
+
+    outcome = segment_file(task, change)
+    assert "the input changed while" in outcome.error
+    assert not task.folder.exists()
+    assert segment_file(task).status == "done"
+
+
+def test_planes_that_are_no_more_leave_no_files(stack, task_for):
+    planes = tifffile.imread(stack)
+    segment_file(task_for(stack, formats=("tif",)))
+    task = task_for(stack, channel=0, formats=("geojson",))
+    assert len(segment_file(task).outputs) == 3
+    tifffile.imwrite(stack, planes[:2], metadata={"axes": "ZCYX"}, ome=True)
+    outcome = segment_file(task)
+    assert sorted(path.name for path in task.folder.glob("stack*")) == [
+        *(path.name for path in outcome.outputs),
+        "stack.ome.tif",
+    ]
+
+
 def test_an_output_that_is_cut_short_does_not_exist_and_is_made_again(image, task_for, monkeypatch):
     write = outputs.tifffile.imwrite
 
@@ -216,7 +300,7 @@ def test_an_image_in_parts_is_the_image_in_one(task_for, tmp_path):
     assert len(parts) > 1
     assert all(part.windows for part in parts)
     found = [find_part(task, part) for part in parts]
-    assert join_parts(task, parts[::-1], found[::-1], 0.0).status == "done"
+    assert join_parts(task, task.made_from, parts[::-1], found[::-1], 0.0).status == "done"
     in_parts = tifffile.imread(task.folder / "large.tif")
     [whole] = segment_file(task_for(large, stem="whole")).outputs
     assert np.array_equal(in_parts, tifffile.imread(whole))
@@ -276,9 +360,37 @@ def test_a_saved_session_is_asked_again_on_its_planes(stack, task_for, tmp_path,
     assert np.array_equal(labels[1] == 9, answered(checkpoint, picture(*HW, seed=2)[..., 0], asked))
 
 
+def test_of_a_session_with_several_images_each_has_its_own_prompts(image, task_for, tmp_path):
+    images = []
+    for number, name in ((3, "cells"), (8, "other")):
+        asked = Prompts([(20, 30)], [1])
+        piece = Piece(id=number, plane=Plane((None, None)), pointed=asked, prompts=asked)
+        plane = PlaneRecord(PlaneSource(name, HW, "uint8"), HW, (piece,), (number,))
+        images.append(ImageRecord((Object(number),), (plane,)))
+    folder = tmp_path / "session"
+    save_session(folder, SessionRecord(tuple(images)))
+    outcome = segment_file(task_for(image, prompts=folder))
+    assert outcome.error == ""
+    assert set(np.unique(tifffile.imread(outcome.outputs[0]))) == {0, 3}
+    image.rename(image.with_name("third.png"))
+    outcome = segment_file(task_for(image.with_name("third.png"), prompts=folder))
+    assert "several images (cells, other), none of the path or name" in outcome.error
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("y,x,object\n20,30,0\n", "row 1: object must be a whole number from 1"),
+        ("y,x,object\n20,30,1.5\n", "object must be a whole number"),
+        ("y,x,object\n20,30,5000000000\n", "object must be a whole number"),
+        ("y,x\n20,30\n20\n", "row 2: y, x belong together: got '20', None"),
+        ("y0,x0,y1,x1\n1,2,,4\n", "y0, x0, y1, x1 belong together"),
+        ("y,x\n,\n", "row 1: it has neither a point (y, x) nor a box"),
+        ("y,x\n5000,30\n", "5000, 30 lies outside the image of 60 x 50 pixels"),
+        ("y0,x0,y1,x1\n-9,-9,-2,-2\n", "lies outside the image"),
+        ("y,x\nnan,30\n", "row 1: y, x must be finite"),
+        ("y,x,plane\n1,1,1.5\n", "there is no plane 1.5 among 1"),
+        ("index,shape-type,vertex-index,axis-0,axis-1\n0,rectangle,0,1,1\n", "napari's shapes"),
         ("a,b\n1,2\n", "needs the columns y, x for points"),
         ("y,x\n1,far\n", "row 1: could not convert"),
         ("y,x,label\n1,1,maybe\n", "label must be 1"),
@@ -291,6 +403,21 @@ def test_a_table_that_asks_nothing_is_a_sentence(image, task_for, tmp_path, text
     outcome = segment_file(task_for(image, prompts=table))
     assert outcome.status == "failed"
     assert why in outcome.error
+
+
+def test_a_table_may_have_spaces_after_its_commas_and_whole_numbers_with_a_point(image, task_for, tmp_path):
+    table = tmp_path / "clicks.csv"
+    table.write_text("y, x, object, plane\n20, 30, 2.0, 0.0\n40, 10, , 0\n40, 40, 1, 0\n")
+    outcome = segment_file(task_for(image, prompts=table))
+    assert outcome.error == ""
+    # the row without a number takes none that another object has
+    assert set(np.unique(tifffile.imread(outcome.outputs[0]))) <= {0, 1, 2, 3}
+    found = prompts_for(table, Place(("cells.png",), (Plane((None, None)),), HW))
+    assert {number: one.points_yx.tolist() for number, one in found[0].items()} == {
+        1: [[40, 40]],
+        2: [[20, 30]],
+        3: [[40, 10]],
+    }
 
 
 def test_points_as_napari_saves_them_belong_to_their_planes(stack, task_for, tmp_path):

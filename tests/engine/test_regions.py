@@ -64,6 +64,7 @@ def test_a_plane_that_is_not_larger_than_a_region_is_one_region():
     assert list(RegionGrid.at((64, 30), 64, 1.0)) == [(0, 0, 64, 30)]
     assert RegionGrid.at((64, 30), 64, 1.0).is_whole
     assert not RegionGrid.at((65, 30), 64, 1.0).is_whole
+    assert list(RegionGrid.at((1, 1), 64, "whole")) == [(0, 0, 1, 1)]
     rule = RegionRule((64, 30), 64)
     assert rule.first(click(3, 4), "auto") == Attempt("whole", (0, 0, 64, 30))
     assert rule.first(click(3, 4), 2.0).window == (0, 0, 32, 30)

@@ -158,6 +158,7 @@ def test_a_read_of_the_wrong_shape_is_a_sentence_too():
         (np.zeros((4, 0)), "at least one pixel"),
         (np.zeros(4), "rows and columns"),
         (np.zeros((4, 4), complex), "real numbers"),
+        *([(np.zeros((4, 4), np.longdouble), "64 bits")] if np.dtype(np.longdouble).itemsize > 8 else []),
     ],
 )
 def test_what_is_no_image_is_refused(image, message):
@@ -168,7 +169,7 @@ def test_what_is_no_image_is_refused(image, message):
 @pytest.mark.parametrize(
     ("shape", "plane", "message"),
     [
-        ((5, 40, 50), None, r"name one, e.g. plane=\(0, None, None\)"),
+        ((5, 40, 50), None, r"plane=\(0, None, None\), or pass the plane alone"),
         ((3, 40, 50), None, "move the channel axis last"),
         ((5, 40, 50), 5, "there is no plane"),
         ((5, 40, 50), (1, 2), "there is no plane"),

@@ -25,7 +25,7 @@ def test_the_function_and_the_record_have_the_same_settings_and_defaults():
         ({"crop_n_layers": -1}, "crop_n_layers must be a whole number of 0 or more"),
         ({"pred_iou_thresh": float("nan")}, "pred_iou_thresh must be a finite number"),
         ({"stability_score_offset": -1}, "stability_score_offset must be 0 or more"),
-        ({"crop_overlap_ratio": 1}, "crop_overlap_ratio must be in"),
+        ({"crop_overlap_ratio": 1}, "crop_overlap_ratio must be 0 or more, below 1"),
         ({"sizing": "padded", "detail": 0.5}, "leave detail at its default"),
         ({"crop_n_layers": 1, "detail": 0.5}, "leave detail at its default"),
     ],

@@ -80,9 +80,13 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
         raise ClusterError(f"there is no scheduler at {address}: {error}") from error
     with client:
         started = time.monotonic()
-        ready = {task: finished_or_broken(task) for task in tasks}
-        yield from (outcome for outcome in ready.values() if outcome is not None)
-        plans = {client.submit(_planned, task, pure=False): task for task in tasks if ready[task] is None}
+        begun = {task: _begun(task) for task in tasks}
+        yield from (one for one in begun.values() if isinstance(one, Outcome))
+        plans = {
+            client.submit(_planned, task, pure=False): task
+            for task, one in begun.items()
+            if not isinstance(one, Outcome)
+        }
         ends: dict[Any, Task] = {}
         coming = completed(list(plans))
         for future in coming:
@@ -96,15 +100,16 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
                 yield replace(result, seconds=time.monotonic() - started)
                 continue
             found = [client.submit(_found, task, part, pure=False) for part in result]
-            end = client.submit(_joined, task, result, found, pure=False)
+            end = client.submit(_joined, task, begun[task], result, found, pure=False)
             ends[end] = task
             coming.add(end)
 
 
-def finished_or_broken(task: Task) -> Outcome | None:
-    """Outcome of a task that needs no worker: its outputs are finished, or its file is missing."""
+def _begun(task: Task) -> dict[str, Any] | Outcome:
+    """All that a task depends on, or its outcome if it is finished already, or its file is missing."""
     try:
-        return finished(task)
+        made_from = task.made_from
+        return finished(task, made_from) or made_from
     except Exception as error:
         return failed(task, error, time.monotonic())
 
@@ -124,8 +129,8 @@ def _found(task: Task, part: Part) -> Any:
         return failed(task, error, time.monotonic())
 
 
-def _joined(task: Task, parts: Sequence[Part], found: Sequence[Any]) -> Outcome:
+def _joined(task: Task, made_from: dict[str, Any], parts: Sequence[Part], found: Sequence[Any]) -> Outcome:
     for one in found:
         if isinstance(one, Outcome):
             return one
-    return join_parts(task, parts, found, time.monotonic())
+    return join_parts(task, made_from, parts, found, time.monotonic())

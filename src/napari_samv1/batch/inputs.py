@@ -5,15 +5,20 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from napari_samv1.batch.finished import RECORDS, recorded
 from napari_samv1.images.files import TIFF_SUFFIXES
 from napari_samv1.images.source import ReadError
 
 SUFFIXES = TIFF_SUFFIXES | {".png", ".jpg", ".jpeg", ".npy", ".zarr"}
 """Suffixes searched for in a folder; a file on the command line may have any suffix."""
+
+ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
+"""Files that make a folder one of zarr, whatever its name."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,12 @@ class Input:
     stem: str
 
 
-def inputs(words: Sequence[str]) -> list[Input]:
+def inputs(words: Sequence[str], output: Path | None = None) -> list[Input]:
     """Files, folders (searched through) and globs as images, in the order of their names.
 
     Outputs are named by the path below the folder, or below the part of a glob without wildcards; where two
-    names would be the same, both keep their suffix.
+    names would be the same, both keep their suffix. Outputs of earlier runs are no inputs, unless named one
+    by one: files that a record lists, and all files of the ``output`` folder if it lies in a searched one.
 
     Raises
     ------
@@ -37,9 +43,9 @@ def inputs(words: Sequence[str]) -> list[Input]:
     """
     named: dict[Path, str] = {}
     for word in words:
-        for path, relative in _expanded(word):
+        for path, relative in _expanded(word, output):
             named.setdefault(path, relative)
-    plain = {path: _without_suffix(relative) for path, relative in named.items()}
+    plain = {path: without_suffix(relative) for path, relative in named.items()}
     counts = Counter(_folded(stem) for stem in plain.values())
     stems = {path: stem if counts[_folded(stem)] == 1 else named[path] for path, stem in plain.items()}
     again = Counter(_folded(stem) for stem in stems.values())
@@ -53,26 +59,50 @@ def inputs(words: Sequence[str]) -> list[Input]:
     return [Input(path, stem) for path, stem in sorted(stems.items(), key=lambda one: one[1])]
 
 
-def _expanded(word: str) -> list[tuple[Path, str]]:
+def refuse_replaced(sources: Iterable[Path], targets: Iterable[Path]) -> None:
+    """Check that no output takes the place of an input, or lies in one.
+
+    Raises
+    ------
+    ReadError
+        If one does; the message names it.
+    """
+    named = {_identity(path): path for path in sources if path.exists()}
+    for target in targets:
+        if target.exists() and _identity(target) in named:
+            source = named[_identity(target)]
+            raise ReadError(f"{source} would be replaced by its own output: give another --output folder")
+        inside = next((one for one in target.parents if one.exists() and _identity(one) in named), None)
+        if inside is not None:
+            raise ReadError(f"the outputs would lie in the input {inside}: give another --output folder")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _expanded(word: str, output: Path | None) -> list[tuple[Path, str]]:
     path = Path(word).expanduser()
     if _is_image_folder(path) or path.is_file():
         return [(path.absolute(), path.name)]
     if path.is_dir():
-        found = sorted(_images_in(path))
+        found = _without_outputs(sorted(_images_in(path)), path, output)
         if not found:
-            raise ReadError(f"there is no image in folder {word}")
+            raise ReadError(f"there is no image in folder {word}, apart from outputs of earlier runs")
         return [(one.absolute(), one.relative_to(path).as_posix()) for one in found]
     if glob.has_magic(str(path)):
         base = _fixed_part(path)
         matches = sorted(base.glob(str(path.relative_to(base))))
         files = [one for one in matches if one.is_file() or _is_image_folder(one)]
-        inside = [
+        whole = [
             one
             for one in files
             if not one.name.startswith(".") and not any(_is_image_folder(folder) for folder in one.parents)
         ]
+        inside = _without_outputs(whole, base, output)
         if not inside:
-            raise ReadError(f"nothing matches {word}")
+            raise ReadError(f"nothing matches {word}, apart from outputs of earlier runs")
         return [(one.absolute(), one.relative_to(base).as_posix()) for one in inside]
     raise ReadError(f"there is no file or folder {word}")
 
@@ -93,8 +123,25 @@ def _images_in(folder: Path) -> list[Path]:
     return found
 
 
+def _without_outputs(found: Sequence[Path], base: Path, output: Path | None) -> list[Path]:
+    """The images that are no output of this or an earlier run below ``base``."""
+    made = lru_cache(maxsize=None)(recorded)
+    top = base.resolve()
+    kept = []
+    for one in found:
+        place = top / one.relative_to(base)
+        folders = [folder for folder in place.parents if folder == top or top in folder.parents]
+        is_made = output is not None and output.resolve() in folders[:-1]
+        is_made |= any((folder / RECORDS).is_dir() and place in made(folder) for folder in folders)
+        if not is_made:
+            kept.append(one)
+    return kept
+
+
 def _is_image_folder(path: Path) -> bool:
-    return path.suffix.lower() == ".zarr" and path.is_dir()
+    if not path.is_dir():
+        return False
+    return path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ZARR_FILES)
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -106,7 +153,8 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts) if parts else Path()
 
 
-def _without_suffix(relative: str) -> str:
+def without_suffix(relative: str) -> str:
+    """A path without its suffix, and without ".ome" before that."""
     path = Path(relative)
     suffix = "".join(path.suffixes[-2:]) if path.suffixes[-2:-1] == [".ome"] else path.suffix
     return relative.removesuffix(suffix)

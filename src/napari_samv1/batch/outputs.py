@@ -1,8 +1,7 @@
-"""Outputs of an image, written whole or not at all, and the record that marks them as finished."""
+"""Outputs of an image in each format, written whole or not at all."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +26,14 @@ from napari_samv1.storage.exports.object_table import MEASURES, measures
 from napari_samv1.storage.exports.ome_zarr import Grid, write_pyramid
 from napari_samv1.storage.utf8 import utf8
 
-RECORDS = ".napari-samv1"
-"""Folder in the output folder for the records of how each output was made."""
+OME_UNITS = {
+    "angstrom": "Å",
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+}
 
 TILE = 512
 TILED = 1 << 24
@@ -86,18 +91,12 @@ def _write_tif(folder: Path, name: str, results: Results) -> list[Path]:
 def _tif(file: BinaryIO, results: Results) -> None:
     height, width = results.image.plane_hw
     tiled = height * width >= TILED
-    size_y, size_x = results.image.calibrated.size_yx
+    calibrated = results.image.calibrated
     metadata: dict[str, Any] = {"axes": results.axes}
-    if results.image.calibrated.unit != "pixel":
-        unit = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}.get(
-            results.image.calibrated.unit, results.image.calibrated.unit
-        )
-        metadata |= {
-            "PhysicalSizeX": size_x,
-            "PhysicalSizeXUnit": unit,
-            "PhysicalSizeY": size_y,
-            "PhysicalSizeYUnit": unit,
-        }
+    for axis, (size, unit) in calibrated.sizes.items():
+        if axis in results.axes and unit != "pixel":
+            metadata[f"PhysicalSize{axis}"] = size
+            metadata[f"PhysicalSize{axis}Unit"] = OME_UNITS.get(unit, unit)
     tifffile.imwrite(
         file,
         _tiles(results) if tiled else _pages(results),
@@ -140,6 +139,7 @@ def _write_zarr(folder: Path, name: str, results: Results) -> list[Path]:
         calibrated.size_yx,
         units_yx=(calibrated.unit, calibrated.unit),
         axes=results.axes.lower(),
+        depth=calibrated.size_z or (1.0, ""),
     )
     planes = dict(zip(np.ndindex(results.image.stack_shape), results.planes, strict=True))
 
@@ -212,31 +212,6 @@ _WRITERS = {
 }
 
 
-def is_finished(folder: Path, stem: str, made_from: dict[str, Any]) -> list[Path] | None:
-    """Outputs of an image if all exist and were made from ``made_from``, or else None."""
-    try:
-        record = json.loads(_record(folder, stem).read_text(encoding="utf-8"))
-        paths = [folder / name for name in record["outputs"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return paths if record["made_from"] == made_from and all(path.exists() for path in paths) else None
-
-
-def unfinish(folder: Path, stem: str) -> None:
-    """Remove the record before outputs are replaced, so that interrupted ones do not count as finished."""
-    _record(folder, stem).unlink(missing_ok=True)
-
-
-def finish(folder: Path, stem: str, made_from: dict[str, Any], outputs: Sequence[Path]) -> None:
-    """Record that an image's outputs are complete, with their inputs."""
-    path = _record(folder, stem)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "made_from": made_from,
-        "outputs": [one.relative_to(folder).as_posix() for one in outputs],
-    }
-    write_file(path, json.dumps(content, indent=1).encode("utf-8"))
-
-
-def _record(folder: Path, stem: str) -> Path:
-    return folder / RECORDS / f"{stem}.json"
+def path_of(folder: Path, stem: str, form: Format) -> Path:
+    """Path of an image's output in a format; GeoJSON of a stack has one for each plane beside it."""
+    return folder / (stem + SUFFIXES[form])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from napari_samv1.records.place import Plane
 from napari_samv1.records.prompts import Prompts
 from napari_samv1.storage.errors import SessionError
 from napari_samv1.storage.session.folder import open_session
+from napari_samv1.storage.session.record import PlaneRecord, SessionRecord
 
 BOX = ("y0", "x0", "y1", "x1")
 POINT = ("y", "x")
+MOST = np.iinfo(np.uint32).max
+"""Highest number of an object."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def _from_session(folder: Path, place: Place) -> list[dict[int, Prompts]]:
         record = open_session(folder)
     except SessionError as error:
         raise ReadError(str(error)) from error
-    recorded = {plane.source.index: plane for plane in record.planes}
+    recorded = {plane.source.index: plane for plane in _planes_of(record, folder, place)}
     found = []
     for plane in place.planes:
         saved = recorded.get(plane.index)
@@ -69,6 +72,25 @@ def _from_session(folder: Path, place: Place) -> list[dict[int, Prompts]]:
         pieces = () if saved is None else saved.pieces
         found.append({piece.id: piece.prompts for piece in pieces if piece.decodable})
     return found
+
+
+def _planes_of(record: SessionRecord, folder: Path, place: Place) -> Sequence[PlaneRecord]:
+    """A session's planes of an image: the only one's, or those of the path, or else of the name."""
+    images = [one for one in record.images if one.planes]
+    if len(images) <= 1:
+        return record.planes
+    sources = [one.planes[0].source for one in images]
+    chosen = [one for one, source in zip(images, sources, strict=True) if source.path == place.names[-1]]
+    if not chosen:
+        chosen = [one for one, source in zip(images, sources, strict=True) if source.name in place.names]
+    if len(chosen) != 1:
+        names = ", ".join(source.name for source in sources)
+        number = "several" if chosen else "none"
+        raise ReadError(
+            f"session {folder} has prompts for several images ({names}), {number} of the path or name of "
+            f"{place.names[-1]}"
+        )
+    return chosen[0].planes
 
 
 def _from_labels(file: Path, place: Place) -> list[dict[int, Prompts]]:
@@ -97,29 +119,73 @@ def _from_table(file: Path, place: Place) -> list[dict[int, Prompts]]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(f"{file} could not be read: {error}") from error
-    reader = csv.DictReader(text.splitlines(), delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
-    columns = _columns(reader.fieldnames or (), file)
+    delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
+    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+    columns = _columns(reader.fieldnames, file)
+    rows = list(enumerate(reader, start=1))
+    taken: set[int] = set()
     gathered: list[dict[int, tuple[list[Any], list[int], list[Any]]]] = [{} for _ in place.planes]
-    for number, row in enumerate(reader, start=1):
+    # rows without a number come last, so that theirs are free ones
+    for number, row in sorted(rows, key=lambda one: not one[1].get("object")):
         try:
             if "image" in row and row["image"] not in place.names:
                 continue
             objects = gathered[_plane_number(row, columns, place)]
-            points, labels, boxes = objects.setdefault(int(float(row.get("object") or number)), ([], [], []))
-            if _filled(row, BOX):
-                boxes.append([float(row[name]) for name in BOX])
-            if _filled(row, columns["point"]):
-                points.append([float(row[name]) for name in columns["point"]])
+            identity = _identity(row["object"]) if row.get("object") else _free(number, taken)
+            taken.add(identity)
+            points, labels, boxes = objects.setdefault(identity, ([], [], []))
+            box, point = (_coordinates(row, names, place) for names in (BOX, columns["point"]))
+            if box is None and point is None:
+                raise ValueError(f"it has neither a point ({', '.join(columns['point'])}) nor a box")
+            if box is not None:
+                boxes.append(box)
+            if point is not None:
+                points.append(point)
                 labels.append(_label(row.get("label") or row.get("polarity") or "1"))
         except (ValueError, TypeError, LookupError) as error:
             raise ReadError(f"{file}, row {number}: {error}") from error
-    return [
-        {identity: Prompts(points, labels, boxes) for identity, (points, labels, boxes) in plane.items()}
-        for plane in gathered
-    ]
+    try:
+        return [{one: Prompts(*plane[one]) for one in sorted(plane)} for plane in gathered]
+    except ValueError as error:
+        raise ReadError(f"{file}: {error}") from error
+
+
+def _identity(text: str) -> int:
+    value = float(text)
+    if value != int(value) or not 1 <= value <= MOST:
+        raise ValueError(f"object must be a whole number from 1 to {MOST}, got {text!r}")
+    return int(value)
+
+
+def _free(number: int, taken: set[int]) -> int:
+    """The number of a row, or the first after it that no object has."""
+    while number in taken:
+        number += 1
+    return number
+
+
+def _coordinates(row: Mapping[str, Any], names: tuple[str, ...], place: Place) -> list[float] | None:
+    """A row's point or box; None if all its columns are empty or missing."""
+    texts = [row.get(name) for name in names]
+    if all(text in (None, "") for text in texts):
+        return None
+    if any(text in (None, "") for text in texts):
+        raise ValueError(f"{', '.join(names)} belong together: got {', '.join(map(repr, texts))}")
+    values = [float(str(text)) for text in texts]
+    if not np.isfinite(values).all():
+        raise ValueError(f"{', '.join(names)} must be finite numbers, got {', '.join(map(repr, texts))}")
+    height, width = place.plane_hw
+    first, last = values[:2], values[-2:]
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    if (high < -0.5).any() or (low > np.subtract((height, width), 0.5)).any():
+        raise ValueError(f"{', '.join(map(str, texts))} lies outside the image of {height} x {width} pixels")
+    return values
 
 
 def _columns(names: Any, file: Path) -> dict[str, tuple[str, ...]]:
+    if "vertex-index" in names:
+        raise ReadError(f"{file} holds the vertices of napari's shapes: save the session, or give boxes")
     axes = tuple(sorted(name for name in names if name.startswith("axis-")))
     if len(axes) >= 2:  # as napari writes its points
         return {"point": axes[-2:], "plane": axes[:-2]}
@@ -129,10 +195,6 @@ def _columns(names: Any, file: Path) -> dict[str, tuple[str, ...]]:
             f"have image, plane, object and label; it has {', '.join(names) or 'none'}"
         )
     return {"point": POINT, "plane": ("plane",) if "plane" in names else ()}
-
-
-def _filled(row: Mapping[str, Any], names: tuple[str, ...]) -> bool:
-    return all(row.get(name) not in (None, "") for name in names)
 
 
 def _plane_number(row: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]], place: Place) -> int:
@@ -145,10 +207,10 @@ def _plane_number(row: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]
             )
         return 0
     if names == ("plane",):
-        number = int(row["plane"] or 0)
-        if not 0 <= number < len(place.planes):
-            raise ValueError(f"there is no plane {number} among {len(place.planes)}")
-        return number
+        number = float(row["plane"] or 0)
+        if number != int(number) or not 0 <= number < len(place.planes):
+            raise ValueError(f"there is no plane {row['plane']} among {len(place.planes)}, counted from 0")
+        return int(number)
     index = tuple(round(float(row[name])) for name in names)
     for number, plane in enumerate(place.planes):
         if tuple(one for one in plane.index if one is not None)[-len(index) :] == index:

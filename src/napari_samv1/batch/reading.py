@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import tifffile
 from numpy.typing import NDArray
 
 from napari_samv1.images.files import TIFF_SUFFIXES, open_source
 from napari_samv1.images.source import ArraySource, ReadError
 from napari_samv1.records.place import Plane
+from napari_samv1.storage.exports.ome_zarr import UNITS
 from napari_samv1.storage.session.record import World
 
 STACKED = "TCZ"
@@ -28,12 +31,21 @@ MICROMETRE = ("micron", "um", "µm", "\\u00B5m", "micrometer", "\u03bcm")
 class Calibrated:
     """An image's axes, a letter for each, and its pixel size, as its file describes them.
 
-    ``size_yx`` is in ``unit``: 1 x 1 "pixel" if the file gives no size.
+    ``size_yx`` is in ``unit``: 1 x 1 "pixel" if the file gives no size. ``size_z`` is the distance of two
+    slices and its unit, None if unknown.
     """
 
     axes: str
     size_yx: tuple[float, float] = (1.0, 1.0)
     unit: str = "pixel"
+    size_z: tuple[float, str] | None = None
+
+    @property
+    def sizes(self) -> dict[str, tuple[float, str]]:
+        """Known sizes and their units, by axis."""
+        height, width = self.size_yx
+        depth = {} if self.size_z is None else {"Z": self.size_z}
+        return {**depth, "Y": (height, self.unit), "X": (width, self.unit)}
 
     @property
     def world(self) -> World:
@@ -181,7 +193,7 @@ def calibration(path: Path, source: ArraySource) -> Calibrated:
         if ndim - 2 > len(STACKED):
             raise ReadError(f"{path} has {ndim} axes; up to {len(STACKED) + 2} can be told apart")
         axes = STACKED[len(STACKED) + 2 - ndim :] + "YX"
-    return Calibrated(axes, named.size_yx, named.unit)
+    return replace(named, axes=axes)
 
 
 def _of_tiff(path: Path) -> Calibrated:
@@ -191,25 +203,47 @@ def _of_tiff(path: Path) -> Calibrated:
             series = max(tiff.series, key=lambda one: one.size)
             axes = series.axes.upper().replace("S", "")
             if tiff.is_ome and tiff.ome_metadata:
-                image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
-                pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-                if "PhysicalSizeY" in pixels and "PhysicalSizeX" in pixels:
-                    size = float(pixels["PhysicalSizeY"]), float(pixels["PhysicalSizeX"])
-                    return Calibrated(axes, size, _unit(pixels.get("PhysicalSizeYUnit", "µm")))
+                return _of_ome(tiff.ome_metadata, tiff.series.index(series), axes)
             if tiff.is_imagej:
-                unit = _unit(str((tiff.imagej_metadata or {}).get("unit", "")))
-                tags = tiff.pages.first.tags
-                resolution = [tags[name].value for name in ("YResolution", "XResolution") if name in tags]
-                if unit and len(resolution) == 2 and all(value[0] for value in resolution):
-                    (y_count, y_per), (x_count, x_per) = resolution
-                    return Calibrated(axes, (y_per / y_count, x_per / x_count), unit)
+                return _of_imagej(tiff, axes)
             return Calibrated(axes)
     except Exception:
         return Calibrated("")
 
 
+def _of_ome(metadata: str, number: int, axes: str) -> Calibrated:
+    """Sizes of the image of that number in a file."""
+    images = tifffile.xml2dict(metadata)["OME"]["Image"]
+    pixels = (images[number] if isinstance(images, list) else images)["Pixels"]
+    sizes = {
+        axis: (float(pixels[f"PhysicalSize{axis}"]), _unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
+        for axis in "ZYX"
+        if _is_size(pixels.get(f"PhysicalSize{axis}"))
+    }
+    if not {"Y", "X"} <= set(sizes):
+        return Calibrated(axes)
+    return Calibrated(axes, (sizes["Y"][0], sizes["X"][0]), sizes["Y"][1], sizes.get("Z"))
+
+
+def _of_imagej(tiff: tifffile.TiffFile, axes: str) -> Calibrated:
+    described = tiff.imagej_metadata or {}
+    unit = _unit(str(described.get("unit", "")))
+    tags = tiff.pages.first.tags
+    resolution = [tags[name].value for name in ("YResolution", "XResolution") if name in tags]
+    if not unit or len(resolution) != 2 or not all(value[0] for value in resolution):
+        return Calibrated(axes)
+    (y_count, y_per), (x_count, x_per) = resolution
+    spacing: Any = described.get("spacing")
+    depth = (float(spacing), unit) if _is_size(spacing) else None
+    return Calibrated(axes, (y_per / y_count, x_per / x_count), unit, depth)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
+
+
 def _unit(name: str) -> str:
-    return "micrometer" if name in MICROMETRE else name
+    return UNITS.get(name, "micrometer" if name in MICROMETRE else name)
 
 
 def _of_zarr(path: Path) -> Calibrated:
@@ -222,14 +256,19 @@ def _of_zarr(path: Path) -> Calibrated:
         return Calibrated("")
     entries = [one if isinstance(one, dict) else {"name": str(one)} for one in scales[0].get("axes", ())]
     axes = "".join(str(one["name"])[:1] for one in entries)
-    size, unit = (1.0, 1.0), "pixel"
-    for transformation in scales[0]["datasets"][0].get("coordinateTransformations", ()):
-        if transformation.get("type") == "scale" and "y" in axes and "x" in axes:
-            scale = transformation["scale"]
-            size = float(scale[axes.index("y")]), float(scale[axes.index("x")])
-            unit = entries[axes.index("y")].get("unit", "pixel")
-    colour_is_last = axes.endswith("c")
-    return Calibrated(axes[:-1] if colour_is_last else axes, size, unit)
+    sizes = np.ones(len(axes))
+    # those of the finest level, then those that all levels share
+    for described in (scales[0]["datasets"][0], scales[0]):
+        for transformation in described.get("coordinateTransformations", ()):
+            if transformation.get("type") == "scale" and len(transformation["scale"]) == len(axes):
+                sizes = sizes * np.asarray(transformation["scale"], dtype=float)
+    named = dict(zip(axes, sizes.tolist(), strict=True))
+    units = {axis: _unit(str(entry.get("unit", "pixel"))) for axis, entry in zip(axes, entries, strict=True)}
+    shown = axes[:-1] if axes.endswith("c") else axes
+    if not {"y", "x"} <= set(axes):
+        return Calibrated(shown)
+    depth = (named["z"], units["z"]) if "z" in axes else None
+    return Calibrated(shown, (named["y"], named["x"]), units["y"], depth)
 
 
 def read_labels(path: Path) -> NDArray[Any]:
@@ -244,9 +283,11 @@ def read_labels(path: Path) -> NDArray[Any]:
         if path.suffix.lower() == ".npy":
             labels = np.load(path, allow_pickle=False)
         elif path.suffix.lower() in TIFF_SUFFIXES and path.is_file():
-            labels = tifffile.imread(path)
-        else:
+            labels = _of_pages(path)
+        elif path.is_dir():
             labels = np.asarray(open_source(path).levels[0])
+        else:
+            labels = _of_picture(path)
     except ReadError:
         raise
     # catches all, because damaged files raise any error
@@ -255,3 +296,19 @@ def read_labels(path: Path) -> NDArray[Any]:
     if labels.dtype.kind not in "uib" or labels.ndim < 2:
         raise ReadError(f"{path} is no label image: it holds {labels.dtype} of shape {labels.shape}")
     return np.asarray(labels)
+
+
+def _of_pages(path: Path) -> NDArray[Any]:
+    with tifffile.TiffFile(path) as tiff:
+        if "S" in tiff.series[0].axes.upper():
+            raise ReadError(f"{path} is no label image: it has colours, one number is expected")
+        return np.asarray(tiff.series[0].asarray())
+
+
+def _of_picture(path: Path) -> NDArray[Any]:
+    """Labels of a PNG or another picture: its numbers, or the places of its colours in its palette."""
+    with PIL.Image.open(path) as picture:
+        labels = np.asarray(picture)
+    if labels.ndim != 2:
+        raise ReadError(f"{path} is no label image: it has colours ({picture.mode}), one number is expected")
+    return labels

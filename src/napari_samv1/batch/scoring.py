@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
+from napari_samv1.batch.inputs import without_suffix
 from napari_samv1.batch.reading import read_labels
 from napari_samv1.images.source import ReadError
 
@@ -169,12 +170,15 @@ def _is_folder(path: Path) -> bool:
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    files = (
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in (".tif", ".tiff", ".npy", ".png", ".zarr")
-        and not any(
-            part.startswith(".") or part.endswith(".zarr") for part in path.relative_to(folder).parts[:-1]
-        )
-    )
-    return {str(path.relative_to(folder).with_suffix("")): path for path in files}
+    named: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        *above, name = path.relative_to(folder).parts
+        if path.suffix.lower() not in (".tif", ".tiff", ".npy", ".png", ".zarr") or name.startswith("."):
+            continue
+        if any(part.startswith(".") or part.endswith(".zarr") for part in above):
+            continue
+        stem = without_suffix(path.relative_to(folder).as_posix())
+        if stem in named:
+            raise ReadError(f"{named[stem]} and {path} have the same name: keep one of them in the folder")
+        named[stem] = path
+    return named

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_samv1.batch.composite import Composite, open_for
+from napari_samv1.batch.finished import finish, is_finished, unfinish
 from napari_samv1.batch.models import predictor_of
-from napari_samv1.batch.outputs import Results, finish, is_finished, unfinish, write_outputs
+from napari_samv1.batch.outputs import Results, path_of, write_outputs
 from napari_samv1.batch.prompts import Place, prompts_for
 from napari_samv1.batch.reading import OpenedImage
-from napari_samv1.batch.settings import SegmentSettings
+from napari_samv1.batch.settings import SUFFIXES, SegmentSettings
 from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
@@ -64,6 +65,11 @@ class Task:
             "version": version("napari-samv1"),
         }
 
+    @property
+    def targets(self) -> list[Path]:
+        """Paths of the outputs."""
+        return [path_of(self.folder, self.stem, form) for form in self.settings.formats]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -105,7 +111,8 @@ def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
     """
     started = time.monotonic()
     try:
-        if (ready := finished(task)) is not None:
+        made_from = task.made_from
+        if (ready := finished(task, made_from)) is not None:
             return ready
         image = open_for(task.path, task.settings)
         planes = []
@@ -115,14 +122,14 @@ def segment_file(task: Task, on_progress: OnProgress | None = None) -> Outcome:
             # a cancelled image has no output
             if not planes[-1].complete:
                 raise Cancelled
-        return write(task, image, planes, started)
+        return write(task, made_from, image, planes, started)
     except Exception as error:
         return failed(task, error, started)
 
 
-def finished(task: Task) -> Outcome | None:
+def finished(task: Task, made_from: dict[str, Any]) -> Outcome | None:
     """Outcome of a task whose outputs are finished already, or None."""
-    outputs = is_finished(task.folder, task.stem, task.made_from)
+    outputs = is_finished(task.folder, task.stem, made_from)
     return None if outputs is None else Outcome(task.path, "skipped", tuple(outputs))
 
 
@@ -140,14 +147,38 @@ def failed(task: Task, error: Exception, started: float) -> Outcome:
     return Outcome(task.path, "failed", seconds=time.monotonic() - started, error=sentence)
 
 
-def write(task: Task, image: OpenedImage, planes: Sequence[Found], started: float) -> Outcome:
-    """Write the outputs of an image's planes, then the record that they are complete."""
+def write(
+    task: Task, made_from: dict[str, Any], image: OpenedImage, planes: Sequence[Found], started: float
+) -> Outcome:
+    """Write the outputs of an image's planes, then the record that they are complete.
+
+    ``made_from`` is the task's as it was before the image was opened.
+
+    Raises
+    ------
+    ReadError
+        If the image or another file has changed since, so that the objects may be those of neither.
+    """
+    now = task.made_from
+    changed = [name for name in now if now[name] != made_from[name]]
+    if changed:
+        raise ReadError(
+            f"the {' and the '.join(changed)} changed while {task.path} was segmented: run it again"
+        )
     results = Results(image, task.path.name, tuple(planes))
-    made_from = task.made_from
-    unfinish(task.folder, task.stem)
+    before = unfinish(task.folder, task.stem)
     outputs = write_outputs(task.folder, task.stem, task.settings.formats, results)
+    _remove_outdated(before, outputs, task)
     finish(task.folder, task.stem, made_from, outputs)
     return Outcome(task.path, "done", tuple(outputs), results.count, len(planes), time.monotonic() - started)
+
+
+def _remove_outdated(before: Sequence[Path], outputs: Sequence[Path], task: Task) -> None:
+    """Remove files of an earlier run with more planes; those of other formats stay."""
+    endings = tuple(SUFFIXES[form] for form in task.settings.formats)
+    for path in before:
+        if path not in outputs and path.name.endswith(endings) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def segment_plane(
@@ -199,7 +230,11 @@ def find_part(task: Task, part: Part) -> Found | list[FoundObject]:
 
 
 def join_parts(
-    task: Task, parts: Sequence[Part], found: Sequence[Found | list[FoundObject]], started: float
+    task: Task,
+    made_from: dict[str, Any],
+    parts: Sequence[Part],
+    found: Sequence[Found | list[FoundObject]],
+    started: float,
 ) -> Outcome:
     """Join the objects found in the parts of an image, and write its outputs."""
     try:
@@ -217,7 +252,7 @@ def join_parts(
             kept = joined(objects, task.settings.automatic, image.plane_hw, is_seeded=is_seeded)
             mode = "seeds" if is_seeded else "grid"
             planes.append(Found(tuple(kept), image.plane_hw, task.settings.automatic, mode))
-        return write(task, image, planes, started)
+        return write(task, made_from, image, planes, started)
     except Exception as error:
         return failed(task, error, started)
 

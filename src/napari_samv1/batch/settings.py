@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -102,7 +103,10 @@ class SegmentSettings:
     automatic: AutomaticSettings = field(default_factory=AutomaticSettings)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.formats if name not in get_args(Format)]
+        for name in ("model", "device"):
+            if not isinstance(getattr(self, name), str):
+                raise SettingsError(f"{name} must be text, got {getattr(self, name)!r}")
+        unknown = [str(name) for name in self.formats if name not in get_args(Format)]
         if unknown or not self.formats:
             raise SettingsError(
                 f"formats must be some of {', '.join(get_args(Format))}, got {', '.join(unknown) or 'none'}"
@@ -223,8 +227,10 @@ def _limits(name: str, limits: Any) -> Limits | None:
     if limits is None:
         return None
     is_pair = isinstance(limits, list | tuple) and len(limits) == 2
-    if not is_pair or not all(isinstance(limit, int | float) for limit in limits):
+    if not is_pair or not all(type(limit) in (int, float) and math.isfinite(limit) for limit in limits):
         raise SettingsError(f"{name} limits must be two numbers, got {limits!r}")
+    if not limits[0] < limits[1]:
+        raise SettingsError(f"{name} limits must be the lower one first, then the higher, got {limits!r}")
     return float(limits[0]), float(limits[1])
 
 

@@ -77,17 +77,10 @@ def load_model(
     """
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
-    listed = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
-    if listed is not None:
-        path, sha256 = _listed_file(listed, download)
-        tensors = read_tensors(path, is_known=True)
-    else:
-        path = Path(name_or_path).expanduser()
-        if not path.exists():
-            raise CheckpointError(
-                f"there is no file {path} and no known model of that name ({', '.join(MODELS)})"
-            )
-        tensors = read_tensors(path)
+    path, listed = locate(name_or_path, download=download)
+    sha256 = None if listed is None else verified_sha256(listed)
+    tensors = read_tensors(path, is_known=listed is not None)
+    if sha256 is None:
         sha256 = Digests.of_file(path).sha256
     try:
         config = infer_config(tensors)
@@ -181,18 +174,32 @@ def decodes_in_half(device: torch.device, dtype: torch.dtype, config: SamConfig)
     return device.type == "cuda" and dtype == torch.bfloat16 and config.width >= WIDE
 
 
-def _listed_file(listed: KnownModel, download: bool) -> tuple[Path, str]:
-    """Return the path of the file and its verified hash."""
+def locate(name_or_path: str | os.PathLike[str], *, download: bool = False) -> tuple[Path, KnownModel | None]:
+    """File of a model, and the known model that it is; ``download`` fetches one that is not on disk.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file or known model; the message gives the remedy.
+    """
+    listed = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
+    if listed is None:
+        path = Path(name_or_path).expanduser()
+        if not path.exists():
+            raise CheckpointError(
+                f"there is no file {path} and no known model of that name ({', '.join(MODELS)})"
+            )
+        return path, None
     if not listed.is_on_disk:
         if listed.is_bundled:
             raise CheckpointError(f"{listed.path} is missing from the installation; reinstall napari-samv1")
         if not download:
             raise CheckpointError(
                 f"{listed.name} is not on disk: run `napari-samv1 models download {listed.name}` "
-                f"({listed.megabytes} MB), or pass download=True"
+                f"({listed.megabytes} MB), or in Python pass download=True"
             )
         fetch(listed)
-    return listed.path, verified_sha256(listed)
+    return listed.path, listed
 
 
 def _preparation(

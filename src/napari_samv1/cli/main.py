@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -24,7 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # each verb imports its modules when it runs
     module = import_module(f"napari_samv1.cli.{verb or 'open'}")
     try:
-        return int(module.run(words[1:] if verb else words))
+        status = int(module.run(words[1:] if verb else words))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # the reader, such as head, has seen enough; Python would flush, and fail, once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (CheckpointError, SessionError) as error:
         return fail(str(error))
     except KeyboardInterrupt:

@@ -71,6 +71,9 @@ FROM_AUTOMATIC = {
 def run(words: list[str]) -> int:
     """Segment files; return the exit status."""
     from napari_samv1.batch.settings import SegmentSettings, SettingsError
+    from napari_samv1.checkpoints.device import choose_device
+    from napari_samv1.checkpoints.errors import CheckpointError
+    from napari_samv1.checkpoints.load import locate
     from napari_samv1.images.source import ReadError
 
     parser = _parser()
@@ -95,7 +98,10 @@ def run(words: list[str]) -> int:
         parser.error("name a folder for the outputs: --output DIR")
     try:
         tasks = _tasks(chosen, settings)
-    except ReadError as error:
+        locate(settings.model)
+        if not chosen.scheduler:
+            choose_device(settings.device)
+    except (CheckpointError, ReadError, ValueError) as error:
         parser.error(str(error))
     return _run(tasks, chosen)
 
@@ -158,7 +164,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _detail(text: str) -> float | str:
-    return text if text in ("auto", "whole") else float(text)
+    try:
+        return text if text in ("auto", "whole") else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number, whole or auto, got {text!r}") from error
 
 
 def _from_options(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -201,12 +210,16 @@ def _save(path: Path, settings: SegmentSettings) -> None:
         raise SettingsError(
             f"the model's path {settings.model!a} is no UTF-8, which TOML cannot hold: rename the file"
         ) from error
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    write_file(path.absolute(), content)
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        write_file(path.absolute(), content)
+    except OSError as error:
+        raise SettingsError(f"--save-settings {path} could not be written: {error.strerror}") from error
 
 
 def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
-    from napari_samv1.batch.inputs import inputs
+    from napari_samv1.batch.finished import RECORDS
+    from napari_samv1.batch.inputs import inputs, refuse_replaced
     from napari_samv1.batch.segment import Task
     from napari_samv1.images.source import ReadError
 
@@ -215,7 +228,15 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
     prompts = None if chosen.prompts is None else chosen.prompts.absolute()
     folder = chosen.output.expanduser().absolute()
     cache = None if chosen.cache is None else chosen.cache.expanduser().absolute()
-    return [Task(one.path, one.stem, folder, settings, prompts, cache) for one in inputs(chosen.inputs)]
+    found = inputs(chosen.inputs, folder)
+    tasks = [Task(one.path, one.stem, folder, settings, prompts, cache) for one in found]
+    sources = [one.path for one in found] + ([] if prompts is None else [prompts])
+    refuse_replaced(sources, [target for task in tasks for target in task.targets])
+    try:
+        (folder / RECORDS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReadError(f"--output {chosen.output} is no folder to write to: {error.strerror}") from error
+    return tasks
 
 
 def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:

@@ -48,7 +48,7 @@ class RegionGrid:
         """
         used = checked_detail(detail)
         extent = max(plane_hw) if used == "whole" else round(side / used)
-        if extent < 2:
+        if extent < 2 and used != "whole":
             raise ValueError(
                 f"a detail of {detail} leaves no pixels for a region: take one below {side / 2:g}"
             )

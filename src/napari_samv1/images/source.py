@@ -86,6 +86,10 @@ class ArraySource:
         kind = self.dtype.kind
         if kind not in "buif":
             raise ValueError(f"image must hold real numbers, got dtype {self.dtype}; convert it first")
+        if self.dtype.itemsize > 8:
+            raise ValueError(
+                f"image must hold numbers of 64 bits or fewer, got {self.dtype}; convert it first"
+            )
         for finer, coarser in pairwise(shapes):
             if len(finer) != len(coarser) or finer == coarser or any(np.greater(coarser, finer)):
                 raise ValueError(
@@ -262,7 +266,8 @@ def as_plane(source: Source, plane: Plane | int | Sequence[int | None] | None) -
                     f"or name a plane, e.g. plane=0"
                 )
             raise ValueError(
-                f"an image of shape {shape} has many planes: name one, e.g. plane={(*leading, None, None)}"
+                f"an image of shape {shape} has several axes before rows and columns: choose a plane, e.g. "
+                f"plane={(*leading, None, None)}, or pass the plane alone, e.g. image{list(leading)}"
             )
         return Plane((None, None))
     if not isinstance(plane, Plane):

@@ -86,7 +86,8 @@ class AutomaticSettings:
         for field in fields(self):
             value: Any = getattr(self, field.name)
             if field.name in least:
-                if not _is_number(value) or int(value) != value or value < least[field.name]:
+                is_whole = _is_number(value) and math.isfinite(value) and int(value) == value
+                if not is_whole or value < least[field.name]:
                     raise ValueError(
                         f"{field.name} must be a whole number of {least[field.name]} or more, got {value!r}"
                     )
@@ -98,7 +99,7 @@ class AutomaticSettings:
         if self.stability_score_offset < 0:
             raise ValueError(f"stability_score_offset must be 0 or more, got {self.stability_score_offset}")
         if not 0 <= self.crop_overlap_ratio < 1:
-            raise ValueError(f"crop_overlap_ratio must be in 0..1, got {self.crop_overlap_ratio}")
+            raise ValueError(f"crop_overlap_ratio must be 0 or more, below 1, got {self.crop_overlap_ratio}")
         if self.max_area and self.max_area < self.min_area:
             raise ValueError(
                 f"max_area must be 0 (any size) or at least min_area, {self.min_area}, got {self.max_area}"

@@ -29,7 +29,10 @@ class Paint:
     opacity: float = 1.0
 
     def __post_init__(self) -> None:
-        colours = tuple(tuple(float(value) for value in colour) for colour in self.colours)
+        try:
+            colours = tuple(tuple(float(value) for value in colour) for colour in self.colours)
+        except TypeError:
+            colours = ()
         if len(colours) < 2 or not all(
             len(colour) == 4 and all(0 <= value <= 1 for value in colour) for colour in colours
         ):

@@ -130,6 +130,11 @@ def test_crops_lie_where_the_published_ones_do(height, width, layers, ratio):
     assert crop_windows((height, width), settings) == expected
 
 
+def test_crops_smaller_than_a_pixel_are_refused_at_once():
+    with pytest.raises(ValueError, match="at most 4 in an image of 30 x 20"):
+        crop_windows((30, 20), AutomaticSettings(crop_n_layers=99))
+
+
 def test_deeper_layers_ask_fewer_points(amg):
     settings = AutomaticSettings(points_per_side=33, crop_n_points_downscale_factor=2)
     grids = amg.build_all_layer_point_grids(33, 3, 2)

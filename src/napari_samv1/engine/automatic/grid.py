@@ -26,8 +26,19 @@ EDGE_PIXELS = 20
 
 
 def crop_windows(image_hw: tuple[int, int], settings: AutomaticSettings) -> list[tuple[Window, int]]:
-    """Windows of the image and their layer: the whole image, then (2**k)**2 overlapping crops for layer k."""
+    """Windows of the image and their layer: the whole image, then (2**k)**2 overlapping crops for layer k.
+
+    Raises
+    ------
+    ValueError
+        If the deepest crops would be less than a pixel apart.
+    """
     height, width = image_hw
+    if settings.crop_n_layers and 2**settings.crop_n_layers > min(height, width):
+        raise ValueError(
+            f"crop_n_layers must be at most {int(math.log2(min(height, width)))} in an image of {height} x "
+            f"{width}, so that a crop has a pixel, got {settings.crop_n_layers}"
+        )
     windows = [((0, 0, height, width), 0)]
     for layer in range(1, settings.crop_n_layers + 1):
         count = 2**layer

@@ -48,7 +48,8 @@ ReadLabels = Callable[[tuple[int, ...], Region], "NDArray[Any] | None"]
 class Grid:
     """Layout of the output: size, type, axes (slowest first) and place of the label image.
 
-    ``units_yx`` are UDUNITS-2 names or the units of a layer.
+    ``units_yx`` are UDUNITS-2 names or the units of a layer. ``depth`` is the distance of slices along z,
+    with its unit.
     """
 
     shape: tuple[int, ...]
@@ -57,6 +58,7 @@ class Grid:
     origin_yx: tuple[float, float] = (0.0, 0.0)
     units_yx: tuple[str, str] = ("", "")
     axes: str = "yx"
+    depth: tuple[float, str] = (1.0, "")
 
 
 def export_ome_zarr(path: str | os.PathLike[str], plane: PlaneRecord) -> Path:
@@ -195,13 +197,13 @@ def _chunk(i: int, j: int, height: int, width: int) -> Region:
 
 
 def _metadata(grid: Grid, levels: int, name: str) -> dict[str, Any]:
-    units = dict(zip("yx", grid.units_yx, strict=True))
+    units = dict(zip("zyx", (grid.depth[1], *grid.units_yx), strict=True))
     axes: list[dict[str, Any]] = []
     for axis in grid.axes:
         unit = UNITS.get(units.get(axis, ""))
         kind = {"type": AXIS_TYPES[axis]} if axis in AXIS_TYPES else {}
         axes.append({"name": axis} | kind | ({"unit": unit} if unit else {}))
-    stack = len(grid.axes) - 2
+    stack = [grid.depth[0] if axis == "z" else 1.0 for axis in grid.axes[:-2]]
     datasets = []
     for level in range(levels):
         factor = 2**level
@@ -210,9 +212,9 @@ def _metadata(grid: Grid, levels: int, name: str) -> dict[str, Any]:
         origin = [
             start + (factor - 1) / 2 * size for start, size in zip(grid.origin_yx, grid.scale_yx, strict=True)
         ]
-        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * stack + scale}]
+        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": stack + scale}]
         if any(origin):
-            transformations.append({"type": "translation", "translation": [0.0] * stack + origin})
+            transformations.append({"type": "translation", "translation": [0.0] * len(stack) + origin})
         datasets.append({"path": str(level), "coordinateTransformations": transformations})
     return {
         "version": NGFF,
