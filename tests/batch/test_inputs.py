@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from napari_samv1.batch.finished import finish
@@ -86,3 +88,31 @@ def test_a_folder_with_zarr_metadata_is_an_image_whatever_its_name(folder):
     (folder / "field").mkdir()
     (folder / "field" / ".zgroup").touch()
     assert stems([folder / "field"]) == ["field"]
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_the_fields_of_a_plate_are_images_and_no_path_leads_out_of_it(tmp_path, version):
+    def describe(folder, attributes):
+        folder.mkdir(parents=True, exist_ok=True)
+        if version == "0.4":
+            (folder / ".zgroup").write_text('{"zarr_format": 2}')
+            (folder / ".zattrs").write_text(json.dumps(attributes))
+        else:
+            (folder / "zarr.json").write_text(json.dumps({"attributes": {"ome": attributes}}))
+
+    plate = tmp_path / "plate.ome.zarr"
+    wells = ["A/1", "B/2", "../../elsewhere", "/etc"]
+    describe(plate, {"plate": {"wells": [{"path": path} for path in wells]}})
+    for well in wells[:2]:
+        describe(plate / well, {"well": {"images": [{"path": "0"}, {"path": "1"}, {"path": "../.."}]}})
+    fields = ["plate/A/1/0", "plate/A/1/1", "plate/B/2/0", "plate/B/2/1"]
+    assert stems([tmp_path]) == fields
+    assert stems([plate]) == fields
+    assert stems([plate / "A" / "1"]) == ["1/0", "1/1"]
+    series = tmp_path / "series.zarr"
+    describe(series, {"bioformats2raw.layout": 3})
+    describe(series / "0", {"multiscales": [{}]})
+    describe(series / "10", {"multiscales": [{}]})
+    assert stems([series]) == ["series/0", "series/10"]
+    describe(series / "OME", {"series": ["10"]})
+    assert stems([series]) == ["series/10"]

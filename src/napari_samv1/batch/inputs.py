@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from napari_samv1.batch.finished import RECORDS, recorded
+from napari_samv1.batch.plates import images_in_zarr
 from napari_samv1.images.files import TIFF_SUFFIXES
 from napari_samv1.images.source import ReadError
 
@@ -33,8 +34,9 @@ def inputs(words: Sequence[str], output: Path | None = None) -> list[Input]:
     """Files, folders (searched through) and globs as images, in the order of their names.
 
     Outputs are named by the path below the folder, or below the part of a glob without wildcards; where two
-    names would be the same, both keep their suffix. Outputs of earlier runs are no inputs, unless named one
-    by one: files that a record lists, and all files of the ``output`` folder if it lies in a searched one.
+    names would be the same, both keep their suffix. Of an OME-Zarr plate each field is an image. Outputs of
+    earlier runs are no inputs, unless named one by one: files that a record lists, and all files of the
+    ``output`` folder if it lies in a searched one.
 
     Raises
     ------
@@ -44,7 +46,9 @@ def inputs(words: Sequence[str], output: Path | None = None) -> list[Input]:
     named: dict[Path, str] = {}
     for word in words:
         for path, relative in _expanded(word, output):
-            named.setdefault(path, relative)
+            for image in images_in_zarr(path):
+                inside = image.relative_to(path).as_posix()
+                named.setdefault(image, relative if image == path else f"{without_suffix(relative)}/{inside}")
     plain = {path: without_suffix(relative) for path, relative in named.items()}
     counts = Counter(_folded(stem) for stem in plain.values())
     stems = {path: stem if counts[_folded(stem)] == 1 else named[path] for path, stem in plain.items()}
