@@ -3,6 +3,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from napari_samv1.batch.settings import ChannelSettings, SegmentSettings, SettingsError
@@ -81,3 +82,7 @@ def test_what_a_file_leaves_out_is_as_by_default():
 def test_what_means_nothing_is_refused_by_name(text, why):
     with pytest.raises(SettingsError, match=f"mine.toml.*{why}"):
         SegmentSettings.from_toml(text, "mine.toml")
+
+
+def test_limits_may_be_numbers_of_numpy():
+    assert SegmentSettings(intensity=(np.float64(1), np.float64(9))).intensity == (1.0, 9.0)

@@ -227,7 +227,10 @@ def _limits(name: str, limits: Any) -> Limits | None:
     if limits is None:
         return None
     is_pair = isinstance(limits, list | tuple) and len(limits) == 2
-    if not is_pair or not all(type(limit) in (int, float) and math.isfinite(limit) for limit in limits):
+    if not is_pair or any(
+        isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit)
+        for limit in limits
+    ):
         raise SettingsError(f"{name} limits must be two numbers, got {limits!r}")
     if not limits[0] < limits[1]:
         raise SettingsError(f"{name} limits must be the lower one first, then the higher, got {limits!r}")
