@@ -10,6 +10,7 @@ from napari.layers import Labels, Points, Shapes
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.engine.jobs import run_each
 from napari_samv1.layers.binding import AnnotationBinding
+from napari_samv1.layers.carried import is_same_place, placement
 from napari_samv1.layers.prompts.features import OBJECT, POLARITY
 
 HW = (40, 60)
@@ -358,6 +359,61 @@ def test_a_transform_that_changes_moves_prompts_and_masks(canvas, bound, settle)
     bound.labels.scale = (2, 2)
     settle()
     assert bound.masks.redraw() == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": (0.5, 0.25)},
+        {"translate": (7, -3)},
+        {"rotate": 30},
+        {"affine": [[0, 2, 1], [1, 0, 0], [0, 0, 1]]},
+    ],
+)
+def test_layers_on_an_image_stay_on_it_when_it_moves(canvas, bound, settle, change):
+    points, shapes = bound.new_points(), bound.new_shapes()
+    canvas.click(points, 10, 20)
+    settle()
+    labels, before = bound.labels.data.copy(), bound.shown.objects
+    image = bound.image
+    kept = {name: getattr(image, name) for name in change}
+    undoable = bound.document.undo_label
+    for state in (change, kept):
+        for name, value in state.items():
+            setattr(image, name, value)
+        assert settle() == []
+        assert bound.shown.objects == before
+        assert np.array_equal(bound.labels.data, labels)
+        for layer in (points, shapes, bound.labels):
+            assert is_same_place(placement(layer), placement(image))
+    assert bound.document.undo_label == undoable
+
+
+def test_layers_follow_an_image_that_moved_while_another_was_chosen(viewer, canvas, bound, settle):
+    points = bound.new_points()
+    canvas.click(points, 10, 20)
+    settle()
+    before, image = bound.shown.objects, bound.image
+    bound.image = viewer.add_image(np.zeros((40, 60), np.uint8), name="other", translate=(100, 0))
+    settle()
+    image.scale = (0.5, 0.5)
+    bound.image = image
+    assert bound.points is points
+    assert settle() == []
+    assert bound.shown.objects == before
+
+
+def test_moved_prompts_are_a_step_that_undo_takes_back(canvas, bound, settle):
+    points = bound.new_points()
+    canvas.click(points, 10, 20)
+    settle()
+    points.translate = (500, 0)
+    settle()
+    assert areas(bound) == {}
+    bound.edits.undo()
+    settle()
+    assert areas(bound) == {1: 25}
+    assert bound.shown.objects[1].prompts.points_yx.tolist() == [[10, 20]]
 
 
 # Layers that the user brings, renames, reorders and deletes

@@ -12,14 +12,16 @@ from qtpy.QtWidgets import QApplication
 
 from discs import DiscPredictor
 from napari_samv1.app import models
-from napari_samv1.app.actions import REDO, UNDO
+from napari_samv1.app.actions import DELETE_OBJECT, REDO, UNDO
 from napari_samv1.app.everything import sureness
 from napari_samv1.app.models import ReadyModel
 from napari_samv1.batch.settings import SegmentSettings
+from napari_samv1.layers.carried import is_same_place, placement
 from napari_samv1.layers.labels import found_preview
 from napari_samv1.layers.on_screen import camera_of
 from napari_samv1.records.automatic import AutomaticSettings
 from napari_samv1.records.place import Region
+from napari_samv1.widgets.automatic.review import IN_3D
 from slide import Centres, Decoder, KnownView, Slide
 
 LEFT = Qt.MouseButton.LeftButton
@@ -184,6 +186,33 @@ def test_accepting_makes_objects_in_one_step(everything, qtbot):
     # looked at again there is nothing new
     find(qtbot, everything)
     assert not everything.accept.isEnabled()
+
+
+def test_accepted_objects_lie_on_the_image_and_know_it_and_their_model(everything, qtbot):
+    panel, binding = panel_of(everything), everything.canvas
+    find(qtbot, everything)
+    image, made_by = binding.image, panel.app.encoder.computation
+    for change in ({"scale": (0.5, 0.25)}, {"rotate": 20}):
+        for name, value in change.items():
+            setattr(image, name, value)
+        assert is_same_place(placement(everything.preview.layer), placement(image))
+    # the session knows its image by these, also if nothing else was encoded
+    assert panel.app.encoder.pixels[binding.screen.plane().key] == binding.screen.plane().pixels_hash()
+    press(qtbot, everything.accept)
+    masks = binding.labels.data.copy()
+    assert masks.any()
+    image.scale = (2, 2)
+    assert is_same_place(placement(binding.labels), placement(image))
+    assert np.array_equal(binding.labels.data, masks)
+    panel.viewer.layers.remove(binding.labels)
+    panel.app.do(UNDO)
+    find(qtbot, everything)
+    # another model may be loaded since
+    panel.app.encoder._computation = None
+    press(qtbot, everything.accept)
+    assert np.array_equal(binding.labels.data, masks)
+    answers = [piece.answer for piece in binding.shown.objects.values()]
+    assert {answer.made_by for answer in answers} == {made_by}
 
 
 def test_objects_and_labels_that_are_there_stay(everything, qtbot, slide):
@@ -369,6 +398,49 @@ def test_a_review_keeps_corrects_and_deletes_by_keys(everything, qtbot, hand_on)
     press(qtbot, everything.review.begin)
     hand.key(Qt.Key.Key_W)
     assert len(binding.document.objects) == count
+
+
+def test_a_review_shows_each_object_before_it_is_decided_on(everything, qtbot, slide):
+    panel, review = panel_of(everything), everything.review
+    viewer, binding = panel.viewer, everything.canvas
+    viewer.layers.clear()
+    stack = np.zeros((slide.shape[0], 3, slide.shape[1]), np.uint16)
+    stack[:, 1] = slide
+    viewer.add_image(stack, name="stack")
+    viewer.dims.order = (1, 0, 2)
+    qtbot.wait(80)
+    find(qtbot, everything)
+    press(qtbot, everything.accept)
+    count = len(binding.document.objects)
+    viewer.dims.order = (0, 1, 2)
+    # an object of another orientation
+    press(qtbot, review.begin)
+    assert sorted(viewer.dims.displayed) == [0, 2]
+    assert binding.shown.get(review.piece.id) is not None
+    # removed otherwise
+    panel.app.pick_object(review.piece.id)
+    panel.app.do(DELETE_OBJECT)
+    assert len(binding.document.objects) == count - 1
+    second = review.piece
+    assert binding.current.number == second.id
+    viewer.dims.ndisplay = 3
+    qtbot.wait(80)
+    press(qtbot, review.keep)
+    press(qtbot, review.delete)
+    assert review.words.text() == IN_3D
+    assert review.piece is second
+    assert len(binding.document.objects) == count - 1
+    # begun in 3D: the first press shows the object
+    press(qtbot, review.begin)
+    press(qtbot, review.begin)
+    assert review.words.text() == IN_3D
+    viewer.dims.ndisplay = 2
+    qtbot.wait(80)
+    press(qtbot, review.delete)
+    assert review.piece.id == binding.current.number == second.id
+    press(qtbot, review.delete)
+    assert second.id not in binding.document.objects
+    assert review.piece.id == binding.current.number != second.id
 
 
 def test_the_settings_are_those_of_the_command(everything, qtbot, tmp_path):

@@ -15,6 +15,7 @@ from napari_samv1.annotation.document import Document
 from napari_samv1.annotation.edits import adopted
 from napari_samv1.annotation.pieces import BrushStroke
 from napari_samv1.layers.affine import between_layers
+from napari_samv1.layers.carried import placement
 from napari_samv1.layers.image import DisplayedPlane, plane_at
 from napari_samv1.layers.labels.make import LabelsError, is_large
 from napari_samv1.layers.labels.pyramid import pyramid_of
@@ -59,6 +60,7 @@ class AnnotatedImage:
         self.document = document
         self.data, self.shape, self.revision = image.data, shape_of(image), 0
         self.layers = BoundLayers()
+        self.placement = placement(image)  # when its layers were last seen on it
         self.current: dict[Plane, int] = {}  # last current object of each plane
         self._sheets: dict[Plane, PlaneSheet] = {}
         self._foreign: tuple[Any, list[Plane]] | None = None

@@ -19,6 +19,7 @@ from napari_samv1.app.decoding import Decoding
 from napari_samv1.images.source import dtype_of
 from napari_samv1.layers.annotated import AnnotatedImage, BoundLayers
 from napari_samv1.layers.annotated_images import NOTHING_CHOSEN, AnnotatedImages
+from napari_samv1.layers.carried import carry, is_same_place, placement
 from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.current_object import CurrentObject
 from napari_samv1.layers.edits import Edits
@@ -117,6 +118,7 @@ class AnnotationBinding:
         self._viewer_connections = Connections()
         self._image_connections = Connections()
         self._labels_connections = Connections()
+        self._is_carrying = False
         self._viewer_connections.connect(viewer.layers.events, "removed", self._layer_removed)
         self._viewer_connections.connect(viewer.dims.events, "point order ndisplay ndim", self._plane_changed)
         self._viewer_connections.connect(camera_of(viewer).events, "center zoom", self._view_moved)
@@ -196,7 +198,8 @@ class AnnotationBinding:
             images.claim(self.points, self.shapes, self.labels)
             self._image_connections.connect(layer.events, "contrast_limits gamma", self._plane_changed)
             self._image_connections.connect(layer.events, "data", self._image_data_changed)
-            self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._transform_changed)
+            self._image_connections.connect(layer.events, TRANSFORM_EVENTS, self._image_moved)
+            self._carry_layers()
             self.prompts.forget_rows()
             self.current.begin_image()
             if is_reopened:
@@ -388,12 +391,31 @@ class AnnotationBinding:
             self._tell_edited(OTHER_SHAPE if opened.document.objects else "")
         self._plane_changed()
 
+    def _image_moved(self, _event: Any = None) -> None:
+        """Take the layers that lie on the image along, because its place in the world changed."""
+        self._carry_layers()
+        self.prompts.image_moved()
+        self._transform_changed()
+
+    def _carry_layers(self) -> None:
+        opened = self.images.opened
+        if opened is None:
+            return
+        before, opened.placement = opened.placement, placement(opened.image)
+        if is_same_place(before, opened.placement):
+            return
+        self._is_carrying = True
+        try:
+            carry(opened.image, before, (self.points, self.shapes, self.labels))
+        finally:
+            self._is_carrying = False
+
     def _transform_changed(self, _event: Any = None) -> None:
         """Write all masks again, because a transform or an array changed."""
-        if self.masks.is_widening:
-            return  # only the labels' type changed
+        if self.masks.is_widening or self._is_carrying:
+            return  # only the labels' type changed, or the image follows
         self.screen.moved()
-        self.prompts.transform_changed()
+        self.prompts.read_again()
         if self.images.opened is not None:
             self.images.opened.drop_writers()
             self._tell_edited(self.masks.redraw())

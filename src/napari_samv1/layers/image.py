@@ -295,9 +295,12 @@ def overview_at(layer: Image, index: tuple[int | None, ...], *, data_revision: i
 
 
 def show_plane(viewer: Any, layer: Image, plane: Plane) -> None:
-    """Move the viewer's sliders to a plane of an image."""
+    """Move the viewer's sliders to a plane of an image, and display its axes if others are."""
     position = layer.data_to_world(tuple(plane.position))
     first_axis = viewer.dims.ndim - layer.ndim
+    axes = [first_axis + axis for axis in plane.axes]
+    if viewer.dims.ndisplay == 2 and set(axes) != set(viewer.dims.displayed):
+        viewer.dims.order = (*(axis for axis in viewer.dims.order if axis not in axes), *axes)
     for axis, at in enumerate(plane.index):
         if at is not None and first_axis + axis not in viewer.dims.displayed:
             viewer.dims.set_point(first_axis + axis, position[axis])

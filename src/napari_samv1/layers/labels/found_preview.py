@@ -10,11 +10,13 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
 
+from napari_samv1.layers.connections import Connections
 from napari_samv1.layers.image import DisplayedPlane
 from napari_samv1.layers.inspection import MADE_HERE
 from napari_samv1.layers.labels.make import LARGEST_PLANE
 from napari_samv1.layers.labels.pyramid import LivePyramid
 from napari_samv1.layers.prompts.features import transform_of
+from napari_samv1.layers.prompts.follow import TRANSFORM_EVENTS
 from napari_samv1.masks.packed import PackedCrop
 from napari_samv1.records.place import Plane
 from napari_samv1.records.settings import OVERWRITE
@@ -75,6 +77,8 @@ class FoundPreview:
         self._layer: Labels | None = None
         self._masks: ArrayMasks | PyramidMasks | None = None
         self._grid: tuple[object, ...] = ()
+        self._on: tuple[Image, DisplayedPlane] | None = None
+        self._image_connections = Connections()
         viewer.layers.events.removed.connect(self._layer_removed)
 
     @property
@@ -84,6 +88,7 @@ class FoundPreview:
 
     def show(self, masks: Mapping[int, PackedCrop], image: Image, plane: DisplayedPlane) -> None:
         """Show numbered masks of a plane, the lowest first."""
+        self._on = image, plane
         grid = id(image), plane.axes, plane.shape_yx, plane.factors_yx
         if self._layer is None or self._masks is None or grid != self._grid:
             self.hide()
@@ -92,14 +97,22 @@ class FoundPreview:
                 self._masks = _masks_for(image, plane)
                 self._masks.draw(masks, 0)
                 self._add(_layer(self._masks, image, plane), image)
+                self._on = image, plane
+                self._image_connections.connect(image.events, TRANSFORM_EVENTS, self._place)
             return
         # the layer is reused, because replacing it at every step of a slider costs much more
         changed = self._masks.draw(masks, self._layer.data_level)
-        translate = _transform(image, plane)["translate"]
-        if not np.array_equal(self._layer.translate, translate):
-            self._layer.translate = translate
+        self._place()
         if changed:
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def _place(self, _event: Any = None) -> None:
+        """Lay the layer on the image, where it is now."""
+        if self._layer is None or self._on is None:
+            return
+        for name, value in _transform(*self._on).items():
+            if not _is_equal(getattr(self._layer, name), value):
+                setattr(self._layer, name, value)
 
     def _add(self, layer: Labels, image: Image) -> None:
         layers = self._viewer.layers
@@ -128,7 +141,13 @@ class FoundPreview:
             self._on_removed()
 
     def _forget(self) -> None:
-        self._layer, self._masks, self._grid = None, None, ()
+        self._image_connections.close()
+        self._layer, self._masks, self._grid, self._on = None, None, (), None
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    matrices = (getattr(value, "affine_matrix", value) for value in (one, other))
+    return np.array_equal(*matrices)
 
 
 def _masks_for(image: Image, plane: DisplayedPlane) -> ArrayMasks | PyramidMasks:

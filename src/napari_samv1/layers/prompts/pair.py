@@ -55,6 +55,8 @@ class PromptPair:
         self._compared: dict[Plane, int] = {}  # the document's revision at each plane's last comparison
         self._doubtful: dict[Plane, set[int]] = {}  # objects to compare again at any revision
         self._snapshots: dict[type[Layer], Snapshot] = {}
+        self._moved = False
+        self._placed: dict[type[Layer], int] = {}
         self._last_read: object = None
 
     @property
@@ -77,6 +79,7 @@ class PromptPair:
     def follow(self, kind: type[Points] | type[Shapes], layer: PromptLayer | None) -> None:
         """Follow another layer of one kind, or none."""
         old = self._followed.pop(kind, None)
+        self._placed.pop(kind, None)
         if old is not None:
             old.close()
         if layer is not None:
@@ -228,9 +231,14 @@ class PromptPair:
         self._last_read = None
         self._snapshots = {kind: snapshot(followed.layer) for kind, followed in self._followed.items()}
 
-    def transform_changed(self) -> None:
+    def read_again(self) -> None:
         """Have prompts read again, because a transform changed."""
         self._last_read = None
+
+    def image_moved(self) -> None:
+        """Have prompts read as after a change of their rows, because they lie elsewhere on the image."""
+        self._last_read = None
+        self._moved = True
 
     def _write(self, kinds: Iterable[type[Layer]], image: Image, changes: Sequence[RowChange]) -> None:
         for kind in kinds:
@@ -243,9 +251,12 @@ class PromptPair:
         self.new_gesture()
 
     def _touched(self, image: Image, plane: DisplayedPlane) -> tuple[bool, list[Plane]]:
-        """Compare rows with the last read: True if any changed, and the other planes that changed."""
-        touched, others = False, set()
+        """Compare with the last read: True if rows or places changed, and the other planes that changed."""
+        touched, self._moved = self._moved, False
+        others: set[Plane] = set()
         for kind, followed in self._followed.items():
+            touched |= followed.placed != self._placed.get(kind, 0)
+            self._placed[kind] = followed.placed
             now = snapshot(followed.layer)
             before, self._snapshots[kind] = self._snapshots[kind], now
             if now == before:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from napari_samv1.engine.predictor import Predictor
     from napari_samv1.engine.store import MemoryStore
     from napari_samv1.layers.binding import AnnotationBinding
+    from napari_samv1.records.computation import Computation
     from napari_samv1.records.place import Plane
 
 Where = Literal["view", "area", "rest", "image", "stack"]
@@ -84,6 +85,7 @@ class _Run:
     places: tuple[tuple[DisplayedPlane, Place], ...]
     means: Means
     predictor: Predictor
+    made_by: Computation | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +266,7 @@ class EverythingPart(QWidget):
         if self._store is None:
             self._store = MemoryStore()
         self._run, self.findings = run, Findings(run.means)
-        self._ticket = self._worker.submit(FIND, _looking(run, self._store))
+        self._ticket = self._worker.submit(FIND, _looking(run, self._store, self.app.encoder.pixels))
         self.bar.setRange(0, 0)
         self._show_state()
         self.status.say("Looking …")
@@ -316,7 +318,8 @@ class EverythingPart(QWidget):
             places = [
                 (canvas.screen.plane_beside(one), Place(one)) for one in planes_beside(image, plane.plane)
             ]
-        return _Run(image, plane.data_revision, tuple(places), means, predictor)
+        made_by = encoder.computation
+        return _Run(image, plane.data_revision, tuple(places), means, predictor, made_by)
 
     def _progressed(self, _key: object, report: Any) -> None:
         if self.findings is None or self._ticket is None or report.run is not self._run:
@@ -378,8 +381,8 @@ class EverythingPart(QWidget):
         """Make objects of all masks that pass the filters, on all planes, in one step."""
         from napari_samv1.app.everything import accept
 
-        findings, document = self.findings, self.canvas.document
-        if findings is None or document is None or not self._is_current():
+        findings, run, document = self.findings, self._run, self.canvas.document
+        if findings is None or run is None or document is None or not self._is_current():
             return
         self._existing.clear()
         chosen = [(one, self.kept_on(one)) for one in findings.planes.values()]
@@ -390,8 +393,10 @@ class EverythingPart(QWidget):
         self.stop()
         binding = self.canvas
         first = binding.current.next()
-        step = accept(document, chosen, first, self.app.encoder.computation)
+        step = accept(document, chosen, first, run.made_by)
         self.preview.hide()
+        # the masks are to be seen, also where a Labels layer was deleted before
+        binding.masks.dismissed = False
         problem = binding.edits.do(step)
         binding.current.next()
         self._forget()
@@ -513,12 +518,15 @@ def _objects(count: int) -> str:
     return "1 object" if count == 1 else f"{count} objects"
 
 
-def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Report]:
+def _looking(run: _Run, store: MemoryStore, pixels: dict[Hashable, str]) -> Callable[[Ticket], _Report]:
+    """Job that finds objects, and hashes the pixels of their planes, by which a session knows its image."""
+
     def job(ticket: Ticket) -> _Report:
         from napari_samv1.app.everything import look
         from napari_samv1.engine.progress import Cancelled
 
         undelivered: list[Batch] = []
+        hashed: set[Plane] = set()
 
         def deliver(batch: Batch) -> None:
             # a batch that was decoding at the cancel is kept
@@ -526,6 +534,11 @@ def _looking(run: _Run, store: MemoryStore) -> Callable[[Ticket], _Report]:
                 undelivered.append(batch)
             else:
                 ticket.report(_Report(run, (batch,)))
+            if batch.plane not in hashed:
+                hashed.add(batch.plane)
+                shown = next(plane for plane, place in run.places if place.plane == batch.plane)
+                if any(key not in pixels for key in (shown.key, *(one.key for one in shown.seen.images))):
+                    pixels.update(shown.hashes())
 
         for number, (plane, place) in enumerate(run.places):
 

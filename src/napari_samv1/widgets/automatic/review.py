@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_samv1.app.actions import DELETE_OBJECT, REVIEW
+from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.image import show_plane
 from napari_samv1.layers.keys import shown_key
 from napari_samv1.layers.on_screen import camera_of, canvas_hw
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from napari_samv1.annotation.pieces import Piece
     from napari_samv1.app.app import App
     from napari_samv1.app.everything import Review
+    from napari_samv1.app.state import State
     from napari_samv1.layers.binding import AnnotationBinding
 
+IN_3D = "Objects are reviewed in 2D: switch the 3D view off, then go on."
 NOTHING = "There are no automatic objects to review: find and accept some first."
 LEAST_ON_SCREEN, MOST_ON_SCREEN = 40, 0.8
 """Smallest and largest object that is not zoomed: in screen pixels, and as a share of the canvas."""
@@ -42,6 +45,7 @@ class ReviewPart(QWidget):
         self._review: Review | None = None
         self._document: Document | None = None
         self.piece: Piece | None = None
+        self._is_shown = False  # the piece was brought on the screen
         self.begin = QPushButton("Review, least sure first")
         self.begin.setCheckable(True)
         self.begin.setToolTip("Walk through the automatic objects: keep, correct or delete each by one key")
@@ -67,6 +71,7 @@ class ReviewPart(QWidget):
         self.correct.clicked.connect(lambda: self.corrected())
         self.delete.clicked.connect(lambda: self.deleted())
         app.review = self._by_key
+        app.on_change(self._changed)
         self.show_keys()
         self._show()
 
@@ -90,7 +95,7 @@ class ReviewPart(QWidget):
 
     def corrected(self) -> None:
         """Correct the object under review with clicks; the review waits."""
-        if self._is_current() and self.piece is not None:
+        if self._is_current() and self.piece is not None and self._go_to(self.piece):
             self._app.pick_object(self.piece.id)
             self._app.take_tool("click")
             self.words.setText(
@@ -99,10 +104,13 @@ class ReviewPart(QWidget):
 
     def deleted(self) -> None:
         """Delete the object under review."""
-        if self._is_current() and self.piece is not None:
-            self._app.pick_object(self.piece.id)
+        piece = self.piece
+        if self._is_current() and piece is not None:
+            self._app.pick_object(piece.id)
             self._app.do(DELETE_OBJECT)
-            self._next()
+            # otherwise the deletion has led on already
+            if self.piece is piece:
+                self._next()
 
     def stop(self) -> None:
         """End the review."""
@@ -126,17 +134,33 @@ class ReviewPart(QWidget):
             return
         self._next()
 
+    def _changed(self, old: State, new: State) -> None:
+        """Go on if the object under review was deleted otherwise, as by undo."""
+        piece, document = self.piece, self._document
+        if not new.differs(old, "revision") or piece is None or document is None:
+            return
+        if document.piece(piece.plane, piece.id) is None:
+            self._next()
+
     def _nothing(self) -> None:
         self.begin.setChecked(False)
         self.words.setText(NOTHING)
         self.words.setVisible(True)
 
     def _is_current(self) -> bool:
-        """Return True during a review of the displayed image; end a review of another image."""
+        """Return True during a review of the displayed image in 2D; end a review of another image."""
         if self._review is None:
             return False
         if self._canvas.document is not self._document:
             self.stop()
+            return False
+        if self._canvas.screen.in_3d:
+            self.words.setText(IN_3D)
+            return False
+        if not self._is_shown and self.piece is not None:
+            # chosen in 3D: shown first, then decided
+            self._show()
+            self._is_shown = self._go_to(self.piece)
             return False
         return True
 
@@ -153,20 +177,30 @@ class ReviewPart(QWidget):
             self.words.setVisible(True)
             return
         self.piece = piece
-        self._go_to(piece)
         self._show()
+        self._is_shown = self._go_to(piece)
 
-    def _go_to(self, piece: Piece) -> None:
+    def _go_to(self, piece: Piece) -> bool:
+        """Show an object and make it the current one; False, with a sentence, where no plane can be shown."""
         binding, viewer = self._canvas, self._canvas.viewer
         image = binding.image
         if image is None:
-            return
+            return False
+        if binding.screen.in_3d:
+            self.words.setText(IN_3D)
+            return False
         show_plane(viewer, image, piece.plane)
         self._app.pick_object(piece.id)
+        try:
+            plane = binding.screen.plane()
+        except NoPlaneError as error:
+            self.words.setText(str(error))
+            return False
         if not piece.mask.empty:
-            corners = binding.screen.plane().to_layer(_corners(piece.mask))
+            corners = plane.to_layer(_corners(piece.mask))
             world = np.array([image.data_to_world(tuple(corner)) for corner in corners])
             _bring_into_view(viewer, world[:, list(viewer.dims.displayed)[-2:]])
+        return True
 
     def _show(self) -> None:
         is_on = self._review is not None
