@@ -358,6 +358,12 @@ def test_only_what_is_on_the_screen_or_in_the_drawn_area(everything, qtbot, slid
     rows, _ = np.nonzero(everything.preview.layer.data)
     assert np.ptp(rows) < 220
     assert everything.findings.count < 60
+    # a line encloses nothing
+    layer.data = []
+    layer.add_lines([[10, 10], [60, 60]])
+    everything.where.setCurrentIndex(everything.where.findData("area"))
+    press(qtbot, everything.begin)
+    assert everything.status.text().startswith("No polygon, rectangle or ellipse")
 
 
 def test_a_review_keeps_corrects_and_deletes_by_keys(everything, qtbot, hand_on):
@@ -472,6 +478,7 @@ def test_another_image_or_other_pixels_forget_what_was_found(everything, qtbot, 
     find(qtbot, everything)
     viewer.layers["slide"].data = slide[::-1].astype(np.uint16)
     qtbot.waitUntil(lambda: everything.findings is None)
+    assert everything.status.text().startswith("The masks found were discarded")
     assert everything.preview.layer is None
     find(qtbot, everything)
     everything.canvas.image = viewer.add_image(slide.astype(np.uint16), name="other")

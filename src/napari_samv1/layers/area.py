@@ -35,6 +35,12 @@ class DrawnArea:
         layer = self._layer
         return layer if layer is not None and layer in self._viewer.layers else None
 
+    @property
+    def is_drawn(self) -> bool:
+        """True if the layer holds a shape."""
+        layer = self.layer
+        return layer is not None and len(layer.data) > 0
+
     def draw(self, image: Image) -> Shapes:
         """Start drawing polygons of the area on an image."""
         layer = self.layer

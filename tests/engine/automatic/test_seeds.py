@@ -92,6 +92,16 @@ def ask(network, calibration, labels, thresholds=None):
     return found
 
 
+def test_thresholds_reach_from_none_to_all_on_every_models_scale(calibration):
+    settings = AutomaticSettings
+    for threshold, own in ((0, 0), (0.44, 0.25), (0.88, 0.5), (0.94, 0.75), (1, 1)):
+        assert Thresholds.of(settings(pred_iou_thresh=threshold), calibration).iou == pytest.approx(own)
+    for threshold, own in ((0, 0), (0.95, 0.5), (0.975, 0.75), (1, 1)):
+        found = Thresholds.of(settings(stability_score_thresh=threshold), calibration)
+        assert found.stability == pytest.approx(own)
+    assert Thresholds.of(settings(pred_iou_thresh=0.93), None).iou == 0.93
+
+
 def iou(one, mask):
     own = one.crop.to_mask(HW)
     return (own & mask).sum() / (own | mask).sum()

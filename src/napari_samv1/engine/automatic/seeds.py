@@ -67,8 +67,8 @@ class Thresholds:
         """Thresholds of the settings, converted from the published model's scale to another model's."""
         scale = PUBLISHED if calibration is None else calibration
         return cls(
-            settings.pred_iou_thresh * (scale.iou / PUBLISHED.iou),
-            settings.stability_score_thresh * (scale.stability / PUBLISHED.stability),
+            _converted(settings.pred_iou_thresh, PUBLISHED.iou, scale.iou),
+            _converted(settings.stability_score_thresh, PUBLISHED.stability, scale.stability),
         )
 
     def keep(self, one: FoundObject) -> bool:
@@ -78,6 +78,13 @@ class Thresholds:
             and (self.iou <= 0 or one.iou > self.iou)
             and (self.stability <= 0 or one.stability >= self.stability)
         )
+
+
+def _converted(threshold: float, published: float, own: float) -> float:
+    """Threshold on a model's scale: 0 stays 0, ``published`` becomes ``own``, and 1 stays 1."""
+    if threshold <= published or own == published:
+        return threshold * (own / published)
+    return own + (threshold - published) / (1 - published) * (1 - own)
 
 
 @dataclass(frozen=True, eq=False)

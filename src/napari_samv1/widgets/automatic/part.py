@@ -72,6 +72,8 @@ ARRIVALS_PAUSE = 5  # times as long as the last drawing took
 STATUS_LINES = 2
 POINTS_WIDTH = 80
 NO_AREA = "Draw the area first: press Draw, click the corners of a polygon, and double-click the last one."
+AREA_BESIDE = "No polygon, rectangle or ellipse of the drawn area lies on the image, on this slice."
+DISCARDED = "The masks found were discarded, because another image or other pixels are chosen."
 NO_MODEL = "The model is not loaded yet."
 OUTSIDE = "No part of the image is on the screen."
 
@@ -302,14 +304,14 @@ class EverythingPart(QWidget):
         if where == "view":
             top, left, bottom, right = map(round, canvas.screen.part())
             window = top, left, bottom - top + 1, right - left + 1
-            if min(window[2:]) < 2:
+            if min(window[2:]) < min(2, *plane.shape_yx):
                 raise ValueError(OUTSIDE)
             whole = window == (0, 0, *plane.shape_yx)
             places = [(plane, Place(plane.plane, None if whole else window))]
         elif where in ("area", "rest"):
             area = self.area.on(image, plane)
             if area.empty:
-                raise ValueError(NO_AREA)
+                raise ValueError(AREA_BESIDE if self.area.is_drawn else NO_AREA)
             rows, columns = area.region
             box = rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
             left_out = where == "rest"
@@ -462,7 +464,9 @@ class EverythingPart(QWidget):
         if self._is_current():
             self._redraw.start()
         else:
+            had_some = self.findings.count > 0
             self.discard()
+            self.status.say(DISCARDED if had_some else "")
 
     def _is_current(self) -> bool:
         """Return True if the run's image is still chosen, with the same pixels."""
