@@ -383,6 +383,11 @@ class Playing(RuleBasedStateMachine):
         with self.doing("nothing"):
             self.person.change_contrast(low)
 
+    @rule(rows=st.integers(-50, 50), scale=st.sampled_from([0.5, 1, 3]))
+    def move_the_image(self, rows: int, scale: float) -> None:
+        with self.doing("nothing"):
+            self.person.move_the_image(rows, scale)
+
     @rule()
     def replace_pixels(self) -> None:
         image = str(self.person.images[self.person.image].unique_id)

@@ -91,6 +91,19 @@ class Person:
         self.images[self.image].contrast_limits = (low, 9)
         self.looked()
 
+    def move_the_image(self, rows: int, scale: float) -> None:
+        """Set the image's place and pixel size, look at the same slice, and set them back."""
+        image = self.images[self.image]
+        in_plane = np.arange(image.ndim) >= image.ndim - 2
+        moved = image.translate + rows * in_plane
+        scaled = np.where(in_plane, image.scale * scale, image.scale)
+        for name, value in (("translate", moved), ("scale", scaled)):
+            before = getattr(image, name)
+            setattr(image, name, value)
+            self.looked()
+            setattr(image, name, before)
+            self.looked()
+
     def replace_pixels(self) -> None:
         """Give the image layer other pixels of the same shape, such as smoothed ones."""
         image = self.images[self.image]
