@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from napari_samv1.batch.finished import finish
+from napari_samv1.batch.finished import RECORDS, finish, is_finished, recorded, unfinish
 from napari_samv1.batch.inputs import inputs, refuse_replaced
 from napari_samv1.images.source import ReadError
 
@@ -116,3 +116,18 @@ def test_the_fields_of_a_plate_are_images_and_no_path_leads_out_of_it(tmp_path, 
     assert stems([series]) == ["series/0", "series/10"]
     describe(series / "OME", {"series": ["10"]})
     assert stems([series]) == ["series/10"]
+
+
+def test_a_record_names_no_file_outside_its_folder(tmp_path):
+    folder, named = tmp_path / "out", ["../mine.tif", str(tmp_path / "mine.tif"), "a:b/c.tif"]
+    (folder / RECORDS).mkdir(parents=True)
+    (folder / "a:b").mkdir()
+    for path in (tmp_path / "mine.tif", folder / "a:b" / "c.tif"):
+        path.touch()
+    record = folder / RECORDS / "c.json"
+    record.write_text(json.dumps({"made_from": {}, "outputs": [*named, 3]}))
+    own = folder / "a:b" / "c.tif"
+    assert is_finished(folder, "c", {}) == [own]
+    assert recorded(folder) == {own}
+    assert unfinish(folder, "c") == [own]
+    assert not record.exists()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from napari_samv1.batch.inside import is_inside
 from napari_samv1.disk.atomic import write_file
 from napari_samv1.storage.errors import SessionError
 
@@ -71,5 +72,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _outputs(record: dict[str, Any], folder: Path) -> list[Path]:
+    """Outputs that a record lists; paths that lead out of the folder are left out."""
     names = record.get("outputs")
-    return [folder / name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return [folder / name for name in names if is_inside(name)] if isinstance(names, list) else []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
+
+from napari_samv1.batch.inside import is_inside
 
 
 def images_in_zarr(path: Path) -> list[Path]:
@@ -25,7 +27,7 @@ def images_in_zarr(path: Path) -> list[Path]:
     if "bioformats2raw.layout" in attributes:
         series = _attributes(path / "OME").get("series")
         if isinstance(series, list):
-            return [path / name for name in series if _is_inside(name)]
+            return [path / name for name in series if is_inside(name)]
         return sorted((one for one in path.iterdir() if one.name.isdecimal()), key=lambda one: int(one.name))
     return [path]
 
@@ -46,10 +48,5 @@ def _named(folder: Path, entry: Any, key: str) -> Iterator[Path]:
     listed = entry.get(key, ()) if isinstance(entry, dict) else ()
     for one in listed if isinstance(listed, list) else ():
         path = one.get("path") if isinstance(one, dict) else None
-        if _is_inside(path):
+        if is_inside(path):
             yield folder / str(path)
-
-
-def _is_inside(path: object) -> bool:
-    """True for a relative path that does not lead out of its folder."""
-    return isinstance(path, str) and not ({"..", "/"} & set(PurePosixPath(path).parts)) and ":" not in path
