@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from napari_samv1.app import models
 from napari_samv1.app.canvas import SHAPE_TOOLS, Canvas, NoPlaneError, Tool, Tools
 from napari_samv1.app.detail import detail_for, middle_of, next_ahead
-from napari_samv1.app.encoding import EncodedPlane, Encoder
+from napari_samv1.app.encoding import EncodedPlane, Encoder, learn_pixels
 from napari_samv1.app.models import Choices, DownloadState
 from napari_samv1.app.sentences import lost_card, sentence_of
 from napari_samv1.app.settings import MovedSettings
@@ -685,8 +685,7 @@ def _by_region(
             ticket.count(done, total)
 
         results = run_each(predictor, jobs, report)
-        if any(key not in pixels for key in (plane.key, *(one.key for one in plane.seen.images))):
-            pixels.update(plane.hashes())
+        learn_pixels(plane, pixels)
         return results
 
     return decode

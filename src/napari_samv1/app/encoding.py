@@ -85,6 +85,12 @@ class EncodedPlane(Protocol):
     def view(self, predictor: Predictor, cache: EmbeddingStore | None = None) -> ImageView: ...
 
 
+def learn_pixels(plane: EncodedPlane, pixels: dict[Hashable, str]) -> None:
+    """Add a plane's hashes to those known, unless they are; may read pixels, and belongs in a worker."""
+    if any(key not in pixels for key in (plane.key, *(one.key for one in plane.seen.images))):
+        pixels.update(plane.hashes())
+
+
 @dataclass(frozen=True)
 class Stored:
     """An encoding and how the plane was displayed when it was made."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from napari_samv1.batch.finished import RECORDS, recorded
+from napari_samv1.batch.finished import recorded
 from napari_samv1.batch.plates import images_in_zarr
 from napari_samv1.images.files import TIFF_SUFFIXES
 from napari_samv1.images.source import ReadError
@@ -63,7 +63,7 @@ def inputs(words: Sequence[str], output: Path | None = None) -> list[Input]:
     return [Input(path, stem) for path, stem in sorted(stems.items(), key=lambda one: one[1])]
 
 
-def refuse_replaced(sources: Iterable[Path], targets: Iterable[Path]) -> None:
+def refuse_replaced(sources: Iterable[Path], targets: Sequence[Path]) -> None:
     """Check that no output takes the place of an input, or lies in one.
 
     Raises
@@ -76,9 +76,10 @@ def refuse_replaced(sources: Iterable[Path], targets: Iterable[Path]) -> None:
         if target.exists() and _identity(target) in named:
             source = named[_identity(target)]
             raise ReadError(f"{source} would be replaced by its own output: give another --output folder")
-        inside = next((one for one in target.parents if one.exists() and _identity(one) in named), None)
-        if inside is not None:
-            raise ReadError(f"the outputs would lie in the input {inside}: give another --output folder")
+    # each folder once, as many outputs share it
+    for folder in sorted({folder for target in targets for folder in target.parents}):
+        if folder.exists() and _identity(folder) in named:
+            raise ReadError(f"the outputs would lie in the input {folder}: give another --output folder")
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -130,13 +131,12 @@ def _images_in(folder: Path) -> list[Path]:
 def _without_outputs(found: Sequence[Path], base: Path, output: Path | None) -> list[Path]:
     """The images that are no output of this or an earlier run below ``base``."""
     made = lru_cache(maxsize=None)(recorded)
-    top = base.resolve()
+    top, out = base.resolve(), None if output is None else output.resolve()
     kept = []
     for one in found:
         place = top / one.relative_to(base)
         folders = [folder for folder in place.parents if folder == top or top in folder.parents]
-        is_made = output is not None and output.resolve() in folders[:-1]
-        is_made |= any((folder / RECORDS).is_dir() and place in made(folder) for folder in folders)
+        is_made = out in folders[:-1] or any(place in made(folder) for folder in folders)
         if not is_made:
             kept.append(one)
     return kept

@@ -526,6 +526,7 @@ def _looking(run: _Run, store: MemoryStore, pixels: dict[Hashable, str]) -> Call
     """Job that finds objects, and hashes the pixels of their planes, by which a session knows its image."""
 
     def job(ticket: Ticket) -> _Report:
+        from napari_samv1.app.encoding import learn_pixels
         from napari_samv1.app.everything import look
         from napari_samv1.engine.progress import Cancelled
 
@@ -541,8 +542,7 @@ def _looking(run: _Run, store: MemoryStore, pixels: dict[Hashable, str]) -> Call
             if batch.plane not in hashed:
                 hashed.add(batch.plane)
                 shown = next(plane for plane, place in run.places if place.plane == batch.plane)
-                if any(key not in pixels for key in (shown.key, *(one.key for one in shown.seen.images))):
-                    pixels.update(shown.hashes())
+                learn_pixels(shown, pixels)
 
         for number, (plane, place) in enumerate(run.places):
 

@@ -96,7 +96,6 @@ class ReviewPart(QWidget):
     def corrected(self) -> None:
         """Correct the object under review with clicks; the review waits."""
         if self._is_current() and self.piece is not None and self._go_to(self.piece):
-            self._app.pick_object(self.piece.id)
             self._app.take_tool("click")
             self.words.setText(
                 f"Correct object {self.piece.id} with clicks; then {self.keep.text()} goes on."
