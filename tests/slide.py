@@ -122,6 +122,7 @@ class Centres:
 
     labels: np.ndarray
     radius: float = np.nan
+    score: float = 1.0
     calibration = Calibration()
 
     def __call__(self, embedding):
@@ -138,9 +139,8 @@ class Centres:
         points = np.concatenate([points, np.minimum(points[::3] + 1.5, last)])
         on = self.labels[tuple(np.round(points).astype(int).T)] > 0
         points = points[on]
-        return Proposals(
-            points, np.ones(len(points), np.float32), np.full(len(points), self.radius, np.float32)
-        )
+        scores, radii = (np.full(len(points), one, np.float32) for one in (self.score, self.radius))
+        return Proposals(points, scores, radii)
 
 
 def found_in(labels, settings=SEEDED, proposer=None):

@@ -240,7 +240,8 @@ def join_parts(
     try:
         image = open_for(task.path, task.settings)
         predictor = predictor_of(task.settings.model, task.settings.device)
-        is_seeded = proposer_for(predictor, task.settings.automatic) is not None
+        proposer = proposer_for(predictor, task.settings.automatic)
+        calibration = None if proposer is None else proposer.calibration
         planes: list[Found] = []
         for number in range(len(image.planes)):
             on_plane = [one for part, one in zip(parts, found, strict=True) if part.plane == number]
@@ -249,8 +250,8 @@ def join_parts(
                 planes += whole
                 continue
             objects = [one for some in on_plane if isinstance(some, list) for one in some]
-            kept = joined(objects, task.settings.automatic, image.plane_hw, is_seeded=is_seeded)
-            mode = "seeds" if is_seeded else "grid"
+            kept = joined(objects, task.settings.automatic, image.plane_hw, calibration=calibration)
+            mode = "grid" if proposer is None else "seeds"
             planes.append(Found(tuple(kept), image.plane_hw, task.settings.automatic, mode))
         return write(task, made_from, image, planes, started)
     except Exception as error:

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import find_objects
 
-from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
+from napari_samv1.engine.automatic.by_region import (
+    find_in_region,
+    joined,
+    region_windows,
+    typical_diameter,
+)
 from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.proposals import Proposals
@@ -74,7 +79,7 @@ def found_in_order(slide, order):
     view, proposer, objects = KnownView(slide.labels), Centres(slide.labels), []
     for window in order(region_windows(view, SEEDED)):
         find_in_region(view, window, SEEDED, proposer, Share(None, 0, 1), objects)
-    return joined(objects, SEEDED, slide.labels.shape, is_seeded=True)
+    return joined(objects, SEEDED, slide.labels.shape, calibration=Calibration())
 
 
 def assert_same_where_cut(slide, found, part):
@@ -133,7 +138,11 @@ def test_where_objects_are_small_a_finer_region_takes_the_place_of_a_region(slid
 
 
 class Colony(Centres):
-    """Takes all objects for one where the image is shrunk to less than half."""
+    """Takes all objects for one where the image is shrunk to less than half, and is so sure of it."""
+
+    def __init__(self, labels, *, radius, sure, closer):
+        super().__init__(labels, radius, closer)
+        self.sure = sure
 
     def __call__(self, embedding):
         if min(embedding.frame.scale_yx) >= 0.5:
@@ -141,15 +150,33 @@ class Colony(Centres):
         y, x = np.argwhere(self.labels == 2)[0]
         whole = MaskCrop.from_mask(np.ones(embedding.frame.logits_hw, bool))
         one = np.ones(1, np.float32)
-        return Proposals(np.array([[y, x]], float), one, 60 * one, regions=(whole,))
+        return Proposals(np.array([[y, x]], float), self.sure * one, 60 * one, regions=(whole,))
 
 
-@pytest.mark.parametrize(("radius", "are_found"), [(3.0, True), (40.0, False)])
-def test_what_seems_one_object_is_looked_at_closer(slide, radius, are_found):
+@pytest.mark.parametrize(
+    ("sure", "closer", "is_closer"), [(0.4, 0.6, True), (0.4, 0.45, False), (0.7, 1.0, False)]
+)
+def test_what_is_not_seen_surely_is_looked_at_closer_if_it_is_surer_there(slide, sure, closer, is_closer):
     view = KnownView(slide.labels)
-    view.predictor.proposer = Colony(slide.labels, radius=radius)
+    view.predictor.proposer = Colony(slide.labels, radius=40.0, sure=sure, closer=closer)
     found = in_regions(view, replace(SEEDED, detail="auto"), view.predictor.proposer, None)
-    assert len(found.objects) == (slide.count if are_found else 1)
+    assert len(found.objects) == (slide.count if is_closer else 1)
+
+
+def test_small_objects_are_not_looked_at_closer_where_they_are_less_sure(slide):
+    class Noise(Centres):
+        def __call__(self, embedding):
+            self.score = 0.5 if embedding.frame.window_yxhw[2] < SIDE else 0.6
+            return super().__call__(embedding)
+
+    auto = replace(SEEDED, detail="auto")
+    found = found_in(slide.labels, auto, Noise(slide.labels, radius=3.0))
+    assert not [one for one in found.objects if one.region.window_yxhw[2] < SIDE]
+
+
+def test_a_few_specks_do_not_count_as_small_objects():
+    radii = np.array([2, 2, 2, 30], np.float32)
+    assert typical_diameter(Proposals(np.zeros((4, 2)), np.ones(4, np.float32), radii)) == 60
 
 
 def test_a_model_with_a_head_looks_at_an_image_whole_first(slide):

@@ -220,3 +220,19 @@ def test_more_points_a_batch_find_the_same(predictor):
     )
     assert one.objects
     assert [x.box for x in one.objects] == [x.box for x in many.objects]
+
+
+def test_arranged_whole_a_file_or_a_plane_of_a_stack_is_as_the_array(predictor, tmp_path):
+    settings = {**GRID, "pred_iou_thresh": 0.3, "stability_score_thresh": 0.3, "points_per_side": 3}
+    image = coins()[100:180, 150:260]
+    path = tmp_path / "coins.npy"
+    np.save(path, image)
+    wanted = segment_everything(predictor, image, **settings).labels()
+    assert wanted.any()
+    assert np.array_equal(segment_everything(predictor, path, **settings).labels(), wanted)
+    stack = np.stack([np.zeros_like(image), image])
+    assert np.array_equal(segment_everything(predictor, stack, plane=1, **settings).labels(), wanted)
+    with pytest.raises(ValueError, match=r"choose a plane, e\.g\. plane=\(0, None, None\)"):
+        segment_everything(predictor, stack, **settings)
+    with pytest.raises(ValueError, match=r"take one channel, e\.g\. image\[\.\.\., 0\]"):
+        segment_everything(predictor, image[..., None], **settings)

@@ -12,6 +12,7 @@ from napari_samv1.engine.automatic.everything import in_regions
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.shapes import at_border, roundness
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.mask_crop import MaskCrop
 from slide import SEEDED, Centres, KnownView, Slide
 
@@ -80,7 +81,7 @@ def test_within_a_window_the_same_objects_are_found_as_in_all_of_it(slide, every
     objects = []
     for one in looked_at:
         find_in_region(view, one, SEEDED, proposer, Share(None, 0, 1), objects, window)
-    found = joined(objects, SEEDED, view.plane_hw, is_seeded=True)
+    found = joined(objects, SEEDED, view.plane_hw, calibration=Calibration())
 
     def inside(one):
         y, x = one.point_yx

@@ -18,7 +18,7 @@ from napari_samv1.engine.automatic.found import FoundObject
 from napari_samv1.engine.automatic.grid import best_in_crop, grid_prompts, three_above
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.proposals import Proposals, Proposer
-from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds, decode_seeds, without_duplicates
+from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds, decode_seeds, distinct
 from napari_samv1.engine.automatic.shapes import wanted_shapes
 from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
 from napari_samv1.engine.embedding import Embedding
@@ -27,13 +27,17 @@ from napari_samv1.engine.regions import RegionGrid, Used, Window
 from napari_samv1.engine.view import ImageView
 from napari_samv1.masks.packed import PackedCrop
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.detail import checked_detail
-from napari_samv1.records.frame import LOGITS_PER_TOKEN, Frame
 from napari_samv1.records.place import Region
 from napari_samv1.records.prompts import Prompts
 
 SMALL = 12.0
 """Diameter in model pixels below which objects are searched again at twice the detail."""
+
+UNSURE, LEAD = 0.6, 0.1
+"""Mean score of the proposals below which objects of any size are searched at twice the detail, and by how
+much surer the proposer must be there."""
 
 COARSEST = 0.25
 """Model pixels per image pixel of a first look; objects below 48 image pixels count as small there."""
@@ -87,14 +91,17 @@ def joined(
     settings: AutomaticSettings,
     image_hw: tuple[int, int],
     *,
-    is_seeded: bool,
+    calibration: Calibration | None,
 ) -> list[FoundObject]:
-    """Objects of all regions without duplicates, the best first, independent of their order."""
+    """Objects of all regions without duplicates, the best first, independent of their order.
+
+    ``calibration`` is that of the proposer, None for a grid.
+    """
     by_place = sorted(objects, key=lambda one: (one.box, one.point_yx, one.candidate))
-    if is_seeded:
+    if calibration is not None:
         if settings.min_mask_region_area:
             by_place = [clean(one, settings.min_mask_region_area, image_hw) for one in by_place]
-        return without_duplicates(wanted_shapes(by_place, settings, image_hw), settings)
+        return distinct(wanted_shapes(by_place, settings, image_hw), settings, calibration)
     best = best_in_crop(wanted_shapes(by_place, settings, image_hw), settings)
     return without_small_regions(best, settings, image_hw) if settings.min_mask_region_area else best
 
@@ -142,28 +149,23 @@ class _Finder:
             self._find(smaller, finer, [*owners, _owner(grid, smaller)])
 
     def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
-        """Twice the detail where it may be chosen and objects are small at this one."""
+        """Twice the detail where it may be chosen and the proposer is surer of what it sees closer."""
         scale = min(embedding.frame.scale_yx)
-        if self.settings.detail != "auto" or not len(proposals) or 2 * scale > FINEST:
+        is_known = np.isfinite(proposals.radii).any()
+        if self.settings.detail != "auto" or not is_known or 2 * scale > FINEST:
             return None
         finer = 2 * scale
-        if _are_small(proposals, scale):
-            return finer
-        # a colony may pass for one object where the gaps in it are narrower than a pixel
-        return finer if scale < 1 and self._falls_apart(embedding.frame, proposals, finer) else None
-
-    def _falls_apart(self, frame: Frame, proposals: Proposals, finer: float) -> bool:
-        """Return True if the largest object is many small ones at a finer detail, and none of its size."""
-        if self.proposer is None or proposals.regions is None:
-            return False
-        areas = [region.area for region in proposals.regions]
-        largest = int(np.argmax(areas))
-        closer = self._encoded(self.view.grid(finer).nearest(proposals.points_yx[largest]))
-        parts = self.proposer(closer)
-        if not _are_small(parts, min(frame.scale_yx)):
-            return False
-        most = max((region.area for region in parts.regions or ()), default=0)
-        return 2 * most * _pixels_of_a_logit(closer.frame) < areas[largest] * _pixels_of_a_logit(frame)
+        is_small = typical_diameter(proposals) * scale < SMALL
+        # at native size larger objects are seen well
+        if not is_small and scale >= 1:
+            return None
+        window = self.view.grid(finer).nearest(proposals.points_yx[_largest(proposals)])
+        here = _sureness(proposals.where(_within(window).owns(proposals.points_yx)))
+        if not is_small and here >= UNSURE:
+            return None
+        assert self.proposer is not None
+        lead = _sureness(self.proposer(self._encoded(window))) - here
+        return finer if lead >= (0 if is_small else LEAD) else None
 
     def _encoded(self, window: Window) -> Embedding:
         def on_block(done: int, blocks: int) -> None:
@@ -257,15 +259,25 @@ class _Finder:
         return on_decoded
 
 
-def _pixels_of_a_logit(frame: Frame) -> float:
-    """Image pixels in one pixel of the decoder's logits."""
-    return float((frame.patch / LOGITS_PER_TOKEN) ** 2 / np.prod(frame.scale_yx))
+def _largest(proposals: Proposals) -> int:
+    """Index of the largest proposal, by its region if there is one."""
+    if proposals.regions is not None:
+        return int(np.argmax([region.area for region in proposals.regions]))
+    return int(np.argmax(np.nan_to_num(proposals.radii)))
 
 
-def _are_small(proposals: Proposals, scale: float) -> bool:
-    """Return True if most proposals are narrower than `SMALL` at so many model pixels for an image pixel."""
-    radii = proposals.radii[np.isfinite(proposals.radii)]
-    return len(radii) > 0 and 2 * float(np.median(radii)) * scale < SMALL
+def typical_diameter(proposals: Proposals) -> float:
+    """Median diameter in image pixels, each weighted by itself, so that specks of dust count little."""
+    radii = np.sort(proposals.radii[np.isfinite(proposals.radii)])
+    weights = np.cumsum(radii)
+    return 2 * float(radii[np.searchsorted(weights, weights[-1] / 2)])
+
+
+def _sureness(proposals: Proposals) -> float:
+    """Mean score of the proposals, each weighted by its radius; 0 without any."""
+    known = np.isfinite(proposals.radii)
+    weights = proposals.radii[known]
+    return float(np.average(proposals.scores[known], weights=weights)) if weights.sum() > 0 else 0.0
 
 
 @dataclass(frozen=True)

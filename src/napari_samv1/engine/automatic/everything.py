@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from napari_samv1.engine.automatic.grid import (
 )
 from napari_samv1.engine.automatic.progress import Progress, Share
 from napari_samv1.engine.automatic.proposals import Proposer
-from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds, without_duplicates
+from napari_samv1.engine.automatic.seeds import Thresholds, decode_seeds, distinct
 from napari_samv1.engine.automatic.shapes import wanted_shapes
 from napari_samv1.engine.automatic.small_regions import clean, without_small_regions
 from napari_samv1.engine.embedding import Embedding, EmbeddingKey
@@ -37,9 +38,10 @@ from napari_samv1.engine.view import ImageView
 from napari_samv1.images.intensity import Intensity, to_rgb8
 from napari_samv1.images.prepare import prepare
 from napari_samv1.records.automatic import AutomaticSettings, Mode
+from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.detail import Detail
 from napari_samv1.records.frame import Frame
-from napari_samv1.records.place import Plane
+from napari_samv1.records.place import Plane, Region
 from napari_samv1.records.preparation import Sizing
 
 
@@ -67,6 +69,7 @@ def segment_everything(
     intensity: Intensity = None,
     cache: str | Path | EmbeddingStore | None = None,
     on_progress: OnProgress | None = None,
+    plane: Plane | int | Sequence[int | None] | None = None,
 ) -> Found:
     """Find every object in an image.
 
@@ -75,7 +78,7 @@ def segment_everything(
     predictor : Predictor
         Its ``proposer`` finds the seeds.
     image : array-like, list of array-likes, path or Source
-        As for ``Predictor.on_image``, one plane. With ``sizing`` or crops it is read whole.
+        As for ``Predictor.on_image``. With ``sizing`` or crops its plane is read whole.
     mode, sizing, detail, ... : optional
         See ``AutomaticSettings``. ``mode="grid", sizing="padded"`` is the published generator.
     intensity : optional
@@ -85,6 +88,8 @@ def segment_everything(
     on_progress : callable, optional
         Called as ``on_progress(done, total)``. If it raises ``Cancelled``, the objects found so far are
         returned, with ``complete=False``.
+    plane : Plane, int or tuple, optional
+        Plane of a stack, as for ``Predictor.on_image``.
 
     Raises
     ------
@@ -111,7 +116,9 @@ def segment_everything(
         min_roundness=min_roundness,
         keep_border=keep_border,
     )
-    return run(predictor, image, settings, intensity=intensity, cache=cache, on_progress=on_progress)
+    return run(
+        predictor, image, settings, intensity=intensity, cache=cache, plane=plane, on_progress=on_progress
+    )
 
 
 def run(
@@ -126,10 +133,10 @@ def run(
 ) -> Found:
     """``segment_everything`` with its settings as one record; ``plane`` is as in ``Predictor.on_image``."""
     proposer = proposer_for(predictor, settings)
-    if settings.is_arranged:
-        pixels = image[0] if isinstance(image, list | tuple) and hasattr(image[0], "shape") else image
-        return in_whole_image(predictor, pixels, settings, proposer, intensity, on_progress)
     view = predictor.on_image(image, intensity=intensity, cache=cache, plane=plane)
+    if settings.is_arranged:
+        pixels = view.pixels.source.read(Region(view.plane, (0, 0, *view.plane_hw)), view.plane_hw)
+        return in_whole_image(predictor, pixels, settings, proposer, intensity, on_progress)
     return in_regions(view, settings, proposer, on_progress)
 
 
@@ -150,9 +157,9 @@ def in_regions(
             share.at(1)
     except Cancelled:
         complete = False
-    is_seeded = proposer is not None
-    kept = joined(objects, settings, view.plane_hw, is_seeded=is_seeded)
-    return Found(tuple(kept), view.plane_hw, settings, "seeds" if is_seeded else "grid", complete)
+    calibration = None if proposer is None else proposer.calibration
+    kept = joined(objects, settings, view.plane_hw, calibration=calibration)
+    return Found(tuple(kept), view.plane_hw, settings, "grid" if proposer is None else "seeds", complete)
 
 
 def proposer_for(predictor: Predictor, settings: AutomaticSettings) -> Proposer | None:
@@ -233,7 +240,8 @@ def in_whole_image(
         objects += here if proposer is not None else best_in_crop(here, settings)
         if not complete:
             break
-    objects = finished(objects, settings, image_hw, is_seeded=proposer is not None, crops=len(windows))
+    calibration = None if proposer is None else proposer.calibration
+    objects = finished(objects, settings, image_hw, calibration=calibration, crops=len(windows))
     mode = "grid" if proposer is None else "seeds"
     return Found(tuple(objects), image_hw, settings, mode, complete)
 
@@ -243,14 +251,14 @@ def finished(
     settings: AutomaticSettings,
     image_hw: tuple[int, int],
     *,
-    is_seeded: bool,
+    calibration: Calibration | None,
     crops: int,
 ) -> list[FoundObject]:
-    """Drop duplicates between crops, and clean small regions."""
-    if is_seeded:
+    """Drop duplicates between crops, and clean small regions; ``calibration`` is the proposer's, if any."""
+    if calibration is not None:
         if settings.min_mask_region_area:
             objects = [clean(one, settings.min_mask_region_area, image_hw) for one in objects]
-        return without_duplicates(objects, settings)
+        return distinct(objects, settings, calibration)
     if crops > 1:
         objects = best_across_crops(objects, settings)
     if settings.min_mask_region_area:

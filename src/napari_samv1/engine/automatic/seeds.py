@@ -14,6 +14,7 @@ from napari_samv1.engine.automatic.decoding import OnDecoded
 from napari_samv1.engine.automatic.found import FoundObject
 from napari_samv1.engine.automatic.overlap import keep_by_masks
 from napari_samv1.engine.automatic.proposals import Proposals
+from napari_samv1.engine.automatic.specks import without_specks
 from napari_samv1.engine.candidate import Candidate, crops_and_stabilities, stacked
 from napari_samv1.engine.decoder_windows import reaches_edge, window_size
 from napari_samv1.engine.embedding import Embedding
@@ -296,9 +297,15 @@ def _region_itself(answer: Answer, proposals: Proposals) -> Answer:
     return replace(answer, packed=PackedCrop.of(crop), area=crop.area, evidence=evidence, shape=shape)
 
 
-def without_duplicates(objects: Sequence[FoundObject], settings: AutomaticSettings) -> list[FoundObject]:
-    """Objects that no better one overlaps by more than ``box_nms_thresh`` of the smaller mask."""
-    return [objects[i] for i in keep_by_masks(objects, [one.iou for one in objects], settings.box_nms_thresh)]
+def distinct(
+    objects: Sequence[FoundObject], settings: AutomaticSettings, calibration: Calibration
+) -> list[FoundObject]:
+    """Objects that are no specks and that no better one overlaps too much.
+
+    ``box_nms_thresh`` is the largest share of the smaller mask.
+    """
+    kept = keep_by_masks(objects, [one.iou for one in objects], settings.box_nms_thresh)
+    return without_specks([objects[i] for i in kept], Thresholds.of(settings, calibration).iou)
 
 
 def _weighed(
