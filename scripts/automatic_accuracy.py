@@ -76,7 +76,9 @@ def without_ignored(
     if not len(ids):
         return labels
     share = ndimage.mean(ignored, labels, ids)
-    right = overlaps(labels, truth).max(axis=1, initial=0) >= THRESHOLDS[0]
+    iou = overlaps(labels, truth)
+    right = np.zeros(len(ids), bool)
+    right[iou.row[iou.data >= THRESHOLDS[0]]] = True
     return np.where(np.isin(labels, ids[(share > 0.5) & ~right]), 0, labels)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from scipy.optimize import linear_sum_assignment
 
 from napari_samv1.batch.scoring import THRESHOLDS, score, score_files, table
 from napari_samv1.images.source import ReadError
@@ -57,6 +58,26 @@ def test_planes_of_a_stack_are_numbered_apart():
     plane = row((1, 5), (0, 3), (2, 4))
     stack = np.stack([plane, np.where(plane == 1, 2, np.where(plane == 2, 1, 0))])
     assert score(np.stack([plane, plane]), stack).msa == 1
+
+
+@given(arrays(np.uint8, (2, 8, 8), elements=st.integers(0, 4)))
+def test_matches_are_those_of_all_pairs(both):
+    labels, truth = both
+    ious = np.array(
+        [
+            [np.sum((labels == i) & (truth == j)) / np.sum((labels == i) | (truth == j)) for j in true_ids]
+            for true_ids in [np.setdiff1d(truth, 0)]
+            for i in np.setdiff1d(labels, 0)
+        ]
+    ).reshape(len(np.setdiff1d(labels, 0)), len(np.setdiff1d(truth, 0)))
+    for threshold, hits in zip(THRESHOLDS, score(labels, truth).true_positives, strict=True):
+        rows, columns = linear_sum_assignment(ious >= threshold, maximize=True)
+        assert hits == np.sum(ious[rows, columns] >= threshold)
+
+
+def test_many_objects_need_no_table_of_all_pairs():
+    labels = np.arange(1, 300 * 300 + 1).reshape(300, 300)
+    assert score(labels, labels).true_positives == (90_000,) * 10
 
 
 def test_other_shapes_are_refused():

@@ -132,6 +132,34 @@ def test_the_distance_of_slices_is_written_on(tmp_path, task_for):
             assert opened.calibrated.size_yx == pytest.approx(size)
 
 
+@pytest.mark.parametrize(
+    ("unit", "expected", "expected_unit"),
+    [("nm", (0.5, 0.25), "micrometer"), ("mm", (0.5, 250_000.0), "micrometer"), ("pixel", (1, 1), "pixel")],
+)
+def test_width_and_height_may_have_different_units(tmp_path, unit, expected, expected_unit):
+    path, zarrs = tmp_path / "mixed.ome.tif", tmp_path / "mixed.zarr"
+    plane = np.zeros((20, 30), np.uint8)
+    sizes = {"PhysicalSizeX": 250, "PhysicalSizeXUnit": unit, "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
+    tifffile.imwrite(path, plane, metadata={"axes": "YX", **sizes}, ome=True)
+    group = zarr.open_group(zarrs, mode="w", zarr_format=3)
+    group.create_array("0", data=plane)
+    names = {"nm": "nanometer", "mm": "millimeter", "pixel": "pixel"}
+    axes = [("y", "micrometer"), ("x", names[unit])]
+    scale = {"type": "scale", "scale": [0.5, 250]}
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "axes": [{"name": name, "type": "space", "unit": of_axis} for name, of_axis in axes],
+                "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
+            }
+        ],
+    }
+    for image in (path, zarrs):
+        calibrated = open_planes(image).calibrated
+        assert (calibrated.size_yx, calibrated.unit) == (expected, expected_unit)
+
+
 def test_the_sizes_are_those_of_the_image_that_is_read(tmp_path):
     path = tmp_path / "several.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as tiff:

@@ -235,6 +235,7 @@ def test_readers_see_whole_entries_while_others_write_them(folder):
 def test_how_many_megabytes_it_may_take_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_SAMV1_EMBEDDINGS_DISK_MB", "20")
     assert EmbeddingFolder(tmp_path).most_bytes == 20_000_000
-    monkeypatch.setenv("NAPARI_SAMV1_EMBEDDINGS_DISK_MB", "much")
-    with pytest.raises(ValueError, match="number of megabytes, got 'much'"):
-        EmbeddingFolder(tmp_path)
+    for wrong in ("much", "inf", "-5"):
+        monkeypatch.setenv("NAPARI_SAMV1_EMBEDDINGS_DISK_MB", wrong)
+        with pytest.raises(ValueError, match=f"number of megabytes, got '{wrong}'"):
+            EmbeddingFolder(tmp_path)

@@ -299,3 +299,19 @@ def test_the_image_is_not_changed(predictor):
     before = image.copy()
     predictor.embed(image)
     assert np.array_equal(image, before)
+
+
+def test_what_is_no_model_embedding_or_prompts_is_refused_by_its_type(predictor):
+    with pytest.raises(TypeError, match=r"must come from load_model.*got str"):
+        Predictor("tiny")
+    image = picture(40, 60)
+    with pytest.raises(TypeError, match=r"from predictor\.embed\(image\), got ndarray"):
+        predictor.predict(image, CLICK)
+    embedding = predictor.embed(image)
+    for ask in (
+        lambda: predictor.predict(embedding, (30, 40)),
+        lambda: predictor.answer(embedding, (30, 40)),
+        lambda: predictor.on_image(image).answer((30, 40)),
+    ):
+        with pytest.raises(TypeError, match=r"must be Prompts.*got tuple"):
+            ask()

@@ -342,9 +342,10 @@ def test_memory_is_bounded_by_bytes_and_the_newest_stays(predictor, monkeypatch)
 def test_how_many_megabytes_embeddings_may_take_is_a_setting(monkeypatch):
     monkeypatch.setenv("NAPARI_SAMV1_EMBEDDINGS_MB", "20")
     assert MemoryStore().most_bytes == 20_000_000
-    monkeypatch.setenv("NAPARI_SAMV1_EMBEDDINGS_MB", "much")
-    with pytest.raises(ValueError, match="number of megabytes, got 'much'"):
-        MemoryStore()
+    for wrong in ("much", "inf", "-5"):
+        monkeypatch.setenv("NAPARI_SAMV1_EMBEDDINGS_MB", wrong)
+        with pytest.raises(ValueError, match=f"number of megabytes, got '{wrong}'"):
+            MemoryStore()
 
 
 def test_embeddings_that_cover_points_are_found_the_finest_first(predictor):

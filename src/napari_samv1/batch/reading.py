@@ -24,6 +24,22 @@ from napari_samv1.storage.session.record import World
 STACKED = "TCZ"
 """Letters for axes that a file does not name; fewer axes get the last letters."""
 
+METRES = {
+    "picometer": -12,
+    "angstrom": -10,
+    "nanometer": -9,
+    "micrometer": -6,
+    "millimeter": -3,
+    "centimeter": -2,
+    "decimeter": -1,
+    "meter": 0,
+    "kilometer": 3,
+}
+"""Powers of ten of a metre."""
+
+Size = tuple[float, str]
+"""Size of a pixel on one axis, and its unit."""
+
 MICROMETRE = ("micron", "um", "µm", "\\u00B5m", "micrometer", "\u03bcm")
 
 
@@ -222,7 +238,7 @@ def _of_ome(metadata: str, number: int, axes: str) -> Calibrated:
     }
     if not {"Y", "X"} <= set(sizes):
         return Calibrated(axes)
-    return Calibrated(axes, (sizes["Y"][0], sizes["X"][0]), sizes["Y"][1], sizes.get("Z"))
+    return _sized(axes, sizes["Y"], sizes["X"], sizes.get("Z"))
 
 
 def _of_imagej(tiff: tifffile.TiffFile, axes: str) -> Calibrated:
@@ -236,6 +252,18 @@ def _of_imagej(tiff: tifffile.TiffFile, axes: str) -> Calibrated:
     spacing: Any = described.get("spacing")
     depth = (float(spacing), unit) if _is_size(spacing) else None
     return Calibrated(axes, (y_per / y_count, x_per / x_count), unit, depth)
+
+
+def _sized(axes: str, y: Size, x: Size, z: Size | None) -> Calibrated:
+    """Sizes of pixels in the unit of their height; none where the units of the two cannot be converted."""
+    if y[1] == x[1]:
+        return Calibrated(axes, (y[0], x[0]), y[1], z)
+    if not {y[1], x[1]} <= set(METRES):
+        return Calibrated(axes)
+    # a quotient of whole powers of ten, so that 500 nm are 0.5 µm and not 0.5000000000000001
+    power = METRES[x[1]] - METRES[y[1]]
+    width = x[0] * 10**power if power >= 0 else x[0] / 10**-power
+    return Calibrated(axes, (y[0], width), y[1], z)
 
 
 def _is_size(value: object) -> bool:
@@ -267,8 +295,8 @@ def _of_zarr(path: Path) -> Calibrated:
     shown = axes[:-1] if axes.endswith("c") else axes
     if not {"y", "x"} <= set(axes):
         return Calibrated(shown)
-    depth = (named["z"], units["z"]) if "z" in axes else None
-    return Calibrated(shown, (named["y"], named["x"]), units["y"], depth)
+    y, x = ((named[axis], units[axis]) for axis in "yx")
+    return _sized(shown, y, x, (named["z"], units["z"]) if "z" in axes else None)
 
 
 def read_labels(path: Path) -> NDArray[Any]:

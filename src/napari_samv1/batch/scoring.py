@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from napari_samv1.batch.inputs import without_suffix
 from napari_samv1.batch.reading import read_labels
@@ -75,25 +76,31 @@ def _score_plane(labels: NDArray[Any], truth: NDArray[Any]) -> Score:
     return Score("", hits, *iou.shape)
 
 
-def overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
-    """IoU of every object (rows) with every true one (columns)."""
+def overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> coo_array:
+    """IoU of every object (rows) with every true one (columns), of those that share pixels."""
     found_ids, found = np.unique(labels, return_inverse=True)
     true_ids, true = np.unique(truth, return_inverse=True)
+    found_areas, true_areas = np.bincount(found.ravel()), np.bincount(true.ravel())
     pairs = found.ravel().astype(np.int64) * len(true_ids) + true.ravel()
-    count = len(found_ids), len(true_ids)
-    shared = np.bincount(pairs, minlength=count[0] * count[1]).reshape(count)
-    union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
-    return np.asarray((shared / union)[np.ix_(found_ids != 0, true_ids != 0)])
+    # sparse, because slides have more pairs of objects than pixels
+    both, shared = np.unique(pairs, return_counts=True)
+    row, column = np.divmod(both, len(true_ids))
+    iou = shared / (found_areas[row] + true_areas[column] - shared)
+    # without the background, which need not be there
+    real = (found_ids[row] != 0) & (true_ids[column] != 0)
+    places = (np.cumsum(found_ids != 0)[row[real]] - 1, np.cumsum(true_ids != 0)[column[real]] - 1)
+    shape = np.count_nonzero(found_ids), np.count_nonzero(true_ids)
+    return coo_array((iou[real], places), shape=shape)
 
 
-def _matches(iou: NDArray[np.float64], threshold: float) -> int:
+def _matches(iou: coo_array, threshold: float) -> int:
     """Count the objects that can be matched one to one at an IoU of the threshold or more."""
+    hits = iou.data >= threshold
     # above an IoU of one half, no object has two partners
-    hits = iou >= threshold
-    if threshold > 0.5 or max(hits.sum(axis=0).max(initial=0), hits.sum(axis=1).max(initial=0)) <= 1:
+    if threshold > 0.5 or not hits.any():
         return int(hits.sum())
-    rows, columns = linear_sum_assignment(hits, maximize=True)
-    return int(hits[rows, columns].sum())
+    graph = csr_array((hits[hits], (iou.row[hits], iou.col[hits])), shape=iou.shape)
+    return int((maximum_bipartite_matching(graph) >= 0).sum())
 
 
 def total(scores: Iterable[Score], name: str = "total") -> Score:

@@ -57,6 +57,8 @@ class ChannelSettings:
             raise SettingsError(f"channel must be a whole number from 0 on, got {self.channel!r}")
         for name in ("limits", "percentiles"):
             object.__setattr__(self, name, _limits(name, getattr(self, name)))
+        if self.percentiles is None or not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise SettingsError(f"percentiles must lie between 0 and 100, got {self.percentiles}")
         try:
             # both constructors check their arguments
             paint = self.paint
@@ -104,8 +106,10 @@ class SegmentSettings:
 
     def __post_init__(self) -> None:
         for name in ("model", "device"):
-            if not isinstance(getattr(self, name), str):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise SettingsError(f"{name} must be text, got {getattr(self, name)!r}")
+        if not isinstance(self.formats, list | tuple):
+            raise SettingsError(f'formats must be a list, e.g. ["tif"], got {self.formats!r}')
         unknown = [str(name) for name in self.formats if name not in get_args(Format)]
         if unknown or not self.formats:
             raise SettingsError(
@@ -115,10 +119,10 @@ class SegmentSettings:
         if self.channel is not None and not (type(self.channel) is int and self.channel >= 0):
             raise SettingsError(f"channel must be a whole number from 0 on, got {self.channel!r}")
         if self.plane is not None:
-            places = tuple(self.plane)
-            if not all(type(place) is int and place >= 0 for place in places):
+            is_list = isinstance(self.plane, list | tuple)
+            if not is_list or not all(type(place) is int and place >= 0 for place in self.plane):
                 raise SettingsError(f"plane must be whole numbers from 0 on, got {self.plane!r}")
-            object.__setattr__(self, "plane", places)
+            object.__setattr__(self, "plane", tuple(self.plane))
         if isinstance(self.intensity, list | tuple):
             object.__setattr__(self, "intensity", _limits("intensity", self.intensity))
         elif self.intensity not in (None, "dtype", "minmax"):
@@ -231,9 +235,9 @@ def _limits(name: str, limits: Any) -> Limits | None:
         isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit)
         for limit in limits
     ):
-        raise SettingsError(f"{name} limits must be two numbers, got {limits!r}")
+        raise SettingsError(f"{name} must be two numbers, got {limits!r}")
     if not limits[0] < limits[1]:
-        raise SettingsError(f"{name} limits must be the lower one first, then the higher, got {limits!r}")
+        raise SettingsError(f"{name} must be the lower number first, then the higher, got {limits!r}")
     return float(limits[0]), float(limits[1])
 
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from napari_samv1.disk.atomic import PREFIX, SUFFIX, write_file
+from napari_samv1.disk.megabytes import bytes_asked_for
 from napari_samv1.records.requests import EncodingRequest
 
 FORMAT = "napari-samv1 embedding 1"
@@ -68,7 +69,7 @@ class EmbeddingFolder:
         self.folder = Path(folder).expanduser().absolute()
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"cache must be a folder, and {self.folder} is a file")
-        self.most_bytes = _most_bytes() if most_bytes is None else most_bytes
+        self.most_bytes = bytes_asked_for(VARIABLE, MOST_BYTES) if most_bytes is None else most_bytes
         self._lock = Lock()
         self._is_writable = True
         self._seen_bytes: int | None = None
@@ -222,13 +223,3 @@ def _checksum(payload: bytes, asked: str, made: str) -> str:
     digest = xxhash.xxh3_128(payload)
     digest.update(f"{asked}\n{made}".encode())
     return digest.hexdigest()
-
-
-def _most_bytes() -> int:
-    chosen = os.environ.get(VARIABLE, "").strip()
-    if not chosen:
-        return MOST_BYTES
-    try:
-        return int(float(chosen) * 1e6)
-    except ValueError as error:
-        raise ValueError(f"{VARIABLE} must be a number of megabytes, got {chosen!r}") from error

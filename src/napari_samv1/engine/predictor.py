@@ -44,7 +44,7 @@ from napari_samv1.records.computation import DecoderPrecision
 from napari_samv1.records.frame import Frame
 from napari_samv1.records.place import Plane
 from napari_samv1.records.preparation import Sizing
-from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.prompts import Prompts, refuse_others
 from napari_samv1.records.requests import Rounding
 
 Made = TypeVar("Made")
@@ -80,6 +80,11 @@ class Predictor:
     """
 
     def __init__(self, model: LoadedModel, proposer: Proposer | None = None) -> None:
+        if not isinstance(model, LoadedModel):
+            raise TypeError(
+                f'a model must come from load_model, e.g. Predictor(load_model("tiny")), got '
+                f"{type(model).__name__}"
+            )
         self._leaving = Lock()
         self._take(model, proposer)
 
@@ -250,6 +255,8 @@ class Predictor:
         mask_hints: Sequence[ArrayLike | Tensor | None] | None,
         images: DecoderImages | None = None,
     ) -> list[Prediction]:
+        refuse_others(prompts)
+        _refuse_image(embedding)
         hints = [None] * len(prompts) if mask_hints is None else list(mask_hints)
         if len(hints) != len(prompts):
             raise ValueError(
@@ -289,6 +296,8 @@ class Predictor:
         An area in the prompts is a hint already; a network that was trained on boxes alone takes no hints.
         Prompts that correct attend to the whole region, as a correction may lie anywhere.
         """
+        refuse_others(prompts)
+        _refuse_image(embedding)
         network_takes_hints = not self.model.preparation.box_only
         corrected = [network_takes_hints and one.corrects for one in prompts]
         prompts = [
@@ -509,6 +518,14 @@ def _stacked_hints(hints: Sequence[Drawn], device: torch.device) -> Tensor:
     if len(tensors) == len(hints):
         return torch.stack(tensors)[:, None].to(device)
     return torch.from_numpy(np.stack([on_cpu(hint) for hint in hints]))[:, None].to(device)
+
+
+def _refuse_image(embedding: object) -> None:
+    if not isinstance(embedding, Embedding):
+        raise TypeError(
+            f"prompts are decoded on an embedding, from predictor.embed(image), got "
+            f"{type(embedding).__name__}"
+        )
 
 
 def _checked_hint(hint: ArrayLike | Tensor, frame: Frame) -> Drawn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from pathlib import Path
 from threading import RLock
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
+from napari_samv1.disk.megabytes import bytes_asked_for
 from napari_samv1.engine.embedding import Embedding
 from napari_samv1.records.place import Plane
 from napari_samv1.records.requests import EncodingRequest
@@ -44,7 +44,7 @@ class MemoryStore:
     """
 
     def __init__(self, most_bytes: int | None = None) -> None:
-        self.most_bytes = _most_bytes() if most_bytes is None else most_bytes
+        self.most_bytes = bytes_asked_for(VARIABLE, MOST_BYTES) if most_bytes is None else most_bytes
         self._lock = RLock()
         self._held: OrderedDict[EncodingRequest, Embedding] = OrderedDict()
 
@@ -137,16 +137,6 @@ def free_memory() -> int | None:
 
 def most_bytes(held: int, bound: int | None = None) -> int:
     """Largest size in bytes of embeddings that take ``held`` now; ``bound`` is the setting by default."""
-    bound = _most_bytes() if bound is None else bound
+    bound = bytes_asked_for(VARIABLE, MOST_BYTES) if bound is None else bound
     free = free_memory()
     return bound if free is None else min(bound, held + free // FREE_SHARE)
-
-
-def _most_bytes() -> int:
-    chosen = os.environ.get(VARIABLE, "").strip()
-    if not chosen:
-        return MOST_BYTES
-    try:
-        return int(float(chosen) * 1e6)
-    except ValueError as error:
-        raise ValueError(f"{VARIABLE} must be a number of megabytes, got {chosen!r}") from error

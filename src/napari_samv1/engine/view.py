@@ -18,7 +18,7 @@ from napari_samv1.engine.regions import Attempt, RegionGrid, RegionRule, Window
 from napari_samv1.engine.store import EmbeddingStore
 from napari_samv1.records.detail import Detail
 from napari_samv1.records.place import Plane, Region
-from napari_samv1.records.prompts import Prompts
+from napari_samv1.records.prompts import Prompts, refuse_others
 from napari_samv1.records.requests import EncodingRequest
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class ImageView:
         ReadError
             If the image's pixels cannot be read.
         """
+        refuse_others(prompts)
         rule = RegionRule(self.plane_hw, self.predictor.model.preparation.side)
         waiting = {place: rule.first(one, detail) for place, one in enumerate(prompts)}
         answers: dict[int, Prediction] = {}

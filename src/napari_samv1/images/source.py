@@ -265,6 +265,11 @@ def as_plane(source: Source, plane: Plane | int | Sequence[int | None] | None) -
                     f"image must be (H, W), (H, W, 3) or (H, W, 4), got {shape}; move the channel axis last, "
                     f"or name a plane, e.g. plane=0"
                 )
+            if len(shape) == 3 and shape[-1] <= 2:
+                raise ValueError(
+                    f"image must be (H, W), (H, W, 3) or (H, W, 4), got {shape}: take one channel, e.g. "
+                    f"image[..., 0]"
+                )
             raise ValueError(
                 f"an image of shape {shape} has several axes before rows and columns: choose a plane, e.g. "
                 f"plane={(*leading, None, None)}, or pass the plane alone, e.g. image{list(leading)}"

@@ -167,6 +167,22 @@ class Prompts:
         return len(self) > 0 and len(self.boxes_yx) == 0 and not self.labels.any()
 
 
+def refuse_others(prompts: Sequence[object]) -> None:
+    """Refuse objects' prompts that are no ``Prompts``.
+
+    Raises
+    ------
+    TypeError
+        If one is of another type.
+    """
+    for one in prompts:
+        if not isinstance(one, Prompts):
+            raise TypeError(
+                f"an object's prompts must be Prompts, e.g. Prompts(points_yx=[(y, x)], labels=[1]), got "
+                f"{type(one).__name__}"
+            )
+
+
 def _checked_within(values: Sequence[float]) -> Within:
     try:
         y0, x0, y1, x1 = (float(value) for value in values)
