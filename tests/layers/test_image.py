@@ -8,6 +8,7 @@ from lazy import lazy_slices, pyramid
 from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers import image as image_module
 from napari_samv1.layers.image import displayed_plane, overview_at, plane_at
+from napari_samv1.layers.projection import projection_of
 
 
 @pytest.fixture
@@ -174,3 +175,15 @@ def test_pixels_reach_half_a_pixel_beyond_their_centres(viewer):
     plane = displayed_plane(viewer, viewer.add_image(np.zeros((5, 6))))
     points = [(-0.5, -0.5), (-0.51, 0), (4.49, 5.49), (4.5, 0), (0, 5.5)]
     assert plane.contains(points).tolist() == [True, False, True, False, False]
+
+
+def test_an_image_with_more_axes_than_napari_shows_has_no_plane():
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros((1, 2, 2, 20, 30), np.uint8))
+    layer.projection_mode = "mean"
+    viewer.layers.clear()
+    assert viewer.dims.ndim == 2
+    with pytest.raises(NoPlaneError, match="does not show"):
+        displayed_plane(viewer, layer)
+    with pytest.raises(NoPlaneError, match="does not show"):
+        projection_of(viewer, layer, (0, 0, 0, None, None))

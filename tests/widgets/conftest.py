@@ -78,8 +78,8 @@ class Hand:
             (y - center[-2]) * zoom + self.canvas.height() / 2,
         )
 
-    def key(self, key: Qt.Key) -> None:
-        QTest.keyClick(self.canvas, key)
+    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        QTest.keyClick(self.canvas, key, modifier)
         QApplication.processEvents()
 
     def zoom_out(self) -> None:

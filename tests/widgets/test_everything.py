@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 from qtpy.QtCore import QModelIndex, Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLabel
 
 from discs import DiscPredictor
 from napari_samv1.app import models
@@ -25,6 +25,7 @@ from napari_samv1.widgets.automatic.review import IN_3D
 from slide import Centres, Decoder, KnownView, Slide
 
 LEFT = Qt.MouseButton.LeftButton
+CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
 class Known(Decoder):
@@ -406,6 +407,53 @@ def test_a_review_keeps_corrects_and_deletes_by_keys(everything, qtbot, hand_on)
     assert len(binding.document.objects) == count
 
 
+def test_in_a_review_the_keys_undo_on_the_image_too(everything, qtbot, hand_on):
+    panel, binding = panel_of(everything), everything.canvas
+    hand = hand_on(panel)
+    find(qtbot, everything)
+    press(qtbot, everything.accept)
+    count = len(binding.document.objects)
+    panel.viewer.layers.selection.active = binding.image
+    press(qtbot, everything.review.begin)
+    hand.key(Qt.Key.Key_W)
+    assert len(binding.document.objects) == count - 1
+    panel.viewer.layers.selection.active = binding.image
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert len(binding.document.objects) == count
+    press(qtbot, everything.review.begin)
+    panel.viewer.layers.selection.active = binding.image
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert len(binding.document.objects) == count
+
+
+def test_the_preview_lies_above_all_images(everything, qtbot, slide):
+    viewer, image = everything.canvas.viewer, everything.canvas.image
+    above = viewer.add_image(np.zeros_like(slide), name="above")
+    assert everything.canvas.image is image
+    find(qtbot, everything)
+    assert viewer.layers.index(everything.preview.layer) > viewer.layers.index(above)
+
+
+def test_it_is_said_only_while_true_that_undo_removes_what_was_made(everything, qtbot):
+    find(qtbot, everything)
+    press(qtbot, everything.accept)
+    qtbot.wait(80)
+    assert "made. Undo removes them." in everything.status.text()
+    everything.app.do(UNDO)
+    qtbot.waitUntil(lambda: not everything.status.text())
+
+
+def test_the_scores_of_masks_that_are_not_known_are_dashes(everything, qtbot):
+    panel = panel_of(everything)
+    find(qtbot, everything)
+    press(qtbot, everything.accept)
+    panel.app.pick_object(min(everything.canvas.document.objects))
+    qtbot.wait(80)
+    texts = [label.text() for label in panel.findChildren(QLabel)]
+    assert any(text.startswith("-\n-\n") for text in texts)
+    assert not any("nan" in text for text in texts)
+
+
 def test_a_review_shows_each_object_before_it_is_decided_on(everything, qtbot, slide):
     panel, review = panel_of(everything), everything.review
     viewer, binding = panel.viewer, everything.canvas
@@ -458,7 +506,16 @@ def test_the_settings_are_those_of_the_command(everything, qtbot, tmp_path):
     from napari_samv1.widgets.automatic.folder import FolderDialog
 
     [dialog] = everything.findChildren(FolderDialog)
+    # the contrast limits of the layer are told, as they hold for all files
+    assert any(
+        "All images are seen at this image's limits" in one.text() for one in dialog.findChildren(QLabel)
+    )
+    dialog.images.setText("")
+    assert not dialog.copy.isEnabled()
     dialog.images.setText("my images")
+    dialog.file.setText(str(tmp_path))
+    press(qtbot, dialog.copy)
+    assert "is a folder: name a file" in dialog.said.text()
     dialog.file.setText(str(tmp_path / "mine.toml"))
     assert f"'my images' --output {dialog.outputs.text()}" in dialog.command.toPlainText()
     press(qtbot, dialog.copy)

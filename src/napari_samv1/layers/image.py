@@ -18,7 +18,7 @@ from napari_samv1.images.hashing import SAMPLE, hash_pixels
 from napari_samv1.images.seen import Limits, Seen, SeenImage, SeenPixels
 from napari_samv1.images.source import ArraySource
 from napari_samv1.layers.affine import Coordinates, from_viewer_world
-from napari_samv1.layers.projection import projection_of
+from napari_samv1.layers.projection import NOT_SHOWN, projection_of
 from napari_samv1.records.display import PLAIN, Paint, Projection
 from napari_samv1.records.place import Plane
 
@@ -216,6 +216,8 @@ def displayed_plane(viewer: Any, layer: Image, *, data_revision: int = 0) -> Dis
     if viewer.dims.ndisplay != 2:
         raise NoPlaneError("Segmenting works on a 2D view: switch napari back from 3D with the cube button.")
     first_axis = viewer.dims.ndim - layer.ndim
+    if first_axis < 0:
+        raise NoPlaneError(NOT_SHOWN.format(name=layer.name))
     displayed = sorted(axis - first_axis for axis in viewer.dims.displayed)
     if displayed[0] < 0:
         raise NoPlaneError(f'The view shows an axis that image "{layer.name}" does not have.')

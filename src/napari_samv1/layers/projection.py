@@ -12,6 +12,8 @@ from napari_samv1.app.canvas import NoPlaneError
 from napari_samv1.layers.affine import from_viewer_world
 from napari_samv1.records.display import Projection, Slab
 
+NOT_SHOWN = 'napari does not show image "{name}".'
+
 
 def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> Projection | None:
     """Return napari's projection of the slices around a plane of an Image layer; None for a single slice.
@@ -19,11 +21,14 @@ def projection_of(viewer: Any, layer: Image, index: tuple[int | None, ...]) -> P
     Raises
     ------
     NoPlaneError
-        If napari shows none of them, as along a mirrored axis.
+        If napari shows none of them, as along a mirrored axis, or has fewer axes than the layer, as after
+        the layer was removed.
     """
     mode: Any = str(layer.projection_mode)
     if mode == "none":
         return None
+    if viewer.dims.ndim < layer.ndim:
+        raise NoPlaneError(NOT_SHOWN.format(name=layer.name))
     slabs = []
     for axis, at in enumerate(index):
         slider = viewer.dims.ndim - layer.ndim + axis

@@ -35,9 +35,11 @@ from napari_samv1.records.prompts import Prompts
 SMALL = 12.0
 """Diameter in model pixels below which objects are searched again at twice the detail."""
 
-UNSURE, LEAD = 0.6, 0.1
-"""Mean score of the proposals below which objects of any size are searched at twice the detail, and by how
-much surer the proposer must be there."""
+UNSURE = 0.7
+"""Mean score of the proposals below which objects of any size may be searched at twice the detail."""
+
+LEAD = 0.1
+"""Lead in the mean score that larger objects need there; small ones must not lose so much."""
 
 COARSEST = 0.25
 """Model pixels per image pixel of a first look; objects below 48 image pixels count as small there."""
@@ -165,7 +167,8 @@ class _Finder:
             return None
         assert self.proposer is not None
         lead = _sureness(self.proposer(self._encoded(window))) - here
-        return finer if lead >= (0 if is_small else LEAD) else None
+        # noise turns into specks of which the proposer is less sure
+        return finer if lead >= (-LEAD if is_small else LEAD) else None
 
     def _encoded(self, window: Window) -> Embedding:
         def on_block(done: int, blocks: int) -> None:

@@ -96,7 +96,7 @@ class FoundPreview:
                 self._grid = grid
                 self._masks = _masks_for(image, plane)
                 self._masks.draw(masks, 0)
-                self._add(_layer(self._masks, image, plane), image)
+                self._add(_layer(self._masks, image, plane))
                 self._on = image, plane
                 self._image_connections.connect(image.events, TRANSFORM_EVENTS, self._place)
             return
@@ -114,12 +114,14 @@ class FoundPreview:
             if not _is_equal(getattr(self._layer, name), value):
                 setattr(self._layer, name, value)
 
-    def _add(self, layer: Labels, image: Image) -> None:
+    def _add(self, layer: Labels) -> None:
         layers = self._viewer.layers
         active = layers.selection.active
         self._layer = layer
         layers.append(layer)
-        layers.move(len(layers) - 1, layers.index(image) + 1)
+        # above all images, which may hide it
+        highest = max(place for place, one in enumerate(layers) if isinstance(one, Image))
+        layers.move(len(layers) - 1, highest + 1)
         if active is not None:
             layers.selection.active = active
 

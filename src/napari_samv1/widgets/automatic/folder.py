@@ -59,6 +59,9 @@ class FolderDialog(QDialog):
                 "plane by itself. Run this in a terminal in which napari's environment is active:"
             )
         )
+        fixed = _fixed_limits(settings)
+        if fixed:
+            layout.addWidget(note(fixed))
         layout.addLayout(form)
         layout.addWidget(self.command)
         layout.addWidget(self.said)
@@ -91,9 +94,13 @@ class FolderDialog(QDialog):
 
     def _show(self) -> None:
         self.command.setPlainText(command_for(self.file.text(), self.images.text(), self.outputs.text()))
+        self.copy.setEnabled(all(field.text().strip() for field in (self.images, self.outputs, self.file)))
 
     def _save_and_copy(self) -> None:
         path = Path(self.file.text()).expanduser()
+        if path.is_dir():
+            self.said.setText(f"{path} is a folder: name a file for the settings, e.g. everything.toml.")
+            return
         try:
             save_settings(path, self._settings)
         except (OSError, SettingsError) as error:
@@ -102,3 +109,17 @@ class FolderDialog(QDialog):
         clipboard = QApplication.clipboard()
         clipboard.setText(self.command.toPlainText())
         self.said.setText(f"Saved as {path.name}; the command is in the clipboard.")
+
+
+def _fixed_limits(settings: SegmentSettings) -> str:
+    """Sentence about limits that are the same for all images; "" if each image has its own."""
+    limits = [one.limits for one in settings.composite]
+    if isinstance(settings.intensity, tuple):
+        limits.append(settings.intensity)
+    known = [f"{low:g} to {high:g}" for low, high in filter(None, limits)]
+    if not known:
+        return ""
+    return (
+        f"All images are seen at this image's limits, {', '.join(known)}. For limits of each image's own, "
+        f'first choose "percentiles of the slice" under "Model sees".'
+    )

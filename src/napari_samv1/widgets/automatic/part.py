@@ -114,6 +114,7 @@ class EverythingPart(QWidget):
         self._worker = Worker("everything", self._finished, self._progressed, deliver=Mailbox())
         self._store: MemoryStore | None = None
         self._existing: dict[Plane, tuple[object, Existing]] = {}
+        self._made: tuple[object, int] | None = None  # image and revision right after Accept
         self._base = AutomaticSettings()  # keeps the settings that no control shows
         self.area = DrawnArea(canvas.viewer)
         self.preview = FoundPreview(canvas.viewer, self.discard)
@@ -404,10 +405,12 @@ class EverythingPart(QWidget):
         self._forget()
         self.app.sync()
         self.status.say(problem or f"{_objects(count)} made. Undo removes them.")
+        self._made = image_and_revision(binding)
         self.accepted.emit(count)
 
     def discard(self) -> None:
         """Stop the run, and discard its masks."""
+        self._made = None
         self._worker.cancel(FIND)
         self._forget()
         self.status.say("")
@@ -451,6 +454,10 @@ class EverythingPart(QWidget):
         self.status.say(words + ".")
 
     def _changed(self, old: State, new: State) -> None:
+        if self._made is not None and self._made != image_and_revision(self.canvas):
+            # undo would remove something else now
+            self._made = None
+            self.status.say("")
         if new.differs(old, "layers", "place"):
             self._look_again()
         elif new.differs(old, "revision") and self.findings is not None:
@@ -516,6 +523,11 @@ class EverythingPart(QWidget):
         path = None if image is None else image.source.path
         start = Path.home() if path is None else Path(path).parent
         FolderDialog(settings, start, self).show()
+
+
+def image_and_revision(canvas: AnnotationBinding) -> tuple[object, int]:
+    """The chosen image, and the number of changes to its annotation."""
+    return canvas.image, 0 if canvas.document is None else canvas.document.revision
 
 
 def _objects(count: int) -> str:

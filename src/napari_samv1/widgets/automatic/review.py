@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_samv1.layers.image import show_plane
 from napari_samv1.layers.keys import shown_key
 from napari_samv1.layers.on_screen import camera_of, canvas_hw
 from napari_samv1.layers.plain_text import plain
+from napari_samv1.layers.undo_keys import UndoKeys
 from napari_samv1.records.mask_crop import MaskCrop
 from napari_samv1.widgets.shared.look import PlainLabel
 
@@ -46,6 +48,7 @@ class ReviewPart(QWidget):
         self._document: Document | None = None
         self.piece: Piece | None = None
         self._is_shown = False  # the piece was brought on the screen
+        self._undo_keys: list[UndoKeys] = []
         self.begin = QPushButton("Review, least sure first")
         self.begin.setCheckable(True)
         self.begin.setToolTip("Walk through the automatic objects: keep, correct or delete each by one key")
@@ -72,6 +75,7 @@ class ReviewPart(QWidget):
         self.delete.clicked.connect(lambda: self.deleted())
         app.review = self._by_key
         app.on_change(self._changed)
+        app.on_close(partial(_close, self._undo_keys))
         self.show_keys()
         self._show()
 
@@ -117,6 +121,7 @@ class ReviewPart(QWidget):
 
     def _toggled(self, is_on: bool) -> None:
         if not is_on:
+            _close(self._undo_keys)
             self._review = self._document = self.piece = None
             self._show()
             self.ended.emit()
@@ -131,6 +136,9 @@ class ReviewPart(QWidget):
         if self._review.following() is None:
             self._nothing()
             return
+        if self._canvas.image is not None:
+            # where the review's keys work, as the image is often active
+            self._undo_keys.append(UndoKeys(self._canvas.image))
         self._next()
 
     def _changed(self, old: State, new: State) -> None:
@@ -215,6 +223,12 @@ class ReviewPart(QWidget):
                 f"{self._review.left} to look at"
             )
         self.words.setVisible(bool(self.words.text()))
+
+
+def _close(keys: list[UndoKeys]) -> None:
+    # takes no widget, because it also runs after they are deleted
+    while keys:
+        keys.pop().close()
 
 
 def _corners(mask: MaskCrop) -> np.ndarray:

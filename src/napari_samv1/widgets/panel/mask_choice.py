@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,9 +157,10 @@ class MaskPictures(QWidget):
                 continue
             scores = candidates[index]
             area = "-" if scores.area is None else _short(scores.area)
-            label.setText(f"{scores.iou:.2f}\n{scores.stability:.2f}\n{area}")
+            label.setText(f"{_score(scores.iou, 2)}\n{_score(scores.stability, 2)}\n{area}")
             pixels = "" if scores.area is None else f", {scores.area} pixels"
-            button.describe(f"predicted IoU {scores.iou:.3f}, stability {scores.stability:.3f}{pixels}")
+            iou, stability = _score(scores.iou, 3), _score(scores.stability, 3)
+            button.describe(f"predicted IoU {iou}, stability {stability}{pixels}")
 
     def show_pictures(self, pictures: Sequence[NDArray[np.uint8]], like: Sequence[int] = ()) -> None:
         """Show the candidates' pictures; numbers alone without pictures.
@@ -193,6 +195,11 @@ class MaskChoice(LookValue[Choice]):
         self.pictures.show_choice(chosen)
         if chosen != before:
             self.changed.emit(chosen)
+
+
+def _score(value: float, digits: int) -> str:
+    # of an automatic object, the scores of the kept mask alone are known
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _short(area: int) -> str:
