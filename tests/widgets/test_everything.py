@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -510,14 +511,17 @@ def test_the_settings_are_those_of_the_command(everything, qtbot, tmp_path):
     assert any(
         "All images are seen at this image's limits" in one.text() for one in dialog.findChildren(QLabel)
     )
-    dialog.images.setText("")
+    # of an image without a file no folder is known
+    assert not dialog.images.text() + dialog.outputs.text()
     assert not dialog.copy.isEnabled()
     dialog.images.setText("my images")
+    assert dialog.outputs.text() == str(Path("my images") / "labels")
     dialog.file.setText(str(tmp_path))
     press(qtbot, dialog.copy)
     assert "is a folder: name a file" in dialog.said.text()
     dialog.file.setText(str(tmp_path / "mine.toml"))
-    assert f"'my images' --output {dialog.outputs.text()}" in dialog.command.toPlainText()
+    dialog.outputs.setText("labels")
+    assert "'my images' --output labels" in dialog.command.toPlainText()
     press(qtbot, dialog.copy)
     assert QApplication.clipboard().text() == dialog.command.toPlainText()
     read = SegmentSettings.from_file(tmp_path / "mine.toml")

@@ -30,14 +30,16 @@ def save_settings(path: Path, settings: SegmentSettings) -> None:
 class FolderDialog(QDialog):
     """Asks for a folder of images and one for the outputs, and shows the command to copy."""
 
-    def __init__(self, settings: SegmentSettings, start: Path, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: SegmentSettings, start: Path | None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Use on a folder")
         self.setMinimumWidth(560)
         self._settings = settings
-        self.images = QLineEdit(str(start))
-        self.outputs = QLineEdit(str(start / "labels"))
-        self.file = QLineEdit(str(start / "everything.toml"))
+        self.images = QLineEdit("" if start is None else str(start))
+        self.images.setPlaceholderText("a folder of images")
+        self.outputs = QLineEdit("" if start is None else str(start / "labels"))
+        self.outputs.setPlaceholderText("a folder for the labels")
+        self.file = QLineEdit(str((start or Path.home()) / "everything.toml"))
         self.command = QPlainTextEdit()
         self.command.setReadOnly(True)
         self.command.setFixedHeight(70)
@@ -66,6 +68,7 @@ class FolderDialog(QDialog):
         layout.addWidget(self.command)
         layout.addWidget(self.said)
         layout.addLayout(buttons)
+        self.images.textChanged.connect(self._follow)
         for field in (self.images, self.outputs, self.file):
             field.textChanged.connect(self._show)
         self.copy.clicked.connect(self._save_and_copy)
@@ -91,6 +94,11 @@ class FolderDialog(QDialog):
 
         button.clicked.connect(choose)
         return row
+
+    def _follow(self, images: str) -> None:
+        # what the user typed stays
+        if not self.outputs.isModified():
+            self.outputs.setText(str(Path(images) / "labels") if images.strip() else "")
 
     def _show(self) -> None:
         self.command.setPlainText(command_for(self.file.text(), self.images.text(), self.outputs.text()))

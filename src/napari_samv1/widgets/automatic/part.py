@@ -521,8 +521,7 @@ class EverythingPart(QWidget):
             return
         image = self.canvas.image
         path = None if image is None else image.source.path
-        start = Path.home() if path is None else Path(path).parent
-        FolderDialog(settings, start, self).show()
+        FolderDialog(settings, None if path is None else Path(path).parent, self).show()
 
 
 def image_and_revision(canvas: AnnotationBinding) -> tuple[object, int]:
