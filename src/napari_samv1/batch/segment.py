@@ -11,13 +11,12 @@ from typing import Any, Literal
 
 from napari_samv1.batch.composite import Composite, open_for
 from napari_samv1.batch.finished import finish, is_finished, unfinish
-from napari_samv1.batch.models import predictor_of
+from napari_samv1.batch.models import model_identity, predictor_of
 from napari_samv1.batch.outputs import Results, path_of, write_outputs
 from napari_samv1.batch.prompts import Place, prompts_for
 from napari_samv1.batch.reading import OpenedImage
 from napari_samv1.batch.settings import SUFFIXES, SegmentSettings
 from napari_samv1.checkpoints.errors import CheckpointError
-from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
 from napari_samv1.engine.automatic.everything import in_regions, proposer_for, run
 from napari_samv1.engine.automatic.found import Found, FoundObject
@@ -61,7 +60,7 @@ class Task:
             "input": _fingerprint(self.path),
             "prompts": None if self.prompts is None else _fingerprint(self.prompts),
             "settings": {**self.settings.to_json(), "device": None},
-            "model": _model_identity(self.settings.model),
+            "model": model_identity(self.settings.model),
             "version": version("napari-samv1"),
         }
 
@@ -317,13 +316,3 @@ def _fingerprint(path: Path) -> dict[str, Any]:
         "bytes": sum(stat.st_size for stat in stats),
         "modified_ns": max((stat.st_mtime_ns for stat in stats), default=0),
     }
-
-
-def _model_identity(model: str) -> str:
-    """Text that changes whenever a model's file does, made without reading the file."""
-    listed = MODELS.get(model)
-    path = Path(model).expanduser() if listed is None else listed.path
-    if not path.is_file():
-        return model
-    stat = path.stat()
-    return f"{model}, {stat.st_size} bytes, {0 if listed is not None else stat.st_mtime_ns}"
