@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,11 +21,9 @@ from napari_samv1.batch.models import model_identity
 from napari_samv1.batch.prompts import Place, prompts_for
 from napari_samv1.batch.reading import calibration, open_planes
 from napari_samv1.batch.segment import find_part, join_parts, parts_of, segment_file
-from napari_samv1.checkpoints.dense import head_path, save_head
+from napari_samv1.checkpoints.dense import head_path
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.images.source import ReadError
-from napari_samv1.model.dense_head import DenseHead, DenseHeadConfig
-from napari_samv1.records.calibration import Calibration
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.folder import save_session
 from napari_samv1.storage.session.record import ImageRecord, PlaneRecord, PlaneSource, SessionRecord
@@ -229,16 +226,14 @@ def test_finished_outputs_are_skipped_and_others_made_again(image, task_for):
 
 
 def test_a_dense_head_that_is_added_replaced_or_removed_makes_outputs_again(
-    image, task_for, checkpoint, tmp_path
+    image, task_for, checkpoint, dense_head_for, tmp_path
 ):
     weights = tmp_path / "mine.pt"
     shutil.copy(checkpoint, weights)
     task = task_for(image, model=str(weights))
     segment_file(task)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     for width in (6, 8):
-        head = DenseHead(DenseHeadConfig(channels=8, width=width, depth=2, fine_width=4, fine_depth=3))
-        save_head(head_path(weights), head, Calibration(), digest)
+        dense_head_for(weights, width)
         assert segment_file(task).status == "done"
         assert segment_file(task).status == "skipped"
     head_path(weights).unlink()

@@ -1,4 +1,4 @@
-"""Models of this process, each loaded once for any number of images."""
+"""Models of this process, each loaded once for any number of images, and again when its file changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from napari_samv1.checkpoints.dense import head_path
+from napari_samv1.checkpoints.errors import CheckpointError
 from napari_samv1.checkpoints.load import load_model
 from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.engine.predictor import Predictor
@@ -15,14 +16,24 @@ _lock = Lock()
 
 
 def predictor_of(model: str, device: str) -> Predictor:
-    """Return the predictor for a model's name or file on a device; threads share it."""
+    """Return the predictor for a model's name or file, as it is now, on a device; threads share it.
+
+    Raises
+    ------
+    CheckpointError
+        If the model cannot be loaded, or changes meanwhile.
+    """
     with _lock:
-        return _loaded(model, device)
+        return _loaded(model, model_identity(model), device)
 
 
 @lru_cache(maxsize=2)
-def _loaded(model: str, device: str) -> Predictor:
-    return Predictor(load_model(model, device=device))
+def _loaded(model: str, identity: str, device: str) -> Predictor:
+    predictor = Predictor(load_model(model, device=device))
+    # or else later images would get it by an identity that is not its own
+    if model_identity(model) != identity:
+        raise CheckpointError(f"the file of the model {model} changed while it was loaded: run it again")
+    return predictor
 
 
 def model_identity(model: str) -> str:
