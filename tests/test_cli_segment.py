@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ import pytest
 import tifffile
 import torch
 
+from locked import lock
 from napari_samv1.batch.settings import command_for
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.cli import main
@@ -36,9 +38,9 @@ def segment(tmp_path, images):
     model = tmp_path / "random.pt"
     torch.save(to_published(random_model().network.state_dict(), CONFIG), model)
 
-    def run(*words, settings=ALL):
+    def run(*words, settings=ALL, image=images):
         own = ["--model", str(model), "--device", "cpu", *settings]
-        return main(["segment", str(images), "--output", str(tmp_path / "out"), *own, *map(str, words)])
+        return main(["segment", str(image), "--output", str(tmp_path / "out"), *own, *map(str, words)])
 
     return run
 
@@ -82,6 +84,30 @@ def test_a_broken_image_is_status_one_and_the_others_are_done(segment, images, c
     out = capsys.readouterr().out
     assert "bad.tif: FAILED: " in out
     assert out.splitlines()[-1].startswith("2 done, 1 failed: ")
+
+
+def test_a_folder_that_cannot_be_read_fails_and_the_others_are_done(segment, images, monkeypatch, capsys):
+    lock(images / "deep", monkeypatch)
+    assert segment() == 1
+    out = capsys.readouterr().out
+    assert f"deep: FAILED: {images / 'deep'} cannot be read: Permission denied" in out
+    assert out.splitlines()[-1].startswith("1 done, 1 failed: ")
+    assert segment(image=images / "deep" / "b.npy") == 1
+    assert "b.npy cannot be read: Permission denied" in capsys.readouterr().out
+    for words in (["--output", images / "deep" / "out"], ["--prompts", images / "deep" / "b.csv"]):
+        with pytest.raises(SystemExit) as stopped:
+            segment(*words)
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names on this system")
+def test_a_pipe_in_a_folder_is_left_out_and_one_that_is_named_fails(segment, images, capsys):
+    os.mkfifo(images / "z.tif")
+    assert segment() == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("2 done: ")
+    assert segment(image=images / "z.tif") == 1
+    assert "z.tif is a pipe or a device, and a file is expected" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings(OTHERS_READERS)

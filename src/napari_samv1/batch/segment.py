@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Literal
 
 from napari_samv1.batch.composite import Composite, open_for
@@ -306,13 +308,30 @@ def _share(on_progress: OnProgress | None, number: int, count: int) -> OnProgres
 
 def _fingerprint(path: Path) -> dict[str, Any]:
     """Name, size and time of a file, or of a folder with all of its files."""
-    if not path.exists():
-        raise ReadError(f"there is no file {path}")
-    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    stats = [one.stat() for one in files]
+    try:
+        stats = [one.stat() for one in _files(path)]
+    except FileNotFoundError as error:
+        raise ReadError(f"there is no file {error.filename}") from error
+    except OSError as error:
+        raise ReadError(f"{error.filename} cannot be read: {error.strerror}") from error
     return {
         "name": path.name,
         "files": len(stats),
         "bytes": sum(stat.st_size for stat in stats),
         "modified_ns": max((stat.st_mtime_ns for stat in stats), default=0),
     }
+
+
+def _files(path: Path) -> list[Path]:
+    mode = path.stat().st_mode
+    if S_ISREG(mode):
+        return [path]
+    # opening a pipe would wait for a writer
+    if not S_ISDIR(mode):
+        raise ReadError(f"{path} is a pipe or a device, and a file is expected: write its content to one")
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    inside = [Path(place) / name for place, _, names in os.walk(path, onerror=refuse) for name in names]
+    return [one for one in inside if one.is_file()]

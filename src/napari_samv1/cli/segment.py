@@ -103,6 +103,8 @@ def run(words: list[str]) -> int:
             choose_device(settings.device)
     except (CheckpointError, ReadError, ValueError) as error:
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"{error.filename} cannot be read: {error.strerror}")
     return _run(tasks, chosen)
 
 
