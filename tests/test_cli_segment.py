@@ -15,6 +15,8 @@ import tifffile
 import torch
 
 from locked import lock
+from napari_samv1.batch import cluster
+from napari_samv1.batch.cluster import ClusterError, OtherVersionError
 from napari_samv1.batch.settings import command_for
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.cli import main
@@ -173,6 +175,17 @@ def test_misuse_is_status_two_and_says_what_would_be_right(words, why, capsys, t
     assert stopped.value.code == 2
     assert (tmp_path / "out" / "raw.tif").read_bytes() == b"mine"
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "status"), [(OtherVersionError("so"), 2), (ClusterError("so"), 1)])
+def test_a_cluster_that_cannot_be_used_is_a_sentence(segment, error, status, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise error
+        yield
+
+    monkeypatch.setattr(cluster, "on_cluster", refuse)
+    assert segment("--scheduler", "tcp://127.0.0.1:1") == status
+    assert capsys.readouterr().err == "napari-samv1: so\n"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(images, tmp_path):

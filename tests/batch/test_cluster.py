@@ -6,14 +6,16 @@ import os
 import signal
 import threading
 import time
+from importlib import metadata
 
 import numpy as np
 import pytest
 import tifffile
 from distributed import Client, LocalCluster
 
-from napari_samv1.batch.cluster import ClusterError, on_cluster
-from napari_samv1.batch.segment import segment_file
+from napari_samv1.batch import cluster as module
+from napari_samv1.batch.cluster import ClusterError, OtherVersionError, on_cluster
+from napari_samv1.batch.segment import Part, segment_file
 from small_model import picture
 
 
@@ -74,3 +76,41 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, images, task_for):
 def test_no_scheduler_is_a_sentence(monkeypatch):
     with pytest.raises(ClusterError, match="there is no scheduler at nonsense"):
         next(on_cluster([], "nonsense"))
+
+
+def set_version(text):
+    """Set the version that a worker takes this package to have; returns the one before."""
+    before = metadata.version("napari-samv1")
+    metadata.version = lambda name: text
+    return before
+
+
+@pytest.fixture
+def old_workers(cluster):
+    with Client(cluster.scheduler_address) as client:
+        before = client.run(set_version, "0.0.1")
+        yield before
+        client.run(set_version, next(iter(before.values())))
+
+
+def test_workers_of_another_version_are_refused_before_any_work(cluster, old_workers, images, task_for):
+    task = task_for(images[0], intensity=(0, 240))
+    with pytest.raises(OtherVersionError, match=r"worker tcp://.* has napari-samv1 0.0.1, and this process "):
+        list(on_cluster([task], cluster.scheduler_address))
+    assert not task.folder.exists()
+
+
+@pytest.mark.parametrize("step", ["_planned", "_found", "_joined"])
+def test_a_worker_of_another_version_that_comes_later_takes_no_task(cluster, images, task_for, step):
+    task = task_for(images[0], intensity=(0, 240))
+    made_from = task.made_from | {"version": "0.0.1"}
+    words = {
+        "_planned": (task, "0.0.1"),
+        "_found": (task, Part(0), "0.0.1"),
+        "_joined": (task, made_from, [], []),
+    }
+    with (
+        Client(cluster.scheduler_address) as client,
+        pytest.raises(OtherVersionError, match=r", and this process 0.0.1: install the same version"),
+    ):
+        client.submit(getattr(module, step), *words[step], pure=False).result()

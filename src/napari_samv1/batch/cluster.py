@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from importlib import metadata
 from typing import Any
 
 from napari_samv1.batch.segment import (
@@ -26,8 +27,21 @@ NO_CLUSTER = "a scheduler needs the package distributed: run `pip install 'napar
 OnTask = Callable[[Task, int, int], None]
 
 
+PACKAGE = "napari-samv1"
+
+
 class ClusterError(Exception):
     """A cluster cannot be used; the message says why."""
+
+
+class OtherVersionError(ClusterError):
+    """A worker has another version of this package, which may find other objects."""
+
+    @classmethod
+    def of(cls, worker: str, has: str, own: str) -> OtherVersionError:
+        return cls(
+            f"worker {worker} has {PACKAGE} {has}, and this process {own}: install the same version for both"
+        )
 
 
 def on_threads(tasks: Sequence[Task], workers: int, on_progress: OnTask | None = None) -> Iterator[Outcome]:
@@ -66,7 +80,8 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
     Raises
     ------
     ClusterError
-        If the scheduler does not answer, or the package distributed is missing.
+        If the scheduler does not answer, a worker has another version of this package, or the package
+        distributed is missing.
     """
     try:
         from distributed import Client
@@ -82,8 +97,10 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
         started = time.monotonic()
         begun = {task: _begun(task) for task in tasks}
         yield from (one for one in begun.values() if isinstance(one, Outcome))
+        _require_same_version(client)
+        own = metadata.version(PACKAGE)
         plans = {
-            client.submit(_planned, task, pure=False): task
+            client.submit(_planned, task, own, pure=False): task
             for task, one in begun.items()
             if not isinstance(one, Outcome)
         }
@@ -93,13 +110,15 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
             task = plans[future] if future in plans else ends[future]
             try:
                 result = future.result()
+            except OtherVersionError:
+                raise
             # the scheduler gives up a task that kills its workers, for example by lack of memory
             except Exception as error:
                 result = failed(task, error, started)
             if isinstance(result, Outcome):
                 yield replace(result, seconds=time.monotonic() - started)
                 continue
-            found = [client.submit(_found, task, part, pure=False) for part in result]
+            found = [client.submit(_found, task, part, own, pure=False) for part in result]
             end = client.submit(_joined, task, begun[task], result, found, pure=False)
             ends[end] = task
             coming.add(end)
@@ -114,14 +133,36 @@ def _begun(task: Task) -> dict[str, Any] | Outcome:
         return failed(task, error, time.monotonic())
 
 
-def _planned(task: Task) -> list[Part] | Outcome:
+def _require_same_version(client: Any) -> None:
+    """Check the workers that are there; of those that come later, each task does."""
+    own = metadata.version(PACKAGE)
+    for worker, found in client.run(metadata.version, PACKAGE, on_error="return").items():
+        if isinstance(found, metadata.PackageNotFoundError):
+            raise OtherVersionError.of(worker, "not installed", own)
+        # another error is of a worker that has just ended
+        if isinstance(found, str) and found != own:
+            raise OtherVersionError.of(worker, found, own)
+
+
+def _require_version(expected: str) -> None:
+    """Check this worker's version."""
+    from distributed import get_worker
+
+    own = metadata.version(PACKAGE)
+    if own != expected:
+        raise OtherVersionError.of(get_worker().address, own, expected)
+
+
+def _planned(task: Task, version: str) -> list[Part] | Outcome:
+    _require_version(version)
     try:
         return parts_of(task)
     except Exception as error:
         return failed(task, error, time.monotonic())
 
 
-def _found(task: Task, part: Part) -> Any:
+def _found(task: Task, part: Part, version: str) -> Any:
+    _require_version(version)
     # errors are returned, so that their sentence is made in the worker
     try:
         return find_part(task, part)
@@ -130,6 +171,7 @@ def _found(task: Task, part: Part) -> Any:
 
 
 def _joined(task: Task, made_from: dict[str, Any], parts: Sequence[Part], found: Sequence[Any]) -> Outcome:
+    _require_version(made_from["version"])
     for one in found:
         if isinstance(one, Outcome):
             return one

@@ -242,7 +242,7 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
 
 
 def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:
-    from napari_samv1.batch.cluster import ClusterError, on_cluster, on_threads
+    from napari_samv1.batch.cluster import ClusterError, OtherVersionError, on_cluster, on_threads
 
     started = time.monotonic()
     bar = _Bar(len(tasks), is_shown=not (chosen.quiet or chosen.json) and sys.stderr.isatty())
@@ -260,6 +260,9 @@ def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:
             bar.clear()
             print(json.dumps(outcome.to_json()) if chosen.json else _line(outcome, chosen.output), flush=True)
             bar.image_done()
+    except OtherVersionError as error:
+        fail(str(error))
+        return 2
     except ClusterError as error:
         return fail(str(error))
     finally:
