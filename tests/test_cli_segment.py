@@ -188,6 +188,12 @@ def test_a_cluster_that_cannot_be_used_is_a_sentence(segment, error, status, mon
     assert capsys.readouterr().err == "napari-samv1: so\n"
 
 
+def test_a_cluster_without_workers_is_told_of_on_stderr(segment, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "on_cluster", lambda tasks, address, on_wait: iter([on_wait()][:0]))
+    segment("--scheduler", "tcp://127.0.0.1:1")
+    assert capsys.readouterr().err == "napari-samv1: waiting for workers at tcp://127.0.0.1:1\n"
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(images, tmp_path):
     script = "import sys; from napari_samv1.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", script, "segment", "--help"]

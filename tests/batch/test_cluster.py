@@ -28,6 +28,19 @@ def cluster():
 
 
 @pytest.fixture
+def empty_cluster():
+    with LocalCluster(
+        n_workers=0,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        dashboard_address=None,
+        host="127.0.0.1",
+    ) as own:
+        yield own
+
+
+@pytest.fixture
 def images(tmp_path):
     paths = [tmp_path / f"{i}.npy" for i in range(3)]
     for i, path in enumerate(paths):
@@ -114,3 +127,20 @@ def test_a_worker_of_another_version_that_comes_later_takes_no_task(cluster, ima
         pytest.raises(OtherVersionError, match=r", and this process 0.0.1: install the same version"),
     ):
         client.submit(getattr(module, step), *words[step], pure=False).result()
+
+
+def test_a_cluster_without_workers_is_told_of_and_waited_for(empty_cluster, images, task_for, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    told = []
+
+    def start_worker():
+        told.append(1)
+        empty_cluster.scale(1)
+
+    [outcome] = on_cluster([task_for(images[1])], empty_cluster.scheduler_address, start_worker)
+    assert outcome.status == "done"
+    assert len(told) == 1
+    told.clear()
+    [outcome] = on_cluster([task_for(images[2])], empty_cluster.scheduler_address, start_worker)
+    assert outcome.status == "done"
+    assert not told

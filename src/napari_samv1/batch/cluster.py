@@ -24,6 +24,9 @@ from napari_samv1.engine.progress import Cancelled
 
 NO_CLUSTER = "a scheduler needs the package distributed: run `pip install 'napari-samv1[cluster]'`"
 
+PATIENCE_SECONDS = 5.0
+"""Time after which a cluster without workers is told of."""
+
 OnTask = Callable[[Task, int, int], None]
 
 
@@ -71,11 +74,14 @@ def on_threads(tasks: Sequence[Task], workers: int, on_progress: OnTask | None =
             stopped = True
 
 
-def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
+def on_cluster(
+    tasks: Sequence[Task], address: str, on_wait: Callable[[], None] | None = None
+) -> Iterator[Outcome]:
     """Segment images on a running dask.distributed cluster; yield outcomes as they are ready.
 
     A task is a plane or a group of regions. If a worker dies, the scheduler gives its task to another one.
-    Workers must see the input and output folders under the same paths as this process.
+    Workers must see the input and output folders under the same paths as this process. ``on_wait`` is called
+    once if there is no worker after a few seconds; tasks wait for one.
 
     Raises
     ------
@@ -104,6 +110,9 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
             for task, one in begun.items()
             if not isinstance(one, Outcome)
         }
+        # after the tasks are there, because some clusters start workers for tasks only
+        if plans and on_wait is not None and not _has_workers(client):
+            on_wait()
         ends: dict[Any, Task] = {}
         coming = completed(list(plans))
         for future in coming:
@@ -131,6 +140,15 @@ def _begun(task: Task) -> dict[str, Any] | Outcome:
         return finished(task, made_from) or made_from
     except Exception as error:
         return failed(task, error, time.monotonic())
+
+
+def _has_workers(client: Any) -> bool:
+    """Return True as soon as there is a worker, and False if there is none for a few seconds."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _require_same_version(client: Any) -> None:

@@ -248,8 +248,13 @@ def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:
     bar = _Bar(len(tasks), is_shown=not (chosen.quiet or chosen.json) and sys.stderr.isatty())
     counts = {"done": 0, "skipped": 0, "failed": 0}
     objects = 0
+
+    def tell_of_waiting() -> None:
+        bar.clear()
+        print(f"napari-samv1: waiting for workers at {chosen.scheduler}", file=sys.stderr, flush=True)
+
     outcomes: Iterator[Outcome] = (
-        on_cluster(tasks, chosen.scheduler)
+        on_cluster(tasks, chosen.scheduler, tell_of_waiting)
         if chosen.scheduler
         else on_threads(tasks, chosen.workers, bar.within)
     )
