@@ -144,3 +144,11 @@ def test_a_cluster_without_workers_is_told_of_and_waited_for(empty_cluster, imag
     [outcome] = on_cluster([task_for(images[2])], empty_cluster.scheduler_address, start_worker)
     assert outcome.status == "done"
     assert not told
+
+
+def test_a_scheduler_that_ends_is_one_line_for_each_image(empty_cluster, images, task_for, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    tasks = [task_for(path) for path in images]
+    outcomes = list(on_cluster(tasks, empty_cluster.scheduler_address, empty_cluster.close))
+    gone = f"the scheduler at {empty_cluster.scheduler_address} is gone: start it and run the same command"
+    assert [one.error.removesuffix(" to continue") for one in outcomes] == [gone] * len(images)

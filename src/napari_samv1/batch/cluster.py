@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
 from typing import Any
@@ -90,7 +92,7 @@ def on_cluster(
         distributed is missing.
     """
     try:
-        from distributed import Client
+        from distributed import CancelledError, Client
         from distributed import as_completed as completed
     except ImportError as error:
         raise ClusterError(NO_CLUSTER) from error
@@ -99,17 +101,15 @@ def on_cluster(
     # distributed has an error for each: a wrong address, no answer, different versions
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(f"there is no scheduler at {address}: {error}") from error
-    with client:
+    with _closed_quietly(client):
         started = time.monotonic()
         begun = {task: _begun(task) for task in tasks}
         yield from (one for one in begun.values() if isinstance(one, Outcome))
-        _require_same_version(client)
+        unfinished = [task for task, one in begun.items() if not isinstance(one, Outcome)]
+        if unfinished:
+            _require_same_version(client)
         own = metadata.version(PACKAGE)
-        plans = {
-            client.submit(_planned, task, own, pure=False): task
-            for task, one in begun.items()
-            if not isinstance(one, Outcome)
-        }
+        plans = {client.submit(_planned, task, own, pure=False): task for task in unfinished}
         # after the tasks are there, because some clusters start workers for tasks only
         if plans and on_wait is not None and not _has_workers(client):
             on_wait()
@@ -121,6 +121,11 @@ def on_cluster(
                 result = future.result()
             except OtherVersionError:
                 raise
+            except CancelledError:
+                sentence = (
+                    f"the scheduler at {address} is gone: start it and run the same command to continue"
+                )
+                result = Outcome(task.path, "failed", error=sentence)
             # the scheduler gives up a task that kills its workers, for example by lack of memory
             except Exception as error:
                 result = failed(task, error, started)
@@ -142,12 +147,30 @@ def _begun(task: Task) -> dict[str, Any] | Outcome:
         return failed(task, error, time.monotonic())
 
 
+@contextmanager
+def _closed_quietly(client: Any) -> Iterator[None]:
+    """Close a client at the end, without its traceback of a scheduler that is gone."""
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    try:
+        with client:
+            try:
+                yield
+            finally:
+                log.setLevel(logging.CRITICAL)
+    finally:
+        log.setLevel(level)
+
+
 def _has_workers(client: Any) -> bool:
     """Return True as soon as there is a worker, and False if there is none for a few seconds."""
     try:
         client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
     except TimeoutError:
         return False
+    # without a scheduler each task fails with a sentence
+    except OSError:
+        return True
     return True
 
 
