@@ -153,6 +153,7 @@ def test_settings_can_be_saved_without_an_image(tmp_path):
         ([".", "-o", "out", "--intensity", "bright"], "--intensity must be LOW,HIGH"),
         ([".", "-o", "out", "--settings", "none.toml"], "none.toml could not be read"),
         ([".", "-o", "out", "--workers", "0"], "--workers must be 1 or more"),
+        ([".", "-o", "out", "--scheduler", ""], "--scheduler must be an address such as tcp://node1:8786"),
         ([".", "-o", "out", "--detail", "abc"], "must be a number, whole or auto, got 'abc'"),
         ([".", "-o", "out", "--intensity", "10,5"], "the lower one first"),
         (["--save-settings", "."], "--save-settings . could not be written"),

@@ -85,6 +85,8 @@ def run(words: list[str]) -> int:
         parser.error(str(error))
     if chosen.workers < 1:
         parser.error(f"--workers must be 1 or more, got {chosen.workers}")
+    if chosen.scheduler is not None and not chosen.scheduler.strip():
+        parser.error("--scheduler must be an address such as tcp://node1:8786, got an empty one")
     if chosen.save_settings is not None:
         try:
             _save(chosen.save_settings, settings)
