@@ -178,6 +178,21 @@ def test_misuse_is_status_two_and_says_what_would_be_right(words, why, capsys, t
     assert why in capsys.readouterr().err
 
 
+def test_a_model_that_is_a_file_has_its_whole_path_for_workers_and_in_settings_the_given_one(
+    segment, tmp_path, monkeypatch
+):
+    tasks = []
+    monkeypatch.setattr(cluster, "on_cluster", lambda given, *_: tasks.extend(given) or iter(()))
+    monkeypatch.chdir(tmp_path)
+    words = ["--scheduler", "tcp://127.0.0.1:1", "--save-settings", "mine.toml", "--model"]
+    segment(*words, "random.pt")
+    assert {one.settings.model for one in tasks} == {str(tmp_path / "random.pt")}
+    assert tomllib.loads((tmp_path / "mine.toml").read_text())["model"] == "random.pt"
+    tasks.clear()
+    segment(*words, "tiny")
+    assert {one.settings.model for one in tasks} == {"tiny"}
+
+
 @pytest.mark.parametrize(("error", "status"), [(OtherVersionError("so"), 2), (ClusterError("so"), 1)])
 def test_a_cluster_that_cannot_be_used_is_a_sentence(segment, error, status, monkeypatch, capsys):
     def refuse(*_, **__):

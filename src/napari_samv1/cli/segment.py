@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,6 @@ def run(words: list[str]) -> int:
     from napari_samv1.batch.settings import SegmentSettings, SettingsError
     from napari_samv1.checkpoints.device import choose_device
     from napari_samv1.checkpoints.errors import CheckpointError
-    from napari_samv1.checkpoints.load import locate
     from napari_samv1.images.source import ReadError
 
     parser = _parser()
@@ -100,7 +99,6 @@ def run(words: list[str]) -> int:
         parser.error("name a folder for the outputs: --output DIR")
     try:
         tasks = _tasks(chosen, settings)
-        locate(settings.model)
         if not chosen.scheduler:
             choose_device(settings.device)
     except (CheckpointError, ReadError, ValueError) as error:
@@ -225,6 +223,7 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
     from napari_samv1.batch.finished import RECORDS
     from napari_samv1.batch.inputs import inputs, refuse_replaced
     from napari_samv1.batch.segment import Task
+    from napari_samv1.checkpoints.load import locate
     from napari_samv1.images.source import ReadError
 
     if chosen.prompts is not None and not chosen.prompts.exists():
@@ -233,6 +232,10 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
     folder = chosen.output.expanduser().absolute()
     cache = None if chosen.cache is None else chosen.cache.expanduser().absolute()
     found = inputs(chosen.inputs, folder)
+    weights, listed = locate(settings.model)
+    if listed is None:
+        # a worker of a cluster may run in another folder
+        settings = replace(settings, model=str(weights.absolute()))
     tasks = [Task(one.path, one.stem, folder, settings, prompts, cache) for one in found]
     sources = [one.path for one in found] + ([] if prompts is None else [prompts])
     refuse_replaced(sources, [target for task in tasks for target in task.targets])
