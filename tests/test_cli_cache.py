@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
 import napari_samv1
 from napari_samv1 import Predictor, Prompts
 from napari_samv1.cli import main
+from napari_samv1.disk import embeddings
 from napari_samv1.engine import view as view_module
 from napari_samv1.records.preparation import Preparation
 from small_model import picture, random_model
@@ -68,6 +72,37 @@ def test_an_image_that_cannot_be_read_or_would_not_fit_is_a_sentence_and_the_oth
     assert "there is no file" in told
     assert "its 13 regions would take 0.0 GB of a cache of 5e-05 GB" in told
     assert "small.npy: 1 of 1 regions" in told
+
+
+def test_a_cache_that_cannot_be_written_is_status_one_and_ends_the_run(
+    encodings, tmp_path, capsys, monkeypatch
+):
+    path, cache = tmp_path / "a.npy", tmp_path / "cache"
+    np.save(path, picture(100, 130)[..., 0])
+    words = ["embed", str(path), str(path), "--cache", str(cache)]
+    write, left = embeddings.write_file, [5]
+
+    def write_or_refuse(*args):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(*args)
+
+    monkeypatch.setattr(embeddings, "write_file", write_or_refuse)
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].startswith(
+        f"napari-samv1: {path}: embeddings could not be written to {cache}: No space left on device; "
+    )
+    assert "5 embeddings" in captured.out
+    assert len(encodings) == 6
+    left[0] = 20
+    assert main(words) == 0
+    assert len(encodings) == 6 + 8
+    # nothing is to be written
+    assert left[0] == 12
+    left[0] = 0
+    assert main(words) == 0
 
 
 def test_the_cache_tells_what_it_holds_and_is_cleared(tmp_path, capsys):

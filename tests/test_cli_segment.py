@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,9 @@ import pytest
 import tifffile
 import torch
 
+from locked import lock
+from napari_samv1.batch import cluster
+from napari_samv1.batch.cluster import ClusterError, OtherVersionError
 from napari_samv1.batch.settings import command_for
 from napari_samv1.checkpoints.meta_keys import to_published
 from napari_samv1.cli import main
@@ -36,9 +40,9 @@ def segment(tmp_path, images):
     model = tmp_path / "random.pt"
     torch.save(to_published(random_model().network.state_dict(), CONFIG), model)
 
-    def run(*words, settings=ALL):
+    def run(*words, settings=ALL, image=images):
         own = ["--model", str(model), "--device", "cpu", *settings]
-        return main(["segment", str(images), "--output", str(tmp_path / "out"), *own, *map(str, words)])
+        return main(["segment", str(image), "--output", str(tmp_path / "out"), *own, *map(str, words)])
 
     return run
 
@@ -84,6 +88,30 @@ def test_a_broken_image_is_status_one_and_the_others_are_done(segment, images, c
     assert out.splitlines()[-1].startswith("2 done, 1 failed: ")
 
 
+def test_a_folder_that_cannot_be_read_fails_and_the_others_are_done(segment, images, monkeypatch, capsys):
+    lock(images / "deep", monkeypatch)
+    assert segment() == 1
+    out = capsys.readouterr().out
+    assert f"deep: FAILED: {images / 'deep'} cannot be read: Permission denied" in out
+    assert out.splitlines()[-1].startswith("1 done, 1 failed: ")
+    assert segment(image=images / "deep" / "b.npy") == 1
+    assert "b.npy cannot be read: Permission denied" in capsys.readouterr().out
+    for words in (["--output", images / "deep" / "out"], ["--prompts", images / "deep" / "b.csv"]):
+        with pytest.raises(SystemExit) as stopped:
+            segment(*words)
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names on this system")
+def test_a_pipe_in_a_folder_is_left_out_and_one_that_is_named_fails(segment, images, capsys):
+    os.mkfifo(images / "z.tif")
+    assert segment() == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("2 done: ")
+    assert segment(image=images / "z.tif") == 1
+    assert "z.tif is a pipe or a device, and a file is expected" in capsys.readouterr().out
+
+
 @pytest.mark.filterwarnings(OTHERS_READERS)
 def test_json_is_an_object_for_each_image_and_the_summary(segment, images, tmp_path, capsys):
     (images / "bad.tif").write_bytes(b"nonsense")
@@ -125,6 +153,7 @@ def test_settings_can_be_saved_without_an_image(tmp_path):
         ([".", "-o", "out", "--intensity", "bright"], "--intensity must be LOW,HIGH"),
         ([".", "-o", "out", "--settings", "none.toml"], "none.toml could not be read"),
         ([".", "-o", "out", "--workers", "0"], "--workers must be 1 or more"),
+        ([".", "-o", "out", "--scheduler", ""], "--scheduler must be an address such as tcp://node1:8786"),
         ([".", "-o", "out", "--detail", "abc"], "must be a number, whole or auto, got 'abc'"),
         ([".", "-o", "out", "--intensity", "10,5"], "the lower one first"),
         (["--save-settings", "."], "--save-settings . could not be written"),
@@ -147,6 +176,38 @@ def test_misuse_is_status_two_and_says_what_would_be_right(words, why, capsys, t
     assert stopped.value.code == 2
     assert (tmp_path / "out" / "raw.tif").read_bytes() == b"mine"
     assert why in capsys.readouterr().err
+
+
+def test_a_model_that_is_a_file_has_its_whole_path_for_workers_and_in_settings_the_given_one(
+    segment, tmp_path, monkeypatch
+):
+    tasks = []
+    monkeypatch.setattr(cluster, "on_cluster", lambda given, *_: tasks.extend(given) or iter(()))
+    monkeypatch.chdir(tmp_path)
+    words = ["--scheduler", "tcp://127.0.0.1:1", "--save-settings", "mine.toml", "--model"]
+    segment(*words, "random.pt")
+    assert {one.settings.model for one in tasks} == {str(tmp_path / "random.pt")}
+    assert tomllib.loads((tmp_path / "mine.toml").read_text())["model"] == "random.pt"
+    tasks.clear()
+    segment(*words, "tiny")
+    assert {one.settings.model for one in tasks} == {"tiny"}
+
+
+@pytest.mark.parametrize(("error", "status"), [(OtherVersionError("so"), 2), (ClusterError("so"), 1)])
+def test_a_cluster_that_cannot_be_used_is_a_sentence(segment, error, status, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise error
+        yield
+
+    monkeypatch.setattr(cluster, "on_cluster", refuse)
+    assert segment("--scheduler", "tcp://127.0.0.1:1") == status
+    assert capsys.readouterr().err == "napari-samv1: so\n"
+
+
+def test_a_cluster_without_workers_is_told_of_on_stderr(segment, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "on_cluster", lambda tasks, address, on_wait: iter([on_wait()][:0]))
+    segment("--scheduler", "tcp://127.0.0.1:1")
+    assert capsys.readouterr().err == "napari-samv1: waiting for workers at tcp://127.0.0.1:1\n"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(images, tmp_path):

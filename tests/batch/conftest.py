@@ -9,8 +9,12 @@ import torch
 
 from napari_samv1.batch.segment import Task
 from napari_samv1.batch.settings import SegmentSettings
+from napari_samv1.checkpoints.dense import head_path, save_head
+from napari_samv1.checkpoints.digests import Digests
 from napari_samv1.checkpoints.meta_keys import to_published
+from napari_samv1.model.dense_head import DenseHead, DenseHeadConfig
 from napari_samv1.records.automatic import AutomaticSettings
+from napari_samv1.records.calibration import Calibration
 from small_model import CONFIG, random_model
 
 # whatever the random weights answer is kept
@@ -27,6 +31,17 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture
 def settings(checkpoint):
     return SegmentSettings(model=str(checkpoint), device="cpu", automatic=ALL)
+
+
+@pytest.fixture
+def dense_head_for():
+    """A function that writes a random dense head of some width beside a weight file."""
+
+    def write(weights, width=6):
+        head = DenseHead(DenseHeadConfig(channels=8, width=width, depth=2, fine_width=4, fine_depth=3))
+        save_head(head_path(weights), head, Calibration(), Digests.of_file(weights).sha256)
+
+    return write
 
 
 @pytest.fixture

@@ -6,14 +6,16 @@ import os
 import signal
 import threading
 import time
+from importlib import metadata
 
 import numpy as np
 import pytest
 import tifffile
 from distributed import Client, LocalCluster
 
-from napari_samv1.batch.cluster import ClusterError, on_cluster
-from napari_samv1.batch.segment import segment_file
+from napari_samv1.batch import cluster as module
+from napari_samv1.batch.cluster import ClusterError, OtherVersionError, on_cluster
+from napari_samv1.batch.segment import Part, segment_file
 from small_model import picture
 
 
@@ -21,6 +23,19 @@ from small_model import picture
 def cluster():
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as own:
+        yield own
+
+
+@pytest.fixture
+def empty_cluster():
+    with LocalCluster(
+        n_workers=0,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        dashboard_address=None,
+        host="127.0.0.1",
     ) as own:
         yield own
 
@@ -74,3 +89,66 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, images, task_for):
 def test_no_scheduler_is_a_sentence(monkeypatch):
     with pytest.raises(ClusterError, match="there is no scheduler at nonsense"):
         next(on_cluster([], "nonsense"))
+
+
+def set_version(text):
+    """Set the version that a worker takes this package to have; returns the one before."""
+    before = metadata.version("napari-samv1")
+    metadata.version = lambda name: text
+    return before
+
+
+@pytest.fixture
+def old_workers(cluster):
+    with Client(cluster.scheduler_address) as client:
+        before = client.run(set_version, "0.0.1")
+        yield before
+        client.run(set_version, next(iter(before.values())))
+
+
+def test_workers_of_another_version_are_refused_before_any_work(cluster, old_workers, images, task_for):
+    task = task_for(images[0], intensity=(0, 240))
+    with pytest.raises(OtherVersionError, match=r"worker tcp://.* has napari-samv1 0.0.1, and this process "):
+        list(on_cluster([task], cluster.scheduler_address))
+    assert not task.folder.exists()
+
+
+@pytest.mark.parametrize("step", ["_planned", "_found", "_joined"])
+def test_a_worker_of_another_version_that_comes_later_takes_no_task(cluster, images, task_for, step):
+    task = task_for(images[0], intensity=(0, 240))
+    made_from = task.made_from | {"version": "0.0.1"}
+    words = {
+        "_planned": (task, "0.0.1"),
+        "_found": (task, Part(0), "0.0.1"),
+        "_joined": (task, made_from, [], []),
+    }
+    with (
+        Client(cluster.scheduler_address) as client,
+        pytest.raises(OtherVersionError, match=r", and this process 0.0.1: install the same version"),
+    ):
+        client.submit(getattr(module, step), *words[step], pure=False).result()
+
+
+def test_a_cluster_without_workers_is_told_of_and_waited_for(empty_cluster, images, task_for, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    told = []
+
+    def start_worker():
+        told.append(1)
+        empty_cluster.scale(1)
+
+    [outcome] = on_cluster([task_for(images[1])], empty_cluster.scheduler_address, start_worker)
+    assert outcome.status == "done"
+    assert len(told) == 1
+    told.clear()
+    [outcome] = on_cluster([task_for(images[2])], empty_cluster.scheduler_address, start_worker)
+    assert outcome.status == "done"
+    assert not told
+
+
+def test_a_scheduler_that_ends_is_one_line_for_each_image(empty_cluster, images, task_for, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    tasks = [task_for(path) for path in images]
+    outcomes = list(on_cluster(tasks, empty_cluster.scheduler_address, empty_cluster.close))
+    gone = f"the scheduler at {empty_cluster.scheduler_address} is gone: start it and run the same command"
+    assert [one.error.removesuffix(" to continue") for one in outcomes] == [gone] * len(images)

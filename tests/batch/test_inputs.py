@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
+from locked import lock
 from napari_samv1.batch.finished import RECORDS, finish, is_finished, recorded, unfinish
 from napari_samv1.batch.inputs import inputs, refuse_replaced
 from napari_samv1.images.source import ReadError
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names on this system")
 
 
 @pytest.fixture
@@ -24,6 +28,24 @@ def stems(words):
 
 def test_a_folder_is_searched_for_images_and_keeps_their_paths(folder):
     assert stems([folder]) == ["a", "b", "sub/c", "sub/d"]
+
+
+def test_what_cannot_be_read_is_an_input_so_that_it_fails(folder, monkeypatch):
+    lock(folder / "sub", monkeypatch)
+    assert stems([folder]) == ["a", "b", "sub"]
+    assert stems([folder / "sub"]) == ["sub"]
+    assert stems([folder / "sub" / "c.png"]) == ["c"]
+    assert stems([folder / "*"]) == ["a", "b", "notes", "sub"]
+    inputs_found = [one.path for one in inputs([str(folder / "sub" / "c.png")])]
+    refuse_replaced(inputs_found, [folder / "sub" / "out" / "c.tif"])
+
+
+@needs_pipes
+def test_a_pipe_is_an_input_only_if_it_is_named(folder):
+    os.mkfifo(folder / "z.tif")
+    assert stems([folder]) == ["a", "b", "sub/c", "sub/d"]
+    assert stems([folder / "*.tif"]) == ["a", "b"]
+    assert stems([folder / "z.tif"]) == ["z"]
 
 
 def test_a_file_goes_by_its_name_and_a_pattern_by_what_is_below_its_fixed_part(folder):

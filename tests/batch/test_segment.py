@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import weakref
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from napari_samv1 import Cancelled, Predictor, Prompts, load_model, segment_ever
 from napari_samv1.annotation.pieces import Object, Piece
 from napari_samv1.batch import outputs
 from napari_samv1.batch.cluster import on_threads
+from napari_samv1.batch.models import model_identity
 from napari_samv1.batch.prompts import Place, prompts_for
 from napari_samv1.batch.reading import calibration, open_planes
 from napari_samv1.batch.segment import find_part, join_parts, parts_of, segment_file
+from napari_samv1.checkpoints.dense import head_path
+from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.images.source import ReadError
 from napari_samv1.records.place import Plane
 from napari_samv1.storage.session.folder import save_session
@@ -247,6 +251,25 @@ def test_finished_outputs_are_skipped_and_others_made_again(image, task_for):
     os.utime(image, (1, 1))
     assert segment_file(task_for(image)).status == "done"
     assert segment_file(task_for(image)).status == "skipped"
+
+
+def test_a_dense_head_that_is_added_replaced_or_removed_makes_outputs_again(
+    image, task_for, checkpoint, dense_head_for, tmp_path
+):
+    weights = tmp_path / "mine.pt"
+    shutil.copy(checkpoint, weights)
+    task = task_for(image, model=str(weights))
+    segment_file(task)
+    for width in (6, 8):
+        dense_head_for(weights, width)
+        assert segment_file(task).status == "done"
+        assert segment_file(task).status == "skipped"
+    head_path(weights).unlink()
+    assert segment_file(task).status == "done"
+
+
+def test_the_bundled_model_is_known_by_its_name_and_size():
+    assert model_identity("tiny") == f"tiny, {MODELS['tiny'].path.stat().st_size} bytes, 0"
 
 
 def test_what_changes_while_it_is_segmented_is_not_finished(image, task_for):

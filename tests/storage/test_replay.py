@@ -14,6 +14,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from locked import lock
 from napari_samv1.annotation import edits
 from napari_samv1.annotation.pieces import Answer
 from napari_samv1.checkpoints.errors import CheckpointError
@@ -363,6 +364,12 @@ def test_other_weights_are_refused(case, tmp_path, capsys):
 def test_no_session_is_one_sentence(tmp_path, capsys):
     assert main(["replay", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("napari-samv1: there is no session in ")
+
+
+def test_a_session_in_a_folder_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch, capsys):
+    lock(tmp_path, monkeypatch)
+    assert main(["replay", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"napari-samv1: {tmp_path} cannot be read: Permission denied\n"
 
 
 def with_computation(plane, change):

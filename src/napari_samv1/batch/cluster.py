@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib import metadata
 from typing import Any
 
 from napari_samv1.batch.segment import (
@@ -23,11 +26,27 @@ from napari_samv1.engine.progress import Cancelled
 
 NO_CLUSTER = "a scheduler needs the package distributed: run `pip install 'napari-samv1[cluster]'`"
 
+PATIENCE_SECONDS = 5.0
+"""Time after which a cluster without workers is told of."""
+
 OnTask = Callable[[Task, int, int], None]
+
+
+PACKAGE = "napari-samv1"
 
 
 class ClusterError(Exception):
     """A cluster cannot be used; the message says why."""
+
+
+class OtherVersionError(ClusterError):
+    """A worker has another version of this package, which may find other objects."""
+
+    @classmethod
+    def of(cls, worker: str, has: str, own: str) -> OtherVersionError:
+        return cls(
+            f"worker {worker} has {PACKAGE} {has}, and this process {own}: install the same version for both"
+        )
 
 
 def on_threads(tasks: Sequence[Task], workers: int, on_progress: OnTask | None = None) -> Iterator[Outcome]:
@@ -57,19 +76,23 @@ def on_threads(tasks: Sequence[Task], workers: int, on_progress: OnTask | None =
             stopped = True
 
 
-def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
+def on_cluster(
+    tasks: Sequence[Task], address: str, on_wait: Callable[[], None] | None = None
+) -> Iterator[Outcome]:
     """Segment images on a running dask.distributed cluster; yield outcomes as they are ready.
 
     A task is a plane or a group of regions. If a worker dies, the scheduler gives its task to another one.
-    Workers must see the input and output folders under the same paths as this process.
+    Workers must see the input and output folders under the same paths as this process. ``on_wait`` is called
+    once if there is no worker after a few seconds; tasks wait for one.
 
     Raises
     ------
     ClusterError
-        If the scheduler does not answer, or the package distributed is missing.
+        If the scheduler does not answer, a worker has another version of this package, or the package
+        distributed is missing.
     """
     try:
-        from distributed import Client
+        from distributed import CancelledError, Client
         from distributed import as_completed as completed
     except ImportError as error:
         raise ClusterError(NO_CLUSTER) from error
@@ -78,28 +101,38 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
     # distributed has an error for each: a wrong address, no answer, different versions
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(f"there is no scheduler at {address}: {error}") from error
-    with client:
+    with _closed_quietly(client):
         started = time.monotonic()
         begun = {task: _begun(task) for task in tasks}
         yield from (one for one in begun.values() if isinstance(one, Outcome))
-        plans = {
-            client.submit(_planned, task, pure=False): task
-            for task, one in begun.items()
-            if not isinstance(one, Outcome)
-        }
+        unfinished = [task for task, one in begun.items() if not isinstance(one, Outcome)]
+        if unfinished:
+            _require_same_version(client)
+        own = metadata.version(PACKAGE)
+        plans = {client.submit(_planned, task, own, pure=False): task for task in unfinished}
+        # after the tasks are there, because some clusters start workers for tasks only
+        if plans and on_wait is not None and not _has_workers(client):
+            on_wait()
         ends: dict[Any, Task] = {}
         coming = completed(list(plans))
         for future in coming:
             task = plans[future] if future in plans else ends[future]
             try:
                 result = future.result()
+            except OtherVersionError:
+                raise
+            except CancelledError:
+                sentence = (
+                    f"the scheduler at {address} is gone: start it and run the same command to continue"
+                )
+                result = Outcome(task.path, "failed", error=sentence)
             # the scheduler gives up a task that kills its workers, for example by lack of memory
             except Exception as error:
                 result = failed(task, error, started)
             if isinstance(result, Outcome):
                 yield replace(result, seconds=time.monotonic() - started)
                 continue
-            found = [client.submit(_found, task, part, pure=False) for part in result]
+            found = [client.submit(_found, task, part, own, pure=False) for part in result]
             end = client.submit(_joined, task, begun[task], result, found, pure=False)
             ends[end] = task
             coming.add(end)
@@ -114,14 +147,63 @@ def _begun(task: Task) -> dict[str, Any] | Outcome:
         return failed(task, error, time.monotonic())
 
 
-def _planned(task: Task) -> list[Part] | Outcome:
+@contextmanager
+def _closed_quietly(client: Any) -> Iterator[None]:
+    """Close a client at the end, without its traceback of a scheduler that is gone."""
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    try:
+        with client:
+            try:
+                yield
+            finally:
+                log.setLevel(logging.CRITICAL)
+    finally:
+        log.setLevel(level)
+
+
+def _has_workers(client: Any) -> bool:
+    """Return True as soon as there is a worker, and False if there is none for a few seconds."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+    except TimeoutError:
+        return False
+    # without a scheduler each task fails with a sentence
+    except OSError:
+        return True
+    return True
+
+
+def _require_same_version(client: Any) -> None:
+    """Check the workers that are there; of those that come later, each task does."""
+    own = metadata.version(PACKAGE)
+    for worker, found in client.run(metadata.version, PACKAGE, on_error="return").items():
+        if isinstance(found, metadata.PackageNotFoundError):
+            raise OtherVersionError.of(worker, "not installed", own)
+        # another error is of a worker that has just ended
+        if isinstance(found, str) and found != own:
+            raise OtherVersionError.of(worker, found, own)
+
+
+def _require_version(expected: str) -> None:
+    """Check this worker's version."""
+    from distributed import get_worker
+
+    own = metadata.version(PACKAGE)
+    if own != expected:
+        raise OtherVersionError.of(get_worker().address, own, expected)
+
+
+def _planned(task: Task, version: str) -> list[Part] | Outcome:
+    _require_version(version)
     try:
         return parts_of(task)
     except Exception as error:
         return failed(task, error, time.monotonic())
 
 
-def _found(task: Task, part: Part) -> Any:
+def _found(task: Task, part: Part, version: str) -> Any:
+    _require_version(version)
     # errors are returned, so that their sentence is made in the worker
     try:
         return find_part(task, part)
@@ -130,6 +212,7 @@ def _found(task: Task, part: Part) -> Any:
 
 
 def _joined(task: Task, made_from: dict[str, Any], parts: Sequence[Part], found: Sequence[Any]) -> Outcome:
+    _require_version(made_from["version"])
     for one in found:
         if isinstance(one, Outcome):
             return one

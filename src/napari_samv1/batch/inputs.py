@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from errno import EINVAL, ENOENT, ENOTDIR
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from napari_samv1.batch.finished import recorded
 from napari_samv1.batch.plates import images_in_zarr
@@ -36,7 +39,8 @@ def inputs(words: Sequence[str], output: Path | None = None) -> list[Input]:
     Outputs are named by the path below the folder, or below the part of a glob without wildcards; where two
     names would be the same, both keep their suffix. Of an OME-Zarr plate each field is an image. Outputs of
     earlier runs are no inputs, unless named one by one: files that a record lists, and all files of the
-    ``output`` folder if it lies in a searched one.
+    ``output`` folder if it lies in a searched one. A file or folder that cannot be read is an input, so that
+    it fails as one; pipes and devices are, if named one by one.
 
     Raises
     ------
@@ -71,27 +75,34 @@ def refuse_replaced(sources: Iterable[Path], targets: Sequence[Path]) -> None:
     ReadError
         If one does; the message names it.
     """
-    named = {_identity(path): path for path in sources if path.exists()}
+    named = {identity: path for path in sources if (identity := _identity(path)) is not None}
     for target in targets:
-        if target.exists() and _identity(target) in named:
-            source = named[_identity(target)]
-            raise ReadError(f"{source} would be replaced by its own output: give another --output folder")
+        identity = _identity(target)
+        if identity is not None and identity in named:
+            raise ReadError(
+                f"{named[identity]} would be replaced by its own output: give another --output folder"
+            )
     # each folder once, as many outputs share it
     for folder in sorted({folder for target in targets for folder in target.parents}):
-        if folder.exists() and _identity(folder) in named:
+        if _identity(folder) in named:
             raise ReadError(f"the outputs would lie in the input {folder}: give another --output folder")
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Identity of a file or folder; None if there is none, or none that can be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
     return found.st_dev, found.st_ino
 
 
 def _expanded(word: str, output: Path | None) -> list[tuple[Path, str]]:
     path = Path(word).expanduser()
-    if _is_image_folder(path) or path.is_file():
+    kind = _kind(path)
+    if kind in ("image", "special"):
         return [(path.absolute(), path.name)]
-    if path.is_dir():
+    if kind == "folder":
         found = _without_outputs(sorted(_images_in(path)), path, output)
         if not found:
             raise ReadError(f"there is no image in folder {word}, apart from outputs of earlier runs")
@@ -99,11 +110,12 @@ def _expanded(word: str, output: Path | None) -> list[tuple[Path, str]]:
     if glob.has_magic(str(path)):
         base = _fixed_part(path)
         matches = sorted(base.glob(str(path.relative_to(base))))
-        files = [one for one in matches if one.is_file() or _is_image_folder(one)]
         whole = [
             one
-            for one in files
-            if not one.name.startswith(".") and not any(_is_image_folder(folder) for folder in one.parents)
+            for one in matches
+            if not one.name.startswith(".")
+            and _kind(one) == "image"
+            and not any(_is_image_folder(folder) for folder in one.parents)
         ]
         inside = _without_outputs(whole, base, output)
         if not inside:
@@ -116,16 +128,31 @@ def _images_in(folder: Path) -> list[Path]:
     found = []
     for place, folders, files in os.walk(folder):
         here = Path(place)
-        found += [here / name for name in folders if _is_image_folder(here / name)]
-        folders[:] = [
-            name for name in folders if not name.startswith(".") and not _is_image_folder(here / name)
-        ]
+        seen = [name for name in folders if not name.startswith(".")]
+        images = {name for name in seen if _kind(here / name) == "image"}
+        found += [here / name for name in images]
+        folders[:] = [name for name in seen if name not in images]
         found += [
             here / name
             for name in files
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+            if Path(name).suffix.lower() in SUFFIXES
+            and not name.startswith(".")
+            and _kind(here / name) != "special"
         ]
     return found
+
+
+def _kind(path: Path) -> Literal["image", "folder", "special", "missing"]:
+    """Kind of a path. One that cannot be read is an image, whose task then says why."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISDIR(mode):
+            return "image" if stat.S_ISREG(mode) else "special"
+        os.scandir(path).close()
+        return "image" if _is_image_folder(path) else "folder"
+    except OSError as error:
+        # a pattern is an invalid argument on Windows
+        return "missing" if error.errno in (ENOENT, ENOTDIR, EINVAL) else "image"
 
 
 def _without_outputs(found: Sequence[Path], base: Path, output: Path | None) -> list[Path]:
@@ -143,9 +170,11 @@ def _without_outputs(found: Sequence[Path], base: Path, output: Path | None) -> 
 
 
 def _is_image_folder(path: Path) -> bool:
-    if not path.is_dir():
+    try:
+        is_zarr = path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ZARR_FILES)
+        return is_zarr and path.is_dir()
+    except OSError:
         return False
-    return path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ZARR_FILES)
 
 
 def _fixed_part(pattern: Path) -> Path:

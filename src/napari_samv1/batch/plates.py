@@ -16,6 +16,14 @@ def images_in_zarr(path: Path) -> list[Path]:
 
     See OME-NGFF 0.4 and 0.5, "plate", "well" and "bioformats2raw.layout".
     """
+    try:
+        return _images(path)
+    # opening it then says why it cannot be read
+    except OSError:
+        return [path]
+
+
+def _images(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     attributes = _attributes(path)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Literal
 
 from napari_samv1.batch.composite import Composite, open_for
 from napari_samv1.batch.finished import finish, is_finished, unfinish
-from napari_samv1.batch.models import predictor_of
+from napari_samv1.batch.models import model_identity, predictor_of
 from napari_samv1.batch.outputs import Results, path_of, write_outputs
 from napari_samv1.batch.prompts import Place, prompts_for
 from napari_samv1.batch.reading import OpenedImage
 from napari_samv1.batch.settings import SUFFIXES, SegmentSettings
 from napari_samv1.checkpoints.errors import CheckpointError
-from napari_samv1.checkpoints.registry import MODELS
 from napari_samv1.engine.automatic.by_region import find_in_region, joined, region_windows
 from napari_samv1.engine.automatic.everything import in_regions, proposer_for, run
 from napari_samv1.engine.automatic.found import Found, FoundObject
@@ -61,7 +62,7 @@ class Task:
             "input": _fingerprint(self.path),
             "prompts": None if self.prompts is None else _fingerprint(self.prompts),
             "settings": {**self.settings.to_json(), "device": None},
-            "model": _model_identity(self.settings.model),
+            "model": model_identity(self.settings.model),
             "version": version("napari-samv1"),
         }
 
@@ -308,10 +309,12 @@ def _share(on_progress: OnProgress | None, number: int, count: int) -> OnProgres
 
 def _fingerprint(path: Path) -> dict[str, Any]:
     """Name, size and time of a file, or of a folder with all of its files."""
-    if not path.exists():
-        raise ReadError(f"there is no file {path}")
-    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    stats = [one.stat() for one in files]
+    try:
+        stats = [one.stat() for one in _files(path)]
+    except FileNotFoundError as error:
+        raise ReadError(f"there is no file {error.filename}") from error
+    except OSError as error:
+        raise ReadError(f"{error.filename} cannot be read: {error.strerror}") from error
     return {
         "name": path.name,
         "files": len(stats),
@@ -320,11 +323,16 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     }
 
 
-def _model_identity(model: str) -> str:
-    """Text that changes whenever a model's file does, made without reading the file."""
-    listed = MODELS.get(model)
-    path = Path(model).expanduser() if listed is None else listed.path
-    if not path.is_file():
-        return model
-    stat = path.stat()
-    return f"{model}, {stat.st_size} bytes, {0 if listed is not None else stat.st_mtime_ns}"
+def _files(path: Path) -> list[Path]:
+    mode = path.stat().st_mode
+    if S_ISREG(mode):
+        return [path]
+    # opening a pipe would wait for a writer
+    if not S_ISDIR(mode):
+        raise ReadError(f"{path} is a pipe or a device, and a file is expected: write its content to one")
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    inside = [Path(place) / name for place, _, names in os.walk(path, onerror=refuse) for name in names]
+    return [one for one in inside if one.is_file()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import napari_samv1
 from napari_samv1.cli.failing import fail
 
 if TYPE_CHECKING:
+    from napari_samv1.disk.embeddings import EmbeddingFolder
     from napari_samv1.engine.predictor import Predictor
     from napari_samv1.engine.view import ImageView
 
@@ -56,13 +58,24 @@ def run(words: list[str]) -> int:
         model = napari_samv1.load_model(chosen.model, device=chosen.device, dtype=chosen.dtype)
     except ValueError as error:
         return fail(str(error))
+    except OSError as error:
+        return fail(f"{error.filename} cannot be read: {error.strerror}")
     predictor, status = napari_samv1.Predictor(model), 0
-    for path in chosen.images:
-        try:
-            views = list(_views(predictor, path, chosen, DiskStore(folder)))
-            _embed(path, views, chosen.detail or [1.0, "whole"], folder.most_bytes)
-        except (ValueError, napari_samv1.ReadError) as error:
-            status = fail(f"{path}: {error}")
+    # the folder's failure is told at the end
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Embeddings are not written")
+        for path in chosen.images:
+            try:
+                views = list(_views(predictor, path, chosen, DiskStore(folder)))
+                _embed(path, views, chosen.detail or [1.0, "whole"], folder)
+            except (ValueError, napari_samv1.ReadError) as error:
+                status = fail(f"{path}: {error}")
+            if folder.failure:
+                status = fail(
+                    f"{path}: embeddings could not be written to {folder.folder}: {folder.failure}; mend "
+                    f"that or choose another --cache, and run it again"
+                )
+                break
     held = folder.occupied()
     print(f"{folder.folder}\n{held.count} embeddings, {held.nbytes / 1e6:.1f} MB")
     return status
@@ -78,20 +91,23 @@ def _views(predictor: Predictor, path: str, chosen: argparse.Namespace, store: A
         yield predictor.on_image(source, plane=plane, cache=store, rounding=chosen.rounding)
 
 
-def _embed(path: str, views: list[ImageView], details: list[Any], most_bytes: int) -> None:
+def _embed(path: str, views: list[ImageView], details: list[Any], folder: EmbeddingFolder) -> None:
     regions = [
         (view, window) for view in views for window in dict.fromkeys(w for d in details for w in view.grid(d))
     ]
     view, window = regions[0]
     # all regions are as large as the first
     nbytes = view.encode(window).nbytes * len(regions)
-    if nbytes > LARGEST_SHARE * most_bytes:
+    if nbytes > LARGEST_SHARE * folder.most_bytes:
         raise ValueError(
             f"its {len(regions)} regions would take {nbytes / 1e9:.1f} GB of a cache of "
-            f"{most_bytes / 1e9:g} GB; choose a coarser --detail, e.g. 0.25, or only --detail whole"
+            f"{folder.most_bytes / 1e9:g} GB; choose a coarser --detail, e.g. 0.25, or only --detail whole"
         )
     for done, (view, window) in enumerate(regions, start=1):
         view.encode(window)
+        # the others would be lost as well
+        if folder.failure:
+            return
         if done == len(regions) or 10 * done // len(regions) > 10 * (done - 1) // len(regions):
             print(f"{path}: {done} of {len(regions)} regions", file=sys.stderr, flush=True)
 

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,6 @@ def run(words: list[str]) -> int:
     from napari_samv1.batch.settings import SegmentSettings, SettingsError
     from napari_samv1.checkpoints.device import choose_device
     from napari_samv1.checkpoints.errors import CheckpointError
-    from napari_samv1.checkpoints.load import locate
     from napari_samv1.images.source import ReadError
 
     parser = _parser()
@@ -85,6 +84,8 @@ def run(words: list[str]) -> int:
         parser.error(str(error))
     if chosen.workers < 1:
         parser.error(f"--workers must be 1 or more, got {chosen.workers}")
+    if chosen.scheduler is not None and not chosen.scheduler.strip():
+        parser.error("--scheduler must be an address such as tcp://node1:8786, got an empty one")
     if chosen.save_settings is not None:
         try:
             _save(chosen.save_settings, settings)
@@ -98,11 +99,12 @@ def run(words: list[str]) -> int:
         parser.error("name a folder for the outputs: --output DIR")
     try:
         tasks = _tasks(chosen, settings)
-        locate(settings.model)
         if not chosen.scheduler:
             choose_device(settings.device)
     except (CheckpointError, ReadError, ValueError) as error:
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"{error.filename} cannot be read: {error.strerror}")
     return _run(tasks, chosen)
 
 
@@ -221,6 +223,7 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
     from napari_samv1.batch.finished import RECORDS
     from napari_samv1.batch.inputs import inputs, refuse_replaced
     from napari_samv1.batch.segment import Task
+    from napari_samv1.checkpoints.load import locate
     from napari_samv1.images.source import ReadError
 
     if chosen.prompts is not None and not chosen.prompts.exists():
@@ -229,6 +232,10 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
     folder = chosen.output.expanduser().absolute()
     cache = None if chosen.cache is None else chosen.cache.expanduser().absolute()
     found = inputs(chosen.inputs, folder)
+    weights, listed = locate(settings.model)
+    if listed is None:
+        # a worker of a cluster may run in another folder
+        settings = replace(settings, model=str(weights.absolute()))
     tasks = [Task(one.path, one.stem, folder, settings, prompts, cache) for one in found]
     sources = [one.path for one in found] + ([] if prompts is None else [prompts])
     refuse_replaced(sources, [target for task in tasks for target in task.targets])
@@ -240,14 +247,19 @@ def _tasks(chosen: argparse.Namespace, settings: SegmentSettings) -> list[Task]:
 
 
 def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:
-    from napari_samv1.batch.cluster import ClusterError, on_cluster, on_threads
+    from napari_samv1.batch.cluster import ClusterError, OtherVersionError, on_cluster, on_threads
 
     started = time.monotonic()
     bar = _Bar(len(tasks), is_shown=not (chosen.quiet or chosen.json) and sys.stderr.isatty())
     counts = {"done": 0, "skipped": 0, "failed": 0}
     objects = 0
+
+    def tell_of_waiting() -> None:
+        bar.clear()
+        print(f"napari-samv1: waiting for workers at {chosen.scheduler}", file=sys.stderr, flush=True)
+
     outcomes: Iterator[Outcome] = (
-        on_cluster(tasks, chosen.scheduler)
+        on_cluster(tasks, chosen.scheduler, tell_of_waiting)
         if chosen.scheduler
         else on_threads(tasks, chosen.workers, bar.within)
     )
@@ -258,6 +270,9 @@ def _run(tasks: Sequence[Task], chosen: argparse.Namespace) -> int:
             bar.clear()
             print(json.dumps(outcome.to_json()) if chosen.json else _line(outcome, chosen.output), flush=True)
             bar.image_done()
+    except OtherVersionError as error:
+        fail(str(error))
+        return 2
     except ClusterError as error:
         return fail(str(error))
     finally:

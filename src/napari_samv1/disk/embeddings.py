@@ -57,7 +57,7 @@ class EmbeddingFolder:
 
     ``most_bytes`` is 10 GB by default, or the value of ``NAPARI_SAMV1_EMBEDDINGS_DISK_MB``. The folder is
     made with the first embedding. A damaged entry is ignored, and so is one of another version or request.
-    After a failed write there is one warning, and nothing more is written.
+    After a failed write there is one warning, and nothing more is written: ``failure`` says why, or is "".
 
     Raises
     ------
@@ -71,7 +71,7 @@ class EmbeddingFolder:
             raise ValueError(f"cache must be a folder, and {self.folder} is a file")
         self.most_bytes = bytes_asked_for(VARIABLE, MOST_BYTES) if most_bytes is None else most_bytes
         self._lock = Lock()
-        self._is_writable = True
+        self.failure = ""
         self._seen_bytes: int | None = None
 
     def path(self, request: EncodingRequest) -> Path:
@@ -94,7 +94,7 @@ class EmbeddingFolder:
 
     def put(self, request: EncodingRequest, kept: KeptEmbedding) -> None:
         """Store or replace an embedding, and remove old ones if space is short."""
-        if not self._is_writable:
+        if self.failure:
             return
         path, content = self.path(request), _written(request, kept)
         try:
@@ -165,12 +165,12 @@ class EmbeddingFolder:
 
     def _stop_writing(self, error: OSError) -> None:
         with self._lock:
-            if not self._is_writable:
+            if self.failure:
                 return
-            self._is_writable = False
+            self.failure = error.strerror or str(error) or type(error).__name__
         warnings.warn(
             f"Embeddings are not written to {self.folder} from now on, and kept in memory only: "
-            f"{error.strerror or error}",
+            f"{self.failure}",
             stacklevel=4,
         )
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -191,8 +192,14 @@ def _require_ours(folder: Path) -> None:
 
 
 def _session_file(path: Path) -> Path:
-    file = path / SESSION_FILE if path.is_dir() else path
-    if not file.is_file():
+    try:
+        file = path / SESSION_FILE if path.is_dir() else path
+        is_there = S_ISREG(file.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_there = False
+    except OSError as error:
+        raise SessionError(f"{path} cannot be read: {_reason(error)}") from error
+    if not is_there:
         raise SessionError(f"there is no session in {path}: it would hold a file {SESSION_FILE}")
     return file
 
