@@ -29,10 +29,9 @@ NO_CLUSTER = "a scheduler needs the package distributed: run `pip install 'napar
 PATIENCE_SECONDS = 5.0
 """Time after which a cluster without workers is told of."""
 
-OnTask = Callable[[Task, int, int], None]
-
-
 PACKAGE = "napari-samv1"
+
+OnTask = Callable[[Task, int, int], None]
 
 
 class ClusterError(Exception):
@@ -107,7 +106,7 @@ def on_cluster(
         yield from (one for one in begun.values() if isinstance(one, Outcome))
         unfinished = [task for task, one in begun.items() if not isinstance(one, Outcome)]
         if unfinished:
-            _require_same_version(client)
+            _require_same_version(client, address)
         own = metadata.version(PACKAGE)
         plans = {client.submit(_planned, task, own, pure=False): task for task in unfinished}
         # after the tasks are there, because some clusters start workers for tasks only
@@ -122,10 +121,7 @@ def on_cluster(
             except OtherVersionError:
                 raise
             except CancelledError:
-                sentence = (
-                    f"the scheduler at {address} is gone: start it and run the same command to continue"
-                )
-                result = Outcome(task.path, "failed", error=sentence)
+                result = Outcome(task.path, "failed", error=_gone(address))
             # the scheduler gives up a task that kills its workers, for example by lack of memory
             except Exception as error:
                 result = failed(task, error, started)
@@ -168,16 +164,24 @@ def _has_workers(client: Any) -> bool:
         client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
     except TimeoutError:
         return False
-    # without a scheduler each task fails with a sentence
     except OSError:
+        # without a scheduler each task fails with a sentence
         return True
     return True
 
 
-def _require_same_version(client: Any) -> None:
+def _gone(address: str) -> str:
+    return f"the scheduler at {address} is gone: start it and run the same command to continue"
+
+
+def _require_same_version(client: Any, address: str) -> None:
     """Check the workers that are there; of those that come later, each task does."""
     own = metadata.version(PACKAGE)
-    for worker, found in client.run(metadata.version, PACKAGE, on_error="return").items():
+    try:
+        versions = client.run(metadata.version, PACKAGE, on_error="return")
+    except OSError as error:
+        raise ClusterError(_gone(address)) from error
+    for worker, found in versions.items():
         if isinstance(found, metadata.PackageNotFoundError):
             raise OtherVersionError.of(worker, "not installed", own)
         # another error is of a worker that has just ended
