@@ -163,17 +163,6 @@ def test_what_is_not_seen_surely_is_looked_at_closer_if_it_is_surer_there(slide,
     assert len(found.objects) == (slide.count if is_closer else 1)
 
 
-@pytest.mark.parametrize(("closer", "is_closer"), [(0.55, True), (0.45, False)])
-def test_small_objects_are_not_looked_at_closer_where_they_turn_out_to_be_noise(slide, closer, is_closer):
-    class Doubtful(Centres):
-        def __call__(self, embedding):
-            self.score = closer if embedding.frame.window_yxhw[2] < SIDE else 0.6
-            return super().__call__(embedding)
-
-    found = found_in(slide.labels, replace(SEEDED, detail="auto"), Doubtful(slide.labels, radius=3.0))
-    assert any(one.region.window_yxhw[2] < SIDE for one in found.objects) == is_closer
-
-
 def test_a_few_specks_do_not_count_as_small_objects():
     radii = np.array([2, 2, 2, 30], np.float32)
     assert typical_diameter(Proposals(np.zeros((4, 2)), np.ones(4, np.float32), radii)) == 60

@@ -36,10 +36,10 @@ SMALL = 12.0
 """Diameter in model pixels below which objects are searched again at twice the detail."""
 
 UNSURE = 0.7
-"""Mean score of the proposals below which objects of any size may be searched at twice the detail."""
+"""Mean score of the proposals below which larger objects may be searched at twice the detail, too."""
 
 LEAD = 0.1
-"""Lead in the mean score that larger objects need there; small ones must not lose so much."""
+"""Lead in the mean score that they need there."""
 
 COARSEST = 0.25
 """Model pixels per image pixel of a first look; objects below 48 image pixels count as small there."""
@@ -151,24 +151,24 @@ class _Finder:
             self._find(smaller, finer, [*owners, _owner(grid, smaller)])
 
     def _finer(self, embedding: Embedding, proposals: Proposals) -> float | None:
-        """Twice the detail where it may be chosen and the proposer is surer of what it sees closer."""
+        """Twice the detail where it may be chosen and objects are small, or seen better, at it."""
         scale = min(embedding.frame.scale_yx)
         is_known = np.isfinite(proposals.radii).any()
         if self.settings.detail != "auto" or not is_known or 2 * scale > FINEST:
             return None
         finer = 2 * scale
-        is_small = typical_diameter(proposals) * scale < SMALL
+        if typical_diameter(proposals) * scale < SMALL:
+            return finer
         # at native size larger objects are seen well
-        if not is_small and scale >= 1:
-            return None
+        return finer if scale < 1 and self._is_surer(proposals, finer) else None
+
+    def _is_surer(self, proposals: Proposals, finer: float) -> bool:
+        """Return True if the proposer is unsure, and surer at a finer detail around the largest proposal."""
         window = self.view.grid(finer).nearest(proposals.points_yx[_largest(proposals)])
         here = _sureness(proposals.where(_within(window).owns(proposals.points_yx)))
-        if not is_small and here >= UNSURE:
-            return None
-        assert self.proposer is not None
-        lead = _sureness(self.proposer(self._encoded(window))) - here
-        # noise turns into specks of which the proposer is less sure
-        return finer if lead >= (-LEAD if is_small else LEAD) else None
+        if here >= UNSURE or self.proposer is None:
+            return False
+        return _sureness(self.proposer(self._encoded(window))) - here >= LEAD
 
     def _encoded(self, window: Window) -> Embedding:
         def on_block(done: int, blocks: int) -> None:

@@ -13,7 +13,7 @@ SMALL_SHARE = 0.5
 """Share of the median area below which an object counts as small."""
 
 PER_HALVING, MOST = 0.4, 0.5
-"""How far towards 1 the least predicted IoU rises with each further halving of the area, and at most."""
+"""Rise of the least predicted IoU towards 1 for each further halving of the area, and at most."""
 
 FEWEST = 5
 """Number of objects from which on their median area is a typical one."""
