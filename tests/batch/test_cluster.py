@@ -8,6 +8,7 @@ import threading
 import time
 from importlib import metadata
 
+import dask
 import numpy as np
 import pytest
 import tifffile
@@ -152,3 +153,5 @@ def test_a_scheduler_that_ends_is_one_line_for_each_image(empty_cluster, images,
     outcomes = list(on_cluster(tasks, empty_cluster.scheduler_address, empty_cluster.close))
     gone = f"the scheduler at {empty_cluster.scheduler_address} is gone: start it and run the same command"
     assert [one.error.removesuffix(" to continue") for one in outcomes] == [gone] * len(images)
+    # dask's own work goes on here
+    assert dask.config.get("scheduler", None) is None

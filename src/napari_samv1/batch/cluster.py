@@ -96,7 +96,8 @@ def on_cluster(
     except ImportError as error:
         raise ClusterError(NO_CLUSTER) from error
     try:
-        client = Client(address, timeout=30)
+        # not the default one, as dask would go on asking it after its scheduler is gone
+        client = Client(address, timeout=30, set_as_default=False)
     # distributed has an error for each: a wrong address, no answer, different versions
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(f"there is no scheduler at {address}: {error}") from error
@@ -113,7 +114,7 @@ def on_cluster(
         if plans and on_wait is not None and not _has_workers(client):
             on_wait()
         ends: dict[Any, Task] = {}
-        coming = completed(list(plans))
+        coming = completed(list(plans), loop=client.loop)
         for future in coming:
             task = plans[future] if future in plans else ends[future]
             try:

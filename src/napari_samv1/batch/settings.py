@@ -237,7 +237,7 @@ def _limits(name: str, limits: Any) -> Limits | None:
     ):
         raise SettingsError(f"{name} must be two numbers, got {limits!r}")
     if not limits[0] < limits[1]:
-        raise SettingsError(f"{name} must be the lower number first, then the higher, got {limits!r}")
+        raise SettingsError(f"{name} must be the lower one first, then the higher, got {limits!r}")
     return float(limits[0]), float(limits[1])
 
 
