@@ -20,7 +20,7 @@ from napari_samv1.engine.automatic.overlap import keep_by_boxes
 from napari_samv1.engine.automatic.progress import Share
 from napari_samv1.engine.automatic.seeds import PUBLISHED, Thresholds
 from napari_samv1.engine.automatic.shapes import at_border, roundness
-from napari_samv1.engine.automatic.specks import least_ious
+from napari_samv1.engine.automatic.specks import are_no_specks
 from napari_samv1.engine.progress import Cancelled, OnProgress
 from napari_samv1.engine.view import ImageView
 from napari_samv1.masks.composite import Composite
@@ -265,8 +265,8 @@ class PlaneFindings:
         if self.means.is_seeded:
             apart = np.array(self._apart(order, settings.box_nms_thresh), dtype=np.intp)
             least = Thresholds.of(settings, self.means.calibration).iou
-            above = self._columns["iou"][apart] > least_ious(self._columns["area"][apart], least)
-            kept = apart[above | (least <= 0)].tolist()
+            ious, areas = (self._columns[name][apart] for name in ("iou", "area"))
+            kept = apart[are_no_specks(ious, areas, least)].tolist()
         else:
             scores = self._columns["iou"][order]
             kept = [int(order[i]) for i in keep_by_boxes(self._boxes[order], scores, settings.box_nms_thresh)]

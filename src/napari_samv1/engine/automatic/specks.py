@@ -28,7 +28,13 @@ def least_ious(areas: ArrayLike, least: float) -> NDArray[np.float64]:
     return np.asarray(least + (1 - least) * np.minimum(PER_HALVING * halvings, MOST))
 
 
+def are_no_specks(ious: ArrayLike, areas: ArrayLike, least: float) -> NDArray[np.bool_]:
+    """Return True for each of N objects above its least predicted IoU; a ``least`` of 0 drops none."""
+    above = np.asarray(ious, dtype=np.float64) > least_ious(areas, least)
+    return np.asarray(above | (least <= 0))
+
+
 def without_specks(objects: Sequence[FoundObject], least: float) -> list[FoundObject]:
     """The objects above their least predicted IoU; ``least`` is that of objects of typical size."""
-    wanted = least_ious([one.area for one in objects], least)
-    return [one for one, lowest in zip(objects, wanted, strict=True) if least <= 0 or one.iou > lowest]
+    kept = are_no_specks([one.iou for one in objects], [one.area for one in objects], least)
+    return [one for one, is_kept in zip(objects, kept, strict=True) if is_kept]

@@ -405,7 +405,7 @@ class EverythingPart(QWidget):
         self._forget()
         self.app.sync()
         self.status.say(problem or f"{_objects(count)} made. Undo removes them.")
-        self._made = image_and_revision(binding)
+        self._made = _image_and_revision(binding)
         self.accepted.emit(count)
 
     def discard(self) -> None:
@@ -454,7 +454,7 @@ class EverythingPart(QWidget):
         self.status.say(words + ".")
 
     def _changed(self, old: State, new: State) -> None:
-        if self._made is not None and self._made != image_and_revision(self.canvas):
+        if self._made is not None and self._made != _image_and_revision(self.canvas):
             # undo would remove something else now
             self._made = None
             self.status.say("")
@@ -524,7 +524,7 @@ class EverythingPart(QWidget):
         FolderDialog(settings, None if path is None else Path(path).parent, self).show()
 
 
-def image_and_revision(canvas: AnnotationBinding) -> tuple[object, int]:
+def _image_and_revision(canvas: AnnotationBinding) -> tuple[object, int]:
     """The chosen image, and the number of changes to its annotation."""
     return canvas.image, 0 if canvas.document is None else canvas.document.revision
 
